@@ -1,0 +1,80 @@
+"""A part of a split set aside for validation, chosen by file name."""
+
+import hashlib
+
+import numpy as np
+
+from input_pipeline.records import record_filename
+from input_pipeline.tfrecord import RecordSource
+
+SIDES = ("train", "validation")
+
+
+class SubsetSource:
+    """Some records of a source, in the order given."""
+
+    def __init__(self, source: RecordSource, indices: np.ndarray) -> None:
+        self.source = source
+        self.indices = np.asarray(indices, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __repr__(self) -> str:
+        return f"SubsetSource({len(self)} of {self.source!r})"
+
+    def __getitem__(self, index: int) -> bytes:
+        return self.source[int(self.indices[index])]
+
+    def length(self, index: int) -> int:
+        """See `TFRecordSource.length`."""
+        return self.source.length(int(self.indices[index]))
+
+    def peek(self, index: int, size: int) -> bytes:
+        """See `TFRecordSource.peek`."""
+        return self.source.peek(int(self.indices[index]), size)
+
+    def read_into(
+        self, index: int, scratch: np.ndarray, tail: np.ndarray | None = None
+    ) -> memoryview:
+        """See `TFRecordSource.read_into`."""
+        return self.source.read_into(int(self.indices[index]), scratch, tail)
+
+
+def holdout(source: RecordSource, fraction: float, seed: int, side: str) -> SubsetSource:
+    """Returns one side of a split that is divided by a hash of each record's file name.
+
+    Where an image goes depends on its name and the seed alone: adding or removing other images does
+    not move it, and both sides together are the whole split.
+
+    Args:
+      source: the split.
+      fraction: expected share of the images on the validation side, above 0 and below 1.
+      seed: another seed gives another division.
+      side: 'train' or 'validation'.
+
+    Raises:
+      ValueError: fraction or side is not allowed, or one side would be empty.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(
+            f"validation fraction is {fraction}; it must lie above 0 and below 1, for example 0.1."
+        )
+    if side not in SIDES:
+        raise ValueError(f"hold-out side is {side!r}; allowed are {SIDES}.")
+    held = np.array(
+        [_unit_hash(record_filename(source, i), seed) < fraction for i in range(len(source))], bool
+    )
+    if held.all() or not held.any():
+        raise ValueError(
+            f"holding out {fraction} of {len(source)} images leaves {int(held.sum())} for "
+            f"validation and {int((~held).sum())} for training. Change the fraction, or prepare a "
+            "validation split."
+        )
+    return SubsetSource(source, np.flatnonzero(held if side == "validation" else ~held))
+
+
+def _unit_hash(name: str, seed: int) -> float:
+    """Maps a name to [0, 1), uniformly."""
+    digest = hashlib.sha256(f"{seed}\0{name}".encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64

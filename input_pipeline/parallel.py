@@ -1,0 +1,62 @@
+"""Reading ahead: in threads of this process, or in worker processes."""
+
+import os
+from pathlib import Path
+
+import grain
+from absl import flags
+
+# Elements of one worker under way at once: being written, in its queue, and taken from it.
+_IN_FLIGHT = 3
+_SHARED_MEMORY = Path("/dev/shm")
+
+
+def read_ahead(
+    elements: grain.MapDataset, workers: int, prefetch: int, *, shared_memory: bool
+) -> grain.IterDataset:
+    """Returns the elements in order, made ahead of their use.
+
+    Args:
+      elements: what to make.
+      workers: worker processes; 0 uses threads of this process.
+      prefetch: elements held ready per reading process; 0 makes each when it is asked for.
+      shared_memory: workers hand arrays over in shared memory, which must hold a few elements of
+        each; else through pipes, which take any size, but an iterator that is closed with elements
+        under way then waits half a minute for its workers.
+    """
+    cores = os.cpu_count() or 1
+    threads = min(prefetch, max(1, cores // max(workers, 1)))
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch)
+    if workers == 0:
+        return elements.to_iter_dataset(options)
+    if not flags.FLAGS.is_parsed():
+        # Grain's worker processes read absl flags; outside of app.run they have their defaults.
+        flags.FLAGS.mark_as_parsed()
+    parallel = elements.to_iter_dataset(options).mp_prefetch(
+        grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=1)
+    )
+    return grain.experimental.WithOptionsIterDataset(
+        parallel, grain.experimental.DatasetOptions(min_shm_size=0 if shared_memory else 2**62)
+    )
+
+
+def check_shared_memory(workers: int, element_bytes: int) -> None:
+    """Refuses worker processes where shared memory is too small, which would kill the process.
+
+    Args:
+      workers: worker processes.
+      element_bytes: size of one element that they hand over.
+
+    Raises:
+      ValueError: there is not enough of it.
+    """
+    if not workers or not _SHARED_MEMORY.is_dir():
+        return
+    usage = os.statvfs(_SHARED_MEMORY)
+    free, needed = usage.f_bavail * usage.f_frsize, workers * _IN_FLIGHT * element_bytes
+    if needed > free:
+        raise ValueError(
+            f"{workers} worker processes need about {needed / 1e6:.0f} MB of shared memory, "
+            f"{_SHARED_MEMORY} has {free / 1e6:.0f} MB. Use data.workers=0 or smaller batches, or "
+            "give the container more (docker run --shm-size=1g)."
+        )

@@ -1,0 +1,139 @@
+"""What grain's threads and workers do: record numbers in, uint8 pixels out."""
+
+from typing import Any
+
+import numpy as np
+
+from input_pipeline.buffers import BatchBuffers
+from input_pipeline.records import ImageRecord, decode_record, image_array, read_pixels
+from input_pipeline.tfrecord import FRAME_BYTES, RecordSource
+from input_pipeline.transforms import (
+    UnreadableImageError,
+    centre_crop,
+    deliver,
+    jpeg,
+    random_crop,
+    random_crop_after_jpeg,
+    squash,
+)
+
+_EXAMPLE_STREAM = 2  # see derive_seed; the shuffle is stream 1
+
+
+class BatchReader:
+    """Reads training batches; decoded pixels go from the read buffer straight into the batch."""
+
+    def __init__(
+        self,
+        source: RecordSource,
+        seed: int,
+        resize: int,
+        host_crop: int,
+        reencode: tuple[int, ...],
+    ) -> None:
+        self._source = source
+        self._key = derive_seed(seed, _EXAMPLE_STREAM)
+        self._resize = resize
+        self._crop = host_crop
+        self._reencode = reencode
+        self._buffers = BatchBuffers()
+
+    def __call__(self, item: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns the batch of `pipeline.train_iterator` for these positions and records."""
+        positions, records = item
+        mask = records >= 0
+        count = int(mask.sum())
+        # A process may get blank rows only; one real image then tells the shape of the batch.
+        wanted = [int(record) for record in records[:count]] or [0]
+        longest = max(self._source.length(record) for record in wanted)
+        scratch = np.empty(longest + FRAME_BYTES, np.uint8)
+        labels = np.zeros(len(records), np.int32)
+        image, labels[0] = self._read(wanted[0], int(positions[0]), scratch)
+        images = self._buffers.take((len(records), *image.shape))
+        images[0] = image
+        for row in range(1, count):
+            labels[row] = self._fill(images[row], wanted[row], int(positions[row]), scratch)
+        images[count:] = 0
+        labels[count:] = 0
+        return {"image": images, "label": labels, "mask": mask.astype(np.float32)}
+
+    def _fill(self, out: np.ndarray, index: int, position: int, scratch: np.ndarray) -> int:
+        """Puts the image of a record into a row of the batch; returns its label."""
+        if not (self._reencode or self._crop or self._resize not in (0, out.shape[0])):
+            label = read_pixels(self._source, index, scratch, out)
+            if label is not None:
+                return label
+        image, label = self._read(index, position, scratch)
+        if image.shape != out.shape:
+            raise ValueError(
+                f"record {index} is an image of shape {image.shape}, the images before it have "
+                f"{out.shape}, and they cannot form a batch. Set data.resize or data.host_crop."
+            )
+        out[...] = image
+        return label
+
+    def _read(self, index: int, position: int, scratch: np.ndarray) -> tuple[np.ndarray, int]:
+        record = decode_record(self._source.read_into(index, scratch), copy=False)
+        return self._image(record, position), record.label
+
+    def _image(self, record: ImageRecord, position: int) -> np.ndarray:
+        image = _pixels(record)
+        if not (self._reencode or self._crop):
+            return squash(image, self._resize) if self._resize else image
+        rng = np.random.Generator(np.random.Philox(key=[self._key, position]))
+        if self._reencode:
+            quality = int(rng.integers(self._reencode[0], self._reencode[1] + 1))
+            if self._crop and not self._resize:
+                return random_crop_after_jpeg(image, self._crop, quality, rng)
+            image = jpeg(image, quality)
+        if self._resize:
+            image = squash(image, self._resize)
+        return random_crop(image, self._crop, rng) if self._crop else image
+
+
+class EvaluationReader:
+    """Reads one image at a time for evaluation."""
+
+    def __init__(
+        self,
+        source: RecordSource,
+        resize: int,
+        crop: int,
+        reencode: tuple[int, ...],
+        delivery: str,
+    ) -> None:
+        self._source = source
+        self._resize = resize
+        self._crop = crop
+        self._quality = sum(reencode) // 2 if reencode else None
+        self._delivery = delivery
+
+    def __call__(self, index: int) -> dict[str, Any]:
+        """Returns the element of `pipeline.evaluation_images` for this record."""
+        record = decode_record(self._source[index])
+        image = deliver(_pixels(record), self._delivery)
+        if self._quality is not None:
+            image = jpeg(image, self._quality)
+        if self._resize:
+            image = squash(image, self._resize)
+        if self._crop:
+            image = centre_crop(image, self._crop)
+        return {
+            "image": np.ascontiguousarray(image),
+            "label": record.label,
+            "generator": record.generator,
+            "filename": record.filename,
+            "index": index,
+        }
+
+
+def _pixels(record: ImageRecord) -> np.ndarray:
+    try:
+        return image_array(record)
+    except UnreadableImageError as error:
+        raise UnreadableImageError(f"{record.filename}: {error}") from error
+
+
+def derive_seed(seed: int, stream: int) -> int:
+    """Returns the 32-bit seed of one of the random streams that derive from the one seed."""
+    return int(np.random.SeedSequence([seed, stream]).generate_state(1)[0])

@@ -1,0 +1,347 @@
+"""TFRecord shards: writing, and random access by an offset index with checksums verified.
+
+Framing of one record (all integers little-endian):
+
+    uint64  length of the data
+    uint32  masked CRC32C of the eight length bytes
+    bytes   data
+    uint32  masked CRC32C of the data
+
+Beside every shard lies `<shard>.index`, an int64 `.npy` array [1 + records, 2]: the shard's size
+and record count, then each record's data offset and length. It is a cache: where it is missing, or
+the shard's size is another, it is rebuilt from the headers.
+
+Reads are positional (`os.pread`), never memory-mapped: a file cut short while it is read gives an
+exception and not a killed process.
+"""
+
+import bisect
+import contextlib
+import os
+import struct
+import tempfile
+import threading
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import google_crc32c
+import numpy as np
+
+_LENGTH_BYTES, _HEADER_BYTES, _FOOTER_BYTES = 8, 12, 4
+FRAME_BYTES = _HEADER_BYTES + _FOOTER_BYTES
+_EMPTY = np.empty(0, np.uint8)
+INDEX_SUFFIX = ".index"
+
+
+class CorruptRecordError(ValueError):
+    """A shard that is cut short or holds other bytes than were written."""
+
+
+def masked_crc32c(*parts: bytes | np.ndarray) -> int:
+    """CRC32C of the parts one after another, rotated and offset as TFRecord stores it."""
+    crc = 0
+    for part in parts:
+        crc = google_crc32c.extend(crc, part)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+class RecordSource(Protocol):
+    """Random access to serialised records: `TFRecordSource`, or a part of one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> bytes: ...
+
+    def length(self, index: int) -> int:
+        """Returns the size of a record in bytes, see `TFRecordSource.length`."""
+
+    def peek(self, index: int, size: int) -> bytes:
+        """Returns the first bytes of a record, see `TFRecordSource.peek`."""
+
+    def read_into(
+        self, index: int, scratch: np.ndarray, tail: np.ndarray | None = None
+    ) -> memoryview:
+        """Reads a record into a buffer, see `TFRecordSource.read_into`."""
+
+
+class ShardWriter:
+    """Writes one shard and its index; neither name exists until `close` succeeds.
+
+    Used as a context manager; an exception inside the block removes what was written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._partial = self.path.with_name(f".{self.path.name}.partial")
+        self._file = open(self._partial, "wb")  # noqa: SIM115 (closed by close or discard)
+        self._entries: list[tuple[int, int]] = []
+        self._offset = 0
+
+    def write(self, data: bytes) -> None:
+        """Appends one record."""
+        length = struct.pack("<Q", len(data))
+        self._file.write(length + struct.pack("<I", masked_crc32c(length)))
+        self._file.write(data)
+        self._file.write(struct.pack("<I", masked_crc32c(data)))
+        self._entries.append((self._offset + _HEADER_BYTES, len(data)))
+        self._offset += _HEADER_BYTES + len(data) + _FOOTER_BYTES
+
+    @property
+    def num_records(self) -> int:
+        """Records written so far."""
+        return len(self._entries)
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes written so far, framing included."""
+        return self._offset
+
+    def close(self) -> None:
+        """Completes the shard: data on disk, then index, then the final names."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        _write_index(self.path, self._offset, self._entries)
+        os.replace(self._partial, self.path)
+
+    def discard(self) -> None:
+        """Removes what was written."""
+        self._file.close()
+        self._partial.unlink(missing_ok=True)
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+
+class TFRecordSource:
+    """Random access over the records of several shards, in the order given.
+
+    A grain `RandomAccessDataSource`: `len(source)`, `source[i] -> bytes`. It can be pickled (each
+    process opens the shards for itself) and may be used from several threads.
+    """
+
+    def __init__(self, paths: Sequence[str | os.PathLike[str]]) -> None:
+        """Loads or rebuilds the index of every shard.
+
+        Args:
+          paths: the shards.
+
+        Raises:
+          ValueError: a shard does not exist.
+          CorruptRecordError: a shard without a fitting index does not parse to its end.
+        """
+        self.paths = tuple(os.fspath(path) for path in paths)
+        # Not NumPy arrays: looking a single number up in one is several times slower.
+        self._starts = [0]
+        self._offsets, self._lengths = array("q"), array("q")
+        for path in self.paths:
+            table = _load_index(path)
+            self._offsets.frombytes(table[:, 0].tobytes())
+            self._lengths.frombytes(table[:, 1].tobytes())
+            self._starts.append(len(self._offsets))
+        self._open_files()
+
+    def _open_files(self) -> None:
+        self._descriptors: list[int | None] = [None] * len(self.paths)
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def __repr__(self) -> str:
+        return f"TFRecordSource({len(self.paths)} shards, {len(self)} records)"
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        del state["_descriptors"], state["_lock"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._open_files()
+
+    def __del__(self) -> None:
+        for descriptor in self.__dict__.get("_descriptors", ()):
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def __getitem__(self, index: int) -> bytes:
+        """Returns the data of record `index`, checksums verified.
+
+        Raises:
+          IndexError: there is no such record.
+          CorruptRecordError: naming the shard, the record in it and its offset.
+        """
+        index = self._normalise(index)
+        return bytes(self.read_into(index, np.empty(self.length(index) + FRAME_BYTES, np.uint8)))
+
+    def length(self, index: int) -> int:
+        """Returns the size of record `index` in bytes."""
+        return self._lengths[self._normalise(index)]
+
+    def read_into(
+        self, index: int, scratch: np.ndarray, tail: np.ndarray | None = None
+    ) -> memoryview:
+        """Reads record `index` into a buffer that the caller uses again, sparing an allocation.
+
+        Args:
+          index: which record.
+          scratch: contiguous uint8 buffer of at least `length(index) + FRAME_BYTES`.
+          tail: contiguous uint8 array that receives the last `tail.size` bytes of the record, which
+            spares the copy of a large field at its end; at most `length(index)`.
+
+        Returns:
+          The record's data without the tail, a view into `scratch` that the next read overwrites.
+
+        Raises:
+          CorruptRecordError: naming the shard, the record in it and its offset.
+        """
+        index = self._normalise(index)
+        shard, offset, length = self._locate(index)
+        tail = _EMPTY if tail is None else tail
+        stop = _HEADER_BYTES + length - tail.size
+        footer = scratch[stop : stop + _FOOTER_BYTES]
+        parts = [scratch[:stop].data, tail.data, footer.data]
+        found = _read_parts(self._descriptor(shard), parts, offset - _HEADER_BYTES)
+        if found != length + FRAME_BYTES:
+            self._fail(index, f"the file ends after {found} of its {length + FRAME_BYTES} bytes")
+        if struct.unpack("<QI", scratch[:_HEADER_BYTES].data) != (
+            length,
+            masked_crc32c(scratch[:_LENGTH_BYTES]),
+        ):
+            self._fail(index, "its header does not match the index or its checksum")
+        head = scratch[_HEADER_BYTES:stop]
+        if struct.unpack("<I", footer.data)[0] != masked_crc32c(head, tail):
+            self._fail(index, "the data does not match its checksum")
+        return head.data
+
+    def peek(self, index: int, size: int) -> bytes:
+        """Returns at most the first `size` bytes of record `index`; no checksum covers them."""
+        index = self._normalise(index)
+        shard, offset, length = self._locate(index)
+        return os.pread(self._descriptor(shard), min(size, length), offset)
+
+    def _normalise(self, index: int) -> int:
+        count = len(self)
+        if not -count <= index < count:
+            raise IndexError(f"record {index} of a source of {count} records")
+        return int(index) % count
+
+    def _locate(self, index: int) -> tuple[int, int, int]:
+        shard = bisect.bisect_right(self._starts, index) - 1
+        return shard, self._offsets[index], self._lengths[index]
+
+    def _descriptor(self, shard: int) -> int:
+        descriptor = self._descriptors[shard]
+        if descriptor is None:
+            with self._lock:
+                descriptor = self._descriptors[shard]
+                if descriptor is None:
+                    descriptor = os.open(self.paths[shard], os.O_RDONLY | os.O_CLOEXEC)
+                    self._descriptors[shard] = descriptor
+        return descriptor
+
+    def _fail(self, index: int, reason: str) -> None:
+        shard, offset, _ = self._locate(index)
+        raise CorruptRecordError(
+            f"{self.paths[shard]}: record {index - self._starts[shard]} at byte "
+            f"{offset - _HEADER_BYTES} is corrupt: {reason}. Prepare the data set "
+            "again, or restore this shard from its copy."
+        )
+
+
+def _read_parts(descriptor: int, parts: list[memoryview], offset: int) -> int:
+    """Fills the parts one after another from a file position; returns the bytes read."""
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, parts, offset)
+    # macOS before Python 3.13 has the plain call only.
+    data = os.pread(descriptor, sum(map(len, parts)), offset)
+    at = 0
+    for part in parts:
+        piece = data[at : at + len(part)]
+        part[: len(piece)] = piece
+        at += len(piece)
+    return at
+
+
+def _load_index(path: str) -> np.ndarray:
+    """Returns int64 [records, 2] (data offset, length) of one shard."""
+    try:
+        size = os.stat(path).st_size
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"shard {path} does not exist. Prepare the data set again, or correct its path."
+        ) from error
+    table = _read_index(path)
+    if table is not None and len(table) and table[0, 0] == size and table[0, 1] == len(table) - 1:
+        return table[1:]
+    entries = _scan(path, size)
+    # A read-only data set works too; its index is rebuilt every time.
+    with contextlib.suppress(OSError):
+        _write_index(path, size, entries)
+    return np.array(entries, np.int64).reshape(-1, 2)
+
+
+def _read_index(path: str) -> np.ndarray | None:
+    try:
+        table = np.load(path + INDEX_SUFFIX, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None  # Missing or damaged: the caller rebuilds it.
+    if not isinstance(table, np.ndarray) or table.dtype != np.int64:
+        return None
+    return table if table.ndim == 2 and table.shape[1] == 2 else None
+
+
+def _write_index(path: str | Path, size: int, entries: Sequence[tuple[int, int]]) -> None:
+    table = np.array([(size, len(entries)), *entries], np.int64)
+    folder, name = os.path.split(os.fspath(path))
+    handle, partial = tempfile.mkstemp(prefix=f".{name}.index-", dir=folder or ".")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.save(file, table)
+        # mkstemp gives 0600; the index should be as readable as the shard beside it.
+        os.chmod(partial, 0o644)
+        os.replace(partial, os.fspath(path) + INDEX_SUFFIX)
+    except BaseException:
+        os.unlink(partial)
+        raise
+
+
+def _scan(path: str, size: int) -> list[tuple[int, int]]:
+    """Walks the headers of a shard; returns each record's data offset and length."""
+    entries: list[tuple[int, int]] = []
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        at = 0
+        while at < size:
+            header = os.pread(descriptor, _HEADER_BYTES, at)
+            where = f"{path}: record {len(entries)} at byte {at} is corrupt: "
+            fix = " Prepare the data set again, or restore this shard from its copy."
+            if len(header) < _HEADER_BYTES:
+                raise CorruptRecordError(f"{where}the file ends inside its header.{fix}")
+            length, crc = struct.unpack("<QI", header)
+            if masked_crc32c(header[:8]) != crc:
+                raise CorruptRecordError(f"{where}its header does not match its checksum.{fix}")
+            entries.append((at + _HEADER_BYTES, length))
+            at += _HEADER_BYTES + length + _FOOTER_BYTES
+            if at > size:
+                raise CorruptRecordError(
+                    f"{where}the file ends after {size} bytes, the record at {at}.{fix}"
+                )
+    finally:
+        os.close(descriptor)
+    return entries
