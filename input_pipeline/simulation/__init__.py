@@ -1,0 +1,1 @@
+"""Embedded data: photograph-like scenes and counterparts that went through up-sampling decoders."""

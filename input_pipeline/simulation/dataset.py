@@ -1,0 +1,327 @@
+"""Writes the embedded data set: photographs of scenes and their generated counterparts.
+
+Both classes share scenes, lens, sensor, noise model, rounding and storage. A photograph is the
+noise-free picture plus the sensor's noise; a generated image is what a family's network makes of
+the noise-free picture, plus the same kind of noise, drawn independently.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+import threadpoolctl
+
+from input_pipeline import builders, records
+from input_pipeline.prepared import PreparedDataset
+from input_pipeline.simulation import baselines, camera, decoders, matching, pictures
+
+FAMILIES: tuple[str, ...] = tuple(decoders.FAMILIES)
+"""Names of the generator families, in the order of the test split."""
+
+PHOTOGRAPHS = "photographs"
+BASELINES_FILE = "baselines.json"
+
+_SPLITS = ("train", "validation", "test")
+_SPLIT_STRIDE = 10_000_000
+_BATCH = 16
+_AHEAD = 4
+_INPUT_NOISE_STREAM = 15
+_Item = TypeVar("_Item")
+_PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """Everything that decides what the data set holds."""
+
+    size: int
+    counts: tuple[int, int, int]
+    train_family: str
+    seed: int
+    photos: tuple[pathlib.Path, ...]
+
+
+def build_simulation(
+    output: str | os.PathLike[str],
+    *,
+    size: int,
+    train_per_class: int,
+    validation_per_class: int,
+    test_per_family: int,
+    train_family: str,
+    seed: int,
+    photos: str = "",
+    workers: int | None = None,
+) -> None:
+    """Writes the simulated data set as a prepared directory, or keeps the one already there.
+
+    Splits `train` and `validation` hold photographs and images of `train_family` of the same
+    scenes; `test` holds photographs and every family's version of them. `baselines.json` holds the
+    AUC of classifiers that must not work, per family.
+
+    Args:
+        output: the directory.
+        size: height and width of the images in pixels, a multiple of 8 from 32 to 512.
+        train_per_class: scenes of split train, each once per class.
+        validation_per_class: scenes of split validation, each once per class.
+        test_per_family: scenes of split test, each once as photograph and once per family.
+        train_family: name in `FAMILIES`.
+        seed: seed of scenes, cameras and noise, 0 or more.
+        photos: folder of photographs to take scenes from; '' renders scenes.
+        workers: processes that render; None takes one per core, 0 renders in this process. The
+            images do not depend on it.
+
+    Raises:
+        ValueError: a setting is not allowed, `photos` has too few or too small photographs, or
+            `output` holds something else.
+    """
+    counts = (train_per_class, validation_per_class, test_per_family)
+    _check(size, counts, train_family, seed)
+    plan = _Plan(size, counts, train_family, seed, _photographs(photos, size))
+    fingerprint = _fingerprint(plan)
+    output = pathlib.Path(output)
+    if not _already_there(output, fingerprint):
+        with _executor(workers, sum(counts)) as executor:
+            builders.write_dataset(
+                output,
+                "simulation",
+                {split: _split_records(plan, split, executor) for split in _SPLITS},
+                _info(plan, fingerprint),
+            )
+    if not (output / BASELINES_FILE).exists():
+        write_baselines(output)
+
+
+def write_baselines(output: pathlib.Path) -> dict[str, dict[str, float]]:
+    """Runs the cheap classifiers on split test of a simulated data set and writes the AUCs."""
+    source = PreparedDataset.load(output).source("test")
+    groups: dict[str, list[records.ImageRecord]] = {}
+    for i in range(len(source)):
+        record = records.decode_record(source[i])
+        groups.setdefault(record.generator, []).append(record)
+    photographs = groups.pop(PHOTOGRAPHS)
+    result = {name: baselines.measure(photographs, made) for name, made in groups.items()}
+    temporary = output / (BASELINES_FILE + ".tmp")
+    temporary.write_text(json.dumps(result, indent=2) + "\n")
+    os.replace(temporary, output / BASELINES_FILE)
+    return result
+
+
+def generate(
+    family: str, clean: np.ndarray, noise: np.ndarray, seed: int, indices: Sequence[int]
+) -> np.ndarray:
+    """A family's version of noise-free pictures.
+
+    Args:
+        family: a name in `FAMILIES`.
+        clean: float32 [n, h, w, 3] with the margin of `pictures.MARGIN`.
+        noise: float32 [n, h - 2 MARGIN, w - 2 MARGIN, 3], sensor noise to add.
+        seed: seed of the data set.
+        indices: numbers of the scenes, for the noise that some networks start from.
+
+    Returns:
+        uint8, the shape of `noise`.
+    """
+    return matching.finish(_made(family, clean, seed, indices), pictures.inner(clean), noise)
+
+
+def _made(family: str, clean: np.ndarray, seed: int, indices: Sequence[int]) -> np.ndarray:
+    level = decoders.FAMILIES[family].input_noise
+    if level > 0:
+        clean = np.array(clean)
+        number = FAMILIES.index(family)
+        for picture, index in zip(clean, indices, strict=True):
+            rng = np.random.default_rng([seed, index, _INPUT_NOISE_STREAM, number])
+            picture += level * rng.standard_normal(picture.shape, dtype=np.float32)
+    return pictures.inner(decoders.decode(family, clean, _BATCH))
+
+
+def _split_records(
+    plan: _Plan, split: str, executor: concurrent.futures.Executor | None
+) -> Iterator[records.ImageRecord]:
+    number = _SPLITS.index(split)
+    families = FAMILIES if split == "test" else (plan.train_family,)
+    takes = (0, *(1 + FAMILIES.index(family) for family in families))
+    photos = plan.photos[number :: len(_SPLITS)] if plan.photos else ()
+    first = number * _SPLIT_STRIDE
+    shots = (
+        pictures.Shot(
+            plan.seed,
+            tuple(range(start, min(start + _BATCH, first + plan.counts[number]))),
+            plan.size,
+            takes,
+            photos,
+        )
+        for start in range(first, first + plan.counts[number], _BATCH)
+    )
+
+    def develop(item):
+        shot, (clean, noise) = item
+        yield shot, PHOTOGRAPHS, camera.quantise(pictures.inner(clean) + noise[:, 0])
+        reference = pictures.inner(clean)
+        for column, family in enumerate(families, start=1):
+            made = _made(family, clean, plan.seed, shot.indices)
+            work = submit(matching.finish, made, reference, noise[:, column])
+            yield shot, family, work
+
+    submit = _Now if executor is None else executor.submit
+    rendered = ((shot, submit(pictures.shoot, shot)) for shot in shots)
+    arrived = ((shot, work.result()) for shot, work in _ahead(rendered))
+    jobs = (job for item in arrived for job in develop(item))
+    for shot, generator, images in _ahead(jobs):
+        finished = images if isinstance(images, np.ndarray) else images.result()
+        yield from _records(finished, generator, shot.indices)
+
+
+class _Now:
+    """Work done on the spot, asked for like work given to another process."""
+
+    def __init__(self, function: Callable, *arguments: object) -> None:
+        self._value = function(*arguments)
+
+    def result(self) -> object:
+        return self._value
+
+
+def _ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+    """The same items in order, drawn a few ahead of their use, so that processes stay busy."""
+    waiting: collections.deque[_Item] = collections.deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > _AHEAD:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _records(
+    images: np.ndarray, generator: str, indices: Sequence[int]
+) -> Iterator[records.ImageRecord]:
+    label = records.PHOTOGRAPH if generator == PHOTOGRAPHS else records.GENERATED
+    for image, index in zip(images, indices, strict=True):
+        yield records.ImageRecord(
+            image=image.tobytes(),
+            storage="decoded",
+            height=image.shape[0],
+            width=image.shape[1],
+            label=label,
+            generator=generator,
+            filename=f"{generator}/{index:08d}",
+        )
+
+
+def _executor(workers: int | None, scenes: int):
+    """Processes for rendering; a context manager that gives None where one process is enough."""
+    number = (os.cpu_count() or 1) if workers is None else workers
+    if number == 0 or (workers is None and scenes <= 4 * _BATCH):
+        return _InThisProcess()
+    return concurrent.futures.ProcessPoolExecutor(
+        number,
+        mp_context=multiprocessing.get_context("spawn"),
+        # Matrices are small: threads of the linear algebra library would only wait for each other.
+        initializer=threadpoolctl.threadpool_limits,
+        initargs=(1,),
+    )
+
+
+class _InThisProcess:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exception: object) -> None:
+        return None
+
+
+def _check(size: int, counts: tuple[int, int, int], train_family: str, seed: int) -> None:
+    if size % decoders.MULTIPLE or not 32 <= size <= 512:
+        raise ValueError(
+            f"data.simulation.size is {size}; allowed are multiples of {decoders.MULTIPLE} from 32 "
+            "to 512 pixels."
+        )
+    names = ("train_per_class", "validation_per_class", "test_per_family")
+    for name, count in zip(names, counts, strict=True):
+        if not 1 <= count < _SPLIT_STRIDE:
+            raise ValueError(f"data.simulation.{name} is {count}; it must be at least 1.")
+    if train_family not in FAMILIES:
+        raise ValueError(
+            f"data.simulation.train_family is {train_family!r}; allowed are {', '.join(FAMILIES)}."
+        )
+    if seed < 0:
+        raise ValueError(f"the seed is {seed}; it must be 0 or more.")
+
+
+def _photographs(photos: str, size: int) -> tuple[pathlib.Path, ...]:
+    """The files of a folder that are large enough to be scenes, by path."""
+    if not photos:
+        return ()
+    from PIL import Image
+
+    folder = pathlib.Path(photos)
+    if not folder.is_dir():
+        raise ValueError(f"data.photos is {photos!r}, which is not a folder; give a folder.")
+    side = 2 * (size + 2 * pictures.MARGIN)
+    files = []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in _PHOTO_SUFFIXES and path.is_file():
+            try:
+                with Image.open(path) as image:
+                    large = min(image.size) >= side
+            except (OSError, Image.DecompressionBombError):
+                continue
+            if large:
+                files.append(path)
+    if len(files) < len(_SPLITS):
+        raise ValueError(
+            f"data.photos {photos!r} has {len(files)} readable photographs of at least {side} x "
+            f"{side} pixels; at least {len(_SPLITS)} are needed, one per split. Add photographs or "
+            "lower data.simulation.size."
+        )
+    return tuple(files)
+
+
+def _info(plan: _Plan, fingerprint: str) -> dict[str, object]:
+    return {
+        "made_by": "simulation",
+        "fingerprint": fingerprint,
+        "seed": plan.seed,
+        "train_family": plan.train_family,
+        "families": {name: family.summary for name, family in decoders.FAMILIES.items()},
+        "scenes": f"{len(plan.photos)} photographs" if plan.photos else "rendered",
+    }
+
+
+def _fingerprint(plan: _Plan) -> str:
+    """SHA-256 of the settings, the code and the weights that make the data."""
+    digest = hashlib.sha256()
+    settings = (plan.size, plan.counts, plan.train_family, plan.seed)
+    digest.update(json.dumps(settings).encode())
+    for path in plan.photos:
+        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+    folder = pathlib.Path(__file__).parent
+    names = ("scenes", "camera", "pictures", "decoders", "matching", "dataset")
+    code = [folder / f"{name}.py" for name in names]
+    for path in [*code, *sorted(decoders.weights_directory().glob("*.npz"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _already_there(output: pathlib.Path, fingerprint: str) -> bool:
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return False
+    found = PreparedDataset.load(output).info.get("fingerprint")
+    if found != fingerprint:
+        raise ValueError(
+            f"{output} holds a data set made with other settings or another version (fingerprint "
+            f"{str(found)[:12]}, wanted {fingerprint[:12]}). Remove it, or give another "
+            "data.simulation.directory."
+        )
+    return True
