@@ -1,0 +1,99 @@
+"""The layers all our networks share, with torch's conventions where Flax differs.
+
+Images and feature maps are NHWC. ``mask`` arguments are float ``[b, h, w, 1]`` maps that are
+1 on the image and 0 on padding; multiplying by them after every normalised activation is
+what makes a padded image score as if it were alone.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from npr_jax.models import gradients
+
+# Kaiming-normal over the fan-out, as the published model initialises its convolutions.
+kaiming_normal = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+class Convolution(nnx.Module):
+    """3x3 convolution without bias, padded by one pixel on every side.
+
+    The padding is explicit: at stride 2 Flax's SAME pads the far side only, torch both.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int, *, dtype, rngs):
+        shape = (3, 3, channels_in, channels_out)
+        self.kernel = nnx.Param(kaiming_normal(rngs.params(), shape, jnp.float32))
+        self.stride = stride
+        self.dtype = dtype
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """``[b, h, w, channels_in]`` to ``[b, h / stride, w / stride, channels_out]``.
+
+        Sizes are rounded up.
+        """
+        kernel = self.kernel[...].astype(self.dtype)
+        return gradients.convolution_3x3(x.astype(self.dtype), kernel, self.stride)
+
+
+class Pointwise(nnx.Module):
+    """1x1 convolution without bias, as the matrix product it is (faster on every backend)."""
+
+    def __init__(self, channels_in: int, channels_out: int, *, dtype, rngs):
+        shape = (channels_in, channels_out)
+        self.kernel = nnx.Param(kaiming_normal(rngs.params(), shape, jnp.float32))
+        self.dtype = dtype
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """``[b, h, w, channels_in]`` to ``[b, h, w, channels_out]``."""
+        kernel = self.kernel[...].astype(self.dtype)
+        return gradients.convolution_1x1(x.astype(self.dtype), kernel)
+
+
+def torch_linear(features_in: int, features_out: int, *, rngs) -> nnx.Linear:
+    """Linear layer with torch's default initialisation; always float32 (it makes the logit)."""
+    bound = features_in**-0.5
+
+    def uniform(key, shape, dtype=jnp.float32, out_sharding=None):
+        del out_sharding
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return nnx.Linear(features_in, features_out, kernel_init=uniform, bias_init=uniform, rngs=rngs)
+
+
+class BatchNorm(nnx.BatchNorm):
+    """Batch normalisation with torch's constants: momentum 0.1 (Flax's 0.9), epsilon 1e-5."""
+
+    def __init__(self, channels: int, *, dtype, rngs):
+        super().__init__(channels, momentum=0.9, epsilon=1e-5, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: jax.Array, examples: jax.Array | None = None) -> jax.Array:
+        """Normalises ``[b, h, w, c]``; in training with the statistics of the batch.
+
+        Args:
+            x: any float dtype.
+            examples: bool ``[b, 1, 1, 1]``, the rows that count in the statistics; None: all.
+        """
+        if self.use_running_average:
+            factor = lax.rsqrt(self.var[...] + self.epsilon) * self.scale[...]
+            return ((x - self.mean[...]) * factor + self.bias[...]).astype(self.dtype)
+        weights = None if examples is None else examples.astype(jnp.float32)
+        y, mean, variance = gradients.normalize_batch(
+            x.astype(self.dtype), self.scale[...], self.bias[...], weights, self.epsilon
+        )
+        self.mean[...] = self.momentum * self.mean[...] + (1 - self.momentum) * mean
+        self.var[...] = self.momentum * self.var[...] + (1 - self.momentum) * variance
+        return y
+
+
+def keep(x: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """``x`` on the image and zero on padding; ``x`` itself where there is no mask."""
+    return x if mask is None else x * mask.astype(x.dtype)
+
+
+def halve(mask: jax.Array | None) -> jax.Array | None:
+    """The mask after a padded stride-2 layer: output i sees the image if pixel 2i does."""
+    return None if mask is None else mask[:, ::2, ::2]

@@ -1,0 +1,154 @@
+"""ResNets that can be cut after any stage and that keep padding out of their features.
+
+He et al., CVPR 2016, in torchvision's form (the stride of a bottleneck sits on its 3x3),
+with the NPR paper's stem: a 3x3 convolution of stride 2 in place of the 7x7.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from npr_jax.models import gradients, layers
+
+
+@dataclasses.dataclass(frozen=True)
+class ResNetShape:
+    """Which blocks a ResNet stacks: ``(channels, blocks)`` per stage, bottleneck or basic."""
+
+    stages: tuple[tuple[int, int], ...]
+    bottleneck: bool
+
+    @property
+    def features(self) -> int:
+        """Channels of the last feature map."""
+        return self.stages[-1][0] * (4 if self.bottleneck else 1)
+
+    @property
+    def stride(self) -> int:
+        """Input pixels between two neighbours of the last feature map."""
+        return 4 * 2 ** (len(self.stages) - 1)
+
+    @property
+    def reach(self) -> int:
+        """Input pixels on each side of a feature's own position that can influence it."""
+        reach, stride = 1 + 2, 4  # the stem's 3x3 at stride 1, the pool's at stride 2
+        for index, (_, blocks) in enumerate(self.stages):
+            for block in range(blocks):
+                downsamples = index > 0 and block == 0
+                reach += stride
+                stride *= 2 if downsamples else 1
+                reach += 0 if self.bottleneck else stride
+        return reach
+
+
+CUT_RESNET50 = ResNetShape(stages=((64, 3), (128, 4)), bottleneck=True)
+RESNET50 = ResNetShape(stages=((64, 3), (128, 4), (256, 6), (512, 3)), bottleneck=True)
+LIGHT_RESNET = ResNetShape(stages=((64, 2), (128, 2)), bottleneck=False)
+
+
+class Bottleneck(nnx.Module):
+    """1x1 reduce, 3x3, 1x1 expand by four, added to the (projected) input."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int, *, dtype, rngs):
+        channels_out = 4 * channels
+        self.stride = stride
+        self.conv1 = layers.Pointwise(channels_in, channels, dtype=dtype, rngs=rngs)
+        self.bn1 = layers.BatchNorm(channels, dtype=dtype, rngs=rngs)
+        self.conv2 = layers.Convolution(channels, channels, stride, dtype=dtype, rngs=rngs)
+        self.bn2 = layers.BatchNorm(channels, dtype=dtype, rngs=rngs)
+        self.conv3 = layers.Pointwise(channels, channels_out, dtype=dtype, rngs=rngs)
+        self.bn3 = layers.BatchNorm(channels_out, dtype=dtype, rngs=rngs)
+        self.projection = _projection(channels_in, channels_out, stride, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: jax.Array, mask: jax.Array | None, examples: jax.Array | None):
+        """Feature maps after the block, and the mask at their size."""
+        shortcut = _shortcut(self.projection, x, self.stride, examples)
+        y = layers.keep(gradients.relu(self.bn1(self.conv1(x), examples)), mask)
+        mask = layers.halve(mask) if self.stride == 2 else mask
+        y = layers.keep(gradients.relu(self.bn2(self.conv2(y), examples)), mask)
+        y = self.bn3(self.conv3(y), examples)
+        return layers.keep(gradients.relu(y + shortcut), mask), mask
+
+
+class BasicBlock(nnx.Module):
+    """Two 3x3 convolutions, added to the (projected) input."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int, *, dtype, rngs):
+        self.stride = stride
+        self.conv1 = layers.Convolution(channels_in, channels, stride, dtype=dtype, rngs=rngs)
+        self.bn1 = layers.BatchNorm(channels, dtype=dtype, rngs=rngs)
+        self.conv2 = layers.Convolution(channels, channels, 1, dtype=dtype, rngs=rngs)
+        self.bn2 = layers.BatchNorm(channels, dtype=dtype, rngs=rngs)
+        self.projection = _projection(channels_in, channels, stride, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: jax.Array, mask: jax.Array | None, examples: jax.Array | None):
+        """Feature maps after the block, and the mask at their size."""
+        shortcut = _shortcut(self.projection, x, self.stride, examples)
+        mask = layers.halve(mask) if self.stride == 2 else mask
+        y = layers.keep(gradients.relu(self.bn1(self.conv1(x), examples)), mask)
+        y = self.bn2(self.conv2(y), examples)
+        return layers.keep(gradients.relu(y + shortcut), mask), mask
+
+
+class Projection(nnx.Module):
+    """The shortcut where shapes differ: strided 1x1 convolution and normalisation."""
+
+    def __init__(self, channels_in: int, channels_out: int, *, dtype, rngs):
+        self.conv = layers.Pointwise(channels_in, channels_out, dtype=dtype, rngs=rngs)
+        self.bn = layers.BatchNorm(channels_out, dtype=dtype, rngs=rngs)
+
+
+def _projection(channels_in: int, channels_out: int, stride: int, *, dtype, rngs):
+    if stride == 1 and channels_in == channels_out:
+        return None
+    return Projection(channels_in, channels_out, dtype=dtype, rngs=rngs)
+
+
+def _shortcut(projection, x, stride, examples):
+    if projection is None:
+        return x
+    return projection.bn(projection.conv(x[:, ::stride, ::stride]), examples)
+
+
+class ResNet(nnx.Module):
+    """Stem and stages: float ``[b, h, w, 3]`` to feature maps ``[b, h/s, w/s, features]``.
+
+    Map sizes are rounded up; ``s`` is ``shape.stride``.
+    """
+
+    def __init__(self, shape: ResNetShape, *, dtype=jnp.float32, rngs: nnx.Rngs):
+        self.conv1 = layers.Convolution(3, 64, 2, dtype=dtype, rngs=rngs)
+        self.bn1 = layers.BatchNorm(64, dtype=dtype, rngs=rngs)
+        block_type = Bottleneck if shape.bottleneck else BasicBlock
+        stages, channels_in = [], 64
+        for index, (channels, blocks) in enumerate(shape.stages):
+            stage = []
+            for block in range(blocks):
+                stride = 2 if index > 0 and block == 0 else 1
+                stage.append(block_type(channels_in, channels, stride, dtype=dtype, rngs=rngs))
+                channels_in = channels * (4 if shape.bottleneck else 1)
+            stages.append(nnx.List(stage))
+        self.stages = nnx.List(stages)
+
+    def __call__(
+        self, x: jax.Array, mask: jax.Array | None = None, examples: jax.Array | None = None
+    ) -> jax.Array:
+        """Feature maps of ``x``.
+
+        Args:
+            x: float ``[b, h, w, 3]``.
+            mask: 1 on the image and 0 on padding, ``[b, h, w, 1]``; None: no padding.
+            examples: bool ``[b, 1, 1, 1]``, the rows that count in batch statistics.
+        """
+        mask = layers.halve(mask)
+        x = layers.keep(gradients.relu(self.bn1(self.conv1(x), examples)), mask)
+        mask = layers.halve(mask)
+        x = layers.keep(gradients.max_pool_3x3(x), mask)
+        for stage in self.stages:
+            for block in stage:
+                x, mask = block(x, mask, examples)
+        return x

@@ -1,0 +1,168 @@
+"""The NPR operators against torch, the published model's values and float64 algebra."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from npr_jax.residual import MODES, axis_operator, npr_residual, subtract_reference
+
+FACTORS = (0.25, 0.5, 0.75, 1 / 3, 1 / 8, 0.9)
+
+
+def torch_residual(images, factor, mode):
+    torch = pytest.importorskip("torch", reason="needs the torch extra")
+    kwargs = {} if mode == "nearest" else {"align_corners": False}
+    x = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+    height, width = x.shape[2:]
+    small = (max(1, int(height * factor)), max(1, int(width * factor)))
+    down = torch.nn.functional.interpolate(x, size=small, mode=mode, **kwargs)
+    up = torch.nn.functional.interpolate(down, size=(height, width), mode=mode, **kwargs)
+    return (x - up).numpy().transpose(0, 2, 3, 1)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("factor", FACTORS)
+def test_equals_torch_at_even_and_odd_sizes(mode, factor):
+    rng = np.random.default_rng(0)
+    for height, width in ((32, 48), (33, 47), (9, 40), (101, 64), (5, 2)):
+        images = rng.normal(size=(2, height, width, 3)).astype(np.float32)
+        ours = npr_residual(jnp.asarray(images), factor, mode)
+        np.testing.assert_allclose(ours, torch_residual(images, factor, mode), rtol=1e-5, atol=1e-5)
+
+
+def test_nearest_follows_the_float32_index_rule_at_every_size():
+    """Over all lengths to 1100 the references equal torch's, where float64 rules do not."""
+    torch = pytest.importorskip("torch", reason="needs the torch extra")
+    differs_from_float64 = 0
+    for factor in (0.25, 0.75, 1 / 3, 1 / 8):
+        for length in range(8, 1100):
+            small = int(length * factor)
+            x = torch.arange(length, dtype=torch.float32)[None, None]
+            down = torch.nn.functional.interpolate(x, size=small, mode="nearest")
+            up = torch.nn.functional.interpolate(down, size=length, mode="nearest")
+            expected = up[0, 0].numpy().astype(int)
+            ours = axis_operator(length, factor, "nearest")
+            np.testing.assert_array_equal(ours, expected, err_msg=f"{factor} {length}")
+            exact_down = np.arange(small) * length // small
+            exact_up = np.arange(length) * small // length
+            differs_from_float64 += np.any(exact_down[exact_up] != expected)
+    assert differs_from_float64 > 0, "the float32 rule would then not be worth testing"
+
+
+def test_even_size_half_subtracts_the_top_left_pixel_of_each_block():
+    images = np.random.default_rng(1).normal(size=(1, 6, 8, 3)).astype(np.float32)
+    reference = images[:, ::2, ::2].repeat(2, axis=1).repeat(2, axis=2)
+    np.testing.assert_array_equal(npr_residual(jnp.asarray(images)), images - reference)
+
+
+def test_odd_length_shifts_blocks_as_the_method_notes_say():
+    assert axis_operator(9, 0.5, "nearest").tolist() == [0, 0, 0, 2, 2, 4, 4, 6, 6]
+
+
+def test_published_values(parity):
+    expected, modes, reference = parity
+    for key, value in modes.items():
+        _, mode, factor = key.split("_")
+        x = reference.normalize(reference.make_images(3, 1, 48, 64))
+        ours = npr_residual(jnp.asarray(x), float(factor), mode)
+        np.testing.assert_allclose(ours[0], value, atol=1e-5, err_msg=key)
+    checked = 0
+    for key, value in expected.items():
+        if key.startswith("npr_odd_"):
+            factor_text, size, seed = key.removeprefix("npr_odd_").split("_")
+            height, width = map(int, size.split("x"))
+            seed = int(seed.removeprefix("imgseed"))
+            ours = _statistics(reference, factor_text, seed, 1, height, width, weighted=True)
+        elif key.startswith("npr_sum_"):
+            factor_text, size = key.removeprefix("npr_sum_").split("_")
+            n, height, width = map(int, size.split("x"))
+            seed = _image_seed(expected, size)
+            ours = _statistics(reference, factor_text, seed, n, height, width, weighted=False)
+        else:
+            continue
+        np.testing.assert_allclose(ours, value, rtol=1e-5, atol=2e-3, err_msg=key)
+        checked += 1
+    assert checked >= 6
+
+
+def _image_seed(expected, size):
+    [seed] = {int(k.split("imgseed")[1]) for k in expected if k.startswith(f"logits_{size}_")}
+    return seed
+
+
+def _statistics(reference, factor_text, seed, n, height, width, weighted):
+    factor = 1 / 3 if factor_text == "0.333" else float(factor_text)
+    x = reference.normalize(reference.make_images(seed, n, height, width))
+    r = np.asarray(npr_residual(jnp.asarray(x), factor), np.float64)
+    values = [r.sum(), np.abs(r).sum(), (r**2).sum()]
+    if weighted:
+        rows, columns = np.arange(height)[:, None, None], np.arange(width)[:, None]
+        values += [(np.abs(r) * rows).sum(), (np.abs(r) * columns).sum()]
+    return values
+
+
+def test_published_corner(parity):
+    expected, _, reference = parity
+    x = reference.normalize(reference.make_images(_image_seed(expected, "2x224x224"), 2, 224, 224))
+    for factor in (0.25, 0.5, 0.75):
+        key = f"npr_corner_{factor}_2x224x224"
+        ours = npr_residual(jnp.asarray(x), factor)[0, :12, :12]
+        np.testing.assert_allclose(ours, expected[key], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_gradient_is_the_transposed_operator(mode):
+    rng = np.random.default_rng(2)
+    x, cotangent = rng.normal(size=(2, 1, 12, 15, 1)).astype(np.float32)
+    gradient = jax.grad(lambda v: jnp.vdot(npr_residual(v, 0.75, mode), cotangent))(x)
+    eye = np.eye(12 * 15, dtype=np.float32).reshape(-1, 12, 15, 1)
+    matrix = np.asarray(npr_residual(jnp.asarray(eye), 0.75, mode)).reshape(180, 180)
+    np.testing.assert_allclose(gradient.ravel(), matrix @ cotangent.ravel(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_operators_with_a_batch_axis_serve_mixed_sizes(mode):
+    rng = np.random.default_rng(3)
+    sizes = [(9, 12), (12, 7)]
+    images = rng.normal(size=(2, 12, 12, 3)).astype(np.float32)
+    stacks = []
+    for axis in (0, 1):
+        operators = np.zeros((2, 12) if mode == "nearest" else (2, 12, 12), np.float32)
+        for i, size in enumerate(sizes):
+            n = size[axis]
+            part = axis_operator(n, 0.5, mode)
+            operators[(i,) + (slice(n),) * (operators.ndim - 1)] = part
+        stacks.append(operators.astype(np.int32) if mode == "nearest" else operators)
+    batched = subtract_reference(jnp.asarray(images), *map(jnp.asarray, stacks))
+    for i, (h, w) in enumerate(sizes):
+        alone = npr_residual(jnp.asarray(images[i, :h, :w]), 0.5, mode)
+        np.testing.assert_allclose(batched[i, :h, :w], alone, atol=1e-6)
+
+
+def test_smaller_factors_carry_larger_ones_at_sizes_divisible_by_four():
+    """NPR_0.5 and NPR_0.75 are exact functions of NPR_0.25 (method notes, section 1)."""
+    images = np.random.default_rng(4).normal(size=(1, 16, 24, 3))
+    with jax.enable_x64(True):
+        quarter = npr_residual(jnp.asarray(images), 0.25)
+        for factor in (0.5, 0.75):
+            direct = npr_residual(jnp.asarray(images), factor)
+            np.testing.assert_allclose(npr_residual(quarter, factor), direct, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"factor": 1.0}, "between 0 and 1"),
+        ({"factor": -0.5}, "between 0 and 1"),
+        ({"mode": "lanczos"}, "nearest, bilinear, bicubic"),
+    ],
+)
+def test_refuses_what_it_cannot_do(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        npr_residual(jnp.zeros((1, 8, 8, 3)), **kwargs)
+
+
+def test_refuses_integer_pixels():
+    with pytest.raises(ValueError, match="convert the pixels to float"):
+        npr_residual(jnp.zeros((1, 8, 8, 3), jnp.uint8))
