@@ -1,0 +1,97 @@
+"""How figures look, and how they become text inside a page.
+
+Figures are drawn through matplotlib's objects, never through pyplot's global state, on white so
+that they read the same in a light and in a dark page. Colours are Okabe and Ito's, which people
+with the common colour-vision deficiencies can tell apart.
+"""
+
+import base64
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib import figure
+from PIL import Image
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILLION, PURPLE, YELLOW = "#0072B2", "#D55E00", "#CC79A7", "#F0E442"
+PHOTOGRAPHS, GENERATED = BLUE, VERMILLION
+SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW, BLACK)
+MARKERS = ("o", "s", "^", "v", "P", "X", "<", ">")
+
+_SETTINGS: Any = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "axes.titlesize": 9.0,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "legend.fontsize": 8.0,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "hatch.linewidth": 0.6,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "npr_jax",
+    "text.parse_math": False,
+    "text.usetex": False,
+}
+
+
+@contextlib.contextmanager
+def styled() -> Iterator[None]:
+    """Draw and save figures inside this; the caller's matplotlib settings return afterwards."""
+    with matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
+        # A name in a script DejaVu lacks is still drawn by the reader's own fonts.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def new_figure(width: float, height: float) -> figure.Figure:
+    """An empty figure of `width` x `height` inches at 96 pixels per inch of the page."""
+    return figure.Figure(figsize=(width, height), dpi=96, layout="constrained")
+
+
+def svg_uri(drawing: figure.Figure) -> str:
+    """The figure as a data URI: inside an `img` its ids cannot clash with another figure's."""
+    buffer = io.BytesIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    drawing.savefig(buffer, format="svg", metadata=nothing)
+    content = buffer.getvalue()
+    # Without the document type, which names an address outside the page.
+    return _uri("image/svg+xml", content[content.index(b"<svg") :])
+
+
+def image_uri(image: np.ndarray, quality: int | None = None) -> str:
+    """A uint8 [h, w, 3] image as a data URI: PNG, or JPEG where a quality is given."""
+    buffer = io.BytesIO()
+    if quality is None:
+        Image.fromarray(image).save(buffer, "PNG", optimize=True)
+        return _uri("image/png", buffer.getvalue())
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
+    return _uri("image/jpeg", buffer.getvalue())
+
+
+def shorten(name: str, length: int = 26) -> str:
+    """The name with its middle left out where it is longer than `length` characters."""
+    if len(name) <= length:
+        return name
+    head = (length - 1) // 2
+    return f"{name[:head]}…{name[len(name) - (length - 1 - head) :]}"
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

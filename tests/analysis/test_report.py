@@ -1,0 +1,289 @@
+"""The report: self-contained, complete, safe with hostile names, true to the numbers."""
+
+import base64
+import html.parser
+import io
+import json
+import re
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+
+from npr_jax import residual
+from npr_jax.analysis import figures, style, summary
+from npr_jax.analysis.report import build_report
+from npr_jax.evaluate import Scores, tabulate, write_evaluation
+
+FAMILIES = {"nearest": 8.0, "fir": 3.0, "bicubic": 0.0, "control": 0.3}
+CONTROL = "On the control family"
+VOID = {"meta", "img", "br", "link", "hr"}
+
+
+def make_scores(families=None, count=30, seed=0, weights=True):
+    rng = np.random.default_rng(seed)
+    families = FAMILIES if families is None else families
+    generators = np.repeat(["photographs", *families], count)
+    centres = np.repeat([-3.0, *(shift - 3 for shift in families.values())], count)
+    total = len(generators)
+    attention = rng.dirichlet([3, 2, 1], total).astype(np.float32) if weights else None
+    return Scores(
+        labels=(generators != "photographs").astype(int),
+        logits=rng.normal(centres, 1.5),
+        generators=generators,
+        filenames=[f"{number}.png" for number in range(total)],
+        weights=attention,
+        scales=("0.25", "0.5", "0.75") if weights else (),
+    )
+
+
+def make_samples(count=4, size=64):
+    rng = np.random.default_rng(1)
+    return {
+        "images": rng.integers(0, 256, (count, size, size, 3), np.uint8),
+        "labels": [number % 2 for number in range(count)],
+        "generators": ["photographs", "fir"] * (count // 2),
+        "filenames": [f"sample{number}.png" for number in range(count)],
+        "logits": [-1.0, 2.0] * (count // 2),
+    }
+
+
+META = {
+    "model": "multiscale_attention",
+    "parameters": 123456,
+    "steps": 500,
+    "train_family": "nearest",
+    "train_images": 2000,
+    "factors": [0.25, 0.5, 0.75],
+    "mode": "nearest",
+    "delivery": "clean",
+    "simulated": True,
+    "commit": "abc123",
+}
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    path = tmp_path_factory.mktemp("run")
+    baselines = {name: {"metadata": 0.5, "noise_variance": 0.55} for name in FAMILIES}
+    write_evaluation(path / "evaluation/test", make_scores(), META, make_samples(), baselines)
+    write_evaluation(path / "evaluation/test-web", make_scores(seed=2), META | {"delivery": "web"})
+    points = [
+        {"step": step, "epoch": step / 10, "split": split, "loss": 1 / step, "ap": 0.9}
+        for step in range(1, 30)
+        for split in ("train", "validation")
+    ]
+    (path / "metrics.jsonl").write_text("".join(json.dumps(point) + "\n" for point in points))
+    (path / "config.json").write_text(json.dumps({"seed": 7, "data": {"resize": 256}}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(workdir):
+    return build_report(workdir).read_text(encoding="utf-8")
+
+
+class Outline(html.parser.HTMLParser):
+    """Collects text and images, and checks that tags nest."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.text, self.images, self.tags = [], [], [], []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag == "img":
+            self.images.append(dict(attrs))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.text.append(data)
+
+
+def contents(outline, kind):
+    head = f"data:{kind};base64,"
+    uris = [image["src"] for image in outline.images if image["src"].startswith(head)]
+    return [base64.b64decode(uri.removeprefix(head)) for uri in uris]
+
+
+def test_page_is_well_formed_and_refers_to_nothing_outside(page):
+    outline = Outline(page)
+    assert outline.open == []
+    assert {"script", "link", "iframe"}.isdisjoint(outline.tags)
+    assert not re.search(r"https?://|url\(|@import", page)
+    assert all(image["src"].startswith("data:") for image in outline.images)
+    assert all(image["alt"] for image in outline.images)
+    for drawing in contents(outline, "image/svg+xml"):
+        addresses = set(re.findall(rb"https?://[^\"'<> ]+", drawing))
+        assert addresses <= {b"http://www.w3.org/2000/svg", b"http://www.w3.org/1999/xlink"}
+
+
+def test_page_is_small(workdir, page):
+    assert (workdir / "report.html").stat().st_size < 3e6
+
+
+def test_page_holds_every_part(page):
+    outline = Outline(page)
+    text = " ".join(outline.text)
+    for words in (
+        "What this detector cannot tell",
+        "In short",
+        "Evaluation “test”",
+        "Evaluation “test-web”",
+        "All evaluations",
+        "ROC curves",
+        "Attention: weights of the scales",
+        "AUC beside cheap classifiers",
+        "Training",
+        "What the detector looks at",
+        "sample3.png",
+        "residual, scale 0.75",
+        "Configuration",
+        "data.resize",
+        "abc123",
+    ):
+        assert words in text, words
+    # Two evaluations of four families: ROC and histogram each, and attention; one overview, one
+    # of baselines, two curves.
+    assert len(contents(outline, "image/svg+xml")) == 2 * (4 + 4 + 1) + 1 + 1 + 2
+    # Four samples: the centre and three residuals as PNG, the whole as JPEG.
+    assert len(contents(outline, "image/png")) == 4 * 4
+    assert len(contents(outline, "image/jpeg")) == 4
+
+
+def test_page_reads_in_light_and_dark(page):
+    assert "prefers-color-scheme: dark" in page
+    assert 'name="viewport"' in page
+
+
+def test_page_is_the_same_each_time_and_the_callers_settings_stay(workdir, page):
+    names = ("font.size", "svg.fonttype", "text.parse_math", "axes.grid")
+    before = [matplotlib.rcParams[name] for name in names]
+    assert build_report(workdir).read_text(encoding="utf-8") == page
+    assert [matplotlib.rcParams[name] for name in names] == before
+
+
+def test_numbers_on_the_page_are_those_of_the_results(workdir, page):
+    results = json.loads((workdir / "evaluation/test/results.json").read_text())
+    text = "".join(Outline(page).text).replace("\u00a0", " ")
+    assert f"{100 * results['unseen']['ap']:.1f} %" in text
+    for row in [*results["generators"], *results["control"]]:
+        counts = row["confusion"]
+        assert f"{counts['tn']} / {counts['fp']}{counts['fn']} / {counts['tp']}" in text
+
+
+def test_samples_of_every_kind_come_before_a_second_of_one(tmp_path):
+    samples = make_samples(40, size=32)
+    samples["generators"] = ["photographs"] * 30 + ["late"] * 10
+    samples["labels"] = [0] * 30 + [1] * 10
+    write_evaluation(tmp_path / "evaluation/test", make_scores(count=3), META, samples)
+    text = "".join(Outline(build_report(tmp_path).read_text(encoding="utf-8")).text)
+    shown = [number for number in range(40) if f"sample{number}.png" in text]
+    assert shown == [*range(5), *range(30, 35)]
+
+
+def test_hostile_names_are_shown_and_not_run(tmp_path):
+    names = {'<script>alert("x")</script>': 3.0, "$\\frac{1$ & co": 1.0, "n" * 200: 2.0}
+    scores = make_scores(names, weights=False)
+    samples = make_samples(2)
+    samples |= {"filenames": ["<img src=x onerror=y>", "日本.png"]}
+    write_evaluation(tmp_path / "evaluation/test", scores, {"<b>": "<i>"}, samples)
+    outline = Outline(build_report(tmp_path).read_text(encoding="utf-8"))
+    assert {"script", "b>", "i"}.isdisjoint(outline.tags)
+    text = "".join(outline.text)
+    assert '<script>alert("x")</script>' in text
+    assert "<img src=x onerror=y>" in text
+
+
+def test_report_before_the_first_evaluation(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "split": "train", "loss": 1}\n')
+    page = build_report(tmp_path).read_text(encoding="utf-8")
+    assert "No evaluation yet" in page
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_report_of_one_class(tmp_path, label):
+    scores = Scores([label] * 3, [-1.0, 2.0, 3.0], ["x"] * 3, ["a", "b", "c"])
+    write_evaluation(tmp_path / "evaluation/test", scores, {})
+    assert "Evaluation “test”" in build_report(tmp_path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("shape", [(40, 37), (300, 200)])
+def test_residual_tiles_show_the_residual_with_the_stated_scaling(shape):
+    rng = np.random.default_rng(0)
+    image = rng.integers(120, 136, (*shape, 3), np.uint8)
+    tiles = figures.residual_tiles(image, [0.5, 0.25], "nearest")
+    assert [caption.split(",")[0] for caption, _ in tiles[2:]] == ["residual"] * 2
+    height, width = shape
+    top, left = max(0, (height - 96) // 2), max(0, (width - 96) // 2)
+    cut = (slice(top, top + 96), slice(left, left + 96))
+    for (_, uri), factor in zip(tiles[2:], [0.5, 0.25], strict=True):
+        shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
+        full = np.asarray(residual.npr_residual(np.float32(image) / 255, factor, "nearest"))
+        expected = np.clip(127.5 + 127.5 * full[cut] / 0.1, 0, 255)
+        assert np.abs(shown - expected).max() <= 0.51
+
+
+def test_long_names_are_shortened_in_the_middle():
+    assert style.shorten("short") == "short"
+    short = style.shorten("abcdefghijklmnopqrstuvwxyz", 11)
+    assert len(short) == 11
+    assert (short[:5], short[-5:]) == ("abcde", "vwxyz")
+
+
+def said(results, heading):
+    results = {"name": "test", "meta": META, "baselines": None} | results
+    return dict(summary.sentences(results)).get(heading, "").replace("\u00a0", " ")
+
+
+def rows(*groups):
+    """Results of groups (generator, label, how many, logit)."""
+    columns = [[], [], []]
+    for generator, label, count, logit in groups:
+        columns[0] += [label] * count
+        columns[1] += [logit] * count
+        columns[2] += [generator] * count
+    names = [str(number) for number in range(len(columns[0]))]
+    return tabulate(Scores(*columns, names), ["nearest"])
+
+
+def test_summary_of_the_control_family():
+    photographs = [("photographs", 0, 8, -2.0), ("photographs", 0, 2, 1.0)]
+    quiet = said(rows(*photographs, ("control", 1, 8, -2.0), ("control", 1, 2, 1.0)), CONTROL)
+    assert "20.0 % of 10 are called generated, beside 20.0 % of the photographs" in quiet
+    assert "rests on up-sampling" in quiet
+    loud = said(rows(*photographs, ("control", 1, 10, 3.0)), CONTROL)
+    assert "100.0 % of 10 are called generated" in loud
+    assert "not about up-sampling" in loud
+
+
+def test_summary_names_families_at_chance_and_shifted_thresholds():
+    results = rows(
+        ("photographs", 0, 10, -4.0),
+        ("nearest", 1, 10, 4.0),
+        ("shifted", 1, 10, -1.0),
+        ("hidden", 1, 10, -4.0),
+    )
+    assert "Close to chance or below: hidden." in said(results, "On generators it never saw")
+    assert said(results, "The threshold").startswith("For shifted another threshold")
+    assert "AP 100.0 %" in said(results, "On the family it was trained on")
+
+
+def test_summary_without_photographs_says_what_is_unknown():
+    assert "unknown" in said(rows(("nearest", 1, 5, 1.0)), "On photographs")
+
+
+def test_limits_say_that_images_were_simulated_and_few():
+    results = rows(("photographs", 0, 5, -1.0), ("nearest", 1, 5, 1.0)) | {"name": "test"}
+    limits = summary.limits(results | {"meta": META})
+    assert limits[0] == summary.SIMULATED
+    assert "Fewer than 100 images" in limits[-1]
+    assert summary.SIMULATED not in summary.limits(results | {"meta": {}})
