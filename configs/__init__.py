@@ -1,0 +1,1 @@
+"""Recipes: one file each, every one a variation of ``default.py``."""

@@ -1,0 +1,112 @@
+"""Every setting with its unit and default: the published NPR recipe.
+
+Paper: Tan et al., "Rethinking the Up-Sampling Operations in CNN-based Generative Network
+for Generalizable Deepfake Detection", CVPR 2024 (arXiv 2312.10461).
+
+The other files of this folder change a few of these lines each. Any setting can be given on
+the command line, ``--config.data.workers=4``.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The published recipe: NPR at factor 0.5, Adam, 50 epochs, batch 32."""
+    config = ml_collections.ConfigDict()
+    config.seed = 0  # every random stream of a run derives from this one number
+    config.model = get_model()
+    config.data = get_data()
+    config.optimizer = get_optimizer()
+
+    config.batch_size = 32  # images per step, over all devices and processes together
+    config.num_epochs = 50
+    # Stop after this many epochs without a better validation AP; 0: never.
+    config.early_stopping_epochs = 0
+    # Steps between two points of the training curve (and two looks for NaN).
+    config.log_every_steps = 100
+    # Steps between checkpoints within an epoch; 0: at the end of epochs only.
+    config.checkpoint_every_steps = 0
+    return config
+
+
+def get_model() -> ml_collections.ConfigDict:
+    """What the network looks like."""
+    model = ml_collections.ConfigDict()
+    model.name = "npr"  # a system of npr_jax.models: npr, multiscale_attention
+    model.factors = (0.5,)  # down-sampling factor of each residual, in (0, 1)
+    model.mode = "nearest"  # resize of the residual: nearest, bilinear, bicubic
+    # cut_resnet50 (the paper's: two stages), light_resnet (two stages of two basic
+    # blocks) or resnet50 (all four stages).
+    model.backbone = "cut_resnet50"
+    model.attention_features = 128  # hidden units of the attention; unused by npr
+    model.dtype = "float32"  # arithmetic: float32, bfloat16 (parameters stay float32)
+    return model
+
+
+def get_data() -> ml_collections.ConfigDict:
+    """Where images come from and what happens to them before the network."""
+    data = ml_collections.ConfigDict()
+    data.path = ""  # directory that `prepare` wrote; empty: the embedded simulation
+    data.train_split = "train"
+    # Empty: hold out `validation_fraction` of the training split, chosen by file name.
+    data.validation_split = ""
+    data.validation_fraction = 0.1  # of the training images, in (0, 1)
+    data.test_split = "test"
+
+    data.resize = 256  # pixels: training images squashed to a square; 0: native size
+    # pixels: random square cut from native images by the readers (padded by reflection
+    # where smaller); needed where `resize` is 0, otherwise 0.
+    data.host_crop = 0
+    data.crop = 224  # pixels: random square cut on the device
+    data.flip = True  # mirror half of the training images
+    # JPEG qualities (lowest, highest) that both classes are re-encoded with alike, before
+    # any resize or crop; empty: never. Scoring uses the middle of the range.
+    data.reencode = ()
+    data.validation_crop = 224  # pixels: centre crop of validation images
+    data.evaluate_resize = 256  # pixels: test images squashed to a square; 0: native size
+    # How test images reached us: clean (as they lie), web (long edge at most 1024, JPEG
+    # 75), hard (long edge 512, JPEG 40).
+    data.delivery = "clean"
+
+    data.workers = 0  # reader processes; 0: threads of this process
+    data.prefetch = 2  # batches made ahead per reader process
+
+    # Folder of your own photographs for the simulation to use as scenes; empty: rendered ones.
+    data.photos = ""
+    data.simulation = get_simulation()
+    return data
+
+
+def get_simulation() -> ml_collections.ConfigDict:
+    """The embedded data, used where ``data.path`` is empty."""
+    simulation = ml_collections.ConfigDict()
+    # Where the images are kept; empty: `simulation` in the workdir.
+    simulation.directory = ""
+    simulation.size = 256  # pixels: height and width, a multiple of 8 up to 512
+    simulation.train_family = "nearest_conv"  # the only generator seen in training
+    simulation.train_per_class = 4000  # images
+    simulation.validation_per_class = 400  # images
+    simulation.test_per_family = 500  # images, and as many photographs
+    return simulation
+
+
+def get_optimizer() -> ml_collections.ConfigDict:
+    """Adam with the learning rate in steps."""
+    optimizer = ml_collections.ConfigDict()
+    optimizer.learning_rate = 2e-4
+    optimizer.b1 = 0.9  # decay of the gradient's running mean
+    optimizer.b2 = 0.999  # decay of its running square
+    # The rate is multiplied by `decay_rate` at the end of epochs 10, 20, ... (0-based)
+    # for `decay_every_epochs` = 10: epochs 0 to 10 run at the full rate.
+    optimizer.decay_rate = 0.9
+    optimizer.decay_every_epochs = 10
+    return optimizer
+
+
+def parse_factor(text: str) -> float:
+    """A number such as ``0.25`` or ``1/3`` from the text after a config's colon."""
+    numerator, _, denominator = text.partition("/")
+    try:
+        return float(numerator) / float(denominator or 1)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"factor {text!r} is no number; write 0.25 or 1/3") from None

@@ -1,0 +1,35 @@
+"""NPR on crops of images at their own size, for small collections from the wild.
+
+    python main.py prepare --source=FOLDERS --output=PREPARED
+    python main.py --config=configs/native_crops.py --workdir=DIR --config.data.path=PREPARED
+    python main.py --config=configs/native_crops.py:reencoded --workdir=DIR ...
+
+Nothing is resized: where photographs and generated images differ in size, a resize would
+itself leave traces that tell them apart. ``:reencoded`` saves both classes as JPEG of random
+quality before training, and of the middle quality before evaluation, so that the file
+format cannot tell them apart either. What both reach is in docs/realworld.md.
+"""
+
+from configs import default
+
+
+def get_config(variant: str = "as_they_lie"):
+    """``as_they_lie`` or ``reencoded``; stops when validation AP no longer rises."""
+    if variant not in ("as_they_lie", "reencoded"):
+        raise ValueError(f"native_crops.py:{variant}; expected as_they_lie or reencoded")
+    config = default.get_config()
+    config.num_epochs = 60
+    config.early_stopping_epochs = 8
+    config.log_every_steps = 10
+
+    data = config.data
+    data.validation_fraction = 0.15
+    data.test_split = "dev"
+    data.resize = 0
+    data.host_crop = 96
+    data.crop = 96
+    data.validation_crop = 256
+    data.evaluate_resize = 0
+    if variant == "reencoded":
+        data.reencode = (60, 95)
+    return config

@@ -1,0 +1,152 @@
+"""What each command of ``main.py`` does with its flags."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import ml_collections
+from ml_collections import config_flags
+
+# Each command imports what it needs: predict must not wait for the training stack.
+
+
+def split_command(arguments: list[str]) -> tuple[str, list[str]]:
+    """The command (``train`` if the first word is none) and the words after it."""
+    if arguments and arguments[0] in COMMANDS:
+        return arguments[0], arguments[1:]
+    return "train", arguments
+
+
+def run(
+    command: str, words: list[str], flags: Any, config: ml_collections.ConfigDict | None
+) -> int:
+    """Runs a command; returns its exit status.
+
+    Raises:
+        ValueError: for flags or paths that cannot be used.
+    """
+    if words and command != "predict":
+        raise ValueError(
+            f"{command} takes no arguments, got {' '.join(words)!r}; "
+            f"commands: {', '.join(COMMANDS)}; options begin with --"
+        )
+    return COMMANDS[command](words, flags, config)
+
+
+def explain(error: Exception, arguments: list[str]) -> str:
+    """One line for flags that absl could not parse: what was given, what is allowed, the fix."""
+    from npr_jax.config import explain_override
+
+    for argument in arguments:
+        if problem := explain_override(argument, str(error)):
+            return problem
+    # A config file's own error arrives with its traceback; the last line says what is wrong.
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{lines[-1] if lines else type(error).__name__}; see python main.py --help"
+
+
+def _train(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax.processes import join_processes
+    from npr_jax.train import train_and_evaluate
+
+    if config is None:
+        raise ValueError("train needs --config=configs/NAME.py; see the folder configs")
+    if not isinstance(config, ml_collections.ConfigDict):
+        # What ml_collections gives for a missing file fails on first use only.
+        path = config_flags.get_config_filename(flags["config"])
+        raise ValueError(f"--config={path} does not exist; see the folder configs")
+    if not flags.workdir:
+        raise ValueError("train needs --workdir=DIR, a directory for checkpoints and reports")
+    if flags.coordinator:
+        join_processes(flags.coordinator, flags.num_processes, flags.process_id)
+    train_and_evaluate(config, flags.workdir)
+    return 0
+
+
+def _evaluate(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from configs import default
+    from npr_jax import inputs
+    from npr_jax.config import check_config
+    from npr_jax.detector import load_detector
+    from npr_jax.evaluate_run import evaluate_run
+
+    detector = load_detector(
+        flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=_resize(flags.resize)
+    )
+    if flags.weights and not (flags.data and flags.output):
+        raise ValueError(
+            "evaluate --weights needs --data=PREPARED and --output=DIR for the results"
+        )
+    settings = detector.config or default.get_config()
+    settings = settings.copy_and_resolve_references()
+    settings.data.path = flags.data or settings.data.path
+    settings.data.test_split = flags.split or settings.data.test_split
+    settings.data.delivery = flags.delivery or settings.data.delivery
+    check_config(settings)
+    directory = pathlib.Path(flags.output or flags.workdir)
+    dataset = inputs.open_dataset(settings, pathlib.Path(flags.workdir or flags.output))
+    evaluate_run(detector, settings, dataset, directory)
+    return 0
+
+
+def _predict(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax.detector import load_detector
+    from npr_jax.predict import predict_files
+
+    if not words:
+        raise ValueError("predict needs image files or folders: predict --workdir=RUN PATH...")
+    detector = load_detector(
+        flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=_resize(flags.resize)
+    )
+    return predict_files(detector, words, flags.output, confidence=flags.confidence)
+
+
+def _prepare(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from tqdm import tqdm
+
+    from input_pipeline.builders import prepare
+
+    if not flags.output:
+        raise ValueError("prepare needs --output=DIR, a directory that does not exist yet")
+    with tqdm(unit="file", disable=not sys.stderr.isatty()) as bar:
+
+        def show(seen: int, total: int) -> None:
+            bar.total = total
+            bar.update(seen - bar.n)
+
+        summary = prepare(
+            flags.source or None,
+            flags.output,
+            progress=show,
+            name=flags.name,
+            storage=flags.storage,
+            image_size=flags.image_size,
+            max_bad_fraction=flags.max_bad_fraction,
+            split=flags.split,
+            photographs=flags.photographs or None,
+            generated=flags.generated or None,
+        )
+    print(summary)
+    return 0
+
+
+def _resize(text: str) -> int | None:
+    if not text:
+        return None
+    if text == "native":
+        return 0
+    if not text.isdecimal():
+        raise ValueError(f"--resize={text}; expected native or a number of pixels, as 256")
+    return int(text)
+
+
+Command = Callable[[list[str], Any, ml_collections.ConfigDict | None], int]
+COMMANDS: dict[str, Command] = {
+    "train": _train,
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "prepare": _prepare,
+}

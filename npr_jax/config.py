@@ -1,0 +1,227 @@
+"""Checks a config before any work: every key, type and value, all problems at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import math
+import pathlib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ml_collections
+
+from npr_jax.models import BACKBONES, DTYPES, SYSTEMS
+from npr_jax.residual import MODES
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What one setting may be: ``allowed`` says in words what ``accepts`` tests."""
+
+    accepts: Callable[[Any], bool]
+    allowed: str
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _integer(low: int, high: int | None = None, zero: str = "") -> Rule:
+    """An integer of at least ``low``, or 0 where ``zero`` says what that means."""
+    text = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
+
+    def accepts(value):
+        inside = _is_integer(value) and low <= value <= (math.inf if high is None else high)
+        return inside or (bool(zero) and _is_integer(value) and value == 0)
+
+    return Rule(accepts, text + (f", or 0 ({zero})" if zero else ""))
+
+
+def _number(low: float, high: float, *, closed: bool = False) -> Rule:
+    def accepts(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return low < value < high or (closed and value == high)
+
+    return Rule(accepts, f"a number above {low} and {'at most' if closed else 'below'} {high}")
+
+
+def _choice(*values: str) -> Rule:
+    return Rule(lambda value: value in values, "one of " + ", ".join(values))
+
+
+def _text(empty: str = "") -> Rule:
+    allowed = f"a text, empty for: {empty}" if empty else "a text that is not empty"
+    return Rule(lambda value: isinstance(value, str) and bool(value or empty), allowed)
+
+
+def _is_factors(value: Any) -> bool:
+    in_range = _number(0, 1).accepts
+    return isinstance(value, tuple | list) and len(value) > 0 and all(map(in_range, value))
+
+
+def _is_qualities(value: Any) -> bool:
+    if not isinstance(value, tuple | list) or len(value) not in (0, 2):
+        return False
+    return not value or (all(map(_is_integer, value)) and 1 <= value[0] <= value[1] <= 100)
+
+
+RULES: Mapping[str, Rule] = {
+    "seed": _integer(0, 2**31 - 1),
+    "model.name": _choice(*SYSTEMS),
+    "model.factors": Rule(_is_factors, "a tuple of numbers above 0 and below 1, as (0.25, 0.5)"),
+    "model.mode": _choice(*MODES),
+    "model.backbone": _choice(*BACKBONES),
+    "model.attention_features": _integer(1, 65536),
+    "model.dtype": _choice(*DTYPES),
+    "data.path": _text(empty="the embedded simulation"),
+    "data.train_split": _text(),
+    "data.validation_split": _text(empty="hold out part of the training split"),
+    "data.validation_fraction": _number(0, 1),
+    "data.test_split": _text(),
+    "data.resize": _integer(32, 4096, zero="native size"),
+    "data.host_crop": _integer(32, 4096, zero="none"),
+    "data.crop": _integer(32, 4096),
+    "data.flip": Rule(lambda value: isinstance(value, bool), "True or False"),
+    "data.reencode": Rule(_is_qualities, "() or two JPEG qualities from 1 to 100, lowest first"),
+    "data.validation_crop": _integer(32, 4096),
+    "data.evaluate_resize": _integer(32, 4096, zero="native size"),
+    "data.delivery": _choice("clean", "web", "hard"),
+    "data.workers": _integer(0, 256),
+    "data.prefetch": _integer(1, 64),
+    "data.photos": _text(empty="rendered scenes"),
+    "data.simulation.directory": _text(empty="`simulation` in the workdir"),
+    "data.simulation.size": Rule(
+        lambda value: _is_integer(value) and 32 <= value <= 512 and value % 8 == 0,
+        "a multiple of 8 from 32 to 512",
+    ),
+    "data.simulation.train_family": _text(),
+    "data.simulation.train_per_class": _integer(1),
+    "data.simulation.validation_per_class": _integer(1),
+    "data.simulation.test_per_family": _integer(1),
+    "optimizer.learning_rate": _number(0, 10),
+    "optimizer.b1": _number(0, 1),
+    "optimizer.b2": _number(0, 1),
+    "optimizer.decay_rate": _number(0, 1, closed=True),
+    "optimizer.decay_every_epochs": _integer(1),
+    "batch_size": _integer(2),
+    "num_epochs": _integer(1),
+    "early_stopping_epochs": _integer(1, zero="never"),
+    "log_every_steps": _integer(1),
+    "checkpoint_every_steps": _integer(1, zero="at the end of epochs only"),
+}
+
+
+def check_config(config: ml_collections.ConfigDict) -> None:
+    """Raises one ``ValueError`` that lists every wrong key, type and value with its fix."""
+    settings = _flatten(config)
+    problems = []
+    for key in settings.keys() - RULES.keys():
+        problems.append(f"{key}: no such setting; {_suggest(key)}")
+    for key, rule in RULES.items():
+        if key not in settings:
+            problems.append(f"{key}: missing; expected {rule.allowed}; see configs/default.py")
+        elif not rule.accepts(settings[key]):
+            problems.append(
+                f"{key} is {settings[key]!r}; expected {rule.allowed}; "
+                f"set it with --config.{key}=..."
+            )
+    problems += [] if problems else _contradictions(config)
+    if problems:
+        raise ValueError("the config cannot be used:\n  " + "\n  ".join(problems))
+
+
+def _flatten(config: Mapping, prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping | ml_collections.ConfigDict):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _suggest(key: str) -> str:
+    """The setting that was probably meant, or those there are in its section."""
+    if close := difflib.get_close_matches(key, RULES, n=1, cutoff=0.8):
+        return f"did you mean {close[0]}?"
+    section = key.rpartition(".")[0] + "."
+    siblings = [known for known in RULES if known.startswith(section)]
+    return "settings there: " + ", ".join(siblings) if siblings else "see configs/default.py"
+
+
+def explain_override(argument: str, error: str) -> str:
+    """What is wrong with a ``--config.KEY=VALUE`` argument, given absl's error; empty: nothing."""
+    match = re.fullmatch(r"--?config\.([\w.]+)(?:=(.*))?", argument, re.DOTALL)
+    if not match:
+        return ""
+    key, value = match.groups()
+    if key not in RULES:
+        return f"--config.{key}: no such setting; {_suggest(key)}"
+    if f"config.{key}=" in error:
+        return f"--config.{key}={value}: expected {RULES[key].allowed}"
+    return ""
+
+
+def _contradictions(config: ml_collections.ConfigDict) -> list[str]:
+    """Settings that are each allowed but not together."""
+    data, model = config.data, config.model
+    problems = []
+    if model.name == "npr" and len(model.factors) != 1:
+        problems.append(
+            f"model.factors is {tuple(model.factors)} for model.name npr, which takes exactly "
+            "one; use configs/multiscale_attention.py for several"
+        )
+    if data.resize and data.host_crop:
+        problems.append(
+            f"data.resize is {data.resize} and data.host_crop is {data.host_crop}; "
+            "set one of them to 0: images are either squashed or cut at native size"
+        )
+    if not data.resize and not data.host_crop:
+        problems.append(
+            "data.resize and data.host_crop are both 0; native images differ in size, so "
+            "give --config.data.host_crop=N (pixels)"
+        )
+    side = data.resize or data.host_crop
+    if side and data.crop > side:
+        problems.append(
+            f"data.crop is {data.crop}, larger than the {side} pixels of data."
+            f"{'resize' if data.resize else 'host_crop'}; expected at most {side}"
+        )
+    if data.resize and data.validation_crop > data.resize:
+        problems.append(
+            f"data.validation_crop is {data.validation_crop}, larger than data.resize "
+            f"{data.resize}; expected at most {data.resize}"
+        )
+    return problems
+
+
+def save_json(values: Mapping[str, Any], path: pathlib.Path) -> None:
+    """Writes a JSON file whole or not at all."""
+    temporary = path.with_suffix(".json.partial")
+    temporary.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n")
+    temporary.replace(path)
+
+
+def load_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
+    """The checked config of a run.
+
+    Raises:
+        ValueError: where there is no run, or its config is unreadable or unusable.
+    """
+    path = workdir / "config.json"
+    if not path.is_file():
+        raise ValueError(f"{workdir} holds no run (no config.json); give the --workdir of one")
+    try:
+        settings = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is no valid JSON: {error}") from error
+    for section, name in (("model", "factors"), ("data", "reencode")):
+        if isinstance(settings.get(section, {}).get(name), list):
+            settings[section][name] = tuple(settings[section][name])
+    config = ml_collections.ConfigDict(settings, convert_dict=True)
+    check_config(config)
+    return config

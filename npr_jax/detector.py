@@ -1,0 +1,239 @@
+"""The public API: load a detector, score pixels or files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+from flax import nnx
+
+from input_pipeline.transforms import UnreadableImageError, decode, jpeg, squash
+from npr_jax.checkpoint import restore_for_scoring
+from npr_jax.config import load_config
+from npr_jax.interop import from_torch_state_dict, load_state_dict
+from npr_jax.models import Model
+from npr_jax.scoring import Scorer
+from npr_jax.tiling import MIN_SIDE
+from npr_jax.train_state import abstract_train_state
+
+# Files decoded ahead of the network; each may be a large photograph, so few.
+DECODE_AHEAD = 4
+PUBLISHED_RESIZE = 256  # pixels; the published tables 1, 3 and 4 squash test images to this
+# Until a calibration says better, a verdict needs this probability for either class.
+CONFIDENCE = 0.75
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageScore:
+    """What the detector says of one file.
+
+    Attributes:
+        path: as given.
+        score: probability of being generated, in [0, 1]; None where the file has an error.
+        verdict: ``generated``, ``photograph`` or ``unsure``; empty where the file has an error.
+        error: why the file could not be scored; empty where it was.
+        weights: the attention's weights over the residuals, for models that have them.
+    """
+
+    path: str
+    score: float | None
+    verdict: str
+    error: str
+    weights: tuple[float, ...] | None = None
+
+
+class Detector:
+    """A trained model with its own preprocessing.
+
+    >>> detector = Detector.load("runs/quickstart")
+    >>> for result in detector.score(["photo.jpg"]):
+    ...     print(result.path, result.score, result.verdict)
+    """
+
+    def __init__(self, model: Model, *, resize: int, source: str, jpeg_quality: int = 0):
+        """Args:
+        model: one of ``npr_jax.models``.
+        resize: side in pixels to which files are squashed before scoring; 0: native size.
+        source: where the weights came from, for reports.
+        jpeg_quality: quality that files are re-encoded with before scoring, as the images
+            of the training were; 0: never.
+        """
+        if resize and resize < MIN_SIDE:
+            raise ValueError(f"resize is {resize}; expected 0 (native size) or at least {MIN_SIDE}")
+        self.model = model
+        self.resize = resize
+        self.jpeg_quality = jpeg_quality
+        self.source = source
+        self.config: ml_collections.ConfigDict | None = None
+        self.step: int | None = None
+        self.training_data: dict[str, Any] = {}
+        self._scorer = Scorer(model)
+
+    @classmethod
+    def load(
+        cls,
+        workdir: str | pathlib.Path,
+        *,
+        checkpoint: str = "best",
+        resize: int | None = None,
+    ) -> Detector:
+        """The detector a run has trained.
+
+        Args:
+            workdir: directory of the run.
+            checkpoint: ``best`` by validation AP, or ``last``.
+            resize: see ``__init__``; None: as the run's config says.
+
+        Raises:
+            ValueError: if there is no run or no complete checkpoint.
+        """
+        workdir = pathlib.Path(workdir)
+        config = load_config(workdir)
+        graphdef, shapes = abstract_train_state(config)
+        own = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        shapes = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=own), shapes
+        )
+        step, state = restore_for_scoring(workdir, checkpoint, shapes)
+        model = nnx.merge(graphdef, state.params, state.batch_stats)
+        native = config.data.evaluate_resize if resize is None else resize
+        source = f"{workdir} ({checkpoint}, step {step})"
+        reencode = config.data.reencode
+        quality = sum(reencode) // 2 if reencode else 0
+        detector = cls(model, resize=native, source=source, jpeg_quality=quality)
+        detector.config, detector.step = config, step
+        detector.training_data = json.loads((workdir / "training_data.json").read_text())
+        return detector
+
+    @classmethod
+    def from_torch_state_dict(
+        cls, state_dict: Mapping[str, np.ndarray], *, resize: int = PUBLISHED_RESIZE
+    ) -> Detector:
+        """The published NPR detector from its weights, torch names to numpy arrays."""
+        return cls(from_torch_state_dict(state_dict), resize=resize, source="a state dict")
+
+    @classmethod
+    def from_weights(cls, path: str | pathlib.Path, *, resize: int | None = None) -> Detector:
+        """The published NPR detector from a ``.safetensors`` or ``.pth`` file."""
+        detector = cls.from_torch_state_dict(
+            load_state_dict(path), resize=PUBLISHED_RESIZE if resize is None else resize
+        )
+        detector.source = str(path)
+        return detector
+
+    @property
+    def preprocessing(self) -> str:
+        """What happens to a file's pixels before the network, in words."""
+        size = f"squashed to {self.resize}x{self.resize} pixels" if self.resize else "native size"
+        return (f"re-encoded as JPEG {self.jpeg_quality}, " if self.jpeg_quality else "") + size
+
+    def logits(self, images: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
+        """Scores pixels as they are, without any resize.
+
+        Args:
+            images: uint8 ``[n, h, w, 3]`` RGB, or images ``[h, w, 3]`` of any sizes.
+
+        Returns:
+            float32 ``[n]``; positive means generated, the probability is its sigmoid.
+
+        Raises:
+            ValueError: for other arrays, or sides under 32 pixels.
+        """
+        return self._scorer.score_all(images)[0]
+
+    def logits_and_weights(
+        self, images: Iterable[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """As ``logits``, with the attention's weights float32 ``[n, scales]`` or None."""
+        return self._scorer.score_all(images)
+
+    def score(
+        self, paths: Iterable[str | pathlib.Path], *, confidence: float = CONFIDENCE
+    ) -> Iterator[ImageScore]:
+        """Scores image files; one result for each path, in order, errors included.
+
+        Args:
+            paths: files in any format Pillow reads. Pixels count as stored: an EXIF
+                orientation is ignored, transparency dropped.
+            confidence: the verdict is ``unsure`` where neither class has this probability.
+
+        Yields:
+            Results, in the order of ``paths``, as soon as they are known.
+        """
+        names = [str(path) for path in paths]
+        results: dict[int, ImageScore] = {}
+        places: list[int] = []
+        pixels = self._readable(names, results, places)
+        done = 0
+        for scored in self._scorer.score(pixels):
+            place = places[scored.position]
+            score = float(1.0 / (1.0 + np.exp(-np.float64(scored.logit))))
+            weights = None if scored.weights is None else tuple(map(float, scored.weights))
+            results[place] = ImageScore(
+                names[place], score, verdict_of(score, confidence), "", weights
+            )
+            while done in results:
+                yield results.pop(done)
+                done += 1
+        for place in range(done, len(names)):
+            yield results.pop(place)
+
+    def _readable(
+        self, paths: list[str], results: dict[int, ImageScore], places: list[int]
+    ) -> Iterator[np.ndarray]:
+        """Pixels of the files that can be scored; the others get their error in results."""
+        with ThreadPoolExecutor(DECODE_AHEAD) as pool:
+            ahead = [pool.submit(self._read, path) for path in paths[:DECODE_AHEAD]]
+            for place, path in enumerate(paths):
+                outcome = ahead.pop(0).result()
+                if place + DECODE_AHEAD < len(paths):
+                    ahead.append(pool.submit(self._read, paths[place + DECODE_AHEAD]))
+                if isinstance(outcome, str):
+                    results[place] = ImageScore(path, None, "", outcome)
+                else:
+                    places.append(place)
+                    yield outcome
+
+    def _read(self, path: str) -> np.ndarray | str:
+        """A file's pixels, or why there are none."""
+        try:
+            image = decode(pathlib.Path(path).read_bytes())
+        except OSError as error:
+            return error.strerror or str(error)
+        except UnreadableImageError as error:
+            return str(error)
+        if min(image.shape[:2]) < MIN_SIDE:
+            height, width = image.shape[:2]
+            return f"too small: {height}x{width} pixels, at least {MIN_SIDE}x{MIN_SIDE} needed"
+        image = jpeg(image, self.jpeg_quality) if self.jpeg_quality else image
+        return squash(image, self.resize) if self.resize else image
+
+
+def verdict_of(score: float, confidence: float) -> str:
+    """``generated``, ``photograph`` or, where neither reaches the confidence, ``unsure``."""
+    if score >= confidence:
+        return "generated"
+    return "photograph" if 1.0 - score >= confidence else "unsure"
+
+
+def load_detector(
+    workdir: str, weights: str, *, checkpoint: str = "best", resize: int | None = None
+) -> Detector:
+    """A run's detector or published weights, whichever of the two is named.
+
+    Raises:
+        ValueError: unless exactly one of workdir and weights is given.
+    """
+    if bool(workdir) == bool(weights):
+        given = f"--workdir={workdir} and --weights={weights}" if workdir else "neither"
+        raise ValueError(f"give either --workdir=RUN or --weights=FILE; got {given}")
+    if weights:
+        return Detector.from_weights(weights, resize=resize)
+    return Detector.load(workdir, checkpoint=checkpoint, resize=resize)

@@ -1,0 +1,189 @@
+"""Scores a test split with a detector and leaves tables, scores and a report on disk."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pathlib
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+
+from input_pipeline.prepared import PreparedDataset
+from npr_jax import inputs
+from npr_jax.analysis.report import build_report
+from npr_jax.detector import Detector
+from npr_jax.evaluate import Scores, format_table, write_evaluation
+from npr_jax.metadata_baseline import can_measure, measure_metadata
+from npr_jax.models import count_parameters
+from npr_jax.processes import gather_lists, gather_rows
+from npr_jax.provenance import provenance
+
+_LOG = logging.getLogger(__name__)
+
+SAMPLES_PER_GENERATOR = 2  # images of each kind kept for the report's residual maps
+SAMPLE_SIDE = 1024  # pixels; larger images are no use in a report
+
+
+def evaluate_run(
+    detector: Detector,
+    config: ml_collections.ConfigDict,
+    dataset: PreparedDataset,
+    workdir: pathlib.Path,
+    *,
+    name: str = "",
+) -> dict[str, Any] | None:
+    """Scores every test image once, prints the table, writes the evaluation and the report.
+
+    Args:
+        detector: its own preprocessing is used.
+        config: names the test split and the delivery.
+        dataset: prepared images.
+        workdir: gets ``evaluation/<name>/`` and ``report.html``.
+        name: empty: made of the data set, split, delivery and preprocessing.
+
+    Returns:
+        The results as in results.json; None on all processes but the first.
+    """
+    config = config.copy_and_resolve_references()
+    config.data.evaluate_resize = detector.resize
+    config.data.reencode = (detector.jpeg_quality,) * 2 if detector.jpeg_quality else ()
+    started = time.monotonic()
+    rows: list[dict[str, Any]] = []
+    samples = SampleKeeper()
+    images = _observe(inputs.test_images(config, dataset), rows, samples)
+    logits, weights = detector.logits_and_weights(images)
+    samples.set_logits(logits)
+
+    logits = gather_rows(logits)
+    weights = None if weights is None else gather_rows(weights)
+    rows = gather_lists(rows)
+    if jax.process_index() != 0:
+        return None
+    order = np.argsort([row["index"] for row in rows], kind="stable")
+    scores = Scores(
+        labels=np.array([rows[i]["label"] for i in order], np.int64),
+        logits=logits[order],
+        generators=np.array([rows[i]["generator"] for i in order]),
+        filenames=np.array([rows[i]["filename"] for i in order]),
+        weights=None if weights is None else weights[order],
+        scales=() if weights is None else tuple(f"{f:g}" for f, _ in detector.model.residuals),
+    )
+    meta = describe(detector, config, dataset, seconds=time.monotonic() - started)
+    name = name or evaluation_name(config, dataset, detector)
+    directory = workdir / "evaluation" / name
+    results = write_evaluation(
+        directory, scores, meta, samples.as_dict(), cheap_baselines(config, dataset)
+    )
+    print(format_table(results))
+    report = build_report(workdir)
+    _LOG.info("wrote %s and %s", directory, report)
+    print(f"report: {report}")
+    return results
+
+
+def evaluation_name(
+    config: ml_collections.ConfigDict, dataset: PreparedDataset, detector: Detector
+) -> str:
+    """One folder name per data set, split, preprocessing and delivery."""
+    size = f"squash{detector.resize}" if detector.resize else "native"
+    parts = [dataset.info["name"], config.data.test_split, size, config.data.delivery]
+    if config.data.reencode:
+        parts.append("reencoded")
+    return "-".join(parts)
+
+
+def describe(
+    detector: Detector,
+    config: ml_collections.ConfigDict,
+    dataset: PreparedDataset,
+    *,
+    seconds: float,
+) -> dict[str, Any]:
+    """What the numbers were made with, for whoever wants to make them again."""
+    run = detector.config
+    factors, mode = [f for f, _ in detector.model.residuals], detector.model.residuals[0][1]
+    return {
+        "model": run.model.name if run else "npr",
+        "factors": factors,
+        "mode": mode,
+        "parameters": count_parameters(detector.model),
+        "weights": None if run else detector.source,
+        "checkpoint": detector.source if run else None,
+        "steps": detector.step,
+        "seed": run.seed if run else None,
+        "preprocessing": detector.preprocessing,
+        "delivery": config.data.delivery,
+        "data": dataset.info["name"],
+        "split": config.data.test_split,
+        "simulated": dataset.info.get("simulated", False),
+        "scoring_seconds": round(seconds, 1),
+        **detector.training_data,
+        **provenance(),
+    }
+
+
+def cheap_baselines(
+    config: ml_collections.ConfigDict, dataset: PreparedDataset
+) -> dict[str, Any] | None:
+    """AUC per generator of classifiers that see no up-sampling; None where there are none.
+
+    The simulation measured them on its own images; of original files their metadata is tried.
+    """
+    path = dataset.path / "baselines.json"
+    if path.is_file():
+        return json.loads(path.read_text())
+    splits = config.data.train_split, config.data.test_split
+    files_as_they_lie = config.data.delivery == "clean" and not config.data.reencode
+    if files_as_they_lie and can_measure(dataset, *splits):
+        return measure_metadata(dataset, *splits)
+    return None
+
+
+class SampleKeeper:
+    """Keeps the first few images of each generator and class while they pass by."""
+
+    def __init__(self) -> None:
+        self._kept: list[dict[str, Any]] = []
+        self._counts: dict[tuple[str, int], int] = {}
+
+    def see(self, position: int, element: dict[str, Any]) -> None:
+        """Keeps the element if its kind is not yet well represented."""
+        kind = (element["generator"], element["label"])
+        if self._counts.get(kind, 0) >= SAMPLES_PER_GENERATOR:
+            return
+        if max(element["image"].shape) > SAMPLE_SIDE:
+            return
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        self._kept.append({**element, "position": position})
+
+    def set_logits(self, logits: np.ndarray) -> None:
+        """Takes the logits of all images that passed, in order."""
+        for sample in self._kept:
+            sample["logit"] = float(logits[sample["position"]])
+
+    def as_dict(self) -> dict[str, Any]:
+        """As ``npr_jax.evaluate.write_evaluation`` wants them."""
+        columns = {
+            "images": "image",
+            "labels": "label",
+            "generators": "generator",
+            "filenames": "filename",
+            "logits": "logit",
+        }
+        return {name: [s[key] for s in self._kept] for name, key in columns.items()}
+
+
+def _observe(
+    elements: Iterable[dict[str, Any]], rows: list[dict[str, Any]], samples: SampleKeeper
+) -> Iterator[np.ndarray]:
+    """The elements' images; everything else about them goes into rows."""
+    for position, element in enumerate(elements):
+        samples.see(position, element)
+        row = {key: element[key] for key in ("generator", "filename")}
+        rows.append(row | {key: int(element[key]) for key in ("label", "index")})
+        yield element["image"]

@@ -1,0 +1,97 @@
+"""The ``predict`` command: files and folders in, one row per file out."""
+
+from __future__ import annotations
+
+import csv
+import os
+import pathlib
+import sys
+from collections.abc import Iterable
+
+from tqdm import tqdm
+
+from npr_jax.detector import Detector, ImageScore
+
+COLUMNS = ("path", "score", "verdict", "error")
+
+
+def predict_files(
+    detector: Detector, paths: Iterable[str], output: str, *, confidence: float
+) -> int:
+    """Scores every file named or found in a named folder and writes a CSV table.
+
+    Args:
+        detector: what scores.
+        paths: files and folders; folders are searched to any depth, hidden files left out.
+        output: the CSV file, written beside and renamed at the end; empty: standard output.
+        confidence: probability below which a verdict is ``unsure``.
+
+    Returns:
+        Exit status: 0 if every file was scored, 1 if some could not be.
+
+    Raises:
+        ValueError: for a path that does not exist, no file at all, a confidence outside
+            [0.5, 1), or an output whose folder does not exist.
+    """
+    if not 0.5 <= confidence < 1:
+        raise ValueError(f"--confidence={confidence}; expected at least 0.5 and below 1")
+    if output and not pathlib.Path(output).absolute().parent.is_dir():
+        raise ValueError(f"--output={output}: its folder does not exist")
+    files = find_files(paths)
+    print(f"detector: {detector.source}; images: {detector.preprocessing}", file=sys.stderr)
+    progress = tqdm(total=len(files), unit="img", disable=not sys.stderr.isatty())
+    results = []
+    for result in detector.score(files, confidence=confidence):
+        results.append(result)
+        progress.update()
+    progress.close()
+    _write(results, output)
+    failed = sum(bool(result.error) for result in results)
+    print(_summary(results, failed), file=sys.stderr)
+    return 1 if failed else 0
+
+
+def find_files(paths: Iterable[str]) -> list[str]:
+    """The named files and, sorted, all files below the named folders."""
+    files: list[str] = []
+    for name in paths:
+        path = pathlib.Path(name)
+        if path.is_dir():
+            files += sorted(str(p) for p in path.rglob("*") if p.is_file() and _is_visible(p, path))
+        elif path.exists():
+            files.append(name)
+        else:
+            raise ValueError(f"{name} does not exist; give image files or folders")
+    if not files:
+        raise ValueError("there is nothing to score; give image files or folders that hold some")
+    return files
+
+
+def _is_visible(path: pathlib.Path, root: pathlib.Path) -> bool:
+    return not any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _write(results: list[ImageScore], output: str) -> None:
+    if not output:
+        _write_rows(sys.stdout, results)
+        return
+    temporary = f"{output}.partial"
+    with open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        _write_rows(file, results)
+    os.replace(temporary, output)
+
+
+def _write_rows(file, results: list[ImageScore]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for result in results:
+        score = "" if result.score is None else f"{result.score:.6f}"
+        writer.writerow((result.path, score, result.verdict, result.error))
+
+
+def _summary(results: list[ImageScore], failed: int) -> str:
+    counts = [
+        f"{sum(r.verdict == verdict for r in results)} {verdict}"
+        for verdict in ("generated", "photograph", "unsure")
+    ]
+    return f"{len(results)} files: {', '.join(counts)}, {failed} not scored"

@@ -1,0 +1,56 @@
+"""Where several processes train or score together: waiting for, and collecting from, all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+
+def join_processes(coordinator: str, num_processes: int, process_id: int) -> None:
+    """Makes this process one of several that compute together; call before anything else of JAX.
+
+    Args:
+        coordinator: ``host:port`` of process 0, the same for all.
+        num_processes: how many processes take part.
+        process_id: this one's number, from 0.
+
+    Raises:
+        ValueError: for a number outside the range, or an address without a port.
+    """
+    if not 0 <= process_id < num_processes:
+        raise ValueError(
+            f"--process_id={process_id} of --num_processes={num_processes}; "
+            f"expected 0 to {num_processes - 1}"
+        )
+    if not coordinator.rpartition(":")[2].isdecimal():
+        raise ValueError(f"--coordinator={coordinator}; expected HOST:PORT, as 10.0.0.1:1234")
+    jax.distributed.initialize(coordinator, num_processes, process_id)
+
+
+def wait_for_all(what: str) -> None:
+    """Returns once every process has called this with the same text."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(what)
+
+
+def gather_rows(values: np.ndarray) -> np.ndarray:
+    """Rows of all processes, in process order; processes may have different numbers of them."""
+    if jax.process_count() == 1:
+        return values
+    counts = multihost_utils.process_allgather(np.array(len(values)))
+    padded = np.zeros((counts.max(), *values.shape[1:]), values.dtype)
+    padded[: len(values)] = values
+    rows = multihost_utils.process_allgather(padded)
+    return np.concatenate([part[:count] for part, count in zip(rows, counts, strict=True)])
+
+
+def gather_lists(values: list[Any]) -> list[Any]:
+    """One list of what JSON can hold, from the lists of all processes in process order."""
+    if jax.process_count() == 1:
+        return values
+    text = gather_rows(np.frombuffer((json.dumps(values) + "\n").encode(), np.uint8))
+    return [item for line in text.tobytes().decode().splitlines() for item in json.loads(line)]

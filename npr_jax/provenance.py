@@ -1,0 +1,43 @@
+"""Which code on which machine made a number."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import pathlib
+import platform
+import subprocess
+import time
+from typing import Any
+
+import jax
+
+
+def provenance() -> dict[str, Any]:
+    """Version, commit (of a checkout), date, machine and library versions, as JSON."""
+    devices = sorted({device.device_kind for device in jax.devices()})
+    return {
+        "version": _version(),
+        "commit": _commit(),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "machine": f"{platform.machine()}, {jax.device_count()} x {', '.join(devices)}",
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+    }
+
+
+def _version() -> str | None:
+    try:
+        return importlib.metadata.version("npr-jax")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The checkout's commit, with a plus where files differ from it; None without git."""
+    root = pathlib.Path(__file__).resolve().parent.parent
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=10"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()

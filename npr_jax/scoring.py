@@ -1,0 +1,171 @@
+"""Scores a stream of images of any sizes; each score is as if the image were alone."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from flax import nnx
+
+from npr_jax import tiling
+from npr_jax.models import Model, Placement, Prediction, feature_sums
+from npr_jax.sharding import data_mesh, replicated, split_rows
+
+# Pixels of one batch: enough to keep two cores busy, or a GPU, without filling the memory.
+BATCH_PIXELS = {"cpu": 8 * 256 * 256}
+ACCELERATOR_BATCH_PIXELS = 128 * 256 * 256
+HEAD_ROWS = 64  # images whose mean features are turned into logits together
+IN_FLIGHT = 2  # batches computing while the next one is laid out
+
+
+class Scored(NamedTuple):
+    """One image's result: its ``position`` in the stream, ``logit`` (positive: generated)
+    and the attention ``weights`` float32 ``[scales]``, None for models without."""
+
+    position: int
+    logit: float
+    weights: np.ndarray | None
+
+
+@dataclasses.dataclass
+class _Partial:
+    """The feature sums of an image some of whose tiles are still to come."""
+
+    tiles_left: int
+    positions: int
+    sums: list[np.ndarray] = dataclasses.field(default_factory=list)
+
+    def add(self, sums: list[np.ndarray]) -> bool:
+        """Adds one tile's sums; true when that was the last."""
+        # float64: a large photograph adds up hundreds of tiles.
+        sums = [s.astype(np.float64) for s in sums]
+        if self.sums:
+            sums = [a + b for a, b in zip(self.sums, sums, strict=True)]
+        self.sums = sums
+        self.tiles_left -= 1
+        return self.tiles_left == 0
+
+
+class Scorer:
+    """A model compiled once per batch shape, on this process's own devices."""
+
+    def __init__(self, model: Model, shapes: tuple[tuple[int, int], ...] = tiling.SHAPES):
+        """Args:
+        model: a detector; its parameters can be exchanged with ``use``.
+        shapes: (height, width) of the padded batches, the largest last.
+        """
+        model.eval()
+        self._graphdef, params, batch_stats, rest = nnx.split(model, nnx.Param, nnx.BatchStat, ...)
+        del rest  # no other kind of variable exists in our detectors
+        self._model = model
+        self._shapes = shapes
+        self._mesh = data_mesh(jax.local_devices())
+        self._sums = jax.jit(self._tile_sums)
+        self._head = jax.jit(self._logits)
+        self.use(params, batch_stats)
+
+    def use(self, params: nnx.State, batch_stats: nnx.State) -> None:
+        """Scores with these parameters from now on, without compiling again."""
+        # Through this process's copy: a scorer works alone, also where processes train together.
+        local = jax.tree.map(_local_copy, (params, batch_stats))
+        self._variables = jax.device_put(local, replicated(self._mesh))
+
+    def score(self, images: Iterable[np.ndarray]) -> Iterator[Scored]:
+        """Scores images as they come; results come out of order and each exactly once.
+
+        Args:
+            images: uint8 ``[h, w, 3]`` each, RGB, any mix of sizes from 32 pixels.
+
+        Raises:
+            ValueError: for an array of another kind, or a side under 32 pixels.
+        """
+        waiting: dict[tuple[int, int], list] = collections.defaultdict(list)
+        flight: collections.deque = collections.deque()
+        partial: dict[int, _Partial] = {}
+        finished: list[tuple[int, list[np.ndarray]]] = []
+        for position, image in enumerate(images):
+            tiles = self._plan(image)
+            height, width = image.shape[:2]
+            count = tiling.feature_count(height, width, self._model.stride)
+            partial[position] = _Partial(len(tiles), count)
+            for tile in tiles:
+                bucket = waiting[tile.shape]
+                bucket.append((position, image, tile))
+                if len(bucket) == self._rows(tile.shape):
+                    flight.append(self._launch(waiting.pop(tile.shape)))
+                if len(flight) > IN_FLIGHT:
+                    finished += _land(flight.popleft(), partial)
+            while len(finished) >= HEAD_ROWS:
+                yield from self._finish(finished[:HEAD_ROWS])
+                del finished[:HEAD_ROWS]
+        flight.extend(self._launch(bucket) for bucket in waiting.values())
+        for batch in flight:
+            finished += _land(batch, partial)
+        for first in range(0, len(finished), HEAD_ROWS):
+            yield from self._finish(finished[first : first + HEAD_ROWS])
+
+    def score_all(self, images: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Logits float32 ``[n]`` and weights float32 ``[n, scales]`` or None, in order."""
+        scored = sorted(self.score(images), key=lambda s: s.position)
+        logits = np.array([s.logit for s in scored], np.float32)
+        weights = [s.weights for s in scored if s.weights is not None]
+        return logits, np.stack(weights) if weights else None
+
+    def _plan(self, image: np.ndarray) -> list[tiling.Tile]:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(
+                f"image is {image.dtype} {list(image.shape)}; expected uint8 [height, width, 3]"
+            )
+        height, width = image.shape[:2]
+        return tiling.plan(height, width, self._model, self._shapes)
+
+    def _rows(self, shape: tuple[int, int]) -> int:
+        platform = self._mesh.devices.flat[0].platform
+        pixels = BATCH_PIXELS.get(platform, ACCELERATOR_BATCH_PIXELS)
+        rows = max(1, pixels // (shape[0] * shape[1]))
+        return -(-rows // self._mesh.size) * self._mesh.size
+
+    def _launch(self, bucket: list) -> tuple[list[int], list[jax.Array]]:
+        """Starts computing one batch; returns whose tiles they are and the sums to come."""
+        shape = bucket[0][2].shape
+        laid = [(image, tile) for _, image, tile in bucket]
+        images, placement = tiling.batch_of(laid, self._rows(shape), self._model)
+        inputs = jax.device_put((images, placement), split_rows(self._mesh))
+        return [position for position, _, _ in bucket], self._sums(self._variables, *inputs)
+
+    def _finish(self, finished: list[tuple[int, list[np.ndarray]]]) -> Iterator[Scored]:
+        features = []
+        for branch in zip(*[means for _, means in finished], strict=True):
+            padded = np.zeros((HEAD_ROWS, *branch[0].shape), np.float32)
+            padded[: len(branch)] = branch
+            features.append(padded)
+        inputs = jax.device_put(features, replicated(self._mesh))
+        logits, weights = jax.device_get(self._head(self._variables, inputs))
+        for row, (position, _) in enumerate(finished):
+            yield Scored(position, float(logits[row]), None if weights is None else weights[row])
+
+    def _tile_sums(self, variables, images: jax.Array, placement: Placement) -> list[jax.Array]:
+        return feature_sums(nnx.merge(self._graphdef, *variables), images, placement)
+
+    def _logits(self, variables, features: list[jax.Array]) -> Prediction:
+        return nnx.merge(self._graphdef, *variables).head(features)
+
+
+def _land(batch, partial: dict[int, _Partial]) -> list[tuple[int, list[np.ndarray]]]:
+    """Waits for a batch and returns the mean features of the images it completes."""
+    positions, sums = batch
+    sums = jax.device_get(sums)
+    finished = []
+    for row, position in enumerate(positions):
+        if partial[position].add([s[row] for s in sums]):
+            done = partial.pop(position)
+            finished.append((position, [s / done.positions for s in done.sums]))
+    return finished
+
+
+def _local_copy(x: jax.Array) -> np.ndarray:
+    return np.asarray(x.addressable_data(0)) if isinstance(x, jax.Array) else x

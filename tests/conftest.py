@@ -1,0 +1,84 @@
+"""Fixtures shared by all tests."""
+
+import importlib.util
+import os
+import pathlib
+import tempfile
+
+import jax
+import numpy as np
+import pytest
+from absl import flags
+
+from tests import runs
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config):
+    """Marks absl's flags as parsed: grain's worker processes refuse to start otherwise.
+
+    JAX keeps what it compiles for the session, subprocesses included: many tests train the same
+    tiny network.
+    """
+    flags.FLAGS.mark_as_parsed()
+    cache = tempfile.TemporaryDirectory(prefix="compiled-for-tests-")
+    config.add_cleanup(cache.cleanup)
+    settings = {
+        "jax_compilation_cache_dir": cache.name,
+        "jax_persistent_cache_min_compile_time_secs": 0.1,
+    }
+    for name, value in settings.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
+
+
+@pytest.fixture(scope="session")
+def root() -> pathlib.Path:
+    """The repository's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> pathlib.Path:
+    """The folder of reference values and real images beside the checkout."""
+    path = ROOT.parent / "shared"
+    if not path.is_dir():
+        pytest.skip("needs the folder shared/ (reference values, real images) beside the checkout")
+    return path
+
+
+@pytest.fixture(scope="session")
+def reference_inputs(shared):
+    """The module that makes the weights and images behind the reference values."""
+    path = shared / "parity" / "reference_inputs.py"
+    spec = importlib.util.spec_from_file_location("reference_inputs", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def parity(shared, reference_inputs):
+    """What the published model returned: ``(expected, residual modes, reference_inputs)``.
+
+    The first two are dictionaries of arrays, the third makes the weights and images behind them
+    (see shared/parity/README.md).
+    """
+    folder = shared / "parity"
+    arrays = [dict(np.load(folder / name)) for name in ("expected.npz", "residual_modes.npz")]
+    return *arrays, reference_inputs
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory) -> pathlib.Path:
+    """A prepared data set of 64x64 images that a network tells apart within an epoch."""
+    return runs.write_tiny_dataset(tmp_path_factory.mktemp("data") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, tiny_data) -> runs.FinishedRun:
+    """``python main.py`` to its end on the tiny data; tests must not write into its workdir."""
+    workdir = tmp_path_factory.mktemp("run") / "trained"
+    finished = runs.main(*runs.train_arguments(tiny_data, workdir))
+    return runs.FinishedRun(workdir, finished.stdout, finished.stderr)

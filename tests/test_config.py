@@ -1,0 +1,197 @@
+"""What is refused before any work, and whether the message helps."""
+
+import importlib
+import json
+import pathlib
+import re
+
+import ml_collections
+import pytest
+
+from configs import default, multiscale_attention, native_crops, npr, quickstart
+from npr_jax.config import RULES, check_config, explain_override, load_config, save_json
+from tests import runs
+
+
+def problems(config) -> list[str]:
+    with pytest.raises(ValueError) as caught:
+        check_config(config)
+    return str(caught.value).splitlines()[1:]
+
+
+def changed(**changes) -> ml_collections.ConfigDict:
+    """The default recipe with settings changed or added, whatever their types."""
+    settings = default.get_config().to_dict()
+    for key, value in changes.items():
+        *sections, name = key.split("__")
+        section = settings
+        for part in sections:
+            section = section.setdefault(part, {})
+        section[name] = value
+    return ml_collections.ConfigDict(settings)
+
+
+def test_every_recipe_is_accepted(root):
+    for path in sorted((root / "configs").glob("[!_]*.py")):
+        check_config(importlib.import_module(f"configs.{path.stem}").get_config())
+    check_config(npr.get_config("1/3"))
+    check_config(multiscale_attention.get_config("0.25,0.5"))
+    check_config(quickstart.get_config("multiscale_attention"))
+    check_config(native_crops.get_config("reencoded"))
+
+
+def test_the_default_recipe_is_the_papers():
+    config = default.get_config()
+    assert (config.batch_size, config.num_epochs) == (32, 50)
+    assert config.model.to_dict() == {
+        "name": "npr",
+        "factors": (0.5,),
+        "mode": "nearest",
+        "backbone": "cut_resnet50",
+        "attention_features": 128,
+        "dtype": "float32",
+    }
+    optimizer = config.optimizer
+    assert (optimizer.learning_rate, optimizer.b1, optimizer.b2) == (2e-4, 0.9, 0.999)
+    assert (config.data.resize, config.data.crop, config.data.flip) == (256, 224, True)
+
+
+def test_arguments_after_the_colon():
+    assert npr.get_config("0.25").model.factors == (0.25,)
+    assert npr.get_config("1/3").model.factors == (1 / 3,)
+    assert multiscale_attention.get_config("0.25,0.5").model.factors == (0.25, 0.5)
+    for text in ("half", "1/0", ""):
+        with pytest.raises(ValueError, match=r"write 0\.25 or 1/3"):
+            npr.get_config(text)
+    with pytest.raises(ValueError, match="expected npr or multiscale_attention"):
+        quickstart.get_config("vit")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("batch_size", 0, "an integer of at least 2"),
+        ("batch_size", 8.0, "an integer of at least 2"),
+        ("batch_size", "8", "an integer of at least 2"),
+        ("batch_size", True, "an integer of at least 2"),
+        ("seed", -1, "an integer from 0 to 2147483647"),
+        ("num_epochs", None, "an integer of at least 1"),
+        ("model__name", "vit", "one of npr, multiscale_attention"),
+        ("model__factors", (0.5, 1.0), "numbers above 0 and below 1"),
+        ("model__factors", (), "numbers above 0 and below 1"),
+        ("model__factors", 0.5, "numbers above 0 and below 1"),
+        ("model__mode", "lanczos", "one of nearest, bilinear, bicubic"),
+        ("model__dtype", "float16", "one of float32, bfloat16"),
+        ("data__crop", 16, "an integer from 32 to 4096"),
+        ("data__flip", 1, "True or False"),
+        ("data__reencode", (95, 60), "two JPEG qualities from 1 to 100, lowest first"),
+        ("data__reencode", (0, 60), "two JPEG qualities from 1 to 100, lowest first"),
+        ("data__delivery", "telegram", "one of clean, web, hard"),
+        ("data__train_split", "", "a text that is not empty"),
+        ("data__validation_fraction", 1, "a number above 0 and below 1"),
+        ("data__workers", -1, "an integer from 0 to 256"),
+        ("optimizer__learning_rate", 0, "a number above 0 and below 10"),
+        ("optimizer__learning_rate", float("nan"), "a number above 0 and below 10"),
+        ("optimizer__decay_rate", 1.5, "a number above 0 and at most 1"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed_and_the_fix(key, value, allowed):
+    [problem] = problems(changed(**{key: value}))
+    name = key.replace("__", ".")
+    assert f"{name} is {value!r}; expected " in problem
+    assert allowed in problem
+    assert f"--config.{name}=" in problem
+
+
+def test_all_problems_are_listed_at_once():
+    config = changed(batch_size=-3, model__mode="cubic", data__colour=1, optimiser__lr=1)
+    del config.data["crop"]
+    found = problems(config)
+    assert len(found) == 5
+    for text in (
+        "batch_size is -3",
+        "model.mode is 'cubic'",
+        "data.colour: no such setting",
+        "optimiser.lr: no such setting",
+        "data.crop: missing",
+    ):
+        assert sum(text in problem for problem in found) == 1, text
+
+
+def test_a_misspelt_setting_is_answered_with_the_right_one():
+    [problem] = problems(changed(optimizer__learning_rat=0.1))
+    assert "did you mean optimizer.learning_rate?" in problem
+    [problem] = problems(changed(optimizer__momentum=0.9))
+    assert "optimizer.b1" in problem, "the section's settings are listed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "texts"),
+    [
+        ({"model__factors": (0.25, 0.5)}, ("model.factors", "multiscale_attention.py")),
+        ({"data__host_crop": 64}, ("data.resize is 256", "data.host_crop is 64")),
+        ({"data__resize": 0}, ("both 0", "--config.data.host_crop=")),
+        ({"data__crop": 300}, ("data.crop is 300", "at most 256")),
+        ({"data__validation_crop": 300}, ("data.validation_crop is 300", "at most 256")),
+    ],
+)
+def test_contradictions(changes, texts):
+    [problem] = problems(changed(**changes))
+    for text in texts:
+        assert text in problem
+
+
+def test_every_setting_has_a_rule_and_an_explanation(root):
+    """default.py explains each: a comment on the line, or right above it."""
+    settings = set(runs.flatten(default.get_config().to_dict() | {"_": 0})) - {"_"}
+    top = {re.sub(r"\.\d+$", "", key) for key in settings} | {"data.reencode", "model.factors"}
+    assert top == set(RULES)
+    lines = (root / "configs" / "default.py").read_text().splitlines()
+    for key in RULES:
+        pattern = re.compile(rf"^\s+\w+\.{key.split('.')[-1]} = ")
+        places = [i for i, line in enumerate(lines) if pattern.match(line)]
+        assert places, key
+        plain = ("data.train_split", "data.test_split", "num_epochs", "optimizer.learning_rate")
+        near = [line for i in places for line in lines[max(0, i - 3) : i + 1]]
+        assert any("#" in line for line in near) or key in plain, key
+
+
+def test_config_of_a_run_survives_the_disk(tmp_path):
+    config = native_crops.get_config("reencoded")
+    save_json(config.to_dict(), tmp_path / "config.json")
+    assert load_config(tmp_path).to_dict() == config.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "holds no run"),
+        ("{", "no valid JSON"),
+        (json.dumps({"seed": 0}), "missing"),
+    ],
+)
+def test_an_unusable_run_is_refused(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        load_config(pathlib.Path(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("override", "texts"),
+    [
+        ("--config.data.reszie=64", ("--config.data.reszie", "did you mean data.resize?")),
+        ("--config.batch_size=many", ("--config.batch_size=many", "an integer of at least 2")),
+    ],
+)
+def test_wrong_overrides_end_with_status_2_in_one_line(override, texts):
+    finished = runs.main("--config=configs/npr.py", "--workdir=unused", override, status=2)
+    assert finished.stdout == ""
+    [line] = finished.stderr.splitlines()
+    for text in texts:
+        assert text in line
+
+
+def test_explanations_leave_other_arguments_alone():
+    assert explain_override("--workdir=x", "any") == ""
+    assert explain_override("--config.batch_size=8", "about another flag") == ""

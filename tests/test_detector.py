@@ -1,0 +1,156 @@
+"""The public API: loading a run or published weights, scoring pixels and files."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import npr_jax
+from npr_jax.detector import MIN_SIDE, verdict_of
+from tests import runs
+
+UPRIGHT, ROTATED = 1, 6  # EXIF orientations
+ORIENTATION = 0x0112
+
+
+@pytest.fixture(scope="module")
+def detector(trained):
+    return npr_jax.Detector.load(trained.workdir)
+
+
+def probability(logit):
+    return 1 / (1 + np.exp(-float(logit)))
+
+
+def scores(detector, paths, **options):
+    return list(detector.score(paths, **options))
+
+
+def test_logits_of_stacked_and_of_mixed_images(detector):
+    stacked = np.stack([runs.picture(i, bool(i % 2)) for i in range(3)])
+    logits = detector.logits(stacked)
+    assert logits.shape == (3,)
+    assert logits.dtype == np.float32
+    mixed = [stacked[0], runs.picture(9, False, side=40), stacked[2]]
+    np.testing.assert_allclose(detector.logits(mixed)[[0, 2]], logits[[0, 2]], atol=1e-5)
+
+
+def test_a_trained_run_knows_its_classes(detector):
+    photographs = [runs.picture(7000 + i, False) for i in range(6)]
+    generated = [runs.picture(7000 + i, True) for i in range(6)]
+    assert detector.logits(photographs).max() < detector.logits(generated).min()
+
+
+def test_load_gives_the_best_or_the_last_checkpoint(detector, trained):
+    points = runs.curve(trained.workdir, "validation")
+    best = max(points, key=lambda point: (point["ap"], -point["step"]))
+    assert detector.step == best["step"]
+    assert (detector.resize, detector.preprocessing) == (0, "native size")
+    last = npr_jax.Detector.load(trained.workdir, checkpoint="last", resize=48)
+    assert last.step == points[-1]["step"]
+    assert last.preprocessing == "squashed to 48x48 pixels"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"checkpoint": "newest"}, "expected best or last"), ({"resize": 16}, "at least 32")],
+)
+def test_load_refuses_other_options(trained, options, message):
+    with pytest.raises(ValueError, match=message):
+        npr_jax.Detector.load(trained.workdir, **options)
+
+
+def test_load_refuses_what_is_no_finished_run(tmp_path, trained):
+    with pytest.raises(ValueError, match="holds no run"):
+        npr_jax.Detector.load(tmp_path)
+    shutil.copy(trained.workdir / "config.json", tmp_path)
+    with pytest.raises(ValueError, match="no checkpoints yet"):
+        npr_jax.Detector.load(tmp_path)
+
+
+def test_published_weights_are_squashed_to_256_unless_told_otherwise(reference_inputs):
+    detector = npr_jax.Detector.from_torch_state_dict(reference_inputs.make_weights(0))
+    assert detector.preprocessing == "squashed to 256x256 pixels"
+
+
+def test_results_keep_the_order_of_the_paths_with_errors_among_them(detector, tmp_path):
+    Image.fromarray(runs.picture(0, False)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    Image.fromarray(runs.picture(1, True, side=80)).save(tmp_path / "c.png")
+    Image.fromarray(runs.picture(2, False, side=MIN_SIDE - 2)).save(tmp_path / "d.png")
+    cut = (tmp_path / "c.png").read_bytes()
+    (tmp_path / "e.png").write_bytes(cut[: len(cut) // 2])
+    (tmp_path / "f.png").write_bytes(b"")
+    Image.fromarray(runs.picture(3, False)).save(tmp_path / "h.png")
+    paths = [tmp_path / f"{name}.png" for name in "bacdefgha"]
+    results = scores(detector, paths)
+    assert [result.path for result in results] == list(map(str, paths))
+    problems = {result.path[-5]: result.error for result in results if result.error}
+    assert set(problems) == set("bdefg")
+    assert "too small: 30x30" in problems["d"]
+    assert "No such file" in problems["g"]
+    for result in results:
+        if result.error:
+            assert (result.score, result.verdict) == (None, "")
+        else:
+            pixels = np.asarray(Image.open(result.path))
+            [expected] = detector.logits([pixels])
+            assert result.score == pytest.approx(probability(expected), abs=1e-5)
+            assert result.verdict == verdict_of(result.score, 0.75)
+    assert results[1].score == results[-1].score
+
+
+def test_no_paths_no_results(detector):
+    assert scores(detector, []) == []
+
+
+def test_verdicts_need_their_confidence():
+    cases = {0.0: "photograph", 0.25: "photograph", 0.26: "unsure", 0.74: "unsure"}
+    for score, verdict in (cases | {0.75: "generated", 1.0: "generated"}).items():
+        assert verdict_of(score, 0.75) == verdict, score
+    assert verdict_of(0.5, 0.5) == "generated"
+    assert verdict_of(0.49, 0.5) == "photograph"
+
+
+def test_pixels_count_as_stored(detector, tmp_path):
+    """EXIF orientation ignored, alpha dropped, grey repeated, 16 bits cut to their upper 8."""
+    colour = runs.picture(11, True, side=50)[:, :40]
+    grey = colour[:, :, 0]
+    deep = grey.astype(np.uint16) * 256 + 77
+    exif = Image.Exif()
+    exif[ORIENTATION] = ROTATED
+    Image.fromarray(colour).save(tmp_path / "rotated.png", exif=exif)
+    alpha = np.random.default_rng(0).integers(0, 256, grey.shape, np.uint8)
+    Image.fromarray(np.dstack([colour, alpha])).save(tmp_path / "alpha.png")
+    Image.fromarray(np.dstack([grey, alpha])).save(tmp_path / "grey_alpha.png")
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    Image.fromarray(grey).convert("P").save(tmp_path / "palette.png")
+    repeated = np.repeat(grey[:, :, None], 3, axis=2)
+    expected = {"rotated": colour, "alpha": colour}
+    expected |= dict.fromkeys(("grey_alpha", "grey", "deep", "palette"), repeated)
+    logits = detector.logits(expected.values())
+    results = scores(detector, [tmp_path / f"{name}.png" for name in expected])
+    for result, logit in zip(results, logits, strict=True):
+        assert result.error == ""
+        assert result.score == pytest.approx(probability(logit), abs=1e-6), result.path
+
+
+def test_files_are_re_encoded_and_squashed_as_in_training(tmp_path, trained):
+    """A run trained on re-encoded images re-encodes files at the middle quality."""
+    workdir = tmp_path / "reencoded"
+    shutil.copytree(trained.workdir, workdir)
+    config = json.loads((workdir / "config.json").read_text())
+    config["data"]["reencode"] = [60, 91]
+    (workdir / "config.json").write_text(json.dumps(config))
+    detector = npr_jax.Detector.load(workdir, resize=48)
+    assert "re-encoded as JPEG 75" in detector.preprocessing
+    image = Image.fromarray(runs.picture(5, False, side=70))
+    image.save(tmp_path / "image.png")
+    image.save(tmp_path / "saved.jpg", quality=75, subsampling="4:2:0")
+    squashed = Image.open(tmp_path / "saved.jpg").resize((48, 48), Image.Resampling.BILINEAR)
+    [expected] = detector.logits([np.asarray(squashed)])
+    [result] = scores(detector, [tmp_path / "image.png"])
+    assert result.score == pytest.approx(probability(expected), abs=1e-6)

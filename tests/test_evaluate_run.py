@@ -1,0 +1,93 @@
+"""What a run's evaluation says, against numpy and scikit-learn on its own scores."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+import npr_jax
+from input_pipeline.prepared import PreparedDataset
+from npr_jax.evaluate_run import evaluate_run
+from tests import runs
+
+
+@pytest.fixture(scope="module")
+def evaluation(trained):
+    [directory] = (trained.workdir / "evaluation").iterdir()
+    with open(directory / "scores.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return json.loads((directory / "results.json").read_text()), rows
+
+
+def expected_images():
+    return {r.filename: r for r in runs.records("test", runs.SPLITS["test"])}
+
+
+def test_every_test_image_is_scored_once(evaluation):
+    """23 images: a multiple of no batch, no row count and no number of devices."""
+    _, rows = evaluation
+    images = expected_images()
+    assert [row["filename"] for row in rows] == list(images)
+    for row in rows:
+        image = images[row["filename"]]
+        assert (int(row["label"]), row["generator"]) == (image.label, image.generator)
+
+
+def test_scores_are_the_detectors(evaluation, trained):
+    _, rows = evaluation
+    detector = npr_jax.Detector.load(trained.workdir)
+    images = expected_images().values()
+    logits = detector.logits(
+        np.frombuffer(r.image, np.uint8).reshape(r.height, r.width, 3) for r in images
+    )
+    np.testing.assert_allclose([float(row["logit"]) for row in rows], logits, rtol=0, atol=1e-5)
+    probabilities = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    np.testing.assert_allclose([float(row["probability"]) for row in rows], probabilities, 1e-5)
+
+
+def test_table_equals_scikit_learn(evaluation):
+    results, rows = evaluation
+    labels = np.array([int(row["label"]) for row in rows])
+    logits = np.array([float(row["logit"]) for row in rows])
+    generators = np.array([row["generator"] for row in rows])
+    photographs = labels == 0
+    table = {row["generator"]: row for row in results["generators"]}
+    assert set(table) == {"alpha", "beta", "gamma"}
+    for name, row in table.items():
+        chosen = photographs | ((generators == name) & (labels == 1))
+        truth, score = labels[chosen], logits[chosen]
+        called = (score > 0).astype(int)
+        tn, fp, fn, tp = metrics.confusion_matrix(truth, called, labels=[0, 1]).ravel()
+        assert row["confusion"] == {"tn": tn, "fp": fp, "fn": fn, "tp": tp}
+        assert row["n_photographs"] == photographs.sum()
+        assert row["accuracy"] == pytest.approx(metrics.accuracy_score(truth, called))
+        assert row["ap"] == pytest.approx(metrics.average_precision_score(truth, score))
+        assert row["auc"] == pytest.approx(metrics.roc_auc_score(truth, score))
+    for metric in ("accuracy", "ap", "auc"):
+        mean = np.mean([row[metric] for row in table.values()])
+        assert results["mean"][metric] == pytest.approx(mean)
+
+
+def test_results_say_what_they_were_made_with(evaluation):
+    meta = evaluation[0]["meta"]
+    assert (meta["model"], meta["factors"], meta["mode"]) == ("npr", [0.5], "nearest")
+    assert (meta["data"], meta["split"], meta["delivery"]) == ("tiny", "test", "clean")
+    assert meta["train_images"] == runs.SPLITS["train"]
+    assert meta["seed"] == 0
+
+
+def test_delivery_reaches_the_scores(trained, tiny_data, tmp_path, capsys):
+    detector = npr_jax.Detector.load(trained.workdir)
+    config = detector.config.copy_and_resolve_references()
+    config.data.delivery = "hard"
+    results = evaluate_run(detector, config, PreparedDataset.load(tiny_data), tmp_path)
+    assert "gamma" in capsys.readouterr().out
+    [path] = (tmp_path / "evaluation").glob("*hard*/results.json")
+    assert json.loads(path.read_text()) == results
+    with open(path.parent / "scores.csv", newline="") as file:
+        hard = [float(row["logit"]) for row in csv.DictReader(file)]
+    [clean] = (trained.workdir / "evaluation").glob("*/scores.csv")
+    with open(clean, newline="") as file:
+        assert hard != [float(row["logit"]) for row in csv.DictReader(file)]

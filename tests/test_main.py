@@ -1,0 +1,118 @@
+"""The command line as a user types it: every command, --help, wrong usage."""
+
+import json
+
+import pytest
+import safetensors.numpy
+from absl.testing import flagsaver
+from PIL import Image
+
+import main
+from input_pipeline.prepared import PreparedDataset
+from npr_jax.commands import COMMANDS
+from tests import runs
+
+
+def test_help_names_the_commands_and_flags():
+    text = runs.main("--help").stdout
+    for command in COMMANDS:
+        assert f"main.py {command}" in text or f"[{command}]" in text, command
+    for flag in ("--workdir", "--config", "--weights", "--output", "--confidence", "--storage"):
+        assert flag in text, flag
+
+
+# ml_collections loads config files the way Python used to.
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("arguments", "texts"),
+    [
+        ((), ("train needs --config=configs/NAME.py",)),
+        (("--config=configs/npr.py",), ("--workdir=DIR",)),
+        (("fit", "--config=configs/npr.py"), ("'fit'", "train, evaluate, predict, prepare")),
+        (("--colour=red",), ("colour",)),
+        (("--config=configs/absent.py",), ("absent.py",)),
+        (("--config=configs/npr.py:half",), ("'half'", "0.25 or 1/3")),
+        (("prepare", "--source=x"), ("--output=DIR",)),
+        (("prepare", "--source=/nonexistent", "--output=/tmp/never"), ("/nonexistent",)),
+        (("evaluate",), ("--workdir=RUN", "--weights=FILE")),
+        (("predict", "x.png"), ("--workdir=RUN", "--weights=FILE")),
+        (("predict", "--workdir=/nonexistent", "x.png"), ("/nonexistent holds no run",)),
+        (("predict", "--workdir=a", "--weights=b", "x.png"), ("--workdir=a", "--weights=b")),
+    ],
+    ids=lambda value: " ".join(value) if value and str(value[0]).startswith("-") else None,
+)
+def test_wrong_usage(arguments, texts, capsys):
+    """One line that names what was given and what is expected; status 2; nothing is made."""
+    with flagsaver.flagsaver():
+        try:
+            status = main.main(main.parse(["main.py", *arguments]))
+        except SystemExit as stop:
+            status = stop.code
+    assert status == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    for text in texts:
+        assert text in line
+
+
+def test_train_leaves_a_run(trained):
+    for name in ("config.json", "metrics.jsonl", "parameters.txt", "report.html"):
+        assert (trained.workdir / name).stat().st_size > 0, name
+    assert "AP" in trained.stdout
+    assert "mean" in trained.stdout
+    assert str(trained.workdir / "report.html") in trained.stdout
+    assert "Traceback" not in trained.stderr
+
+
+def test_prepare_then_evaluate_published_weights(tmp_path, reference_inputs):
+    """A researcher's first use: published weights on a folder tree of one's own."""
+    for index in range(5):
+        for label, name in enumerate(("0_real", "1_fake")):
+            folder = tmp_path / "tree" / "somegan" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            pixels = runs.picture(10 * index + label, bool(label))
+            Image.fromarray(pixels).save(folder / f"{index}.png")
+    (tmp_path / "tree" / "somegan" / "1_fake" / "notes.txt").write_text("no image")
+    finished = runs.main(
+        *("prepare", f"--source={tmp_path / 'tree'}", f"--output={tmp_path / 'prepared'}"),
+        *("--name=mine", "--max_bad_fraction=0.5"),
+    )
+    assert "notes.txt" in finished.stdout
+    [generator] = PreparedDataset.load(tmp_path / "prepared").splits["test"].generators.items()
+    assert generator == ("somegan", {"photographs": 5, "generated": 5})
+
+    weights = tmp_path / "NPR.safetensors"
+    safetensors.numpy.save_file(reference_inputs.make_weights(0), weights)
+    finished = runs.main(
+        *("evaluate", f"--weights={weights}", f"--data={tmp_path / 'prepared'}"),
+        *("--resize=64", f"--output={tmp_path / 'results'}"),
+    )
+    assert "somegan" in finished.stdout
+    [path] = (tmp_path / "results" / "evaluation").glob("*/results.json")
+    results = json.loads(path.read_text())
+    assert results["meta"]["weights"] == str(weights)
+    assert results["meta"]["parameters"] == 1_437_761
+    [row] = results["generators"]
+    assert (row["n_photographs"], row["n_generated"]) == (5, 5)
+    assert (tmp_path / "results" / "report.html").is_file()
+
+
+def test_evaluate_a_run_on_another_split_of_another_set(tmp_path, trained, tiny_data):
+    finished = runs.main(
+        *("evaluate", f"--workdir={trained.workdir}", f"--data={tiny_data}", "--split=dev"),
+        *("--delivery=hard", f"--output={tmp_path}"),
+    )
+    assert "alpha" in finished.stdout
+    [path] = (tmp_path / "evaluation").glob("*/results.json")
+    meta = json.loads(path.read_text())["meta"]
+    assert (meta["split"], meta["delivery"], meta["data"]) == ("dev", "hard", "tiny")
+    assert (path.parent / "scores.csv").read_text().count("\n") == 1 + runs.SPLITS["dev"]
+
+
+def test_evaluate_refuses_a_split_that_does_not_exist(trained, tmp_path):
+    finished = runs.main(
+        *("evaluate", f"--workdir={trained.workdir}", "--split=holdout", f"--output={tmp_path}"),
+        status=2,
+    )
+    assert "data.test_split is 'holdout'; the data set has dev, test, train" in finished.stderr
+    assert "Traceback" not in finished.stderr

@@ -1,0 +1,165 @@
+"""``main.py predict``: files and folders in, a CSV table and an exit status out."""
+
+import csv
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from PIL import Image
+
+import npr_jax
+from npr_jax.predict import find_files, predict_files
+from tests import runs
+
+GIGABYTE = 2**30
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Five images at two depths, one file that is none, one hidden file."""
+    root = tmp_path_factory.mktemp("images")
+    (root / "deep" / "er").mkdir(parents=True)
+    for index, name in enumerate(("b.png", "a.jpg", "deep/c.webp", "deep/er/d.bmp", "z.png")):
+        Image.fromarray(runs.picture(index, bool(index % 2))).save(root / name, quality=95)
+    (root / "deep" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
+    (root / ".hidden.png").write_bytes(b"")
+    return root
+
+
+@pytest.fixture(scope="module")
+def detector(trained):
+    return npr_jax.Detector.load(trained.workdir)
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_command_scores_a_folder_and_reports_what_failed(trained, folder, tmp_path):
+    output = tmp_path / "scores.csv"
+    finished = runs.main(
+        "predict", f"--workdir={trained.workdir}", folder, f"--output={output}", status=1
+    )
+    header, *table = rows(output)
+    assert header == ["path", "score", "verdict", "error"]
+    names = [os.path.relpath(row[0], folder) for row in table]
+    assert names == ["a.jpg", "b.png", "deep/broken.jpg", "deep/c.webp", "deep/er/d.bmp", "z.png"]
+    for path, score, verdict, error in table:
+        if path.endswith("broken.jpg"):
+            assert (score, verdict) == ("", "")
+            assert error
+        else:
+            assert 0 <= float(score) <= 1
+            assert verdict in ("generated", "photograph", "unsure")
+            assert error == ""
+    assert "6 files" in finished.stderr
+    assert "1 not scored" in finished.stderr
+    assert "images: native size" in finished.stderr, "the preprocessing is said"
+    assert finished.stdout == ""
+
+
+def test_command_with_published_weights_to_standard_output(reference_inputs, folder, tmp_path):
+    weights = tmp_path / "NPR.safetensors"
+    safetensors.numpy.save_file(reference_inputs.make_weights(0), weights)
+    finished = runs.main("predict", f"--weights={weights}", "--resize=64", folder / "b.png")
+    header, row = csv.reader(finished.stdout.splitlines())
+    detector = npr_jax.Detector.from_weights(weights, resize=64)
+    [expected] = detector.score([folder / "b.png"])
+    assert header == ["path", "score", "verdict", "error"]
+    assert row == [str(folder / "b.png"), f"{expected.score:.6f}", expected.verdict, ""]
+    assert "squashed to 64x64 pixels" in finished.stderr
+
+
+def test_command_with_a_path_that_does_not_exist_is_wrong_usage(trained, tmp_path):
+    finished = runs.main(
+        "predict", f"--workdir={trained.workdir}", tmp_path / "absent.png", status=2
+    )
+    assert "absent.png does not exist" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_status_is_0_when_all_were_scored(detector, folder, tmp_path, capsys):
+    output = tmp_path / "scores.csv"
+    paths = [str(folder / name) for name in ("z.png", "a.jpg", "z.png")]
+    assert predict_files(detector, paths, str(output), confidence=0.75) == 0
+    assert [row[0] for row in rows(output)[1:]] == paths, "as given, in order, twice if given twice"
+    assert "0 not scored" in capsys.readouterr().err
+
+
+def test_confidence_moves_verdicts(detector, folder, tmp_path):
+    tables = {}
+    for confidence in (0.5, 0.999999):
+        output = tmp_path / f"{confidence}.csv"
+        predict_files(detector, [str(folder / "z.png")], str(output), confidence=confidence)
+        [tables[confidence]] = rows(output)[1:]
+    assert tables[0.5][1] == tables[0.999999][1]
+    assert tables[0.5][2] in ("generated", "photograph")
+    assert tables[0.999999][2] == "unsure"
+
+
+@pytest.mark.parametrize(
+    ("output", "confidence", "message"),
+    [
+        ("scores.csv", 0.4, r"--confidence=0\.4; expected at least 0\.5"),
+        ("scores.csv", 1.0, r"--confidence=1\.0"),
+        ("absent/scores.csv", 0.75, "its folder does not exist"),
+    ],
+)
+def test_wrong_options_are_refused_before_any_work(
+    detector, folder, tmp_path, output, confidence, message
+):
+    with pytest.raises(ValueError, match=message):
+        predict_files(detector, [str(folder)], str(tmp_path / output), confidence=confidence)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_is_whole_or_untouched(detector, folder, tmp_path, monkeypatch):
+    output = tmp_path / "scores.csv"
+    output.write_text("yesterday's\n")
+
+    def interrupted(*_, **__):
+        yield from list(detector.score([str(folder / "a.jpg")]))
+        raise KeyboardInterrupt
+
+    class Interrupted:
+        source, preprocessing, score = "test", "test", staticmethod(interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_files(Interrupted(), [str(folder)], str(output), confidence=0.75)
+    assert output.read_text() == "yesterday's\n"
+
+
+def test_folders_are_searched_and_hidden_files_left_out(folder):
+    names = [os.path.relpath(path, folder) for path in find_files([str(folder)])]
+    assert names == sorted(names)
+    assert len(names) == 6
+    with pytest.raises(ValueError, match="does not exist"):
+        find_files([str(folder / "no")])
+
+
+def test_an_empty_folder_is_wrong_usage(tmp_path):
+    with pytest.raises(ValueError, match="nothing to score"):
+        find_files([str(tmp_path)])
+
+
+@pytest.mark.slow
+def test_a_photograph_of_24_megapixels_needs_less_than_3_gigabytes(reference_inputs, tmp_path):
+    """The published network on 6000x4000 pixels at native size; peak of the whole process."""
+    weights = tmp_path / "NPR.safetensors"
+    safetensors.numpy.save_file(reference_inputs.make_weights(0), weights)
+    block = np.random.default_rng(0).integers(0, 256, (500, 400, 3), np.uint8)
+    Image.fromarray(np.tile(block, (8, 15, 1))).save(tmp_path / "large.jpg", quality=90)
+    arguments = [sys.executable, "main.py", "predict", f"--weights={weights}", "--resize=native"]
+    with open(tmp_path / "out.csv", "w") as output:
+        process = subprocess.Popen(
+            [*arguments, str(tmp_path / "large.jpg")], cwd=runs.ROOT, stdout=output
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert 0 <= float(rows(tmp_path / "out.csv")[1][1]) <= 1
+    assert usage.ru_maxrss * 1024 < 3 * GIGABYTE

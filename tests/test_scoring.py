@@ -1,0 +1,170 @@
+"""Scores do not depend on company, padding or tiles, and few programs are compiled."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from configs import default
+from npr_jax import scoring, tiling
+from npr_jax.models import build_model, predict
+from npr_jax.scoring import Scorer
+from tests.models.test_models import randomize_statistics
+
+SMALL_SHAPES = ((48, 48), (64, 96), (128, 128))
+SIZES = [(32, 32), (33, 47), (48, 40), (61, 95), (64, 33), (127, 65), (100, 128), (46, 46)]
+COMPILED = "/jax/core/compile/backend_compile_duration"
+
+
+def build(**changes):
+    config = default.get_model()
+    config.update({"backbone": "light_resnet"} | changes)
+    return randomize_statistics(build_model(config, nnx.Rngs(params=0)), seed=1)
+
+
+def picture(height, width, seed=0):
+    """Noise on a ramp, as uint8."""
+    rng = np.random.default_rng([seed, height, width])
+    ramp = np.linspace(60, 180, height)[:, None, None] + np.linspace(-40, 40, width)[:, None]
+    return np.clip(ramp + rng.normal(0, 30, (height, width, 3)), 0, 255).astype(np.uint8)
+
+
+def whole(model, image):
+    """The model on the image alone, neither padded nor tiled."""
+    model.eval()
+    prediction = jax.jit(lambda x: predict(model, x))(image[None])
+    return prediction.logits[0], prediction.weights
+
+
+@pytest.fixture(autouse=True)
+def _highest_precision():
+    with jax.default_matmul_precision("highest"):
+        yield
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"backbone": "cut_resnet50"},
+        {"mode": "bicubic", "factors": (0.75,)},
+        {"name": "multiscale_attention", "factors": (0.25, 0.5)},
+    ],
+    ids=["npr", "bicubic", "attention"],
+)
+def test_a_score_depends_neither_on_the_batch_nor_on_padding(changes, monkeypatch):
+    monkeypatch.setitem(scoring.BATCH_PIXELS, "cpu", 4 * 64 * 64)
+    model = build(**changes)
+    scorer = Scorer(model, shapes=SMALL_SHAPES)
+    images = [picture(*size) for size in SIZES]
+    together, weights = scorer.score_all(images)
+    again = scorer.score_all(images[::-1] + images[:3])[0]
+    np.testing.assert_allclose(again[: len(images)][::-1], together, rtol=0, atol=1e-5)
+    for index in (1, 5):
+        alone, alone_weights = scorer.score_all(images[index : index + 1])
+        np.testing.assert_allclose(alone, together[index : index + 1], rtol=0, atol=1e-5)
+        expected, expected_weights = whole(model, images[index])
+        np.testing.assert_allclose(together[index], expected, rtol=0, atol=1e-5)
+        if weights is not None:
+            np.testing.assert_allclose(alone_weights[0], weights[index], rtol=0, atol=1e-5)
+            np.testing.assert_allclose(weights[index], expected_weights[0], rtol=0, atol=1e-5)
+    assert np.ptp(together) > 1e-3, "images that all score alike would prove nothing"
+
+
+@pytest.mark.parametrize(
+    ("changes", "size"),
+    [
+        ({}, (333, 201)),
+        ({"factors": (1 / 3,), "mode": "bilinear"}, (200, 301)),
+        ({"name": "multiscale_attention", "factors": (0.25, 0.125)}, (190, 255)),
+    ],
+    ids=["npr", "bilinear", "attention"],
+)
+def test_tiles_add_up_to_the_whole_image(changes, size):
+    model = build(**changes)
+    scorer = Scorer(model, shapes=((64, 64), (192, 192)))
+    image = picture(*size)
+    assert len(tiling.plan(*size, model, ((192, 192),))) > 1
+    logits, weights = scorer.score_all([image, picture(50, 50)])
+    expected, expected_weights = whole(model, image)
+    np.testing.assert_allclose(logits[0], expected, rtol=0, atol=1e-5)
+    if weights is not None:
+        np.testing.assert_allclose(weights[0], expected_weights[0], rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_an_image_above_1024_pixels_scores_as_a_whole():
+    """The default tiles of the published network."""
+    model = build(backbone="cut_resnet50")
+    image = picture(1101, 333)
+    assert len(tiling.plan(1101, 333, model)) == 2
+    logits, _ = Scorer(model).score_all([image])
+    np.testing.assert_allclose(logits[0], whole(model, image)[0], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", ["cut_resnet50", "light_resnet", "resnet50"])
+def test_cores_of_tiles_partition_every_image(backbone):
+    """Whatever the size, each feature position is summed by exactly one tile."""
+    config = default.get_model()
+    config.backbone = backbone
+    model = nnx.eval_shape(lambda: build_model(config, nnx.Rngs(params=0)))
+    for length in (1025, 1111, 1999, 3000, 6001):
+        spans = [tile.rows for tile in tiling.plan(length, 64, model)]
+        covered = [
+            span.start // model.stride + place
+            for span in spans
+            for place in range(span.core_start, span.core_stop)
+        ]
+        assert covered == list(range(-(-length // model.stride)))
+        for span in spans:
+            assert span.stop - span.start <= 1024
+            assert span.start % model.stride == 0
+
+
+@pytest.mark.slow
+def test_at_most_twelve_compilations_for_a_folder_of_odd_sizes():
+    compiled = []
+
+    def listener(event, duration, **details):
+        if event == COMPILED:
+            compiled.append(details.get("fun_name", event))
+
+    sides = (33, 64, 65, 129, 255, 257, 385, 511, 513, 700, 769, 1023, 1025, 1100)
+    sizes = [size for size in itertools.product(sides, sides) if size[0] * size[1] < 200 * 1100]
+    images = [picture(*size) for size in sizes]
+    images += [picture(1024, 1024), picture(768, 1000), picture(1000, 700), picture(1300, 1025)]
+    scorer = Scorer(build())
+    jax.monitoring.register_event_duration_secs_listener(listener)
+    try:
+        logits, _ = scorer.score_all(images)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listener)
+    assert np.isfinite(logits).all()
+    assert len(logits) == len(images)
+    assert 2 <= len(compiled) <= 12, compiled
+
+
+def test_thirty_two_pixels_are_enough_and_fewer_are_refused():
+    scorer = Scorer(build(), shapes=SMALL_SHAPES)
+    assert np.isfinite(scorer.score_all([picture(32, 32)])[0]).all()
+    for size in ((31, 40), (200, 31)):
+        with pytest.raises(ValueError, match=rf"{size[0]}x{size[1]} pixels; at least 32x32"):
+            scorer.score_all([picture(*size)])
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((40, 40), np.uint8), np.zeros((40, 40, 4), np.uint8), np.zeros((40, 40, 3))],
+    ids=["grey", "four channels", "float"],
+)
+def test_other_arrays_are_refused(image):
+    with pytest.raises(ValueError, match=r"expected uint8 \[height, width, 3\]"):
+        Scorer(build(), shapes=SMALL_SHAPES).score_all([image])
+
+
+def test_no_images_no_scores():
+    logits, weights = Scorer(build(), shapes=SMALL_SHAPES).score_all([])
+    assert logits.shape == (0,)
+    assert logits.dtype == np.float32
+    assert weights is None

@@ -1,0 +1,240 @@
+"""The training loop: every recipe, the paper's schedule, padding, stops, resumption refused."""
+
+import importlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+import npr_jax.train
+from configs import default
+from npr_jax import scoring
+from npr_jax.detector import Detector
+from npr_jax.models import predict
+from npr_jax.train import make_train_step, train_and_evaluate
+from npr_jax.train_state import init_train_state, learning_rate_fn
+from npr_jax.validation import Progress
+from tests import runs
+
+RECIPES = {
+    "default": ("default", None),
+    "npr": ("npr", "0.5"),
+    "multiscale_attention": ("multiscale_attention", None),
+    "quickstart": ("quickstart", None),
+    "quickstart:multiscale_attention": ("quickstart", "multiscale_attention"),
+    "native_crops": ("native_crops", None),
+    "native_crops:reencoded": ("native_crops", "reencoded"),
+}
+# Makes any recipe one step of a few seconds; resize and host_crop keep their roles. With one
+# learning rate the recipes share compiled programs.
+ONE_STEP = {
+    "optimizer.learning_rate": 2e-4,
+    "optimizer.decay_rate": 0.9,
+    "optimizer.decay_every_epochs": 10,
+    "data.validation_split": "validation",
+    "data.test_split": "dev",
+    "data.crop": 32,
+    "data.validation_crop": 32,
+    "batch_size": 32,
+    "num_epochs": 1,
+}
+
+
+def test_every_recipe_has_a_case(root):
+    names = {path.stem for path in (root / "configs").glob("[!_]*.py")}
+    assert {module for module, _ in RECIPES.values()} == names
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_trains_one_step(recipe, tiny_data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(scoring.BATCH_PIXELS, "cpu", 8 * 64 * 64)
+    module, argument = RECIPES[recipe]
+    get_config = importlib.import_module(f"configs.{module}").get_config
+    config = get_config(argument) if argument else get_config()
+    changes = ONE_STEP | {"data.path": str(tiny_data)}
+    changes["data.resize" if config.data.resize else "data.host_crop"] = 40
+    config.update_from_flattened_dict(changes)
+    train_and_evaluate(config, tmp_path)
+    [point] = runs.curve(tmp_path, "train")
+    assert point["step"] == 1
+    assert np.isfinite(point["loss"])
+    [point] = runs.curve(tmp_path, "validation")
+    assert {"loss", "accuracy", "ap", "auc"} <= point.keys()
+    assert runs.checkpoint_steps(tmp_path) == [1]
+    assert "mean" in capsys.readouterr().out
+    [scores] = (tmp_path / "evaluation").glob("*/scores.csv")
+    header, *rows = scores.read_text().splitlines()
+    assert len(rows) == runs.SPLITS["dev"]
+    assert ("weight_0.25" in header) == (config.model.name == "multiscale_attention")
+
+
+def test_learning_rate_is_the_published_one():
+    """x 0.9 at the end of epochs 10, 20, 30, 40 (0-based): epochs 0 to 10 run at 2e-4."""
+    steps_per_epoch = 7
+    rate = jax.jit(learning_rate_fn(default.get_config().optimizer, steps_per_epoch))
+    for epoch in range(50):
+        decays = sum(epoch > end for end in (10, 20, 30, 40))
+        for step in (0, steps_per_epoch - 1):
+            np.testing.assert_allclose(
+                rate(epoch * steps_per_epoch + step), 2e-4 * 0.9**decays, rtol=1e-6
+            )
+
+
+def test_padding_changes_nothing(tiny_data):
+    """A batch of 5 padded to 8 gives the step of the 5: loss, gradients, batch statistics."""
+    config = runs.tiny_config(tiny_data, data__crop=32, data__flip=False)
+    graphdef, optimizer, state = init_train_state(config, steps_per_epoch=10)
+    images = np.stack([runs.picture(i, bool(i % 2), side=32) for i in range(8)])
+    labels = np.arange(8, dtype=np.int32) % 2
+    model = nnx.merge(graphdef, state.params, state.batch_stats, copy=True)
+    model.train()
+
+    @jax.jit
+    def direct(params):
+        def loss_fn(params):
+            model = nnx.merge(graphdef, params, state.batch_stats, copy=True)
+            model.train()
+            logits = predict(model, images[:5]).logits
+            signs = 1 - 2 * labels[:5]
+            return jnp.logaddexp(0, signs * logits).mean(), nnx.state(model, nnx.BatchStat)
+
+        return jax.value_and_grad(loss_fn, has_aux=True)(params)
+
+    (loss, statistics), gradients = jax.device_get(direct(state.params))
+    step = make_train_step(config, graphdef, optimizer)
+    mask = (np.arange(8) < 5).astype(np.float32)
+    after, reported = step(state, {"image": images, "label": labels, "mask": mask})
+
+    assert float(reported.compute()["loss"]) == pytest.approx(float(loss), abs=1e-6)
+    for ours, expected in zip(
+        jax.tree.leaves(after.batch_stats), jax.tree.leaves(statistics), strict=True
+    ):
+        np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
+    scale = max(np.abs(leaf).max() for leaf in jax.tree.leaves(gradients))
+    for moment, expected in zip(
+        jax.tree.leaves(after.opt_state[0].mu), jax.tree.leaves(gradients), strict=True
+    ):
+        np.testing.assert_allclose(moment / 0.1, expected, rtol=1e-3, atol=1e-4 * scale)
+
+
+def test_optimizer_is_plain_adam():
+    """Against Adam written out, five steps with one parameter."""
+    config = default.get_config()
+    config.optimizer.learning_rate = 0.01
+    optimizer = npr_jax.train_state.make_optimizer(config.optimizer, steps_per_epoch=100)
+    gradients = np.array([0.3, -2.0, 0.01, 0.0, 5.0])
+    value, m, v = 1.0, 0.0, 0.0
+    params = {"w": jnp.float32(1.0)}
+    state = optimizer.init(params)
+    for t, gradient in enumerate(gradients, start=1):
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        value -= 0.01 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        updates, state = optimizer.update({"w": jnp.float32(gradient)}, state, params)
+        params = optax.apply_updates(params, updates)
+    np.testing.assert_allclose(params["w"], value, rtol=1e-5)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tiny_data, tmp_path, monkeypatch):
+    """Weights broken after step 4 of 6: step 5 is named, the checkpoint of step 3 stays."""
+
+    def make_failing_step(*arguments):
+        step = make_train_step(*arguments)
+
+        def failing(state, batch):
+            state, reported = step(state, batch)
+            if int(state.step) == 4:
+                state = state.replace(params=jax.tree.map(lambda x: x * jnp.nan, state.params))
+            return state, reported
+
+        return failing
+
+    monkeypatch.setattr(npr_jax.train, "make_train_step", make_failing_step)
+    config = runs.tiny_config(tiny_data, log_every_steps=100)
+    with pytest.raises(FloatingPointError, match="train loss is nan at step 5") as caught:
+        train_and_evaluate(config, tmp_path)
+    assert "--config.optimizer.learning_rate" in str(caught.value)
+    assert runs.checkpoint_steps(tmp_path) == [3]
+    assert np.isfinite(Detector.load(tmp_path).logits(runs.picture(0, True)[None])).all()
+
+
+def test_early_stopping_keeps_the_best_and_the_last_checkpoint(tiny_data, tmp_path, capsys):
+    config = runs.tiny_config(tiny_data, num_epochs=9, early_stopping_epochs=2)
+    train_and_evaluate(config, tmp_path)
+    points = runs.curve(tmp_path, "validation")
+    aps, steps = [point["ap"] for point in points], [point["step"] for point in points]
+    assert len(aps) == aps.index(max(aps)) + 3, "two epochs after the best AP, ties included"
+    best = max(range(len(points)), key=lambda i: (points[i]["ap"], -points[i]["loss"]))
+    assert len(aps) < 9
+    assert runs.checkpoint_steps(tmp_path) == sorted({steps[best], steps[-1]})
+    assert Detector.load(tmp_path).step == steps[best]
+    assert Detector.load(tmp_path, checkpoint="last").step == steps[-1]
+    results = capsys.readouterr().out
+    assert "mean" in results
+
+    # Running the command again has nothing left to train.
+    before = (tmp_path / "metrics.jsonl").read_bytes()
+    train_and_evaluate(config, tmp_path)
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+
+
+def test_of_equal_ap_the_lower_loss_is_better_but_does_not_delay_stopping():
+    progress = Progress()
+    seen = [(0.9, 0.5), (1.0, 0.4), (1.0, 0.6), (1.0, 0.2), (0.95, 0.1)]
+    improved = [progress.update(ap, loss, step) for step, (ap, loss) in enumerate(seen, start=1)]
+    assert improved == [True, True, False, True, False]
+    assert progress.best_step == 4
+    assert progress.stopped_early(3)
+    assert not progress.stopped_early(4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"batch_size": 4}, "settings.batch_size: was 8, now 4"),
+        ({"data__workers": 1}, "settings.data.workers: was 0, now 1"),
+        ({"seed": 5}, "settings.seed: was 0, now 5"),
+        ({"optimizer__learning_rate": 0.1}, "learning_rate: was 0.0002, now 0.1"),
+        ({"model__factors": (0.25,)}, "settings.model.factors: was [0.5], now [0.25]"),
+    ],
+)
+def test_resuming_with_other_settings_is_refused(trained, tiny_data, changes, text):
+    before = (trained.workdir / "config.json").read_bytes()
+    with pytest.raises(ValueError, match="other settings; use another --workdir") as caught:
+        train_and_evaluate(runs.tiny_config(tiny_data, **changes), trained.workdir)
+    assert text in str(caught.value)
+    assert (trained.workdir / "config.json").read_bytes() == before
+
+
+def test_resuming_on_other_data_is_refused(trained, tmp_path):
+    other = runs.write_dataset(
+        tmp_path / "other",
+        "tiny",
+        {name: runs.records(name, count + 3) for name, count in runs.SPLITS.items()},
+        {},
+    )
+    with pytest.raises(ValueError, match="data fingerprint: was"):
+        train_and_evaluate(runs.tiny_config(other.path), trained.workdir)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data__path": "/nonexistent"}, "/nonexistent"),
+        ({"data__train_split": "exercise"}, "data.train_split is 'exercise'; the data set has dev"),
+        ({"model__backbone": "vgg"}, "model.backbone is 'vgg'"),
+    ],
+)
+def test_unusable_settings_are_refused(tiny_data, tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        train_and_evaluate(runs.tiny_config(tiny_data, **changes), tmp_path / "run")
+
+
+def test_one_class_alone_cannot_be_validated(tmp_path):
+    photographs = [r for r in runs.records("train", 30) if r.label == 0]
+    splits = {"train": runs.records("train", 8), "validation": photographs, "test": photographs}
+    data = runs.write_dataset(tmp_path / "data", "one", splits, {})
+    with pytest.raises(ValueError, match=r"labels \[0\] only"):
+        train_and_evaluate(runs.tiny_config(data.path), tmp_path / "run")

@@ -1,0 +1,37 @@
+"""Where TensorFlow is not installed, training and predicting go on."""
+
+from PIL import Image
+
+from tests import runs
+
+# Imports of TensorFlow then fail as if it were absent.
+BLOCKED = (
+    "import runpy, sys; "
+    "sys.modules.update(dict.fromkeys(('tensorflow', 'tensorflow_datasets'))); "
+    "sys.argv[0] = 'main.py'; "
+    "runpy.run_path('main.py', run_name='__main__')"
+)
+
+
+def test_training_says_that_tensorboard_is_off(tiny_data, tmp_path):
+    workdir = tmp_path / "run"
+    arguments = runs.train_arguments(tiny_data, workdir, num_epochs=1)
+    finished = runs.python("-c", BLOCKED, *arguments)
+    assert finished.stderr.count("TensorBoard is off: TensorFlow is not installed") == 1
+    assert len(runs.curve(workdir, "validation")) == 1
+    assert (workdir / "report.html").is_file()
+    assert not (workdir / "tensorboard").exists()
+
+
+def test_training_writes_tensorboard_events_where_it_can(trained):
+    assert "TensorBoard is off" not in trained.stderr
+    assert list((trained.workdir / "tensorboard").glob("events.*"))
+
+
+def test_predicting_needs_neither(trained, tmp_path):
+    Image.fromarray(runs.picture(0, False)).save(tmp_path / "image.png")
+    finished = runs.python(
+        "-c", BLOCKED, "predict", f"--workdir={trained.workdir}", tmp_path / "image.png"
+    )
+    assert "image.png,0." in finished.stdout
+    assert "Traceback" not in finished.stderr
