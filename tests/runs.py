@@ -57,7 +57,6 @@ def records(split: str, count: int, storage: str = "decoded"):
     for index in range(count):
         label = index % 2
         generator = ("alpha", "beta", "gamma")[index % 3] if label else "alpha"
-        # crc of the name would do as well: any seeds that differ between splits
         pixels = picture(1000 * sorted(SPLITS).index(split) + index, bool(label))
         yield ImageRecord(
             pixels.tobytes(), storage, SIDE, SIDE, label, generator, f"{split}/{index:03d}.png"

@@ -45,7 +45,7 @@ def test_a_trained_run_knows_its_classes(detector):
 
 def test_load_gives_the_best_or_the_last_checkpoint(detector, trained):
     points = runs.curve(trained.workdir, "validation")
-    best = max(points, key=lambda point: (point["ap"], -point["step"]))
+    best = max(points, key=lambda point: (point["ap"], -point["loss"]))
     assert detector.step == best["step"]
     assert (detector.resize, detector.preprocessing) == (0, "native size")
     last = npr_jax.Detector.load(trained.workdir, checkpoint="last", resize=48)
