@@ -5,17 +5,22 @@
 Both models have the same shape and start from uint8 pixels that are already on the device. On
 the CPU both compute in float32; on a GPU ours computes in bfloat16 and the peer under autocast
 to bfloat16 after torch.compile. The peer is channels_last and gets its best over one and all
-threads. All variants are measured in turn, round after round; each keeps its best round.
+threads. It runs in a process of its own, since memory and cores are set per process: ours as the
+commands of main.py set them (npr_jax/host.py), the peer's as PyTorch leaves them. On the CPU a
+second peer has our setting of the memory too, with a ratio of its own. All variants are measured
+in turn, round after round; each keeps its best round.
 
 * train: forward, backward and Adam, batch statistics included (our side is the step that
   training runs).
-* predict: the forward pass in evaluation mode.
+* predict: the forward pass in evaluation mode, the batch split over the devices.
 * score: `npr_jax.Detector.logits` from host memory to host memory, padding masks included,
   beside the same forward pass of the peer.
 """
 
 import argparse
+import contextlib
 import dataclasses
+import importlib.metadata
 import json
 import os
 import platform
@@ -24,35 +29,37 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
-import torch
 from flax import nnx
 
-from benchmarks import torch_npr
+from benchmarks.torch_step import KEEP_FREED_MEMORY, TorchProcess, random_images
 from configs import default
-from npr_jax import Detector
+from npr_jax import Detector, host, sharding
 from npr_jax.models import build_model, predict
 from npr_jax.train import make_train_step
 from npr_jax.train_state import init_train_state
 
+OURS, PEER, TUNED_PEER = "ours", "PyTorch", "PyTorch, memory kept"
+
 
 @dataclasses.dataclass
 class Variant:
-    """One thing to time: ``run`` processes ``images`` images and returns when they are done."""
+    """One thing to time: ``seconds_once`` does the work and says how long it took."""
 
+    side: str
     name: str
-    images: int
-    run: Callable[[], object]
+    seconds_once: Callable[[], float]
     seconds: float = float("inf")
 
-    @property
-    def rate(self) -> float:
-        """Images per second of the best round."""
-        return self.images / self.seconds
 
+def timed(run: Callable[[], object]) -> Callable[[], float]:
+    """The seconds of one call."""
 
-def random_images(count: int, side: int) -> np.ndarray:
-    """uint8 ``[count, side, side, 3]`` noise: the work does not depend on the content."""
-    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8)
+    def seconds_once():
+        start = time.perf_counter()
+        run()
+        return time.perf_counter() - start
+
+    return seconds_once
 
 
 def recipe(dtype: str, batch: int, side: int):
@@ -63,8 +70,8 @@ def recipe(dtype: str, batch: int, side: int):
     return config
 
 
-def our_train(dtype: str, batch: int, side: int) -> Variant:
-    """The product's own training step, state donated."""
+def our_train(dtype: str, batch: int, side: int) -> Callable[[], object]:
+    """The product's own training step on one device, state donated."""
     config = recipe(dtype, batch, side)
     graphdef, optimizer, state = init_train_state(config, steps_per_epoch=1000)
     step = make_train_step(config, graphdef, optimizer)
@@ -82,133 +89,88 @@ def our_train(dtype: str, batch: int, side: int) -> Variant:
         states.append(new_state)
         jax.block_until_ready((new_state, metrics))
 
-    return Variant("ours", batch, run)
+    return run
 
 
-def our_predict(dtype: str, batch: int, side: int) -> Variant:
-    """The jitted forward pass in evaluation mode."""
+def our_predict(dtype: str, batch: int, side: int) -> Callable[[], object]:
+    """The jitted forward pass in evaluation mode, over all devices."""
+    mesh = sharding.data_mesh()
     model = build_model(recipe(dtype, batch, side).model, nnx.Rngs(params=0))
     model.eval()
     graphdef, variables = nnx.split(model)
+    variables = jax.device_put(variables, sharding.replicated(mesh))
+    images = jax.device_put(random_images(batch, side), sharding.split_rows(mesh))
     forward = jax.jit(lambda v, x: predict(nnx.merge(graphdef, v), x).logits)
-    images = jax.device_put(random_images(batch, side))
-    return Variant("ours", batch, lambda: forward(variables, images).block_until_ready())
+    return lambda: jax.device_get(forward(variables, images))
 
 
-def our_score(dtype: str, batch: int, side: int) -> Variant:
+def our_score(dtype: str, batch: int, side: int) -> Callable[[], object]:
     """The public API on pixels in host memory."""
     model = build_model(recipe(dtype, batch, side).model, nnx.Rngs(params=0))
     detector = Detector(model, resize=0, source="benchmark")
     images = random_images(batch, side)
-    return Variant("ours", batch, lambda: detector.logits(images))
+    return lambda: detector.logits(images)
 
 
-def peer_variants(work: str, batch: int, side: int) -> list[Variant]:
-    """The PyTorch twin, one variant per number of threads worth trying."""
-    cuda = torch.cuda.is_available() and jax.default_backend() == "gpu"
-    device = torch.device("cuda" if cuda else "cpu")
-    threads = [1] if cuda else sorted({1, os.cpu_count() or 1})
-    make = _peer_train if work == "train" else _peer_predict
-    variants = []
-    for count in threads:
-        call = make(device, batch, side)
-        name = "PyTorch, compiled" if cuda else f"PyTorch, {count} threads"
-        variants.append(Variant(name, batch, _with_threads(call, count, cuda)))
-    return variants
+def peer_variants(peers: dict[str, TorchProcess], work: str, batch: int, side: int):
+    """The PyTorch twin, one variant per process and number of threads worth trying."""
+    gpu = jax.default_backend() == "gpu"
+    request = {"work": "train" if work == "train" else "predict", "batch": batch, "side": side}
+    request["device"] = "cuda" if gpu else "cpu"
 
+    def variant(kind: str, process: TorchProcess, threads: int) -> Variant:
+        name = f"{kind}, {'compiled' if gpu else f'{threads} threads'}"
+        return Variant(kind, name, lambda: process.seconds(**request, threads=threads))
 
-def _with_threads(call: Callable[[], object], count: int, cuda: bool) -> Callable[[], object]:
-    def run():
-        torch.set_num_threads(count)
-        call()
-        if cuda:
-            torch.cuda.synchronize()
-
-    return run
-
-
-def _peer_model(device: torch.device) -> torch.nn.Module:
-    torch.manual_seed(0)
-    model = torch_npr.TorchNPR().to(device, memory_format=torch.channels_last)
-    return torch.compile(model) if device.type == "cuda" else model
-
-
-def _pixels(device: torch.device, batch: int, side: int) -> torch.Tensor:
-    # NHWC memory seen as NCHW is channels_last already.
-    return torch.from_numpy(random_images(batch, side)).permute(0, 3, 1, 2).to(device)
-
-
-def _autocast(device: torch.device):
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
-
-
-def _peer_train(device: torch.device, batch: int, side: int) -> Callable[[], object]:
-    model, images = _peer_model(device).train(), _pixels(device, batch, side)
-    labels = torch.arange(batch, device=device).float() % 2
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-4)
-
-    def run():
-        optimizer.zero_grad(set_to_none=True)
-        with _autocast(device):
-            logits = model(torch_npr.normalize(images))
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), labels)
-        loss.backward()
-        optimizer.step()
-
-    return run
-
-
-def _peer_predict(device: torch.device, batch: int, side: int) -> Callable[[], object]:
-    model, images = _peer_model(device).eval(), _pixels(device, batch, side)
-
-    def run():
-        with torch.inference_mode(), _autocast(device):
-            return model(torch_npr.normalize(images)).float().cpu()
-
-    return run
+    cores = os.cpu_count() or 1
+    threads = {PEER: [1] if gpu else sorted({1, cores}), TUNED_PEER: [cores]}
+    return [variant(kind, process, n) for kind, process in peers.items() for n in threads[kind]]
 
 
 def measure(variants: list[Variant], rounds: int, warm_up: int) -> None:
     """Best time per variant over the rounds, the variants in turn."""
     for variant in variants:
         for _ in range(warm_up):
-            variant.run()
+            variant.seconds_once()
     for _ in range(rounds):
         for variant in variants:
-            start = time.perf_counter()
-            variant.run()
-            variant.seconds = min(variant.seconds, time.perf_counter() - start)
+            variant.seconds = min(variant.seconds, variant.seconds_once())
 
 
-def compare(work: str, batch: int, side: int, rounds: int, warm_up: int) -> dict[str, object]:
-    """One row of the table: ours, the peer at its best, and the ratio."""
-    gpu = jax.default_backend() == "gpu"
-    dtype = "bfloat16" if gpu else "float32"
-    ours = {"train": our_train, "predict": our_predict, "score": our_score}[work]
-    mine = ours(dtype, batch, side)
-    peers = peer_variants(work, batch, side)
-    measure([mine, *peers], rounds, warm_up)
-    best = max(peers, key=lambda variant: variant.rate)
-    return {
-        "work": work,
-        "batch": batch,
-        "side": side,
-        "dtype": dtype,
-        "ours_images_per_second": round(mine.rate, 2),
-        "peer_images_per_second": round(best.rate, 2),
-        "peer": best.name,
-        "ratio": round(mine.rate / best.rate, 3),
-    }
+def compare(
+    peers: dict[str, TorchProcess], work: str, batch: int, side: int, rounds: int, warm_up: int
+) -> dict[str, object]:
+    """One row of the table: ours, the peer at its best, and the ratios."""
+    dtype = "bfloat16" if jax.default_backend() == "gpu" else "float32"
+    make = {"train": our_train, "predict": our_predict, "score": our_score}[work]
+    variants = [Variant(OURS, OURS, timed(make(dtype, batch, side)))]
+    variants += peer_variants(peers, work, batch, side)
+    measure(variants, rounds, warm_up)
+    best: dict[str, Variant] = {}
+    for variant in sorted(variants, key=lambda v: v.seconds, reverse=True):
+        best[variant.side] = variant
+    row: dict[str, object] = {"work": work, "batch": batch, "side": side, "dtype": dtype}
+    row["ours_images_per_second"] = round(batch / best[OURS].seconds, 2)
+    for kind, suffix in ((PEER, ""), (TUNED_PEER, "_with_memory_kept")):
+        if kind in best:
+            row[f"peer_images_per_second{suffix}"] = round(batch / best[kind].seconds, 2)
+            row[f"ratio{suffix}"] = round(best[kind].seconds / best[OURS].seconds, 3)
+    return row | {"peer": best[PEER].name}
 
 
 def table(rows: list[dict[str, object]]) -> str:
     """The rows as text; rates in images per second."""
-    lines = [f"{'':8s} {'batch':>5s} {'pixels':>6s} {'ours':>9s} {'PyTorch':>9s} {'ratio':>6s}"]
+    lines = [
+        f"{'':8s} {'batch':>5s} {'pixels':>6s} {'ours':>9s} {'PyTorch':>9s} {'ratio':>6s}"
+        f" {'PyTorch, memory kept':>21s} {'ratio':>6s}"
+    ]
     for row in rows:
+        tuned = row.get("peer_images_per_second_with_memory_kept", float("nan"))
+        ratio = row.get("ratio_with_memory_kept", float("nan"))
         lines.append(
             f"{row['work']:8s} {row['batch']:>5d} {row['side']:>6d}"
             f" {row['ours_images_per_second']:>9.2f} {row['peer_images_per_second']:>9.2f}"
-            f" {row['ratio']:>6.2f}  ({row['dtype']}; {row['peer']})"
+            f" {row['ratio']:>6.2f} {tuned:>21.2f} {ratio:>6.2f}  ({row['dtype']}; {row['peer']})"
         )
     return "\n".join(lines)
 
@@ -222,7 +184,7 @@ def machine() -> dict[str, object]:
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "jax": jax.__version__,
-        "torch": torch.__version__,
+        "torch": importlib.metadata.version("torch"),
     }
 
 
@@ -239,17 +201,28 @@ def main() -> None:
     flags = parser.parse_args()
     # Leave memory on a GPU for the peer; JAX would take most of it at its first use.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    # As the commands of main.py do.
+    host.use_cores_as_devices()
+    host.keep_freed_memory()
     batch, rounds, warm_up = (8, 2, 1) if flags.quick else (flags.batch, flags.rounds, 2)
     sides = {"train": flags.train_side}
     rows = []
-    for work in flags.work:
-        side = sides.get(work, flags.predict_side)
-        rows.append(compare(work, batch, side, rounds, warm_up))
-        print(table(rows[-1:]) if len(rows) == 1 else table(rows[-1:]).split("\n")[1], flush=True)
+    with contextlib.ExitStack() as at_end:
+        peers = {PEER: at_end.enter_context(contextlib.closing(TorchProcess()))}
+        if jax.default_backend() == "cpu":
+            tuned = contextlib.closing(TorchProcess(KEEP_FREED_MEMORY))
+            peers[TUNED_PEER] = at_end.enter_context(tuned)
+        for work in flags.work:
+            side = sides.get(work, flags.predict_side)
+            rows.append(compare(peers, work, batch, side, rounds, warm_up))
+            lines = table(rows[-1:]).split("\n")
+            print("\n".join(lines if len(rows) == 1 else lines[1:]), flush=True)
     print("images per second, best round; ratio above 1: ours is faster")
     if flags.json:
-        with open(flags.json, "w", encoding="utf-8") as file:
+        partial = f"{flags.json}.partial"
+        with open(partial, "w", encoding="utf-8") as file:
             json.dump({"machine": machine(), "quick": flags.quick, "rows": rows}, file, indent=2)
+        os.replace(partial, flags.json)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def explain(error: Exception, arguments: list[str]) -> str:
 
 
 def _train(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax import host
     from npr_jax.processes import join_processes
     from npr_jax.train import train_and_evaluate
 
@@ -62,17 +63,20 @@ def _train(words: list[str], flags: Any, config: ml_collections.ConfigDict | Non
         raise ValueError("train needs --workdir=DIR, a directory for checkpoints and reports")
     if flags.coordinator:
         join_processes(flags.coordinator, flags.num_processes, flags.process_id)
+    host.keep_freed_memory()
     train_and_evaluate(config, flags.workdir)
     return 0
 
 
 def _evaluate(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
     from configs import default
-    from npr_jax import inputs
+    from npr_jax import host, inputs
     from npr_jax.config import check_config
     from npr_jax.detector import load_detector
     from npr_jax.evaluate_run import evaluate_run
 
+    host.use_cores_as_devices()
+    host.keep_freed_memory()
     detector = load_detector(
         flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=_resize(flags.resize)
     )
@@ -93,9 +97,12 @@ def _evaluate(words: list[str], flags: Any, config: ml_collections.ConfigDict | 
 
 
 def _predict(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax import host
     from npr_jax.detector import load_detector
     from npr_jax.predict import predict_files
 
+    host.use_cores_as_devices()
+    host.keep_freed_memory()
     if not words:
         raise ValueError("predict needs image files or folders: predict --workdir=RUN PATH...")
     detector = load_detector(

@@ -1,0 +1,50 @@
+"""How a command uses the machine it runs on: its memory and its cores.
+
+Both settings belong to the whole process, so the commands of ``main.py`` make them and the
+library (``npr_jax.Detector``) never does. What they bring is in docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+
+import jax
+
+# Arguments of glibc's mallopt, see its manual page.
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+# Each device scores a batch of its own, up to half a gigabyte for tiles of 1024 pixels.
+MAX_CPU_DEVICES = 4
+
+
+def keep_freed_memory() -> bool:
+    """Makes glibc keep what is freed for the next use instead of handing it to the kernel.
+
+    XLA asks for the memory of a whole step at once and gives it back after. Fresh from the
+    kernel it is cleared page by page, which takes a third of a step on a CPU. The process then
+    stays as large as it once was.
+
+    Returns:
+        Whether this process has glibc and the setting was made.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: -1, _ARENA_MAX: 1}
+    return all(mallopt(name, value) == 1 for name, value in settings.items())
+
+
+def use_cores_as_devices() -> None:
+    """Makes JAX see each core (up to ``MAX_CPU_DEVICES``) as a device of its own.
+
+    For scoring, which splits batches over the devices: some of XLA's operations run on one core
+    of a device only. It has no effect once JAX has been used; ``JAX_NUM_CPU_DEVICES`` in the
+    environment has precedence.
+    """
+    if jax.config.jax_num_cpu_devices >= 0:
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with contextlib.suppress(RuntimeError):  # JAX has begun already and keeps what it has
+        jax.config.update("jax_num_cpu_devices", min(cores or 1, MAX_CPU_DEVICES))
