@@ -43,7 +43,7 @@ def use_cores_as_devices() -> None:
     of a device only. It has no effect once JAX has been used; ``JAX_NUM_CPU_DEVICES`` in the
     environment has precedence.
     """
-    if jax.config.jax_num_cpu_devices >= 0:
+    if jax.config.values["jax_num_cpu_devices"] >= 0:
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with contextlib.suppress(RuntimeError):  # JAX has begun already and keeps what it has
