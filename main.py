@@ -1,9 +1,10 @@
-"""The one command line: train, evaluate, predict and prepare.
+"""The one command line: train, evaluate, predict, prepare and report.
 
 python main.py [train] --config=configs/npr.py --workdir=DIR
 python main.py evaluate --workdir=RUN [--data=PREPARED --split=dev]
 python main.py predict --workdir=RUN PATH... --output=scores.csv
 python main.py prepare --source=FOLDERS --output=PREPARED
+python main.py report --workdir=RUN
 """
 
 import logging as python_logging

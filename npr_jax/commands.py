@@ -101,10 +101,10 @@ def _predict(words: list[str], flags: Any, config: ml_collections.ConfigDict | N
     from npr_jax.detector import load_detector
     from npr_jax.predict import predict_files
 
-    host.use_cores_as_devices()
-    host.keep_freed_memory()
     if not words:
         raise ValueError("predict needs image files or folders: predict --workdir=RUN PATH...")
+    host.use_cores_as_devices()
+    host.keep_freed_memory()
     detector = load_detector(
         flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=_resize(flags.resize)
     )
@@ -140,6 +140,15 @@ def _prepare(words: list[str], flags: Any, config: ml_collections.ConfigDict | N
     return 0
 
 
+def _report(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax.analysis.report import build_report
+
+    if not flags.workdir:
+        raise ValueError("report needs --workdir=DIR, a run or the --output of evaluate")
+    print(f"report: {build_report(flags.workdir)}")
+    return 0
+
+
 def _resize(text: str) -> int | None:
     if not text:
         return None
@@ -156,4 +165,5 @@ COMMANDS: dict[str, Command] = {
     "evaluate": _evaluate,
     "predict": _predict,
     "prepare": _prepare,
+    "report": _report,
 }

@@ -156,17 +156,20 @@ class Detector:
 
     def score(
         self, paths: Iterable[str | pathlib.Path], *, confidence: float = CONFIDENCE
-    ) -> Iterator[ImageScore]:
+    ) -> list[ImageScore]:
         """Scores image files; one result for each path, in order, errors included.
 
         Args:
             paths: files in any format Pillow reads. Pixels count as stored: an EXIF
                 orientation is ignored, transparency dropped.
             confidence: the verdict is ``unsure`` where neither class has this probability.
-
-        Yields:
-            Results, in the order of ``paths``, as soon as they are known.
         """
+        return list(self.iter_scores(paths, confidence=confidence))
+
+    def iter_scores(
+        self, paths: Iterable[str | pathlib.Path], *, confidence: float = CONFIDENCE
+    ) -> Iterator[ImageScore]:
+        """As ``score``, each result as soon as it and those before it are known."""
         names = [str(path) for path in paths]
         results: dict[int, ImageScore] = {}
         places: list[int] = []

@@ -22,6 +22,7 @@ from npr_jax.metadata_baseline import can_measure, measure_metadata
 from npr_jax.models import count_parameters
 from npr_jax.processes import gather_lists, gather_rows
 from npr_jax.provenance import provenance
+from npr_jax.tables import format_baselines
 
 _LOG = logging.getLogger(__name__)
 
@@ -80,6 +81,8 @@ def evaluate_run(
         directory, scores, meta, samples.as_dict(), cheap_baselines(config, dataset)
     )
     print(format_table(results))
+    if beside := format_baselines(results):
+        print(f"\n{beside}")
     report = build_report(workdir)
     _LOG.info("wrote %s and %s", directory, report)
     print(f"report: {report}")

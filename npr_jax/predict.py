@@ -41,7 +41,7 @@ def predict_files(
     print(f"detector: {detector.source}; images: {detector.preprocessing}", file=sys.stderr)
     progress = tqdm(total=len(files), unit="img", disable=not sys.stderr.isatty())
     results = []
-    for result in detector.score(files, confidence=confidence):
+    for result in detector.iter_scores(files, confidence=confidence):
         results.append(result)
         progress.update()
     progress.close()

@@ -20,8 +20,10 @@ def layout_of(
     """The settings, data and machine layout that the saved input position depends on."""
     settings = {k: v for k, v in config.to_dict().items() if k not in _FREE}
     settings["data"] = dict(settings["data"])
-    # Where files lie and how test images are treated may differ on another machine.
-    for key in ("path", "photos", "simulation", "test_split", "evaluate_resize", "delivery"):
+    # Where files lie, who reads them (the batches are the same) and how test images are treated
+    # may differ on another machine.
+    readers, tests = ("workers", "prefetch"), ("test_split", "evaluate_resize", "delivery")
+    for key in ("path", "photos", "simulation", *readers, *tests):
         settings["data"].pop(key)
     return {
         "settings": _plain(settings),
@@ -34,8 +36,8 @@ def layout_of(
 def check_same_layout(saved: dict[str, Any], current: dict[str, Any], workdir: pathlib.Path):
     """Raises ``ValueError`` naming every difference.
 
-    Restoring an input position into another number of workers, batch size or seed would
-    otherwise silently train on other batches than the uninterrupted run.
+    Restoring an input position into another batch size or seed would otherwise silently train
+    on other batches than the uninterrupted run.
     """
     saved, current = _flatten(saved), _flatten(current)
     changed = [

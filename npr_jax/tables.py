@@ -253,5 +253,36 @@ def format_table(results: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def format_baselines(results: Mapping[str, Any]) -> str:
+    """AUC in percent of cheap classifiers beside the detector's; empty where none were run."""
+    rows = baseline_rows(results)
+    names = list(dict.fromkeys(name for _, _, values in rows for name in values))
+    if not names:
+        return ""
+    width = max(len("generator"), *(len(family) for family, *_ in rows))
+    heads = [name.replace("_", " ") for name in ("detector", *names)]
+    lines = ["AUC beside classifiers that look for no up-sampling, in %"]
+    lines.append(f"{'generator':{width}}  " + "  ".join(heads))
+    for family, auc, values in rows:
+        cells = [auc, *(values.get(name) for name in names)]
+        texts = ["-" if value is None else f"{100 * value:.1f}" for value in cells]
+        columns = [f"{text:>{len(head)}}" for text, head in zip(texts, heads, strict=True)]
+        lines.append(f"{family:{width}}  " + "  ".join(columns))
+    return "\n".join(lines)
+
+
+def baseline_rows(
+    results: Mapping[str, Any],
+) -> list[tuple[str, float | None, Mapping[str, float | None]]]:
+    """(family, the detector's AUC, {cheap classifier: AUC}) for the families that have both."""
+    baselines = results["baselines"] or {}
+    rows = [*results["generators"], *results["control"]]
+    return [
+        (row["generator"], row["auc"], baselines[row["generator"]])
+        for row in rows
+        if isinstance(baselines.get(row["generator"]), Mapping)
+    ]
+
+
 def _rows(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*results["generators"], *results["control"], *results["photographs"]]

@@ -22,6 +22,8 @@ def pytest_configure(config):
     tiny network.
     """
     flags.FLAGS.mark_as_parsed()
+    # Tests that call main.py's commands in this process would make devices of its cores.
+    jax.config.update("jax_num_cpu_devices", 1)
     cache = tempfile.TemporaryDirectory(prefix="compiled-for-tests-")
     config.add_cleanup(cache.cleanup)
     settings = {

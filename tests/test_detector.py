@@ -24,10 +24,6 @@ def probability(logit):
     return 1 / (1 + np.exp(-float(logit)))
 
 
-def scores(detector, paths, **options):
-    return list(detector.score(paths, **options))
-
-
 def test_logits_of_stacked_and_of_mixed_images(detector):
     stacked = np.stack([runs.picture(i, bool(i % 2)) for i in range(3)])
     logits = detector.logits(stacked)
@@ -85,7 +81,7 @@ def test_results_keep_the_order_of_the_paths_with_errors_among_them(detector, tm
     (tmp_path / "f.png").write_bytes(b"")
     Image.fromarray(runs.picture(3, False)).save(tmp_path / "h.png")
     paths = [tmp_path / f"{name}.png" for name in "bacdefgha"]
-    results = scores(detector, paths)
+    results = detector.score(paths)
     assert [result.path for result in results] == list(map(str, paths))
     problems = {result.path[-5]: result.error for result in results if result.error}
     assert set(problems) == set("bdefg")
@@ -103,7 +99,7 @@ def test_results_keep_the_order_of_the_paths_with_errors_among_them(detector, tm
 
 
 def test_no_paths_no_results(detector):
-    assert scores(detector, []) == []
+    assert detector.score([]) == []
 
 
 def test_verdicts_need_their_confidence():
@@ -132,7 +128,7 @@ def test_pixels_count_as_stored(detector, tmp_path):
     expected = {"rotated": colour, "alpha": colour}
     expected |= dict.fromkeys(("grey_alpha", "grey", "deep", "palette"), repeated)
     logits = detector.logits(expected.values())
-    results = scores(detector, [tmp_path / f"{name}.png" for name in expected])
+    results = detector.score([tmp_path / f"{name}.png" for name in expected])
     for result, logit in zip(results, logits, strict=True):
         assert result.error == ""
         assert result.score == pytest.approx(probability(logit), abs=1e-6), result.path
@@ -152,5 +148,5 @@ def test_files_are_re_encoded_and_squashed_as_in_training(tmp_path, trained):
     image.save(tmp_path / "saved.jpg", quality=75, subsampling="4:2:0")
     squashed = Image.open(tmp_path / "saved.jpg").resize((48, 48), Image.Resampling.BILINEAR)
     [expected] = detector.logits([np.asarray(squashed)])
-    [result] = scores(detector, [tmp_path / "image.png"])
+    [result] = detector.score([tmp_path / "image.png"])
     assert result.score == pytest.approx(probability(expected), abs=1e-6)

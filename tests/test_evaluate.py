@@ -10,6 +10,7 @@ from sklearn import metrics
 
 from npr_jax import measures, tables
 from npr_jax.evaluate import Scores, format_table, read_scores, tabulate, write_evaluation
+from npr_jax.tables import format_baselines
 
 
 def make_scores(rows, weights=None, scales=()):
@@ -337,3 +338,20 @@ def test_terminal_table_shows_every_row_and_its_counts():
     assert "in no mean" in next(line for line in lines if line.startswith("control_a"))
     assert any(line.startswith("image-weighted mean") for line in lines)
     assert any(line.startswith("mean of unseen") for line in lines)
+
+
+def test_cheap_classifiers_stand_beside_the_detector():
+    results = tabulate(random_scores(), ["gan"])
+    assert format_baselines(results | {"baselines": None}) == ""
+    cheap = {"gan": {"metadata": 0.5, "power_spectrum": 0.876}, "control_a": {"metadata": 0.512}}
+    lines = format_baselines(results | {"baselines": cheap}).splitlines()
+    assert lines[1].split() == ["generator", "detector", "metadata", "power", "spectrum"]
+    auc = {row["generator"]: 100 * row["auc"] for row in results["generators"]}
+    assert lines[2].split() == ["gan", f"{auc['gan']:.1f}", "50.0", "87.6"]
+    assert lines[3].split() == [
+        "control_a",
+        f"{100 * results['control'][0]['auc']:.1f}",
+        "51.2",
+        "-",
+    ]
+    assert len(lines) == 4

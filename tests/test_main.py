@@ -1,6 +1,7 @@
 """The command line as a user types it: every command, --help, wrong usage."""
 
 import json
+import shutil
 
 import pytest
 import safetensors.numpy
@@ -34,6 +35,8 @@ def test_help_names_the_commands_and_flags():
         (("--config=configs/npr.py:half",), ("'half'", "0.25 or 1/3")),
         (("prepare", "--source=x"), ("--output=DIR",)),
         (("prepare", "--source=/nonexistent", "--output=/tmp/never"), ("/nonexistent",)),
+        (("report",), ("--workdir=DIR",)),
+        (("report", "--workdir=/nonexistent"), ("/nonexistent has nothing to report",)),
         (("evaluate",), ("--workdir=RUN", "--weights=FILE")),
         (("predict", "x.png"), ("--workdir=RUN", "--weights=FILE")),
         (("predict", "--workdir=/nonexistent", "x.png"), ("/nonexistent holds no run",)),
@@ -107,6 +110,15 @@ def test_evaluate_a_run_on_another_split_of_another_set(tmp_path, trained, tiny_
     meta = json.loads(path.read_text())["meta"]
     assert (meta["split"], meta["delivery"], meta["data"]) == ("dev", "hard", "tiny")
     assert (path.parent / "scores.csv").read_text().count("\n") == 1 + runs.SPLITS["dev"]
+
+
+def test_report_is_made_again_from_what_a_run_left(trained, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(trained.workdir, workdir, ignore=shutil.ignore_patterns("checkpoints"))
+    page = (workdir / "report.html").read_bytes()
+    (workdir / "report.html").unlink()
+    assert str(workdir / "report.html") in runs.main("report", f"--workdir={workdir}").stdout
+    assert (workdir / "report.html").read_bytes() == page
 
 
 def test_evaluate_refuses_a_split_that_does_not_exist(trained, tmp_path):

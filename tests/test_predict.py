@@ -122,11 +122,11 @@ def test_an_output_is_whole_or_untouched(detector, folder, tmp_path, monkeypatch
     output.write_text("yesterday's\n")
 
     def interrupted(*_, **__):
-        yield from list(detector.score([str(folder / "a.jpg")]))
+        yield from detector.score([str(folder / "a.jpg")])
         raise KeyboardInterrupt
 
     class Interrupted:
-        source, preprocessing, score = "test", "test", staticmethod(interrupted)
+        source, preprocessing, iter_scores = "test", "test", staticmethod(interrupted)
 
     with pytest.raises(KeyboardInterrupt):
         predict_files(Interrupted(), [str(folder)], str(output), confidence=0.75)

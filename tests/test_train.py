@@ -194,7 +194,7 @@ def test_of_equal_ap_the_lower_loss_is_better_but_does_not_delay_stopping():
     ("changes", "text"),
     [
         ({"batch_size": 4}, "settings.batch_size: was 8, now 4"),
-        ({"data__workers": 1}, "settings.data.workers: was 0, now 1"),
+        ({"data__flip": False}, "settings.data.flip: was True, now False"),
         ({"seed": 5}, "settings.seed: was 0, now 5"),
         ({"optimizer__learning_rate": 0.1}, "learning_rate: was 0.0002, now 0.1"),
         ({"model__factors": (0.25,)}, "settings.model.factors: was [0.5], now [0.25]"),
@@ -206,6 +206,17 @@ def test_resuming_with_other_settings_is_refused(trained, tiny_data, changes, te
         train_and_evaluate(runs.tiny_config(tiny_data, **changes), trained.workdir)
     assert text in str(caught.value)
     assert (trained.workdir / "config.json").read_bytes() == before
+
+
+def test_a_run_resumed_with_other_readers_ends_bit_identical(trained, tiny_data, tmp_path):
+    """One epoch read by threads, the second by two processes, against both read by threads."""
+    train_and_evaluate(runs.tiny_config(tiny_data, num_epochs=1), tmp_path)
+    train_and_evaluate(runs.tiny_config(tiny_data, data__workers=2, data__prefetch=1), tmp_path)
+    last = runs.checkpoint_steps(trained.workdir)[-1]
+    arrays, expected = (runs.saved_arrays(run, last) for run in (tmp_path, trained.workdir))
+    assert arrays.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_array_equal(arrays[key], value, key)
 
 
 def test_resuming_on_other_data_is_refused(trained, tmp_path):

@@ -262,7 +262,7 @@ def _attention_section(results: Row, with_figures: bool) -> list[str]:
 
 
 def _baselines_section(results: Row, with_figures: bool) -> list[str]:
-    rows = summary.baseline_rows(results)
+    rows = tables.baseline_rows(results)
     if not rows:
         return []
     classifiers = list(dict.fromkeys(name for _, _, values in rows for name in values))

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from npr_jax import tables
+
 CHANCE_AUC = 0.6  # a family below this is called close to chance
 RANKS_WELL = 0.8  # AUC from which a poor accuracy is blamed on the threshold
 SHIFT = 0.05  # accuracy gained by another threshold from which a threshold shift is named
@@ -201,7 +203,7 @@ def _control(results: Mapping[str, Any]) -> str:
 
 
 def _baselines(results: Mapping[str, Any]) -> str:
-    table = baseline_rows(results)
+    table = tables.baseline_rows(results)
     known = [
         (value, name, classifier)
         for name, _, values in table
@@ -217,19 +219,6 @@ def _baselines(results: Mapping[str, Any]) -> str:
         f"detected without any detector. The best of them, {classifier.replace('_', ' ')} on "
         f"{name}, reaches AUC {percent(value)}; the detector there {percent(detector)}."
     )
-
-
-def baseline_rows(
-    results: Mapping[str, Any],
-) -> list[tuple[str, float | None, Mapping[str, float | None]]]:
-    """(family, the detector's AUC, {cheap classifier: AUC}) for the families that have both."""
-    baselines = results["baselines"] or {}
-    rows = [*results["generators"], *results["control"]]
-    return [
-        (row["generator"], row["auc"], baselines[row["generator"]])
-        for row in rows
-        if isinstance(baselines.get(row["generator"]), Mapping)
-    ]
 
 
 def _threshold(results: Mapping[str, Any]) -> str:
