@@ -76,7 +76,7 @@ def _evaluate(words: list[str], flags: Any, config: ml_collections.ConfigDict | 
     from npr_jax.evaluate_run import evaluate_run
 
     host.use_cores_as_devices()
-    host.keep_freed_memory()
+    host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     detector = load_detector(
         flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=_resize(flags.resize)
     )
@@ -104,7 +104,7 @@ def _predict(words: list[str], flags: Any, config: ml_collections.ConfigDict | N
     if not words:
         raise ValueError("predict needs image files or folders: predict --workdir=RUN PATH...")
     host.use_cores_as_devices()
-    host.keep_freed_memory()
+    host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     detector = load_detector(
         flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=_resize(flags.resize)
     )

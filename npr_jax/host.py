@@ -14,17 +14,25 @@ import platform
 import jax
 
 # Arguments of glibc's mallopt, see its manual page.
-_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -3, -4, -8
 # Each device scores a batch of its own, up to half a gigabyte for tiles of 1024 pixels.
 MAX_CPU_DEVICES = 4
 
 
-def keep_freed_memory() -> bool:
+# Bytes. Batches of scoring stay below, tiles of large photographs above: kept, they would make
+# the process twice as large.
+LARGEST_KEPT_WHEN_SCORING = 2**28
+
+
+def keep_freed_memory(largest: int | None = None) -> bool:
     """Makes glibc keep what is freed for the next use instead of handing it to the kernel.
 
     XLA asks for the memory of a whole step at once and gives it back after. Fresh from the
     kernel it is cleared page by page, which takes a third of a step on a CPU. The process then
     stays as large as it once was.
+
+    Args:
+        largest: blocks of at least so many bytes still go back to the kernel; None: none do.
 
     Returns:
         Whether this process has glibc and the setting was made.
@@ -32,7 +40,8 @@ def keep_freed_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: -1, _ARENA_MAX: 1}
+    large = {_MMAP_MAX: 0} if largest is None else {_MMAP_THRESHOLD: largest}
+    settings = {**large, _TRIM_THRESHOLD: -1, _ARENA_MAX: 1}
     return all(mallopt(name, value) == 1 for name, value in settings.items())
 
 

@@ -193,8 +193,8 @@ def _control(results: Mapping[str, Any]) -> str:
         return text
     if row["auc"] < CHANCE_AUC:
         return text + (
-            f"AUC against photographs is {percent(row['auc'])}: close to chance. Going through such "
-            "a network does not by itself make an image look generated to this detector."
+            f"AUC against photographs is {percent(row['auc'])}: close to chance. Going through "
+            "such a network does not by itself make an image look generated to this detector."
         )
     return text + (
         f"AUC against photographs is {percent(row['auc'])}: this part of the detection is not "
