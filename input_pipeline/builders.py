@@ -314,6 +314,8 @@ def _call_tfds(folder: Path, splits: Mapping[str, Split], layout: _Layout) -> No
         "label": tfds.features.ClassLabel(names=["photograph", "generated"]),
         "generator": tfds.features.Text(),
         "filename": tfds.features.Text(),
+        "class": tfds.features.Text(),
+        "sha256": tfds.features.Text(),
         "image": tfds.features.Tensor(shape=(), dtype=np.str_),
     }
     if layout.storage == "decoded" and layout.shape is not None:

@@ -1,6 +1,7 @@
 """Image files to records: every file is decoded once, over processes, and kept or reported."""
 
 import collections
+import hashlib
 import itertools
 import multiprocessing
 import os
@@ -130,8 +131,19 @@ def _read(storage: str, image_size: int, max_pixels: int, file: ImageFile) -> Im
         return str(error)
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
+    digest = hashlib.sha256(data).hexdigest()
     if storage == "decoded":
         pixels = squash(pixels, image_size)
         data = pixels.tobytes()
     height, width = pixels.shape[:2]
-    return ImageRecord(data, storage, height, width, file.label, file.generator, file.filename)
+    return ImageRecord(
+        image=data,
+        storage=storage,
+        height=height,
+        width=width,
+        label=file.label,
+        generator=file.generator,
+        filename=file.filename,
+        class_name=file.class_name,
+        sha256=digest,
+    )

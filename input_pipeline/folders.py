@@ -34,12 +34,14 @@ class ImageFile:
       filename: its path relative to the root of the source, with forward slashes.
       label: 0 photograph, 1 generated.
       generator: the folder that names its maker or source.
+      class_name: the folder between the generator and 0_real or 1_fake, '' where there is none.
     """
 
     path: str
     filename: str
     label: int
     generator: str
+    class_name: str = ""
 
 
 @dataclass
@@ -88,7 +90,9 @@ def walk_classes(root: str | os.PathLike[str], split: str = "") -> Tree:
             tree.strays.append((name, "hidden file"))
         else:
             generator = above[0] if above else root.name
-            tree.splits.setdefault(target, []).append(ImageFile(path, name, label, generator))
+            class_name = above[1] if len(above) > 1 else ""
+            file = ImageFile(path, name, label, generator, class_name)
+            tree.splits.setdefault(target, []).append(file)
     if not tree.splits:
         found = ", ".join(sorted({parts[0] for _, parts in files})[:8]) or "nothing"
         raise ValueError(

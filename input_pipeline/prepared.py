@@ -18,7 +18,7 @@ from input_pipeline.tfrecord import TFRecordSource
 
 DATASET_FILE = "dataset.json"
 SKIPPED_FILE = "skipped.csv"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)

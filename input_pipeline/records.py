@@ -1,5 +1,6 @@
 """One image as one record: its fields, and how they are laid out in a `tf.train.Example`."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,8 @@ class ImageRecord:
       label: 0 photograph, 1 generated.
       generator: what made it: the name of the generator, or of the source of the photographs.
       filename: where it came from, relative to the root of the source; unique in a split.
+      class_name: what it shows where the source says so ('car', 'horse'), else ''.
+      sha256: of the original file, in hex; '' before it is encoded: of `image` itself.
     """
 
     image: bytes | memoryview
@@ -42,6 +45,8 @@ class ImageRecord:
     label: int
     generator: str
     filename: str
+    class_name: str = ""
+    sha256: str = ""
 
 
 def encode_record(record: ImageRecord) -> bytes:
@@ -58,6 +63,8 @@ def encode_record(record: ImageRecord) -> bytes:
         "label": record.label,
         "generator": record.generator,
         "filename": record.filename,
+        "class": record.class_name,
+        "sha256": record.sha256 or hashlib.sha256(record.image).hexdigest(),
     }
     return serialize_example(small, ("image", bytes(record.image)))
 
@@ -85,6 +92,8 @@ def decode_record(data: bytes | memoryview, *, copy: bool = True) -> ImageRecord
             label=int_value(features, "label"),
             generator=bytes_value(features, "generator").decode(),
             filename=bytes_value(features, "filename").decode(),
+            class_name=bytes_value(features, "class").decode(),
+            sha256=bytes_value(features, "sha256").decode(),
         )
     except (KeyError, UnicodeDecodeError) as error:
         raise ValueError(

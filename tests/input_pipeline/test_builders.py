@@ -1,6 +1,7 @@
 """prepare and write_dataset: folders in, a data set out that we and TFDS read."""
 
 import csv
+import hashlib
 import json
 import os
 import subprocess
@@ -49,7 +50,8 @@ def toy_records(count, storage="decoded", size=8):
     rng = np.random.default_rng(0)
     for index in range(count):
         pixels = rng.integers(0, 256, size * size * 3, np.uint8).tobytes()
-        yield ImageRecord(pixels, storage, size, size, index % 2, "toy", f"{index}.png")
+        digest = hashlib.sha256(pixels).hexdigest()
+        yield ImageRecord(pixels, storage, size, size, index % 2, "toy", f"{index}.png", "", digest)
 
 
 def test_prepare_keeps_the_original_bytes(tree, tmp_path):
@@ -73,6 +75,8 @@ def test_prepare_keeps_the_original_bytes(tree, tmp_path):
         assert (record.height, record.width) == (30, 40)
         assert record.label == ("1_fake" in record.filename)
         assert record.generator == record.filename.split("/")[0]
+        assert record.sha256 == hashlib.sha256(record.image).hexdigest()
+        assert record.class_name == "".join(record.filename.split("/")[1:-2])
 
 
 def test_prepare_decodes_and_squashes_as_pil(tree, tmp_path):
@@ -239,11 +243,11 @@ def test_realworld_layout(shared, tmp_path):
 
 
 def test_shards_end_at_their_size_and_keep_the_order(tmp_path):
-    parts = {"train": toy_records(20), "test": toy_records(5)}
+    parts = {"train": toy_records(18), "test": toy_records(5)}
     dataset = write_dataset(tmp_path / "out", "toy", parts, {"seed": 7}, shard_bytes=2000)
-    assert dataset.splits["train"].shard_lengths == (6, 6, 6, 2)
+    assert dataset.splits["train"].shard_lengths == (5, 5, 5, 3)
     assert dataset.splits["train"].shards[3] == "toy-train.tfrecord-00003-of-00004"
-    assert records(dataset, "train") == list(toy_records(20))
+    assert records(dataset, "train") == list(toy_records(18))
     assert dataset.info["seed"] == 7
     again = write_dataset(tmp_path / "again", "toy", {"train": toy_records(20)}, {})
     assert again.info["fingerprint"] != dataset.info["fingerprint"]
@@ -277,7 +281,7 @@ def test_loading_what_is_no_data_set(tmp_path):
         PreparedDataset.load(dataset.path)
     description = json.loads((dataset.path / "dataset.json").read_text())
     (dataset.path / "dataset.json").write_text(json.dumps({**description, "format": 99}))
-    with pytest.raises(ValueError, match="has format 99; this version reads 1"):
+    with pytest.raises(ValueError, match="has format 99; this version reads 2"):
         PreparedDataset.load(dataset.path)
     (dataset.path / "dataset.json").write_text("{")
     with pytest.raises(ValueError, match="is damaged"):

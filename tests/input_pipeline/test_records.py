@@ -1,5 +1,7 @@
 """Records against the messages that TFDS itself ships."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,8 @@ def make(storage="decoded", **changes):
         "label": 1,
         "generator": "progan",
         "filename": "progan/cat/1_fake/ü.png",
+        "class_name": "cat",
+        "sha256": hashlib.sha256(b"the original file").hexdigest(),
     }
     return ImageRecord(**{**fields, **changes})
 
@@ -46,12 +50,20 @@ def test_what_is_written_is_a_tf_train_example(tf_example):
     record = make()
     feature = tf_example.FromString(encode_record(record)).features.feature
     assert set(feature) == {
-        *("image", "storage", "height", "width", "label", "generator", "filename")
+        *("image", "storage", "height", "width", "label", "generator", "filename"),
+        *("class", "sha256"),
     }
     assert feature["image"].bytes_list.value == [record.image]
     assert feature["storage"].bytes_list.value == [b"decoded"]
     assert [feature[name].int64_list.value[0] for name in ("height", "width", "label")] == [4, 5, 1]
     assert feature["filename"].bytes_list.value[0].decode() == record.filename
+    assert feature["class"].bytes_list.value == [b"cat"]
+    assert feature["sha256"].bytes_list.value[0].decode() == record.sha256
+
+
+def test_the_hash_of_a_record_without_a_file_is_its_images():
+    record = decode_record(encode_record(make(sha256="")))
+    assert record.sha256 == hashlib.sha256(record.image).hexdigest()
 
 
 def test_what_others_wrote_in_any_order_is_read(tf_example):
@@ -60,8 +72,9 @@ def test_what_others_wrote_in_any_order_is_read(tf_example):
     example.features.feature["image"].bytes_list.value.append(record.image)
     for name in ("height", "width", "label"):
         example.features.feature[name].int64_list.value.append(getattr(record, name))
-    for name in ("storage", "generator", "filename"):
+    for name in ("storage", "generator", "filename", "sha256"):
         example.features.feature[name].bytes_list.value.append(getattr(record, name).encode())
+    example.features.feature["class"].bytes_list.value.append(record.class_name.encode())
     example.features.feature["weight"].float_list.value.extend([0.5, 2.0])
     data = example.SerializeToString(deterministic=True)
     assert split_example(memoryview(data), "image") is None  # the image is not last
