@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -16,10 +18,62 @@ FEATURES = (
     "mean of the luminance quantisation table",
     "chroma subsampled",
 )
+# ISO/IEC 10918-1, table K.1, row by row: libjpeg's luminance table of quality 50.
+_STANDARD_LUMINANCE = (
+    *(16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55),
+    *(14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62),
+    *(18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92),
+    *(49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99),
+)
+_SAMPLINGS: dict[tuple[float, float], str] = {
+    (1, 1): "4:4:4",
+    (2, 1): "4:2:2",
+    (2, 2): "4:2:0",
+    (1, 2): "4:4:0",
+    (4, 1): "4:1:1",
+}
 
 
-def describe_file(data: bytes | memoryview) -> np.ndarray:
-    """Features of an encoded image, float64 ``[len(FEATURES)]``; no pixel is decoded.
+@dataclass(frozen=True)
+class FileFacts:
+    """What a file says of itself.
+
+    Attributes:
+      format: as Pillow names it: JPEG, PNG, WEBP, ...
+      height: pixels.
+      width: pixels.
+      num_bytes: size of the file.
+      luminance: JPEG: mean of the luminance quantisation table, else 0.
+      quality: JPEG: libjpeg quality, 1 to 100, whose table is nearest to the file's; else None.
+      standard_table: JPEG: whether the table is exactly libjpeg's of that quality.
+      subsampling: JPEG: '4:4:4', '4:2:2', '4:2:0', ..., 'grey' or 'other'; else ''.
+    """
+
+    format: str
+    height: int
+    width: int
+    num_bytes: int
+    luminance: float
+    quality: int | None
+    standard_table: bool
+    subsampling: str
+
+    def features(self) -> np.ndarray:
+        """Returns what a classifier on metadata sees, float64 ``[len(FEATURES)]``."""
+        return np.array(
+            [
+                *(float(self.format == name) for name in FORMATS),
+                self.height,
+                self.width,
+                self.num_bytes / (self.height * self.width),
+                self.luminance,
+                float(self.subsampling not in ("", "grey", "4:4:4")),
+            ]
+        )
+
+
+def read_facts(data: bytes | memoryview) -> FileFacts:
+    """Reads the facts of an encoded image; no pixel is decoded.
 
     Raises:
         OSError: if the bytes are no image (Pillow's UnidentifiedImageError is one).
@@ -28,17 +82,49 @@ def describe_file(data: bytes | memoryview) -> np.ndarray:
         width, height = image.size
         tables = getattr(image, "quantization", None) or {}
         layers = getattr(image, "layer", None) or []
-        kind = image.format
-    luminance = float(np.mean(tables[0])) if 0 in tables else 0.0
-    # A JPEG layer is (id, horizontal sampling, vertical sampling, table).
-    subsampled = len(layers) > 1 and layers[0][1:3] != layers[1][1:3]
-    return np.array(
-        [
-            *(float(kind == name) for name in FORMATS),
-            height,
-            width,
-            len(data) / (height * width),
-            luminance,
-            float(subsampled),
-        ]
+        kind = image.format or ""
+    table = tables.get(0)
+    quality, exact = estimate_quality(table) if table is not None else (None, False)
+    return FileFacts(
+        format=kind,
+        height=height,
+        width=width,
+        num_bytes=len(data),
+        luminance=float(np.mean(table)) if table is not None else 0.0,
+        quality=quality,
+        standard_table=exact,
+        subsampling=_subsampling(layers),
     )
+
+
+def estimate_quality(table: list[int] | np.ndarray) -> tuple[int, bool]:
+    """Returns the libjpeg quality of the nearest luminance table, and whether it is that table.
+
+    Args:
+        table: the 64 entries, row by row.
+    """
+    distances = np.abs(_tables() - np.asarray(table)).sum(axis=1)
+    # Of equals the highest: libjpeg's tables of 100 and 99 are the only ones that come close.
+    best = len(distances) - 1 - int(np.argmin(distances[::-1]))
+    return best + 1, bool(distances[best] == 0)
+
+
+@cache
+def _tables() -> np.ndarray:
+    """Returns libjpeg's luminance tables of qualities 1 to 100, int64 [100, 64]."""
+    quality = np.arange(1, 101)
+    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    return np.clip((np.array(_STANDARD_LUMINANCE) * scale[:, None] + 50) // 100, 1, 255)
+
+
+def _subsampling(layers: list[tuple[int, int, int, int]]) -> str:
+    """Names the chroma subsampling; a layer is (id, horizontal, vertical sampling, table)."""
+    if not layers:
+        return ""
+    if len(layers) == 1:
+        return "grey"
+    (_, h, v, _), *colours = layers
+    if len({layer[1:3] for layer in colours}) != 1 or len(layers) != 3:
+        return "other"
+    ratio = (h / colours[0][1], v / colours[0][2])
+    return _SAMPLINGS.get(ratio, "other")

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import roc_auc_score
 
-from input_pipeline.metadata import describe_file
+from input_pipeline.metadata import read_facts
 from input_pipeline.prepared import PreparedDataset
 from input_pipeline.records import decode_record
 from npr_jax.tables import Scores, pair
@@ -64,6 +64,6 @@ def _features(dataset: PreparedDataset, split: str) -> tuple[np.ndarray, np.ndar
     # Evenly spread, so that every generator of a large split is met.
     places = np.unique(np.linspace(0, len(source) - 1, min(len(source), MAX_FILES)).astype(int))
     records = (decode_record(source[int(place)]) for place in places)
-    rows = [(describe_file(r.image), r.label, r.generator) for r in records]
+    rows = [(read_facts(r.image).features(), r.label, r.generator) for r in records]
     features, labels, generators = zip(*rows, strict=True)
     return np.stack(features), np.array(labels), np.array(generators)

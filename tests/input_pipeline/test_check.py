@@ -1,0 +1,182 @@
+"""prepare --check: every defect that a source can have, and the leak audit."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from input_pipeline.catalog import find_entry
+from input_pipeline.check import check_source
+from input_pipeline.metadata import read_facts
+from input_pipeline.sources import find_source
+from tests.trees import contents, save
+
+
+def check(source, **options):
+    return check_source(find_source(source, **options), workers=0)
+
+
+def problems(report):
+    found = {}
+    for problem in report.problems:
+        found.setdefault(problem.kind, []).append(problem.text)
+    return found
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """GANGen-Detection with two images per generator."""
+    root = tmp_path / "GANGen-Detection"
+    generators = find_entry("gangen_detection").generators
+    for index, name in enumerate(generator.folder for generator in generators):
+        save(root / name / "0_real/a.png", 2 * index)
+        save(root / name / "1_fake/b.png", 2 * index + 1)
+    return root
+
+
+def test_a_complete_tree_lacks_images_only(tree):
+    before = contents(tree.parent)
+    report = check(tree, dataset="gangen_detection")
+    found = problems(report)
+    assert set(found) == {"number of images"}
+    assert len(found["number of images"]) == 9
+    assert found["number of images"][0].startswith("test AttGAN has 2, published are 4000 (FreqNet")
+    assert report.images["test"]["BEGAN"] == {"photographs": 1, "generated": 1}
+    assert contents(tree.parent) == before  # nothing is written
+
+
+def test_missing_and_extra_generators_and_folders(tree):
+    (tree / "BEGAN").rename(tree / "CoolGAN")
+    (tree / "SNGAN/0_real/a.png").unlink()
+    (tree / "STGAN/1_fake").rename(tree / "STGAN/1_fak")
+    found = problems(check(tree, dataset="gangen_detection"))
+    assert found["missing generator"] == ["test BEGAN"]
+    assert (
+        "CoolGAN/0_real/a.png: folder 'CoolGAN' is no generator" in found["outside the layout"][0]
+    )
+    assert "STGAN/1_fak/b.png: not in a folder 0_real or 1_fake" in found["outside the layout"]
+    assert found["missing label"] == [
+        "test SNGAN has no images in 0_real",
+        "test STGAN has no images in 1_fake",
+    ]
+
+
+def test_class_folders(tmp_path):
+    root = tmp_path / "ForenSynths"
+    for index, name in enumerate(("car", "cat", "dog")):
+        save(root / f"test/stylegan/{name}/0_real/a.png", 2 * index)
+        save(root / f"test/stylegan/{name}/1_fake/a.png", 2 * index + 1)
+    (root / "test/stylegan/cat/0_real/a.png").unlink()
+    found = problems(check(root, dataset="forensynths"))
+    assert found["missing class"] == ["test stylegan/bedroom"]
+    assert found["unknown class"] == ["test stylegan/dog"]
+    assert found["missing label"] == ["test stylegan/cat has no images in 0_real"]
+    assert found["number of images"] == [
+        "test stylegan has 5, published are about 12000 (CNNDetection paper, table 1; "
+        "AIGCDetectBenchmark paper; rounded to hundreds)"
+    ]
+    assert len(found["missing generator"]) == 7
+
+
+def test_duplicates_across_labels_splits_and_within(tmp_path):
+    root = tmp_path / "in"
+    pixels = save(root / "train/g/0_real/a.png", 1)
+    for other in ("train/g/1_fake/a.png", "train/g/0_real/again.png"):
+        (root / other).parent.mkdir(parents=True, exist_ok=True)
+        (root / other).write_bytes((root / "train/g/0_real/a.png").read_bytes())
+    save(root / "train/g/1_fake/b.png", 2)
+    (root / "test/g/1_fake").mkdir(parents=True)
+    (root / "test/g/1_fake/b.png").write_bytes((root / "train/g/1_fake/b.png").read_bytes())
+    save(root / "train/h/0_real/c.png", 3)
+    picture = save(root / "train/h/0_real/d.png", 4)
+    Image.fromarray(picture).save(root / "test/g/1_fake/d.bmp")  # other bytes, the same pixels
+    assert np.array_equal(pixels, np.asarray(Image.open(root / "train/g/0_real/a.png")))
+    found = problems(check(root))
+    assert found["same file as photograph and as generated"] == [
+        "train:train/g/0_real/a.png, train:train/g/0_real/again.png, train:train/g/1_fake/a.png"
+    ]
+    assert found["same file in several splits"] == [
+        "test:test/g/1_fake/b.png, train:train/g/1_fake/b.png"
+    ]
+    assert found["same picture as photograph and as generated"] == [
+        "test:test/g/1_fake/d.bmp, train:train/h/0_real/d.png"
+    ]
+    (root / "train/g/1_fake/a.png").unlink()
+    assert problems(check(root))["same file twice"] == [
+        "train:train/g/0_real/a.png, train:train/g/0_real/again.png"
+    ]
+
+
+def test_unreadable_files(tree):
+    (tree / "BEGAN/0_real/a.png").write_bytes(b"no image")
+    cut = tree / "S3GAN/1_fake/b.png"
+    cut.write_bytes(cut.read_bytes()[:-40])
+    found = problems(check(tree, dataset="gangen_detection"))
+    assert found["unreadable file"][0] == "BEGAN/0_real/a.png: not an image of a known format"
+    assert found["unreadable file"][1].startswith("S3GAN/1_fake/b.png: damaged image")
+    assert "test BEGAN has no images in 0_real" in found["missing label"]
+
+
+def leaky_tree(root, generated):
+    """20 JPEG photographs, and 20 generated images saved by a function of (path, number)."""
+    for index in range(20):
+        save(root / f"g/0_real/{index}.jpg", index, quality=90, subsampling="4:2:0")
+        generated(root / "g/1_fake", index)
+
+
+def test_a_leak_of_the_format_is_loud(tmp_path):
+    leaky_tree(tmp_path / "in", lambda folder, n: save(folder / f"{n}.png", 100 + n))
+    report = check(tmp_path / "in")
+    assert report.has_leak
+    assert [leak.auc for leak in report.audit.leaks] == [1.0, 1.0]  # the generator, and all
+    text = str(report)
+    assert "no problems" in text
+    assert "WARNING: metadata alone reaches an AUC above 0.6 in 2 of 2 groups" in text
+    assert "test g photographs 20: JPEG 20; quality 90 to 90, median 90; chroma 4:2:0 20" in text
+    assert "test g generated 20: PNG 20; size 30x40 20" in text
+
+
+@pytest.mark.parametrize(
+    ("size", "quality", "subsampling"),
+    [((80, 60), 90, "4:2:0"), ((40, 30), 60, "4:2:0"), ((40, 30), 90, "4:4:4")],
+)
+def test_a_leak_of_size_quality_or_chroma_is_loud(tmp_path, size, quality, subsampling):
+    def generated(folder, n):
+        save(folder / f"{n}.jpg", 100 + n, size, quality=quality, subsampling=subsampling)
+
+    leaky_tree(tmp_path / "in", generated)
+    assert check(tmp_path / "in").has_leak
+
+
+def test_files_made_alike_do_not_leak(tmp_path):
+    def alike(folder, n):
+        save(folder / f"{n}.jpg", 100 + n, quality=90, subsampling="4:2:0")
+
+    # Random pixels all compress alike, up to chance: 60 files a side make 0.6 unlikely.
+    for index in range(60):
+        alike(tmp_path / "in/g/0_real", index)
+        alike(tmp_path / "in/g/1_fake", 200 + index)
+    report = check(tmp_path / "in")
+    assert not report.has_leak
+    assert "WARNING" not in str(report)
+
+
+@pytest.mark.parametrize("quality", [1, 10, 30, 49, 50, 51, 75, 90, 95, 99, 100])
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+def test_jpeg_settings_are_read_as_pillow_wrote_them(tmp_path, quality, subsampling):
+    save(tmp_path / "a.jpg", 1, quality=quality, subsampling=subsampling)
+    facts = read_facts((tmp_path / "a.jpg").read_bytes())
+    assert (facts.format, facts.quality, facts.subsampling) == ("JPEG", quality, subsampling)
+    assert facts.standard_table
+
+
+def test_other_tables_give_the_nearest_quality(tmp_path):
+    image = Image.fromarray(save(tmp_path / "a.png", 1))
+    image.save(tmp_path / "b.jpg", quality=80)
+    with Image.open(tmp_path / "b.jpg") as standard:
+        table = list(standard.quantization[0])
+    table[40] += 3
+    image.save(tmp_path / "c.jpg", qtables=[table, table])
+    facts = read_facts((tmp_path / "c.jpg").read_bytes())
+    assert (facts.quality, facts.standard_table) == (80, False)
+    Image.fromarray(save(tmp_path / "d.png", 1)).convert("L").save(tmp_path / "e.jpg")
+    assert read_facts((tmp_path / "e.jpg").read_bytes()).subsampling == "grey"
