@@ -3,7 +3,7 @@
 python main.py [train] --config=configs/npr.py --workdir=DIR
 python main.py evaluate --workdir=RUN [--data=PREPARED --split=dev]
 python main.py predict --workdir=RUN PATH... --output=scores.csv
-python main.py prepare --source=FOLDERS --output=PREPARED
+python main.py prepare --source=FOLDERS --output=PREPARED [--dataset=NAME | --list | --check]
 python main.py report --workdir=RUN
 """
 
@@ -30,6 +30,9 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_string("output", "", "predict: CSV file; prepare: directory; evaluate: directory.")
 flags.DEFINE_float("confidence", 0.75, "predict: verdicts below this probability are 'unsure'.")
+flags.DEFINE_string("dataset", "", "prepare: which published data set --source is, see --list.")
+flags.DEFINE_bool("list", False, "prepare: print the catalogue of published data sets.")
+flags.DEFINE_bool("check", False, "prepare: examine --source, write nothing but --output=X.json.")
 flags.DEFINE_string("source", "", "prepare: tree [split/]generator/[class/]{0_real,1_fake}/*.")
 flags.DEFINE_string("photographs", "", "prepare: tree of photographs, with --generated.")
 flags.DEFINE_string("generated", "", "prepare: tree of generated images, with --photographs.")
@@ -37,7 +40,7 @@ flags.DEFINE_string("name", "", "prepare: name of the data set; empty: the sourc
 flags.DEFINE_enum(
     "storage", "encoded", ["encoded", "decoded"], "prepare: files as they are, or pixels."
 )
-flags.DEFINE_integer("image_size", 256, "prepare: pixels, side of decoded images.", lower_bound=32)
+flags.DEFINE_integer("image_size", None, "prepare: pixels, side of decoded images; 0: native.")
 flags.DEFINE_float("max_bad_fraction", 0.05, "prepare: stop if more of the files are unreadable.")
 
 USAGE_ERROR = 2

@@ -1,24 +1,16 @@
 """Image files to records: every file is decoded once, over processes, and kept or reported."""
 
-import collections
 import hashlib
-import itertools
-import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from input_pipeline.conversion import Skipped
+from input_pipeline.file_pool import FilePool
 from input_pipeline.folders import ImageFile
 from input_pipeline.records import ImageRecord
 from input_pipeline.transforms import UnreadableImageError, decode, squash
-
-# Below this many files a pool takes longer to start than to help.
-_POOL_FROM_FILES = 64
-_FILES_PER_TASK = 8
 
 
 @dataclass
@@ -28,7 +20,7 @@ class FolderRecords:
     Attributes:
       total: files of all splits.
       storage: 'encoded' or 'decoded'.
-      image_size: edge in pixels of decoded images.
+      image_size: edge in pixels of decoded images; 0: their own size.
       max_pixels: largest image accepted, height * width.
       max_bad_fraction: share of `total` that may be unreadable.
       progress: called with the files seen and their total after each file.
@@ -42,11 +34,11 @@ class FolderRecords:
     max_pixels: int
     max_bad_fraction: float
     progress: Callable[[int, int], None] | None = None
-    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: list[Skipped] = field(default_factory=list)
     seen: int = 0
 
-    def records(self, files: list[ImageFile], pool: "DecodingPool") -> Iterator[ImageRecord]:
-        """Yields the records of files in order.
+    def items(self, files: list[ImageFile], pool: FilePool) -> Iterator[ImageRecord | Skipped]:
+        """Yields a record for every file in order, or why there is none.
 
         Raises:
           ValueError: more than the allowed share of all files is unreadable.
@@ -59,8 +51,16 @@ class FolderRecords:
             if isinstance(result, ImageRecord):
                 yield result
             else:
-                self.unreadable.append((file.filename, result))
+                self.unreadable.append(Skipped(file.filename, result))
                 self._stop_if_too_many()
+                yield self.unreadable[-1]
+
+    def resume(self, seen: int, unreadable: Iterable[Skipped]) -> None:
+        """Counts what an earlier run has done."""
+        self.seen += seen
+        self.unreadable += unreadable
+        if seen and self.progress is not None:
+            self.progress(self.seen, self.total)
 
     def _stop_if_too_many(self) -> None:
         bad = len(self.unreadable)
@@ -69,57 +69,8 @@ class FolderRecords:
             raise ValueError(
                 f"stopped: at least {bad} of {self.total} files are unreadable, more than the "
                 f"allowed share of {self.max_bad_fraction}. The first are\n{examples}\nRemove or "
-                "replace such files, or raise --max_bad_fraction. Nothing was written."
+                "replace such files, or raise --max_bad_fraction; the same command then goes on."
             )
-
-
-class DecodingPool:
-    """Maps a function over many files in order, over processes where that pays."""
-
-    def __init__(self, workers: int | None, files: int) -> None:
-        if workers is None:
-            workers = os.cpu_count() or 1
-        self._workers = workers if workers > 1 and files >= _POOL_FROM_FILES else 0
-        self._executor: ProcessPoolExecutor | None = None
-
-    def __enter__(self) -> "DecodingPool":
-        if self._workers:
-            # Not forked: the caller may run threads, JAX's among them.
-            self._executor = ProcessPoolExecutor(
-                self._workers, mp_context=multiprocessing.get_context("spawn")
-            )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._executor is not None:
-            self._executor.shutdown(cancel_futures=True)
-
-    def map(self, work: partial, files: Iterable[ImageFile]) -> Iterator[ImageRecord | str]:
-        """Yields work(file) for every file in order, a few tasks ahead of the reader."""
-        if self._executor is None:
-            yield from map(work, files)
-            return
-        remaining = iter(files)
-        pending: collections.deque[Future] = collections.deque()
-        while True:
-            while len(pending) < 3 * self._workers:
-                chunk = list(itertools.islice(remaining, _FILES_PER_TASK))
-                if not chunk:
-                    break
-                pending.append(self._executor.submit(_read_chunk, work, chunk))
-            if not pending:
-                return
-            try:
-                yield from pending.popleft().result()
-            except BrokenProcessPool as error:
-                raise ValueError(
-                    "a decoding process died, most likely for want of memory: prepare with fewer "
-                    "workers or a smaller max_pixels."
-                ) from error
-
-
-def _read_chunk(work: partial, files: list[ImageFile]) -> list[ImageRecord | str]:
-    return [work(file) for file in files]
 
 
 def _read(storage: str, image_size: int, max_pixels: int, file: ImageFile) -> ImageRecord | str:
@@ -133,7 +84,7 @@ def _read(storage: str, image_size: int, max_pixels: int, file: ImageFile) -> Im
         return f"cannot be read: {error.strerror or error}"
     digest = hashlib.sha256(data).hexdigest()
     if storage == "decoded":
-        pixels = squash(pixels, image_size)
+        pixels = squash(pixels, image_size) if image_size else pixels
         data = pixels.tobytes()
     height, width = pixels.shape[:2]
     return ImageRecord(

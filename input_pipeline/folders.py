@@ -67,8 +67,8 @@ def walk_classes(root: str | os.PathLike[str], split: str = "") -> Tree:
     Raises:
       ValueError: no file lies as the layout says, or `split` is given for a tree that has splits.
     """
-    root = _directory(root)
-    files = [(path, parts) for path, parts in _walk(root)]
+    root = directory(root)
+    files = [(path, parts) for path, parts in walk_files(root)]
     divided = any(parts[0] in SPLIT_FOLDERS and _class_of(parts) is not None for _, parts in files)
     _check_split_option(root, split, divided)
 
@@ -86,7 +86,7 @@ def walk_classes(root: str | os.PathLike[str], split: str = "") -> Tree:
         target = SPLIT_FOLDERS[above.pop(0)] if divided else split or "test"
         if len(above) > 2:
             tree.strays.append((name, "deeper than <generator>/<class>"))
-        elif _is_hidden(parts[-1]):
+        elif is_hidden(parts[-1]):
             tree.strays.append((name, "hidden file"))
         else:
             generator = above[0] if above else root.name
@@ -120,8 +120,8 @@ def walk_separate(
     Raises:
       ValueError: a tree is empty, only one is divided, or `split` is given for divided trees.
     """
-    roots = [_directory(photographs), _directory(generated)]
-    listings = [list(_walk(root)) for root in roots]
+    roots = [directory(photographs), directory(generated)]
+    listings = [list(walk_files(root)) for root in roots]
     for root, files in zip(roots, listings, strict=True):
         if not files:
             raise ValueError(f"{root} holds no files. Give the folder that holds the images.")
@@ -145,7 +145,7 @@ def walk_separate(
                 tree.strays.append((name, "outside the split folders of this tree"))
                 continue
             target = SPLIT_FOLDERS[inner.pop(0)] if divided else split or "test"
-            if _is_hidden(inner[-1]):
+            if is_hidden(inner[-1]):
                 tree.strays.append((name, "hidden file"))
                 continue
             generator = inner[0] if label == GENERATED and len(inner) > 1 else side
@@ -156,7 +156,8 @@ def walk_separate(
     return tree
 
 
-def _directory(root: str | os.PathLike[str]) -> Path:
+def directory(root: str | os.PathLike[str]) -> Path:
+    """Returns the absolute path of a directory, or raises ValueError."""
     path = Path(os.path.abspath(root))
     if not path.is_dir():
         raise ValueError(
@@ -165,7 +166,7 @@ def _directory(root: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _walk(root: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+def walk_files(root: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yields (path, parts below the root) of all files, sorted; follows links, never twice."""
     visited = {os.path.realpath(root)}
     for folder, folders, files in os.walk(root, followlinks=True):
@@ -186,7 +187,8 @@ def _class_of(parts: tuple[str, ...]) -> int | None:
     return CLASS_FOLDERS.get(parts[-2]) if len(parts) > 1 else None
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Returns whether a file is one that operating systems leave behind."""
     return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini")
 
 

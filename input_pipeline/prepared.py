@@ -4,7 +4,9 @@ dataset.json       what is in it: name, storage, splits, shards, counts per gene
 <name>-<split>.tfrecord-00000-of-0000N       the records (see records.py), and beside each
 <name>-<split>.tfrecord-00000-of-0000N.index its offset index (see tfrecord.py)
 features.json, dataset_info.json             TFDS metadata
+files.csv          every record: split, name, label, generator, class, size, SHA-256 of the file
 skipped.csv        files of the source that are not in it, with the reason
+plan.json          settings of `prepare`, and a hash over its source
 """
 
 import json
@@ -18,6 +20,7 @@ from input_pipeline.tfrecord import TFRecordSource
 
 DATASET_FILE = "dataset.json"
 SKIPPED_FILE = "skipped.csv"
+FILES_TABLE = "files.csv"
 FORMAT_VERSION = 2
 
 

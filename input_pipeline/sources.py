@@ -51,14 +51,6 @@ def _size_and_time(path: str) -> str:
     return f"{facts.st_size}\0{facts.st_mtime_ns}"
 
 
-def _size_and_time(path: str) -> str:
-    try:
-        facts = os.stat(path)
-    except OSError:
-        return "cannot be read"
-    return f"{facts.st_size}\0{facts.st_mtime_ns}"
-
-
 def find_source(
     source: str | os.PathLike[str] | None = None,
     *,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import ml_collections
 from ml_collections import config_flags
+
+if TYPE_CHECKING:
+    from input_pipeline.sources import Source
 
 # Each command imports what it needs: predict must not wait for the training stack.
 
@@ -112,32 +116,63 @@ def _predict(words: list[str], flags: Any, config: ml_collections.ConfigDict | N
 
 
 def _prepare(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from input_pipeline.catalog_listing import format_catalog
+    from input_pipeline.prepare import prepare
+    from input_pipeline.sources import find_source
+
+    if flags.list:
+        print(format_catalog())
+        return 0
+    if not (flags.check or flags.output):
+        raise ValueError("prepare needs --output=DIR, a directory that does not exist yet")
+    source = find_source(
+        flags.source or None,
+        dataset=flags.dataset,
+        split=flags.split,
+        photographs=flags.photographs or None,
+        generated=flags.generated or None,
+    )
+    if flags.check:
+        return _check(source, flags.output)
+    with _progress() as progress:
+        summary = prepare(
+            source,
+            flags.output,
+            progress=progress,
+            name=flags.name,
+            storage=flags.storage,
+            image_size=flags.image_size,
+            max_bad_fraction=flags.max_bad_fraction,
+        )
+    print(summary)
+    return 0
+
+
+def _check(source: Source, output: str) -> int:
+    """Prints what is wrong with a source; 1 if anything is, a leak of metadata aside."""
+    from input_pipeline.check import check_source
+    from npr_jax.config import save_json
+
+    with _progress() as progress:
+        report = check_source(source, progress=progress)
+    print(report)
+    if output:
+        save_json(report.to_json(), pathlib.Path(output))
+    return 1 if report.problems else 0
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar over files, where somebody watches."""
     from tqdm import tqdm
 
-    from input_pipeline.builders import prepare
-
-    if not flags.output:
-        raise ValueError("prepare needs --output=DIR, a directory that does not exist yet")
     with tqdm(unit="file", disable=not sys.stderr.isatty()) as bar:
 
         def show(seen: int, total: int) -> None:
             bar.total = total
             bar.update(seen - bar.n)
 
-        summary = prepare(
-            flags.source or None,
-            flags.output,
-            progress=show,
-            name=flags.name,
-            storage=flags.storage,
-            image_size=flags.image_size,
-            max_bad_fraction=flags.max_bad_fraction,
-            split=flags.split,
-            photographs=flags.photographs or None,
-            generated=flags.generated or None,
-        )
-    print(summary)
-    return 0
+        yield show
 
 
 def _report(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:

@@ -1,0 +1,242 @@
+"""prepare: folders in, a data set out."""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from input_pipeline.prepared import PreparedDataset
+from input_pipeline.records import image_array
+from tests.trees import prepare, records, save, skipped
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Two generators, one with classes, PNG and JPEG, in one split."""
+    root = tmp_path / "Some Images"
+    for index in range(3):
+        save(root / f"progan/cat/0_real/{index}.png", index)
+        save(root / f"progan/car/1_fake/{index}.png", 10 + index)
+        save(root / f"stargan/0_real/{index}.jpg", 20 + index)
+        save(root / f"stargan/1_fake/{index}.jpeg", 30 + index)
+    return root
+
+
+def test_prepare_keeps_the_original_bytes(tree, tmp_path):
+    seen = []
+    summary = prepare(tree, tmp_path / "out", progress=lambda *files: seen.append(files))
+    assert seen == [(count, 12) for count in range(1, 13)]
+    dataset = PreparedDataset.load(tmp_path / "out")
+    assert dataset.info["name"] == "some_images"
+    assert list(dataset.splits) == ["test"]
+    split = dataset.splits["test"]
+    assert split == summary.splits["test"]
+    assert split.num_examples == 12
+    assert split.generators == {
+        "progan": {"photographs": 3, "generated": 3},
+        "stargan": {"photographs": 3, "generated": 3},
+    }
+    found = records(dataset, "test")
+    assert [record.filename for record in found] == sorted(record.filename for record in found)
+    for record in found:
+        assert record.image == (tree / record.filename).read_bytes()
+        assert (record.height, record.width) == (30, 40)
+        assert record.label == ("1_fake" in record.filename)
+        assert record.generator == record.filename.split("/")[0]
+        assert record.sha256 == hashlib.sha256(record.image).hexdigest()
+        assert record.class_name == "".join(record.filename.split("/")[1:-2])
+
+
+def test_prepare_decodes_and_squashes_as_pil(tree, tmp_path):
+    prepare(tree, tmp_path / "out", storage="decoded", image_size=16, workers=0, name="mine")
+    dataset = PreparedDataset.load(tmp_path / "out")
+    assert (dataset.info["name"], dataset.info["storage"]) == ("mine", "decoded")
+    assert dataset.info["image_size"] == 16
+    for record in records(dataset, "test"):
+        expected = Image.open(tree / record.filename).convert("RGB")
+        expected = np.asarray(expected.resize((16, 16), Image.BILINEAR))
+        np.testing.assert_array_equal(image_array(record), expected)
+
+
+def test_processes_give_the_same_bytes_as_none(tmp_path):
+    for index in range(70):
+        save(tmp_path / f"in/gan/{index % 2}_{('real', 'fake')[index % 2]}/{index}.png", index)
+    (tmp_path / "in/gan/1_fake/broken.png").write_bytes(b"no image")
+    for workers in (0, 2):
+        prepare(tmp_path / "in", tmp_path / f"out{workers}", workers=workers)
+    names = sorted(os.listdir(tmp_path / "out0"))
+    assert names == sorted(os.listdir(tmp_path / "out2"))
+    for name in names:
+        assert (tmp_path / "out0" / name).read_bytes() == (tmp_path / "out2" / name).read_bytes()
+
+
+def test_splits_are_recognised_and_strays_reported(tree, tmp_path):
+    root = tmp_path / "all"
+    (root / "train").mkdir(parents=True)
+    tree.rename(root / "val")
+    save(root / "train/progan/1_fake/a.png")
+    save(root / "progan/1_fake/outside.png")
+    save(root / "train/progan/0_reel/typing_error.png")
+    save(root / "train/a/b/c/0_real/too_deep.png")
+    (root / "train/progan/1_fake/.DS_Store").write_bytes(b"x")
+    (root / "README.md").write_text("about")
+    prepare(root, tmp_path / "out")
+    dataset = PreparedDataset.load(tmp_path / "out")
+    assert {name: split.num_examples for name, split in dataset.splits.items()} == {
+        "train": 1,
+        "validation": 12,
+    }
+    assert skipped(tmp_path / "out") == {
+        "README.md": "not in a folder 0_real or 1_fake",
+        "progan/1_fake/outside.png": "outside the split folders of this tree",
+        "train/progan/0_reel/typing_error.png": "not in a folder 0_real or 1_fake",
+        "train/a/b/c/0_real/too_deep.png": "deeper than <generator>/<class>",
+        "train/progan/1_fake/.DS_Store": "hidden file",
+    }
+
+
+def test_separate_trees(tmp_path):
+    save(tmp_path / "photos/a.png")
+    save(tmp_path / "photos/trip/b.jpg", 1)
+    save(tmp_path / "made/sdxl/c.png", 2)
+    save(tmp_path / "made/d.png", 3)
+    prepare(
+        None,
+        tmp_path / "out",
+        photographs=tmp_path / "photos",
+        generated=tmp_path / "made",
+        split="train",
+    )
+    dataset = PreparedDataset.load(tmp_path / "out")
+    assert dataset.splits["train"].generators == {
+        "photographs": {"photographs": 2, "generated": 0},
+        "sdxl": {"photographs": 0, "generated": 1},
+        "generated": {"photographs": 0, "generated": 1},
+    }
+    assert {record.filename: record.label for record in records(dataset, "train")} == {
+        "photographs/a.png": 0,
+        "photographs/trip/b.jpg": 0,
+        "generated/sdxl/c.png": 1,
+        "generated/d.png": 1,
+    }
+
+
+def test_bad_files_are_skipped_with_their_reason(tree, tmp_path):
+    folder = tree / "stargan" / "1_fake"
+    (folder / "text.jpg").write_text("not a picture")
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "cut.jpg").write_bytes((folder / "0.jpeg").read_bytes()[:-200])
+    save(folder / "huge.png", size=(300, 200))
+    (folder / "gone.png").symlink_to(tmp_path / "nowhere")
+    summary = prepare(tree, tmp_path / "out", max_bad_fraction=0.5, max_pixels=50_000)
+    reasons = skipped(tmp_path / "out")
+    assert reasons["stargan/1_fake/text.jpg"] == "not an image of a known format"
+    assert reasons["stargan/1_fake/empty.jpg"] == "empty file"
+    assert "truncated" in reasons["stargan/1_fake/cut.jpg"]
+    assert reasons["stargan/1_fake/huge.png"] == "too large: 300 x 200 is more than 50000 pixels"
+    assert reasons["stargan/1_fake/gone.png"].startswith("cannot be read: No such file")
+    assert len(reasons) == len(summary.unreadable) == 5
+    assert summary.splits["test"].num_examples == 12
+    assert "5 files unreadable" in str(summary)
+
+
+def test_too_many_bad_files_stop_the_run_and_leave_nothing(tree, tmp_path):
+    for index in range(3):
+        (tree / f"stargan/1_fake/bad{index}.png").write_bytes(b"nothing")
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(
+        ValueError, match=r"at least 2 of 15 files .*0\.1.*(\n.*)*bad0\.png: not an"
+    ):
+        prepare(tree, tmp_path / "out", max_bad_fraction=0.1)
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_an_existing_output_is_never_overwritten(tree, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "precious").write_text("mine")
+    with pytest.raises(ValueError, match="exists already"):
+        prepare(tree, tmp_path / "out")
+    assert os.listdir(tmp_path / "out") == ["precious"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"storage": "zip"}, "--storage is 'zip'; allowed are"),
+        ({"image_size": 3}, "--image_size is 3; allowed is 8 to 4096"),
+        ({"max_bad_fraction": 2}, "--max_bad_fraction is 2; allowed is 0 to 1"),
+        ({"name": "My Set"}, "name 'My Set' is not allowed"),
+        ({"generated": "x"}, "either --source=DIR"),
+        ({"dataset": "forensynth"}, "not in the catalogue; it has .*forensynths"),
+        ({"workers": -1}, "workers is -1"),
+    ],
+)
+def test_wrong_arguments_are_refused(tree, tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        prepare(tree, tmp_path / "out", **changes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_trees_that_cannot_be_understood_are_refused(tmp_path):
+    save(tmp_path / "flat/a.png")
+    with pytest.raises(ValueError, match=r"no images laid out as .*found at its top: a\.png"):
+        prepare(tmp_path / "flat", tmp_path / "out")
+    with pytest.raises(ValueError, match="is not a directory"):
+        prepare(tmp_path / "none", tmp_path / "out")
+    save(tmp_path / "in/train/g/0_real/a.png")
+    with pytest.raises(ValueError, match=r"--split=dev is given, but .* has split folders"):
+        prepare(tmp_path / "in", tmp_path / "out", split="dev")
+    save(tmp_path / "in/val/g/0_real/a.png")
+    save(tmp_path / "in/validation/g/0_real/a.png")
+    with pytest.raises(ValueError, match="both val and validation"):
+        prepare(tmp_path / "in", tmp_path / "out")
+
+
+def test_realworld_layout(shared, tmp_path):
+    """The real images beside the project: sources of photographs and generators in two splits."""
+    root = tmp_path / "realworld"
+    chosen = ("dev/kodak_png", "dev/stylegan2_tpdne_jpg", "train/urban100_png")
+    for part in chosen:
+        (root / part).parent.mkdir(parents=True, exist_ok=True)
+        (root / part).symlink_to(shared / "realworld" / part)
+    for name in ("README.md", "manifest.csv"):
+        (root / name).symlink_to(shared / "realworld" / name)
+    prepare(root, tmp_path / "out")
+    dataset = PreparedDataset.load(tmp_path / "out")
+    assert dataset.splits["dev"].generators == {
+        "kodak_png": {"photographs": 8, "generated": 0},
+        "stylegan2_tpdne_jpg": {"photographs": 0, "generated": 10},
+    }
+    assert set(skipped(tmp_path / "out")) == {"README.md", "manifest.csv"}
+
+
+WITHOUT_TENSORFLOW = """
+import sys
+sys.modules["tensorflow"] = None
+import warnings
+from tests.trees import prepare
+from input_pipeline.pipeline import evaluation_images, train_iterator
+from input_pipeline.prepared import PreparedDataset
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    prepare(sys.argv[1], sys.argv[2])
+print([str(w.message) for w in caught if "TFDS metadata" in str(w.message)])
+source = PreparedDataset.load(sys.argv[2]).source("test")
+print(len(list(evaluation_images(source))))
+iterator = train_iterator(source, batch_size=4, seed=0, resize=8)
+print(next(iterator)["image"].shape)
+iterator.close()
+"""
+
+
+def test_everything_works_without_tensorflow(tree, tmp_path, root):
+    command = [sys.executable, "-c", WITHOUT_TENSORFLOW, tree, tmp_path / "out"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
+    warning, count, shape = result.stdout.splitlines()
+    assert "features.json, dataset_info.json) is not written" in warning
+    assert (count, shape) == ("12", "(4, 8, 8, 3)")
+    assert not (tmp_path / "out" / "features.json").exists()
