@@ -9,6 +9,7 @@ python main.py report --workdir=RUN
 
 import logging as python_logging
 import sys
+import warnings
 
 from absl import app, flags, logging
 from ml_collections import config_flags
@@ -61,6 +62,7 @@ def parse(argv: list[str]) -> list[str]:
     # What our own modules say is for the user; what libraries log at that level is not.
     logging.set_verbosity(logging.WARNING)
     python_logging.getLogger("npr_jax").setLevel(python_logging.INFO)
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     if {"--help", "-help", "-h"} & set(argv[1:]):
         app.usage(shorthelp=True, writeto_stdout=True)
         sys.exit(0)  # absl's own would be 1

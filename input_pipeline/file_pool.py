@@ -6,6 +6,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -34,7 +35,7 @@ class FilePool:
             self._executor = ProcessPoolExecutor(
                 self._workers,
                 mp_context=multiprocessing.get_context("spawn"),
-                initializer=_end_with_parent,
+                initializer=_begin_work,
             )
         return self
 
@@ -66,6 +67,12 @@ class FilePool:
                     "a decoding process died, most likely for want of memory: prepare with fewer "
                     "workers or a smaller max_pixels."
                 ) from error
+
+
+def _begin_work() -> None:
+    _end_with_parent()
+    # What Pillow remarks on metadata of damaged files is no verdict on their pixels.
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 
 
 def _end_with_parent() -> None:

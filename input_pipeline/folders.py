@@ -180,7 +180,12 @@ def walk_files(root: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
         folders[:] = kept
         for name in sorted(files):
             path = os.path.join(folder, name)
-            yield path, Path(path).relative_to(root).parts
+            yield path, tuple(map(_as_text, Path(path).relative_to(root).parts))
+
+
+def _as_text(name: str) -> str:
+    """Writes bytes of a file name that are no UTF-8, which Linux allows, as backslash escapes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _class_of(parts: tuple[str, ...]) -> int | None:

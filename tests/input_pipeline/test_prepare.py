@@ -1,9 +1,11 @@
 """prepare: folders in, a data set out."""
 
+import csv
 import hashlib
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -216,6 +218,7 @@ def test_realworld_layout(shared, tmp_path):
 
 WITHOUT_TENSORFLOW = """
 import sys
+import warnings
 sys.modules["tensorflow"] = None
 import warnings
 from tests.trees import prepare
@@ -240,3 +243,73 @@ def test_everything_works_without_tensorflow(tree, tmp_path, root):
     assert "features.json, dataset_info.json) is not written" in warning
     assert (count, shape) == ("12", "(4, 8, 8, 3)")
     assert not (tmp_path / "out" / "features.json").exists()
+
+
+def test_a_thousand_damaged_images_stop_nothing(tmp_path):
+    """Bytes changed, removed, inserted and cut at random, in files of every format."""
+    rng = np.random.default_rng(0)
+    originals = []
+    for suffix, options in [
+        ("png", {}),
+        ("jpg", {}),
+        ("jpg", {"progressive": True}),
+        ("webp", {}),
+        ("webp", {"lossless": True}),
+        ("gif", {}),
+        ("bmp", {}),
+        ("tif", {}),
+    ]:
+        save(tmp_path / f"original.{suffix}", 1, (48, 40), **options)
+        originals.append((suffix, (tmp_path / f"original.{suffix}").read_bytes()))
+    folder = tmp_path / "in" / "gan" / "1_fake"
+    folder.mkdir(parents=True)
+    for index in range(1000):
+        suffix, data = originals[index % len(originals)]
+        (folder / f"{index:04d}.{suffix}").write_bytes(mutate(bytearray(data), rng))
+    save(folder / "whole.png", 5)
+    summary = prepare(tmp_path / "in", tmp_path / "out", max_bad_fraction=1, workers=2)
+    left_out = skipped(tmp_path / "out")
+    kept = records(PreparedDataset.load(tmp_path / "out"), "test")
+    assert len(kept) + len(left_out) == 1001
+    assert kept[-1].filename == "gan/1_fake/whole.png"
+    assert 300 < len(left_out) < 1001
+    assert all(reason.strip() for reason in left_out.values())
+    assert len(summary.unreadable) == len(left_out)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow remarks on damaged metadata
+        for record in kept:  # what was kept can be read
+            assert image_array(record).shape == (record.height, record.width, 3)
+
+
+def mutate(data, rng):
+    """Damages a file in one of four ways; the header more often than chance would."""
+    where = int(rng.integers(0, 64 if rng.random() < 0.3 else len(data)))
+    match int(rng.integers(4)):
+        case 0:
+            data[where] ^= int(rng.integers(1, 256))
+        case 1:
+            for place in rng.integers(0, len(data), 20):
+                data[place] = int(rng.integers(256))
+        case 2:
+            del data[where : where + int(rng.integers(1, 100))]
+        case _:
+            del data[where:]
+    return bytes(data)
+
+
+def test_names_of_any_bytes(tmp_path):
+    """Linux allows any bytes as a name; a record's name is text, and so is a table's."""
+    save(tmp_path / "in/gan/0_real/a.png", 1)
+    odd = os.fsencode(tmp_path / "in/gan/0_real") + b"/b\xff.png"
+    with open(odd, "wb") as file:
+        file.write((tmp_path / "in/gan/0_real/a.png").read_bytes())
+    save(tmp_path / 'in/gan/1_fake/ü, "quoted"\nnew line.png', 2)
+    prepare(tmp_path / "in", tmp_path / "out")
+    names = [record.filename for record in records(PreparedDataset.load(tmp_path / "out"), "test")]
+    assert names == [
+        "gan/0_real/a.png",
+        "gan/0_real/b\\xff.png",
+        'gan/1_fake/ü, "quoted"\nnew line.png',
+    ]
+    with open(tmp_path / "out" / "files.csv", newline="") as file:
+        assert [row["filename"] for row in csv.DictReader(file)] == names
