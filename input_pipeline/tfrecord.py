@@ -8,8 +8,8 @@ Framing of one record (all integers little-endian):
     uint32  masked CRC32C of the data
 
 Beside every shard lies `<shard>.index`, an int64 `.npy` array [1 + records, 2]: the shard's size
-and record count, then each record's data offset and length. It is a cache: where it is missing, or
-the shard's size is another, it is rebuilt from the headers.
+and record count, then each record's data offset and length. It is a cache: where it is missing or
+not this shard's, it is rebuilt from the headers.
 
 Reads are positional (`os.pread`), never memory-mapped: a file cut short while it is read gives an
 exception and not a killed process.
@@ -287,9 +287,15 @@ def _load_index(path: str) -> np.ndarray:
             f"shard {path} does not exist. Prepare the data set again, or correct its path."
         ) from error
     table = _read_index(path)
-    if table is not None and len(table) and table[0, 0] == size and table[0, 1] == len(table) - 1:
+    whole = table is not None and _is_without_gaps(table, size)
+    if table is not None and whole and _agrees_with_headers(table[1:], path):
         return table[1:]
-    entries = _scan(path, size)
+    try:
+        entries = _scan(path, size)
+    except CorruptRecordError:
+        if table is None or not whole:
+            raise
+        return table[1:]  # the other records can still be read
     # A read-only data set works too; its index is rebuilt every time.
     with contextlib.suppress(OSError):
         _write_index(path, size, entries)
@@ -304,6 +310,33 @@ def _read_index(path: str) -> np.ndarray | None:
     if not isinstance(table, np.ndarray) or table.dtype != np.int64:
         return None
     return table if table.ndim == 2 and table.shape[1] == 2 else None
+
+
+def _is_without_gaps(table: np.ndarray, size: int) -> bool:
+    """Returns whether an index is of a shard of this size, record after record to its end."""
+    if not len(table) or table[0].tolist() != [size, len(table) - 1]:
+        return False
+    offsets, lengths = table[1:].T
+    ends = offsets + lengths + _FOOTER_BYTES
+    begins = np.concatenate([[0], ends])
+    follow = (begins[:-1] + _HEADER_BYTES == offsets).all()
+    return bool((lengths >= 0).all() and follow and begins[-1] == size)
+
+
+def _agrees_with_headers(table: np.ndarray, path: str) -> bool:
+    """Returns whether some headers of a shard have the lengths of the index.
+
+    In a shard written anew with other lengths the records after the first of these lie elsewhere,
+    so that most places of the old index hold no header.
+    """
+    offsets, lengths = table.T
+    sample = np.unique(np.linspace(0, len(offsets) - 1, min(len(offsets), 16)).astype(int))
+    with open(path, "rb", buffering=0) as file:
+        headers = [
+            os.pread(file.fileno(), _LENGTH_BYTES, offsets[place] - _HEADER_BYTES)
+            for place in sample
+        ]
+    return headers == [struct.pack("<Q", lengths[place]) for place in sample]
 
 
 def _write_index(path: str | Path, size: int, entries: Sequence[tuple[int, int]]) -> None:

@@ -115,6 +115,33 @@ def test_index_is_rebuilt_when_missing_stale_or_damaged(shard):
     assert source[0] == b"quite another"
 
 
+@pytest.mark.parametrize("lengths", [(3, 5, 4), (4, 3, 5), (4, 4, 4)])
+def test_an_index_of_another_shard_of_the_same_size_is_rebuilt(tmp_path, lengths):
+    """Size and number of records agree, the records' places do not."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for path, sizes in ((old, (5, 4, 3)), (new, lengths)):
+        with ShardWriter(path) as writer:
+            for size in sizes:
+                writer.write(b"x" * size)
+    assert old.stat().st_size == new.stat().st_size
+    right = new.with_name("new.index").read_bytes()
+    os.replace(old.with_name("old.index"), new.with_name("new.index"))
+    source = TFRecordSource([new])
+    assert [source[i] for i in range(3)] == [b"x" * size for size in lengths]
+    assert new.with_name("new.index").read_bytes() == right
+
+
+@pytest.mark.parametrize("place", [(1, 0), (2, 1), (4, 0), (4, 1)])
+def test_an_index_with_a_wrong_number_is_rebuilt(shard, place):
+    index = shard.with_name(shard.name + ".index")
+    table = np.load(index)
+    table[place] += 1
+    with index.open("wb") as file:
+        np.save(file, table)
+    source = TFRecordSource([shard])
+    assert [source[i] for i in range(len(RECORDS))] == RECORDS
+
+
 def test_a_directory_that_cannot_be_written_works(shard, monkeypatch):
     shard.with_name(shard.name + ".index").unlink()
     monkeypatch.setattr("tempfile.mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError(13)))
