@@ -180,3 +180,15 @@ def test_other_tables_give_the_nearest_quality(tmp_path):
     assert (facts.quality, facts.standard_table) == (80, False)
     Image.fromarray(save(tmp_path / "d.png", 1)).convert("L").save(tmp_path / "e.jpg")
     assert read_facts((tmp_path / "e.jpg").read_bytes()).subsampling == "grey"
+
+
+@pytest.mark.slow
+def test_the_real_images_leak_their_format(shared):
+    """Most photographs are JPEG files, most generated images PNG files, as their README says."""
+    report = check_source(find_source(shared / "realworld"))
+    assert {problem.kind for problem in report.problems} == {"outside the layout"}
+    assert sum(report.images["train"]["imagenet_sample"].values()) == 300
+    leaks = {(leak.split, leak.generator): leak.auc for leak in report.audit.leaks}
+    assert leaks["train", ""] > 0.99
+    assert leaks["dev", ""] > 0.85
+    assert leaks["dev", "gpt_image_1_examples"] is None  # six images
