@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from input_pipeline.builders import write_dataset
 from input_pipeline.prepared import PreparedDataset
+from input_pipeline.records import ImageRecord
 from npr_jax import inputs
 from tests import runs
 
@@ -68,23 +70,87 @@ def test_training_images_are_augmented_and_no_others(tiny_data, changes, expecte
         np.testing.assert_array_equal(after, before)
 
 
-def test_short_sides_reach_training_and_validation_but_not_test_images(tiny_data):
-    """The square images of the tiny data only change in size."""
-    sizes = {"data__resize": 50, "data__validation_crop": 48}
-    squashed = images_of(tiny_data, **sizes)
-    short = images_of(tiny_data, **sizes, data__resize_mode="short_side", data__host_crop=48)
-    assert {image.shape for image in short[0]} == {(48, 48, 3)}
-    for image, whole in zip(short[0], squashed[0], strict=True):
-        windows = np.lib.stride_tricks.sliding_window_view(whole, (48, 48, 3))
-        assert (windows == image).all(axis=(-1, -2, -3)).any()
-    np.testing.assert_array_equal(short[1], squashed[1])
-    np.testing.assert_array_equal(short[2], squashed[2])
+SHAPES = ((60, 90), (75, 40))  # height, width
 
 
-def test_small_images_are_tiled_in_training_and_validation(tiny_data):
-    sizes = {"data__resize": 0, "data__host_crop": 96, "data__validation_crop": 96}
-    train, validation, tests = images_of(tiny_data, **sizes, data__small_images="tile")
-    for image in (*train, *validation):
-        np.testing.assert_array_equal(image[:32], image[64:])
-        np.testing.assert_array_equal(image[:, :32], image[:, 64:])
-    assert {image.shape for image in tests} == {(64, 64, 3)}
+def oblong(index):
+    return np.random.default_rng(index).integers(0, 256, (*SHAPES[index % 2], 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def oblong_data(tmp_path_factory):
+    """Images of two sizes, numbered alike in every split."""
+
+    def records(split):
+        for index in range(6):
+            image = oblong(index)
+            height, width, _ = image.shape
+            label, name = index % 2, f"{split}/{index}.png"
+            yield ImageRecord(image.tobytes(), "decoded", height, width, label, "alpha", name)
+
+    path = tmp_path_factory.mktemp("data") / "oblong"
+    splits = {name: records(name) for name in ("train", "validation", "test")}
+    write_dataset(path, "oblong", splits, {"made_by": "tests"})
+    return path
+
+
+def centre(image, side):
+    top, left = (round((edge - side) / 2) for edge in image.shape[:2])
+    return image[top : top + side, left : left + side]
+
+
+def find(crop, wholes):
+    """The numbers of those images that the crop was cut from."""
+    views = [np.lib.stride_tricks.sliding_window_view(whole, crop.shape) for whole in wholes]
+    return [i for i, view in enumerate(views) if (view == crop).all(axis=(-1, -2, -3)).any()]
+
+
+def test_short_sides_reach_training_and_validation_but_not_test_images(oblong_data):
+    train, validation, tests = images_of(
+        oblong_data,
+        data__resize=50,
+        data__resize_mode="short_side",
+        data__host_crop=48,
+        data__validation_crop=40,
+        data__evaluate_resize=32,
+    )
+    sizes = ((75, 50), (50, 93))  # width, height; the long side is int(50 * long / short)
+    wholes = [
+        np.asarray(Image.fromarray(oblong(i)).resize(sizes[i % 2], Image.BILINEAR))
+        for i in range(6)
+    ]
+    assert sorted(number for crop in train for number in find(crop, wholes)) == list(range(6))
+    assert {crop.shape for crop in train} == {(48, 48, 3)}
+    for index in range(6):
+        np.testing.assert_array_equal(validation[index], centre(wholes[index], 40))
+        squashed = Image.fromarray(oblong(index)).resize((32, 32), Image.BILINEAR)
+        np.testing.assert_array_equal(tests[index], np.asarray(squashed))
+
+
+@pytest.mark.parametrize("reencode", [(), (80, 80)])
+def test_small_images_are_tiled_in_training_and_validation(oblong_data, reencode):
+    train, validation, tests = images_of(
+        oblong_data,
+        data__resize=0,
+        data__host_crop=80,
+        data__validation_crop=80,
+        data__reencode=reencode,
+        data__small_images="tile",
+    )
+    images = [compressed(oblong(i), "JPEG", 80) if reencode else oblong(i) for i in range(6)]
+    tiled = [np.tile(image, ((2, 1, 1), (2, 2, 1))[i % 2]) for i, image in enumerate(images)]
+    assert sorted(number for crop in train for number in find(crop, tiled)) == list(range(6))
+    for index in range(6):
+        np.testing.assert_array_equal(validation[index], centre(tiled[index], 80))
+        np.testing.assert_array_equal(tests[index], images[index])
+
+
+def test_native_crops_are_augmented_too(oblong_data):
+    """Where a re-encoded image's crop alone would be encoded, were it not for the blur."""
+    changes = {"data__resize": 0, "data__host_crop": 40, "data__reencode": (80, 80)}
+    changes |= {"data__augment__blur_probability": 1.0, "data__augment__blur_sigma": (1.0, 1.0)}
+    train, _, _ = images_of(oblong_data, **changes)
+    wholes = [
+        ndimage.gaussian_filter(compressed(oblong(i), "JPEG", 80), (1, 1, 0)) for i in range(6)
+    ]
+    assert sorted(number for crop in train for number in find(crop, wholes)) == list(range(6))

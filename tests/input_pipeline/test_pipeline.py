@@ -220,44 +220,6 @@ def test_images_are_squashed_then_cropped(tmp_path):
         assert (windows == crop).all(axis=(-1, -2, -3)).any()
 
 
-def test_short_sides_are_resized_then_cropped(tmp_path):
-    """In training and in evaluation; the long side is int(size * long / short)."""
-    source = write(tmp_path, 6, "encoded", ((20, 30), (25, 9)))
-    settings = {"resize": 16, "resize_mode": "short_side"}
-    batch = take(train_iterator(source, batch_size=6, seed=0, host_crop=14, **settings), 1)[0]
-    sizes = ((24, 16), (16, 44))  # width, height
-    wholes = [
-        np.asarray(
-            Image.fromarray(pixels(index, *((20, 30), (25, 9))[index % 2])).resize(
-                sizes[index % 2], Image.BILINEAR
-            )
-        )
-        for index in range(6)
-    ]
-    places = []
-    for crop in batch["image"]:
-        views = [np.lib.stride_tricks.sliding_window_view(w, (14, 14, 3)) for w in wholes]
-        places += [i for i, v in enumerate(views) if (v == crop).all(axis=(-1, -2, -3)).any()]
-    assert sorted(places) == list(range(6))
-
-    elements = evaluation_images(source, crop=14, **settings)
-    for element, whole in zip(elements, wholes, strict=True):
-        top, left = (round((edge - 14) / 2) for edge in whole.shape[:2])
-        np.testing.assert_array_equal(element["image"], whole[top : top + 14, left : left + 14])
-
-
-def test_small_images_are_tiled_where_asked(tmp_path):
-    source = write(tmp_path, 4, "decoded", ((7, 30),))
-    settings = {"resize": 0, "host_crop": 12, "small_images": "tile"}
-    for extra in ({}, {"reencode": (80, 80)}):
-        batch = take(train_iterator(source, batch_size=4, seed=0, **settings, **extra), 1)[0]
-        # Reflected rows would lie in the opposite order.
-        np.testing.assert_array_equal(batch["image"][:, :5], batch["image"][:, 7:])
-    for element in evaluation_images(source, crop=12, small_images="tile"):
-        image = pixels(element["index"], 7, 30)
-        np.testing.assert_array_equal(element["image"], np.tile(image, (2, 1, 1))[1:13, 9:21])
-
-
 def test_reencoding_covers_the_range_of_qualities_and_both_classes(tmp_path):
     """Each image of a batch is its original after JPEG at one of the qualities."""
     source = write(tmp_path, 12)
