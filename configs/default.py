@@ -53,7 +53,7 @@ def get_data() -> ml_collections.ConfigDict:
     data.validation_fraction = 0.1  # of the training images, in (0, 1)
     data.test_split = "test"
 
-    data.resize = 256  # pixels: training images squashed to a square; 0: native size
+    data.resize = 256  # pixels: size that training images get; 0: native size
     # What `resize` makes of training and validation images: squash (a square), short_side
     # (the short side has that length, the aspect is kept; needs `host_crop`).
     data.resize_mode = "squash"
