@@ -53,15 +53,22 @@ def get_data() -> ml_collections.ConfigDict:
     data.validation_fraction = 0.1  # of the training images, in (0, 1)
     data.test_split = "test"
 
-    data.resize = 256  # pixels: training images squashed to a square; 0: native size
-    # pixels: random square cut from native images by the readers (padded by reflection
-    # where smaller); needed where `resize` is 0, otherwise 0.
+    data.resize = 256  # pixels: size that training images get; 0: native size
+    # What `resize` makes of training and validation images: squash (a square), short_side
+    # (the short side has that length, the aspect is kept; needs `host_crop`).
+    data.resize_mode = "squash"
+    # pixels: random square cut by the readers from images of different sizes: needed where
+    # `resize` is 0 or `resize_mode` short_side, otherwise 0.
     data.host_crop = 0
+    # How images below `host_crop` or `validation_crop` reach it: reflect (padded by
+    # reflection), tile (repeated from the top left, as GenImage's protocol).
+    data.small_images = "reflect"
     data.crop = 224  # pixels: random square cut on the device
     data.flip = True  # mirror half of the training images
     # JPEG qualities (lowest, highest) that both classes are re-encoded with alike, before
     # any resize or crop; empty: never. Scoring uses the middle of the range.
     data.reencode = ()
+    data.augment = get_augment()
     data.validation_crop = 224  # pixels: centre crop of validation images
     data.evaluate_resize = 256  # pixels: test images squashed to a square; 0: native size
     # How test images reached us: clean (as they lie), web (long edge at most 1024, JPEG
@@ -75,6 +82,22 @@ def get_data() -> ml_collections.ConfigDict:
     data.photos = ""
     data.simulation = get_simulation()
     return data
+
+
+def get_augment() -> ml_collections.ConfigDict:
+    """Random changes of training images, in this order between resize and crop; none by default.
+
+    CNNDetection (Wang et al., CVPR 2020) blurs and compresses with probability 0.1 or 0.5 each.
+    """
+    augment = ml_collections.ConfigDict()
+    augment.blur_probability = 0.0  # of a Gaussian blur, 0 to 1
+    augment.blur_sigma = (0.0, 3.0)  # pixels: lowest and highest standard deviation
+    augment.jpeg_probability = 0.0  # of a trip through JPEG, 0 to 1
+    augment.jpeg_quality = (30, 100)  # lowest and highest, 1 to 100
+    augment.jpeg_codecs = ("pil", "opencv")  # one of these is drawn for each image
+    augment.webp_probability = 0.0  # of a trip through lossy WebP, 0 to 1
+    augment.webp_quality = (30, 100)  # lowest and highest, 1 to 100
+    return augment
 
 
 def get_simulation() -> ml_collections.ConfigDict:

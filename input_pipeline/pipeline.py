@@ -16,11 +16,12 @@ from typing import Any
 import grain
 import numpy as np
 
+from input_pipeline.augmentations import Augmentation
 from input_pipeline.holdout import holdout as hold_out
 from input_pipeline.parallel import check_shared_memory, read_ahead
 from input_pipeline.readers import BatchReader, EvaluationReader, derive_seed
 from input_pipeline.tfrecord import RecordSource
-from input_pipeline.transforms import DELIVERIES
+from input_pipeline.transforms import DELIVERIES, RESIZE_MODES, SMALL_IMAGES
 
 _SHUFFLE_STREAM = 1  # see readers.derive_seed
 
@@ -38,8 +39,11 @@ def train_iterator(
     batch_size: int,
     seed: int,
     resize: int = 256,
+    resize_mode: str = "squash",
     host_crop: int = 0,
+    small_images: str = "reflect",
     reencode: Sequence[int] = (),
+    augment: Sequence[Augmentation] = (),
     workers: int = 0,
     prefetch: int = 4,
     process_index: int = 0,
@@ -55,11 +59,14 @@ def train_iterator(
     Args:
       source: the records.
       batch_size: rows of a batch over all processes.
-      seed: of shuffling, crops and qualities, 0 to 2**32 - 1.
-      resize: edge in pixels to which images are squashed, or 0 for their own size.
+      seed: of shuffling, crops, qualities and augmentations, 0 to 2**32 - 1.
+      resize: edge in pixels to which images are resized, or 0 for their own size.
+      resize_mode: 'squash' to a square, or 'short_side', which keeps the aspect.
       host_crop: edge in pixels of a random crop after that, or 0 for none.
+      small_images: how images below the crop are enlarged, see `transforms.enlarge`.
       reencode: range of JPEG quality from which one is drawn for each image, which is re-encoded
         before it is resized or cropped; empty: never.
+      augment: applied in this order between resize and crop, see `augmentations.augmentations`.
       workers: worker processes; 0 reads in threads of this process.
       prefetch: batches held ready per reading process; 0 reads a batch when it is asked for.
       process_index: which of the `process_count` processes this is.
@@ -74,20 +81,18 @@ def train_iterator(
       ValueError: a setting is not allowed, or the source is empty.
     """
     _check_counts(batch_size, workers, prefetch, process_index, process_count)
-    _check_image_settings(resize, host_crop, reencode)
+    _check_image_settings(resize, resize_mode, host_crop, small_images, reencode)
     if holdout is not None:
         source = hold_out(source, *holdout)
-    if not (0 <= seed < 2**32 and len(source)):
-        raise ValueError(
-            f"seed is {seed} (allowed is 0 to {2**32 - 1}), images to train on are {len(source)} "
-            "(there must be some)."
-        )
+    _check_seed(seed, len(source))
     numbers = _EpochBatches(len(source), seed, batch_size, process_index, process_count)
-    batches = numbers.map(BatchReader(source, seed, resize, host_crop, tuple(reencode)))
-    identity: dict[str, Any] = {"images": len(source), "data": _fingerprint(source)}
-    identity |= {"batch_size": batch_size, "seed": seed}
-    identity |= {"resize": resize, "host_crop": host_crop, "reencode": list(reencode)}
-    return TrainIterator(batches.repeat(), identity, workers, prefetch)
+    settings: dict[str, Any] = {"seed": seed, "resize": resize, "resize_mode": resize_mode}
+    settings |= {"host_crop": host_crop, "small_images": small_images}
+    settings |= {"reencode": tuple(reencode), "augment": tuple(augment)}
+    batches = numbers.map(BatchReader(source, **settings)).repeat()
+    identity = {"images": len(source), "data": _fingerprint(source), "batch_size": batch_size}
+    identity |= settings | {"reencode": list(reencode), "augment": [repr(a) for a in augment]}
+    return TrainIterator(batches, identity, workers, prefetch)
 
 
 class TrainIterator(grain.DatasetIterator):
@@ -159,7 +164,9 @@ def evaluation_images(
     source: RecordSource,
     *,
     resize: int = 0,
+    resize_mode: str = "squash",
     crop: int = 0,
+    small_images: str = "reflect",
     reencode: Sequence[int] = (),
     delivery: str = "clean",
     workers: int = 0,
@@ -171,8 +178,10 @@ def evaluation_images(
 
     Args:
       source: the records.
-      resize: edge in pixels to which images are squashed, or 0 for their own size.
+      resize: edge in pixels to which images are resized, or 0 for their own size.
+      resize_mode: 'squash' to a square, or 'short_side', which keeps the aspect.
       crop: edge in pixels of a centre crop after that, or 0 for none.
+      small_images: how images below the crop are enlarged, see `transforms.enlarge`.
       reencode: (lowest, highest) JPEG quality; images are re-encoded at the middle of that range.
       delivery: 'clean', 'web' or 'hard', applied first, see `transforms.deliver`.
       workers: worker processes; 0 reads in threads of this process.
@@ -187,13 +196,14 @@ def evaluation_images(
       ValueError: a setting is not allowed.
     """
     _check_counts(process_count, workers, 1, process_index, process_count)
-    _check_image_settings(resize, crop, reencode)
+    _check_image_settings(resize, resize_mode, crop, small_images, reencode)
     if delivery not in DELIVERIES:
         raise ValueError(f"delivery is {delivery!r}; allowed are {DELIVERIES}.")
     if holdout is not None:
         source = hold_out(source, *holdout)
     mine = range(process_index, len(source), process_count)
-    reader = EvaluationReader(source, resize, crop, tuple(reencode), delivery)
+    names = {"resize_mode": resize_mode, "small_images": small_images}
+    reader = EvaluationReader(source, resize, crop, tuple(reencode), delivery, **names)
     return _iterate_once(mine, reader, min(workers, len(mine)))
 
 
@@ -281,7 +291,21 @@ def _check_counts(
         )
 
 
-def _check_image_settings(resize: int, crop: int, reencode: Sequence[int]) -> None:
+def _check_seed(seed: int, examples: int) -> None:
+    if not (0 <= seed < 2**32 and examples):
+        raise ValueError(
+            f"seed is {seed} (allowed is 0 to {2**32 - 1}), images to train on are {examples} "
+            "(there must be some)."
+        )
+
+
+def _check_image_settings(
+    resize: int, resize_mode: str, crop: int, small_images: str, reencode: Sequence[int]
+) -> None:
+    if resize_mode not in RESIZE_MODES:
+        raise ValueError(f"data.resize_mode is {resize_mode!r}; allowed are {RESIZE_MODES}.")
+    if small_images not in SMALL_IMAGES:
+        raise ValueError(f"data.small_images is {small_images!r}; allowed are {SMALL_IMAGES}.")
     if resize < 0 or crop < 0:
         raise ValueError(f"resize is {resize} and crop {crop}; both must be 0 (none) or more.")
     if resize and crop > resize:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from input_pipeline.augmentations import Augmentation
 from input_pipeline.buffers import BatchBuffers
 from input_pipeline.records import ImageRecord, decode_record, image_array, read_pixels
 from input_pipeline.tfrecord import FRAME_BYTES, RecordSource
@@ -14,10 +15,10 @@ from input_pipeline.transforms import (
     jpeg,
     random_crop,
     random_crop_after_jpeg,
-    squash,
+    resize_to,
 )
 
-_EXAMPLE_STREAM = 2  # see derive_seed; the shuffle is stream 1
+_EXAMPLE_STREAM = 2  # see derive_seed; the shuffle is stream 1, augmentations have the next ones
 
 
 class BatchReader:
@@ -30,12 +31,19 @@ class BatchReader:
         resize: int,
         host_crop: int,
         reencode: tuple[int, ...],
+        *,
+        resize_mode: str = "squash",
+        small_images: str = "reflect",
+        augment: tuple[Augmentation, ...] = (),
     ) -> None:
         self._source = source
         self._key = derive_seed(seed, _EXAMPLE_STREAM)
         self._resize = resize
+        self._resize_mode = resize_mode
         self._crop = host_crop
+        self._small_images = small_images
         self._reencode = reencode
+        self._augment = [(step, derive_seed(seed, step.stream)) for step in augment]
         self._buffers = BatchBuffers()
 
     def __call__(self, item: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
@@ -59,7 +67,8 @@ class BatchReader:
 
     def _fill(self, out: np.ndarray, index: int, position: int, scratch: np.ndarray) -> int:
         """Puts the image of a record into a row of the batch; returns its label."""
-        if not (self._reencode or self._crop or self._resize not in (0, out.shape[0])):
+        changed = self._reencode or self._augment or self._crop
+        if not (changed or self._resize not in (0, out.shape[0])):
             label = read_pixels(self._source, index, scratch, out)
             if label is not None:
                 return label
@@ -78,17 +87,17 @@ class BatchReader:
 
     def _image(self, record: ImageRecord, position: int) -> np.ndarray:
         image = _pixels(record)
-        if not (self._reencode or self._crop):
-            return squash(image, self._resize) if self._resize else image
-        rng = np.random.Generator(np.random.Philox(key=[self._key, position]))
+        rng = _generator(self._key, position)
         if self._reencode:
             quality = int(rng.integers(self._reencode[0], self._reencode[1] + 1))
-            if self._crop and not self._resize:
-                return random_crop_after_jpeg(image, self._crop, quality, rng)
+            if self._crop and not (self._resize or self._augment):
+                return random_crop_after_jpeg(image, self._crop, quality, rng, self._small_images)
             image = jpeg(image, quality)
         if self._resize:
-            image = squash(image, self._resize)
-        return random_crop(image, self._crop, rng) if self._crop else image
+            image = resize_to(image, self._resize, self._resize_mode)
+        for step, key in self._augment:
+            image = step(image, _generator(key, position))
+        return random_crop(image, self._crop, rng, self._small_images) if self._crop else image
 
 
 class EvaluationReader:
@@ -101,10 +110,15 @@ class EvaluationReader:
         crop: int,
         reencode: tuple[int, ...],
         delivery: str,
+        *,
+        resize_mode: str = "squash",
+        small_images: str = "reflect",
     ) -> None:
         self._source = source
         self._resize = resize
+        self._resize_mode = resize_mode
         self._crop = crop
+        self._small_images = small_images
         self._quality = sum(reencode) // 2 if reencode else None
         self._delivery = delivery
 
@@ -115,9 +129,9 @@ class EvaluationReader:
         if self._quality is not None:
             image = jpeg(image, self._quality)
         if self._resize:
-            image = squash(image, self._resize)
+            image = resize_to(image, self._resize, self._resize_mode)
         if self._crop:
-            image = centre_crop(image, self._crop)
+            image = centre_crop(image, self._crop, self._small_images)
         return {
             "image": np.ascontiguousarray(image),
             "label": record.label,
@@ -132,6 +146,11 @@ def _pixels(record: ImageRecord) -> np.ndarray:
         return image_array(record)
     except UnreadableImageError as error:
         raise UnreadableImageError(f"{record.filename}: {error}") from error
+
+
+def _generator(key: int, position: int) -> np.random.Generator:
+    """Returns the generator of one random stream for the example at a position."""
+    return np.random.Generator(np.random.Philox(key=[key, position]))
 
 
 def derive_seed(seed: int, stream: int) -> int:

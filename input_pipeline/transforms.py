@@ -11,6 +11,10 @@ from PIL import Image
 # Pillow itself refuses above 179 million pixels; a little less, so that the message is ours.
 MAX_PIXELS = 178_000_000
 DELIVERIES = ("clean", "web", "hard")
+RESIZE_MODES = ("squash", "short_side")
+SMALL_IMAGES = ("reflect", "tile")
+JPEG_MAX_SIDE = 65_500  # pixels, the limit of libjpeg
+WEBP_MAX_SIDE = 16_383  # pixels, the limit of the format
 
 # Formats of images that people and generators publish. Pillow knows more, among them EPS, which it
 # hands to an interpreter: not for files of unknown origin.
@@ -74,6 +78,11 @@ def decode(data: bytes | memoryview, *, max_pixels: int = MAX_PIXELS) -> np.ndar
         raise UnreadableImageError(f"damaged image: {detail}") from error
 
 
+def resize_to(image: np.ndarray, size: int, mode: str = "squash") -> np.ndarray:
+    """Resizes by `squash` or `resize_short_side`, whichever of `RESIZE_MODES` is named."""
+    return squash(image, size) if mode == "squash" else resize_short_side(image, size)
+
+
 def squash(image: np.ndarray, size: int) -> np.ndarray:
     """Resizes to [size, size, 3] without keeping the aspect, by PIL's antialiased bilinear filter.
 
@@ -84,6 +93,18 @@ def squash(image: np.ndarray, size: int) -> np.ndarray:
     return resize(image, size, size)
 
 
+def resize_short_side(image: np.ndarray, size: int) -> np.ndarray:
+    """Resizes to a short side of `size` pixels by PIL's antialiased bilinear filter.
+
+    The aspect is kept; the long side is rounded down, as torchvision's `Resize(size)` does. An
+    image of that size is returned as it is.
+    """
+    height, width = image.shape[:2]
+    long_side = int(size * max(height, width) / min(height, width))
+    shape = (size, long_side) if height <= width else (long_side, size)
+    return image if image.shape[:2] == shape else resize(image, *shape)
+
+
 def resize(
     image: np.ndarray, height: int, width: int, resample: int = Image.Resampling.BILINEAR
 ) -> np.ndarray:
@@ -91,18 +112,20 @@ def resize(
     return np.asarray(Image.fromarray(image).resize((width, height), resample))
 
 
-def centre_crop(image: np.ndarray, size: int) -> np.ndarray:
-    """Returns the central [size, size, 3]; a smaller image is first padded by reflection."""
-    image = pad_to(image, size)
+def centre_crop(image: np.ndarray, size: int, small_images: str = "reflect") -> np.ndarray:
+    """Returns the central [size, size, 3]; a smaller image is first enlarged, see `enlarge`."""
+    image = enlarge(image, size, small_images)
     # Rounded as torchvision's CenterCrop, which the recipes of this field use.
     top = round((image.shape[0] - size) / 2)
     left = round((image.shape[1] - size) / 2)
     return image[top : top + size, left : left + size]
 
 
-def random_crop(image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Returns a random [size, size, 3]; a smaller image is first padded by reflection."""
-    image = pad_to(image, size)
+def random_crop(
+    image: np.ndarray, size: int, rng: np.random.Generator, small_images: str = "reflect"
+) -> np.ndarray:
+    """Returns a random [size, size, 3]; a smaller image is first enlarged, see `enlarge`."""
+    image = enlarge(image, size, small_images)
     top, left = crop_corner(image.shape[0], image.shape[1], size, rng)
     return image[top : top + size, left : left + size]
 
@@ -115,22 +138,37 @@ def crop_corner(height: int, width: int, size: int, rng: np.random.Generator) ->
 
 
 def random_crop_after_jpeg(
-    image: np.ndarray, size: int, quality: int, rng: np.random.Generator
+    image: np.ndarray,
+    size: int,
+    quality: int,
+    rng: np.random.Generator,
+    small_images: str = "reflect",
 ) -> np.ndarray:
-    """Returns `random_crop(jpeg(image, quality), size, rng)`, encoding only what the crop needs.
+    """Returns `random_crop` of `jpeg(image, quality)`, encoding only what the crop needs.
 
     JPEG works on blocks of 16 x 16 pixels (4:2:0) and blends colour over one sample beyond them, so
     a window on that grid with one more block on every side gives the same pixels.
     """
     height, width = image.shape[:2]
     if min(height, width) < size:
-        return random_crop(jpeg(image, quality), size, rng)
+        return random_crop(jpeg(image, quality), size, rng, small_images)
     top, left = crop_corner(height, width, size, rng)
     first_row, first_column = (max(0, edge // 16 - 1) * 16 for edge in (top, left))
     last_row, last_column = ((edge + size) // 16 * 16 + 32 for edge in (top, left))
     window = jpeg(image[first_row:last_row, first_column:last_column], quality)
     top, left = top - first_row, left - first_column
     return window[top : top + size, left : left + size]
+
+
+def enlarge(image: np.ndarray, size: int, how: str) -> np.ndarray:
+    """Enlarges without resampling until neither edge is below `size`; else returns it as it is.
+
+    Args:
+      image: uint8 [h, w, 3].
+      size: pixels.
+      how: 'reflect', see `pad_to`, or 'tile', see `tile_to`.
+    """
+    return pad_to(image, size) if how == "reflect" else tile_to(image, size)
 
 
 def pad_to(image: np.ndarray, size: int) -> np.ndarray:
@@ -142,12 +180,38 @@ def pad_to(image: np.ndarray, size: int) -> np.ndarray:
     return np.pad(image, [*widths, (0, 0)], mode="reflect")
 
 
+def tile_to(image: np.ndarray, size: int) -> np.ndarray:
+    """Repeats the image, whole copies from the top left, until neither edge is below `size` pixels.
+
+    So GenImage's protocol treats small images (Zhu et al., NeurIPS 2023) before its centre crop.
+    """
+    copies = [-(-size // edge) for edge in image.shape[:2]]
+    return image if max(copies) == 1 else np.tile(image, (*copies, 1))
+
+
 def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
-    """Returns the image after one trip through JPEG (4:2:0) at this quality, 1 to 100."""
-    if not 1 <= quality <= 100:
-        raise ValueError(f"JPEG quality is {quality}; allowed is 1 to 100.")
+    """Returns the image after one trip through PIL's JPEG (4:2:0) at this quality, 1 to 100."""
+    _check_encoding(image, quality, "JPEG", JPEG_MAX_SIDE)
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=int(quality), subsampling="4:2:0")
+    return np.asarray(Image.open(buffer))
+
+
+def jpeg_by_opencv(image: np.ndarray, quality: int) -> np.ndarray:
+    """Returns the image after one trip through OpenCV's JPEG (4:2:0) at this quality, 1 to 100."""
+    import cv2  # here, so that scoring does without it
+
+    _check_encoding(image, quality, "JPEG", JPEG_MAX_SIDE)
+    bgr = np.ascontiguousarray(image[:, :, ::-1])
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[:, :, ::-1]
+
+
+def webp(image: np.ndarray, quality: int) -> np.ndarray:
+    """Returns the image after one trip through PIL's lossy WebP at this quality, 1 to 100."""
+    _check_encoding(image, quality, "WebP", WEBP_MAX_SIDE)
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "WEBP", quality=int(quality))
     return np.asarray(Image.open(buffer))
 
 
@@ -178,6 +242,17 @@ def deliver(image: np.ndarray, how: str) -> np.ndarray:
             Image.Resampling.BICUBIC,
         )
     return jpeg(image, quality)
+
+
+def _check_encoding(image: np.ndarray, quality: int, name: str, max_side: int) -> None:
+    if not 1 <= quality <= 100:
+        raise ValueError(f"{name} quality is {quality}; allowed is 1 to 100.")
+    height, width = image.shape[:2]
+    if max(height, width) > max_side:
+        raise ValueError(
+            f"an image of {height} x {width} pixels cannot be saved as {name}, which holds at most "
+            f"{max_side} a side. Make it smaller (data.resize), or do without re-encoding."
+        )
 
 
 @cache

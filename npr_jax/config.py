@@ -13,6 +13,8 @@ from typing import Any
 
 import ml_collections
 
+from input_pipeline.augmentations import JPEG_CODECS
+from input_pipeline.transforms import RESIZE_MODES, SMALL_IMAGES
 from npr_jax.models import BACKBONES, DTYPES, SYSTEMS
 from npr_jax.residual import MODES
 
@@ -29,6 +31,10 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_real(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _integer(low: int, high: int | None = None, zero: str = "") -> Rule:
     """An integer of at least ``low``, or 0 where ``zero`` says what that means."""
     text = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
@@ -42,9 +48,7 @@ def _integer(low: int, high: int | None = None, zero: str = "") -> Rule:
 
 def _number(low: float, high: float, *, closed: bool = False) -> Rule:
     def accepts(value):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return False
-        return low < value < high or (closed and value == high)
+        return _is_real(value) and (low < value < high or (closed and value == high))
 
     return Rule(accepts, f"a number above {low} and {'at most' if closed else 'below'} {high}")
 
@@ -63,11 +67,25 @@ def _is_factors(value: Any) -> bool:
     return isinstance(value, tuple | list) and len(value) > 0 and all(map(in_range, value))
 
 
-def _is_qualities(value: Any) -> bool:
-    if not isinstance(value, tuple | list) or len(value) not in (0, 2):
+def _is_range(value: Any, low: float, high: float, kind: Callable[[Any], bool]) -> bool:
+    if not isinstance(value, tuple | list) or len(value) != 2:
         return False
-    return not value or (all(map(_is_integer, value)) and 1 <= value[0] <= value[1] <= 100)
+    return all(map(kind, value)) and low <= value[0] <= value[1] <= high
 
+
+def _is_qualities(value: Any) -> bool:
+    return _is_range(value, 1, 100, _is_integer)
+
+
+def _is_codecs(value: Any) -> bool:
+    if not isinstance(value, tuple | list) or not value:
+        return False
+    known = all(isinstance(codec, str) and codec in JPEG_CODECS for codec in value)
+    return known and len(set(value)) == len(value)
+
+
+_PROBABILITY = Rule(lambda value: _is_real(value) and 0 <= value <= 1, "a number from 0 to 1")
+_QUALITIES = Rule(_is_qualities, "two qualities from 1 to 100, lowest first")
 
 RULES: Mapping[str, Rule] = {
     "seed": _integer(0, 2**31 - 1),
@@ -83,10 +101,26 @@ RULES: Mapping[str, Rule] = {
     "data.validation_fraction": _number(0, 1),
     "data.test_split": _text(),
     "data.resize": _integer(32, 4096, zero="native size"),
+    "data.resize_mode": _choice(*RESIZE_MODES),
     "data.host_crop": _integer(32, 4096, zero="none"),
+    "data.small_images": _choice(*SMALL_IMAGES),
     "data.crop": _integer(32, 4096),
     "data.flip": Rule(lambda value: isinstance(value, bool), "True or False"),
-    "data.reencode": Rule(_is_qualities, "() or two JPEG qualities from 1 to 100, lowest first"),
+    "data.reencode": Rule(
+        lambda value: value in ((), []) or _is_qualities(value),
+        "() or two JPEG qualities from 1 to 100, lowest first",
+    ),
+    "data.augment.blur_probability": _PROBABILITY,
+    "data.augment.blur_sigma": Rule(
+        lambda value: _is_range(value, 0, 100, _is_real), "two numbers from 0 to 100, lowest first"
+    ),
+    "data.augment.jpeg_probability": _PROBABILITY,
+    "data.augment.jpeg_quality": _QUALITIES,
+    "data.augment.jpeg_codecs": Rule(
+        _is_codecs, f"a tuple of one or more of {', '.join(JPEG_CODECS)}, each once"
+    ),
+    "data.augment.webp_probability": _PROBABILITY,
+    "data.augment.webp_quality": _QUALITIES,
     "data.validation_crop": _integer(32, 4096),
     "data.evaluate_resize": _integer(32, 4096, zero="native size"),
     "data.delivery": _choice("clean", "web", "hard"),
@@ -175,21 +209,34 @@ def _contradictions(config: ml_collections.ConfigDict) -> list[str]:
             f"model.factors is {tuple(model.factors)} for model.name npr, which takes exactly "
             "one; use configs/multiscale_attention.py for several"
         )
-    if data.resize and data.host_crop:
+    keeps_aspect = data.resize_mode == "short_side"
+    if data.resize and data.host_crop and not keeps_aspect:
         problems.append(
             f"data.resize is {data.resize} and data.host_crop is {data.host_crop}; "
-            "set one of them to 0: images are either squashed or cut at native size"
+            "set one of them to 0: images are either squashed or cut at native size (or give "
+            "--config.data.resize_mode=short_side)"
+        )
+    if data.resize and not data.host_crop and keeps_aspect:
+        problems.append(
+            "data.resize_mode is short_side and data.host_crop is 0; the images differ in size, "
+            "so give --config.data.host_crop=N (pixels)"
+        )
+    if data.resize and data.host_crop > data.resize and keeps_aspect:
+        problems.append(
+            f"data.host_crop is {data.host_crop}, larger than the short side of {data.resize} "
+            f"pixels that data.resize gives; expected at most {data.resize}"
         )
     if not data.resize and not data.host_crop:
         problems.append(
             "data.resize and data.host_crop are both 0; native images differ in size, so "
             "give --config.data.host_crop=N (pixels)"
         )
-    side = data.resize or data.host_crop
+    last = "resize" if data.resize and not keeps_aspect else "host_crop"
+    side = data[last]
     if side and data.crop > side:
         problems.append(
-            f"data.crop is {data.crop}, larger than the {side} pixels of data."
-            f"{'resize' if data.resize else 'host_crop'}; expected at most {side}"
+            f"data.crop is {data.crop}, larger than the {side} pixels of data.{last}; "
+            f"expected at most {side}"
         )
     if data.resize and data.validation_crop > data.resize:
         problems.append(
@@ -206,6 +253,13 @@ def save_json(values: Mapping[str, Any], path: pathlib.Path) -> None:
     temporary.replace(path)
 
 
+def _tuples(value: Any) -> Any:
+    """As it was before JSON, which has no tuples: every list of a config is one."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
 def load_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
     """The checked config of a run.
 
@@ -219,9 +273,6 @@ def load_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
         settings = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path} is no valid JSON: {error}") from error
-    for section, name in (("model", "factors"), ("data", "reencode")):
-        if isinstance(settings.get(section, {}).get(name), list):
-            settings[section][name] = tuple(settings[section][name])
-    config = ml_collections.ConfigDict(settings, convert_dict=True)
+    config = ml_collections.ConfigDict(_tuples(settings), convert_dict=True)
     check_config(config)
     return config

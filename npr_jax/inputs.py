@@ -11,6 +11,7 @@ import jax
 import ml_collections
 
 from input_pipeline import pipeline
+from input_pipeline.augmentations import augmentations
 from input_pipeline.holdout import holdout
 from input_pipeline.prepared import PreparedDataset
 from npr_jax.processes import wait_for_all
@@ -81,8 +82,11 @@ class TrainInput:
             batch_size=self._config.batch_size,
             seed=self._config.seed,
             resize=data.resize,
+            resize_mode=data.resize_mode,
             host_crop=data.host_crop,
+            small_images=data.small_images,
             reencode=tuple(data.reencode),
+            augment=augmentations(data.augment),
             workers=data.workers,
             prefetch=data.prefetch,
             process_index=jax.process_index(),
@@ -96,6 +100,7 @@ class TrainInput:
             self._validation,
             data,
             resize=data.resize,
+            resize_mode=data.resize_mode,
             crop=data.validation_crop,
             delivery="clean",
         )
@@ -110,12 +115,16 @@ def test_images(config: ml_collections.ConfigDict, dataset: PreparedDataset) -> 
     )
 
 
-def evaluation_images(source, data, *, resize: int, crop: int, delivery: str) -> Iterator[dict]:
+def evaluation_images(
+    source, data, *, resize: int, crop: int, delivery: str, resize_mode: str = "squash"
+) -> Iterator[dict]:
     """Elements with uint8 ``image [h, w, 3]``, label, generator, filename and index."""
     return pipeline.evaluation_images(
         source,
         resize=resize,
+        resize_mode=resize_mode,
         crop=crop,
+        small_images=data.small_images,
         reencode=tuple(data.reencode),
         delivery=delivery,
         workers=data.workers,

@@ -86,6 +86,18 @@ def test_arguments_after_the_colon():
         ("data__flip", 1, "True or False"),
         ("data__reencode", (95, 60), "two JPEG qualities from 1 to 100, lowest first"),
         ("data__reencode", (0, 60), "two JPEG qualities from 1 to 100, lowest first"),
+        ("data__resize_mode", "long_side", "one of squash, short_side"),
+        ("data__small_images", "black", "one of reflect, tile"),
+        ("data__augment__blur_probability", 1.5, "a number from 0 to 1"),
+        ("data__augment__jpeg_probability", True, "a number from 0 to 1"),
+        ("data__augment__webp_probability", float("nan"), "a number from 0 to 1"),
+        ("data__augment__blur_sigma", (3.0, 0.0), "two numbers from 0 to 100, lowest first"),
+        ("data__augment__blur_sigma", 3.0, "two numbers from 0 to 100, lowest first"),
+        ("data__augment__jpeg_quality", (), "two qualities from 1 to 100, lowest first"),
+        ("data__augment__webp_quality", (0, 50), "two qualities from 1 to 100, lowest first"),
+        ("data__augment__jpeg_codecs", ("pil", "gimp"), "one or more of pil, opencv"),
+        ("data__augment__jpeg_codecs", (), "one or more of pil, opencv"),
+        ("data__augment__jpeg_codecs", ("pil", "pil"), "each once"),
         ("data__delivery", "telegram", "one of clean, web, hard"),
         ("data__train_split", "", "a text that is not empty"),
         ("data__validation_fraction", 1, "a number above 0 and below 1"),
@@ -133,12 +145,27 @@ def test_a_misspelt_setting_is_answered_with_the_right_one():
         ({"data__resize": 0}, ("both 0", "--config.data.host_crop=")),
         ({"data__crop": 300}, ("data.crop is 300", "at most 256")),
         ({"data__validation_crop": 300}, ("data.validation_crop is 300", "at most 256")),
+        ({"data__resize_mode": "short_side"}, ("short_side", "--config.data.host_crop=")),
+        (
+            {"data__resize_mode": "short_side", "data__host_crop": 300},
+            ("data.host_crop is 300", "at most 256"),
+        ),
+        (
+            {"data__resize_mode": "short_side", "data__host_crop": 200},
+            ("data.crop is 224", "200 pixels of data.host_crop"),
+        ),
     ],
 )
 def test_contradictions(changes, texts):
     [problem] = problems(changed(**changes))
     for text in texts:
         assert text in problem
+
+
+def test_short_sides_and_a_crop_go_together():
+    check_config(changed(data__resize_mode="short_side", data__host_crop=224))
+    for probability in (0, 1, 0.1):
+        check_config(changed(data__augment__blur_probability=probability))
 
 
 def test_every_setting_has_a_rule_and_an_explanation(root):
@@ -158,6 +185,7 @@ def test_every_setting_has_a_rule_and_an_explanation(root):
 
 def test_config_of_a_run_survives_the_disk(tmp_path):
     config = native_crops.get_config("reencoded")
+    config.data.augment.jpeg_codecs = ("opencv",)
     save_json(config.to_dict(), tmp_path / "config.json")
     assert load_config(tmp_path).to_dict() == config.to_dict()
 

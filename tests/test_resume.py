@@ -57,6 +57,8 @@ def test_killed_runs_end_bit_identical(tiny_data, tmp_path, workers):
         "data__workers": workers,
         "data__prefetch": 2,
         "data__reencode": "(60,95)",
+        "data__augment__blur_probability": 0.5,
+        "data__augment__jpeg_probability": 0.5,
     }
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     runs.main(*runs.train_arguments(tiny_data, whole, **settings))

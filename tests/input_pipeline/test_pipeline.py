@@ -288,6 +288,8 @@ def test_a_corrupt_record_stops_training_by_name(source, workers):
         ({"resize": 32, "host_crop": 40}, "crop is 40 pixels, but images are resized to 32"),
         ({"reencode": (90, 30)}, r"data\.reencode is \(90, 30\); give \(lowest, highest\)"),
         ({"reencode": (0, 101)}, r"data\.reencode is \(0, 101\)"),
+        ({"resize_mode": "long_side"}, r"data\.resize_mode is 'long_side'; allowed are"),
+        ({"small_images": "black"}, r"data\.small_images is 'black'; allowed are"),
         ({"holdout": (1.5, 0, "train")}, r"validation fraction is 1\.5"),
         ({"holdout": (0.5, 0, "test")}, "side is 'test'; allowed are"),
     ],

@@ -192,6 +192,53 @@ def test_smaller_images_are_padded_by_reflection():
         np.testing.assert_array_equal(crop[4], crop[6])  # a mirror at the first row
 
 
+@pytest.mark.parametrize(("height", "width"), [(5, 40), (16, 7), (6, 5), (1, 1), (20, 30)])
+def test_small_images_are_tiled_in_whole_copies_from_the_top_left(height, width):
+    pixels, size = scene(height, width), 16
+    tall = height * -(-size // height) if height < size else height
+    wide = width * -(-size // width) if width < size else width
+    tiled = np.array(
+        [[pixels[row % height, column % width] for column in range(wide)] for row in range(tall)]
+    )
+    np.testing.assert_array_equal(transforms.tile_to(pixels, size), tiled)
+    top, left = round((tall - size) / 2), round((wide - size) / 2)
+    np.testing.assert_array_equal(
+        transforms.centre_crop(pixels, size, "tile"),
+        np.tile(pixels, (16, 16, 1))[top : top + size, left : left + size],
+    )
+    windows = np.lib.stride_tricks.sliding_window_view(tiled, (size, size, 3))
+    found = set()
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        crop = transforms.random_crop(pixels, size, rng, "tile")
+        places = np.argwhere((windows == crop).all(axis=(-1, -2, -3)))
+        assert len(places)
+        found |= {tuple(place) for place in places}
+    assert len(found) > 0.8 * windows.shape[0] * windows.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    # Figures of torchvision.transforms.Resize(256): the long side is int(256 * long / short).
+    [
+        (300, 200, (384, 256)),
+        (200, 300, (256, 384)),
+        (333, 500, (256, 384)),
+        (500, 333, (384, 256)),
+        (427, 640, (256, 383)),
+        (97, 31, (801, 256)),
+        (77, 77, (256, 256)),
+    ],
+)
+def test_short_side_keeps_the_aspect_as_torchvision(height, width, expected):
+    pixels = scene(height, width)
+    resized = transforms.resize_to(pixels, 256, "short_side")
+    assert resized.shape[:2] == expected
+    reference = Image.fromarray(pixels).resize(expected[::-1], Image.BILINEAR)
+    np.testing.assert_array_equal(resized, np.asarray(reference))
+    assert transforms.resize_to(resized, 256, "short_side") is resized
+
+
 def test_jpeg_is_one_trip_through_pil():
     pixels = scene()
     data = file_of(Image.fromarray(pixels), "JPEG", quality=60, subsampling=2)
