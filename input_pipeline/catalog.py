@@ -262,7 +262,9 @@ def _aigc_detect_benchmark() -> CatalogEntry:
         splits=_TEST,
         tolerance=100,
         counts_from="AIGCDetectBenchmark paper (arXiv 2311.12397), rounded to hundreds",
-        protocol={"test": Preprocessing(0, 0, "native size, odd last row or column dropped")},
+        protocol={
+            "test": Preprocessing(0, 0, "native size, odd last row or column dropped", even=True)
+        },
         homepage="github.com/Ekko-zn/AIGCDetectBenchmark",
         terms=_OWNERS_TERMS,
         citation="Zhong et al., Rich and poor texture contrast, arXiv 2311.12397, 2023",
@@ -296,8 +298,8 @@ def _genimage() -> CatalogEntry:
         tolerance=500,
         counts_from="GenImage paper (Zhu et al., NeurIPS 2023)",
         protocol={
-            "train": Preprocessing(0, 224, "small images tiled, random crop 224"),
-            "test": Preprocessing(0, 224, "small images tiled, centre crop 224"),
+            "train": Preprocessing(0, 224, "small images tiled, random crop 224", tile=True),
+            "test": Preprocessing(0, 224, "small images tiled, centre crop 224", tile=True),
         },
         homepage="github.com/GenImage-Dataset/GenImage",
         terms="See the publisher's page; the photographs are ImageNet's, under its terms.",

@@ -36,11 +36,15 @@ class Preprocessing:
       resize: edge in pixels of the square they are squashed to; 0: native size.
       crop: edge in pixels of a crop after that; 0: none.
       note: in words.
+      tile: whether images below the crop are tiled, not padded by reflection.
+      even: whether an odd last row or column is dropped.
     """
 
     resize: int
     crop: int
     note: str
+    tile: bool = False
+    even: bool = False
 
 
 @dataclass(frozen=True)

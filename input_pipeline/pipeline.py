@@ -167,6 +167,7 @@ def evaluation_images(
     resize_mode: str = "squash",
     crop: int = 0,
     small_images: str = "reflect",
+    even: bool = False,
     reencode: Sequence[int] = (),
     delivery: str = "clean",
     workers: int = 0,
@@ -182,6 +183,7 @@ def evaluation_images(
       resize_mode: 'squash' to a square, or 'short_side', which keeps the aspect.
       crop: edge in pixels of a centre crop after that, or 0 for none.
       small_images: how images below the crop are enlarged, see `transforms.enlarge`.
+      even: whether an odd last row or column is dropped in the end.
       reencode: (lowest, highest) JPEG quality; images are re-encoded at the middle of that range.
       delivery: 'clean', 'web' or 'hard', applied first, see `transforms.deliver`.
       workers: worker processes; 0 reads in threads of this process.
@@ -202,8 +204,16 @@ def evaluation_images(
     if holdout is not None:
         source = hold_out(source, *holdout)
     mine = range(process_index, len(source), process_count)
-    names = {"resize_mode": resize_mode, "small_images": small_images}
-    reader = EvaluationReader(source, resize, crop, tuple(reencode), delivery, **names)
+    reader = EvaluationReader(
+        source,
+        resize,
+        crop,
+        tuple(reencode),
+        delivery,
+        resize_mode=resize_mode,
+        small_images=small_images,
+        even=even,
+    )
     return _iterate_once(mine, reader, min(workers, len(mine)))
 
 

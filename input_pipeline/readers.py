@@ -12,6 +12,7 @@ from input_pipeline.transforms import (
     UnreadableImageError,
     centre_crop,
     deliver,
+    drop_odd_edges,
     jpeg,
     random_crop,
     random_crop_after_jpeg,
@@ -113,12 +114,14 @@ class EvaluationReader:
         *,
         resize_mode: str = "squash",
         small_images: str = "reflect",
+        even: bool = False,
     ) -> None:
         self._source = source
         self._resize = resize
         self._resize_mode = resize_mode
         self._crop = crop
         self._small_images = small_images
+        self._even = even
         self._quality = sum(reencode) // 2 if reencode else None
         self._delivery = delivery
 
@@ -132,6 +135,8 @@ class EvaluationReader:
             image = resize_to(image, self._resize, self._resize_mode)
         if self._crop:
             image = centre_crop(image, self._crop, self._small_images)
+        if self._even:
+            image = drop_odd_edges(image)
         return {
             "image": np.ascontiguousarray(image),
             "label": record.label,
