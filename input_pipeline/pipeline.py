@@ -9,27 +9,21 @@ hosts, and the state of the iterator is one number.
 """
 
 import hashlib
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grain
 import numpy as np
 
+from input_pipeline.epochs import EpochBatches
+from input_pipeline.groups import Groups
 from input_pipeline.holdout import holdout as hold_out
 from input_pipeline.parallel import check_shared_memory, read_ahead
-from input_pipeline.readers import BatchReader, EvaluationReader, derive_seed
+from input_pipeline.readers import BatchReader, EvaluationReader
 from input_pipeline.tfrecord import RecordSource
 from input_pipeline.transforms import DELIVERIES
 
-_SHUFFLE_STREAM = 1  # see readers.derive_seed
-
 Batch = dict[str, np.ndarray]
-
-
-def steps_per_epoch(num_examples: int, batch_size: int) -> int:
-    """Returns the batches of one epoch, the last partial one included."""
-    return math.ceil(num_examples / batch_size)
 
 
 def train_iterator(
@@ -45,12 +39,14 @@ def train_iterator(
     process_index: int = 0,
     process_count: int = 1,
     holdout: tuple[float, int, str] | None = None,
+    groups: Groups | None = None,
 ) -> "TrainIterator":
     """Returns an endless iterator over training batches.
 
-    Every epoch is a new permutation of all records in `steps_per_epoch` batches, the last filled up
-    with blank rows of mask 0. Each process gets a block of every batch's rows, in process order: a
-    batch put together from all of them is the one that a single process would get.
+    Every epoch is a new permutation of all records, or of what it draws from `groups`, in
+    `epochs.steps_per_epoch` batches, the last filled up with blank rows of mask 0. Each process
+    gets a block of every batch's rows, in process order: a batch put together from all of them is
+    the one that a single process would get.
 
     Args:
       source: the records.
@@ -65,6 +61,7 @@ def train_iterator(
       process_index: which of the `process_count` processes this is.
       process_count: processes that train together.
       holdout: (fraction, seed, side), see `holdout.holdout`.
+      groups: of the records (of that side), how many of which an epoch draws; None: each once.
 
     Returns:
       A checkpointable iterator of {'image': uint8 [b, height, width, 3], 'label': int32 [b],
@@ -82,10 +79,11 @@ def train_iterator(
             f"seed is {seed} (allowed is 0 to {2**32 - 1}), images to train on are {len(source)} "
             "(there must be some)."
         )
-    numbers = _EpochBatches(len(source), seed, batch_size, process_index, process_count)
+    groups = groups or Groups.whole(len(source))
+    numbers = EpochBatches(groups, seed, batch_size, process_index, process_count)
     batches = numbers.map(BatchReader(source, seed, resize, host_crop, tuple(reencode)))
     identity: dict[str, Any] = {"images": len(source), "data": _fingerprint(source)}
-    identity |= {"batch_size": batch_size, "seed": seed}
+    identity |= {"batch_size": batch_size, "seed": seed, **groups.settings}
     identity |= {"resize": resize, "host_crop": host_crop, "reencode": list(reencode)}
     return TrainIterator(batches.repeat(), identity, workers, prefetch)
 
@@ -126,9 +124,9 @@ class TrainIterator(grain.DatasetIterator):
         """
         saved = state["identity"]
         changed = [
-            f"{key} was {saved.get(key)!r}, is {value!r}"
-            for key, value in self._identity.items()
-            if saved.get(key) != value
+            f"{key} was {saved.get(key)!r}, is {self._identity.get(key)!r}"
+            for key in saved | self._identity
+            if saved.get(key) != self._identity.get(key)
         ]
         if changed:
             raise ValueError(
@@ -209,49 +207,6 @@ def _iterate_once(
         yield from images
     finally:
         images.close()
-
-
-class _EpochBatches(grain.MapDataset):
-    """Batch number -> (positions, record numbers), int64 [b] each; record -1 is a blank row.
-
-    Batches of one epoch stay within it, and every process gets as many as the others, which grain's
-    own `shuffle` and `batch` in a row do not give for a last partial batch.
-    """
-
-    def __init__(
-        self, examples: int, seed: int, batch_size: int, process_index: int, process_count: int
-    ) -> None:
-        super().__init__()
-        self._examples = examples
-        self._key = derive_seed(seed, _SHUFFLE_STREAM)
-        self._batch_size = batch_size
-        self._process = process_index
-        self._processes = process_count
-        self._last_order: tuple[int, np.ndarray] | None = None
-
-    def __len__(self) -> int:
-        return steps_per_epoch(self._examples, self._batch_size)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return self.slice(index)
-        epoch, batch = divmod(index, len(self))
-        begin = batch * self._batch_size
-        own = self._batch_size // self._processes
-        places = np.arange(own) + begin + self._process * own
-        records = np.full(len(places), -1)
-        real = places < self._examples
-        records[real] = self._order(epoch)[places[real]]
-        return places + epoch * len(self) * self._batch_size, records
-
-    def _order(self, epoch: int) -> np.ndarray:
-        """Returns the permutation of an epoch, int64 [examples]; remembers the last one."""
-        last = self._last_order
-        if last is None or last[0] != epoch:
-            # Sorting raw random bits, whose stream NumPy guarantees, gives the same order always.
-            bits = np.random.Philox(key=[self._key, epoch]).random_raw(self._examples)
-            last = self._last_order = (epoch, np.argsort(bits, kind="stable"))
-        return last[1]
 
 
 def _fingerprint(source: RecordSource) -> str:

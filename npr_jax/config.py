@@ -13,6 +13,7 @@ from typing import Any
 
 import ml_collections
 
+from input_pipeline.balancing import BALANCES
 from npr_jax.models import BACKBONES, DTYPES, SYSTEMS
 from npr_jax.residual import MODES
 
@@ -50,7 +51,8 @@ def _number(low: float, high: float, *, closed: bool = False) -> Rule:
 
 
 def _choice(*values: str) -> Rule:
-    return Rule(lambda value: value in values, "one of " + ", ".join(values))
+    names = ", ".join(value or "'' (none)" for value in values)
+    return Rule(lambda value: value in values, f"one of {names}")
 
 
 def _text(empty: str = "") -> Rule:
@@ -69,6 +71,15 @@ def _is_qualities(value: Any) -> bool:
     return not value or (all(map(_is_integer, value)) and 1 <= value[0] <= value[1] <= 100)
 
 
+def _is_paths(value: Any) -> bool:
+    return isinstance(value, str) and (not value or all(data_paths(value)))
+
+
+def _is_weights(value: Any) -> bool:
+    positive = _number(0, math.inf).accepts
+    return isinstance(value, tuple | list) and all(map(positive, value))
+
+
 RULES: Mapping[str, Rule] = {
     "seed": _integer(0, 2**31 - 1),
     "model.name": _choice(*SYSTEMS),
@@ -77,7 +88,15 @@ RULES: Mapping[str, Rule] = {
     "model.backbone": _choice(*BACKBONES),
     "model.attention_features": _integer(1, 65536),
     "model.dtype": _choice(*DTYPES),
-    "data.path": _text(empty="the embedded simulation"),
+    "data.path": Rule(
+        _is_paths, "a directory, or several separated by commas; empty for the embedded simulation"
+    ),
+    "data.weights": Rule(
+        _is_weights, "() or a positive number for each directory of data.path, as (3, 1)"
+    ),
+    "data.balance": _choice(*BALANCES),
+    "data.fraction": _number(0, 1, closed=True),
+    "data.max_per_class": _integer(1, zero="no limit"),
     "data.train_split": _text(),
     "data.validation_split": _text(empty="hold out part of the training split"),
     "data.validation_fraction": _number(0, 1),
@@ -185,6 +204,12 @@ def _contradictions(config: ml_collections.ConfigDict) -> list[str]:
             "data.resize and data.host_crop are both 0; native images differ in size, so "
             "give --config.data.host_crop=N (pixels)"
         )
+    datasets = len(data_paths(data.path))
+    if data.weights and len(data.weights) != datasets:
+        problems.append(
+            f"data.weights is {tuple(data.weights)} for the {datasets or 'no'} data sets of "
+            f"data.path {data.path!r}; give each a weight, or () to draw every image once"
+        )
     side = data.resize or data.host_crop
     if side and data.crop > side:
         problems.append(
@@ -197,6 +222,11 @@ def _contradictions(config: ml_collections.ConfigDict) -> list[str]:
             f"{data.resize}; expected at most {data.resize}"
         )
     return problems
+
+
+def data_paths(path: str) -> list[str]:
+    """The directories that ``data.path`` names; none where it is empty."""
+    return [part.strip() for part in path.split(",")] if path else []
 
 
 def save_json(values: Mapping[str, Any], path: pathlib.Path) -> None:
@@ -219,7 +249,7 @@ def load_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
         settings = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path} is no valid JSON: {error}") from error
-    for section, name in (("model", "factors"), ("data", "reencode")):
+    for section, name in (("model", "factors"), ("data", "reencode"), ("data", "weights")):
         if isinstance(settings.get(section, {}).get(name), list):
             settings[section][name] = tuple(settings[section][name])
     config = ml_collections.ConfigDict(settings, convert_dict=True)

@@ -11,7 +11,8 @@ import orbax.checkpoint as ocp
 import pytest
 from PIL import Image
 
-from input_pipeline.pipeline import evaluation_images, steps_per_epoch, train_iterator
+from input_pipeline.epochs import steps_per_epoch
+from input_pipeline.pipeline import evaluation_images, train_iterator
 from input_pipeline.records import ImageRecord, encode_record
 from input_pipeline.tfrecord import CorruptRecordError, ShardWriter, TFRecordSource
 
