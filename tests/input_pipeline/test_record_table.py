@@ -154,7 +154,7 @@ def test_the_same_shard_gives_the_same_table(shards):
 
 
 def test_who_is_held_out_follows_from_name_and_seed_alone(shards):
-    """The published rule: the hash of seed and name, as a share of its range, below the fraction."""
+    """The hash of seed and name, as a share of its range, lies below the fraction."""
     table = read_table(TFRecordSource(shards))
     for seed in range(5):
         expected = [
