@@ -46,12 +46,24 @@ def get_model() -> ml_collections.ConfigDict:
 def get_data() -> ml_collections.ConfigDict:
     """Where images come from and what happens to them before the network."""
     data = ml_collections.ConfigDict()
-    data.path = ""  # directory that `prepare` wrote; empty: the embedded simulation
+    # Directory that `prepare` wrote, or several, "prepared/a,prepared/b"; empty: the embedded
+    # simulation.
+    data.path = ""
     data.train_split = "train"
     # Empty: hold out `validation_fraction` of the training split, chosen by file name.
     data.validation_split = ""
     data.validation_fraction = 0.1  # of the training images, in (0, 1)
     data.test_split = "test"
+
+    # Which training images an epoch draws, and how often. The defaults draw each once.
+    data.fraction = 1.0  # of each generator, class and label, in (0, 1]: a seeded subset
+    data.max_per_class = 0  # images of each data set, generator, class and label; 0: no limit
+    # One positive number for each directory of `path`: its share of an epoch's images, in
+    # any unit, (3, 1); empty: every image once.
+    data.weights = ()
+    # What gets equally many images of an epoch: label (photographs and generated images),
+    # generator (of those of each label), class (of those of each generator); empty: nothing.
+    data.balance = ""
 
     data.resize = 256  # pixels: size that training images get; 0: native size
     # What `resize` makes of training and validation images: squash (a square), short_side

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from input_pipeline.directories import write_text
 from input_pipeline.prepared import Split
+from input_pipeline.record_table import write_table
 from input_pipeline.records import GENERATED, ImageRecord, encode_record
 from input_pipeline.tfrecord import INDEX_SUFFIX, ShardWriter, masked_crc32c
 
@@ -175,6 +176,7 @@ def name_shards(folder: Path, name: str, split: str) -> Split:
             written = Path(f"{_shard(folder, split, number)}{suffix}")
             if written.exists():  # else it has its final name already
                 os.replace(written, folder / f"{final}{suffix}")
+        write_table(folder / final)
         names.append(final)
     generators: dict[str, dict[str, int]] = {}
     for shard in shards:

@@ -1,10 +1,8 @@
 """A part of a split set aside for validation, chosen by file name."""
 
-import hashlib
-
 import numpy as np
 
-from input_pipeline.records import record_filename
+from input_pipeline.record_table import RecordTable, read_table
 from input_pipeline.tfrecord import RecordSource
 
 SIDES = ("train", "validation")
@@ -56,25 +54,31 @@ def holdout(source: RecordSource, fraction: float, seed: int, side: str) -> Subs
     Raises:
       ValueError: fraction or side is not allowed, or one side would be empty.
     """
+    if side not in SIDES:
+        raise ValueError(f"hold-out side is {side!r}; allowed are {SIDES}.")
+    held = held_out(read_table(source), fraction, seed)
+    return SubsetSource(source, np.flatnonzero(held if side == "validation" else ~held))
+
+
+def held_out(table: RecordTable, fraction: float, seed: int) -> np.ndarray:
+    """Returns bool [n], which records of a split are on the validation side; see `holdout`.
+
+    Of several data sets, images of the same file name go to the same side: where both are the same
+    image, none is trained on and validated with.
+
+    Raises:
+      ValueError: fraction is not allowed, or one side would be empty.
+    """
     if not 0 < fraction < 1:
         raise ValueError(
             f"validation fraction is {fraction}; it must lie above 0 and below 1, for example 0.1."
         )
-    if side not in SIDES:
-        raise ValueError(f"hold-out side is {side!r}; allowed are {SIDES}.")
-    held = np.array(
-        [_unit_hash(record_filename(source, i), seed) < fraction for i in range(len(source))], bool
-    )
+    # The hash mapped to [0, 1), uniformly.
+    held = table.name_hashes(str(seed)).astype(np.float64) / 2**64 < fraction
     if held.all() or not held.any():
         raise ValueError(
-            f"holding out {fraction} of {len(source)} images leaves {int(held.sum())} for "
+            f"holding out {fraction} of {len(table)} images leaves {int(held.sum())} for "
             f"validation and {int((~held).sum())} for training. Change the fraction, or prepare a "
             "validation split."
         )
-    return SubsetSource(source, np.flatnonzero(held if side == "validation" else ~held))
-
-
-def _unit_hash(name: str, seed: int) -> float:
-    """Maps a name to [0, 1), uniformly."""
-    digest = hashlib.sha256(f"{seed}\0{name}".encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+    return held

@@ -9,7 +9,6 @@ hosts, and the state of the iterator is one number.
 """
 
 import hashlib
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,20 +16,14 @@ import grain
 import numpy as np
 
 from input_pipeline.augmentations import Augmentation
-from input_pipeline.holdout import holdout as hold_out
+from input_pipeline.epochs import EpochBatches
+from input_pipeline.groups import Groups
 from input_pipeline.parallel import check_shared_memory, read_ahead
-from input_pipeline.readers import BatchReader, EvaluationReader, derive_seed
+from input_pipeline.readers import BatchReader, EvaluationReader
 from input_pipeline.tfrecord import RecordSource
 from input_pipeline.transforms import DELIVERIES, RESIZE_MODES, SMALL_IMAGES
 
-_SHUFFLE_STREAM = 1  # see readers.derive_seed
-
 Batch = dict[str, np.ndarray]
-
-
-def steps_per_epoch(num_examples: int, batch_size: int) -> int:
-    """Returns the batches of one epoch, the last partial one included."""
-    return math.ceil(num_examples / batch_size)
 
 
 def train_iterator(
@@ -48,13 +41,14 @@ def train_iterator(
     prefetch: int = 4,
     process_index: int = 0,
     process_count: int = 1,
-    holdout: tuple[float, int, str] | None = None,
+    groups: Groups | None = None,
 ) -> "TrainIterator":
     """Returns an endless iterator over training batches.
 
-    Every epoch is a new permutation of all records in `steps_per_epoch` batches, the last filled up
-    with blank rows of mask 0. Each process gets a block of every batch's rows, in process order: a
-    batch put together from all of them is the one that a single process would get.
+    Every epoch is a new permutation of all records, or of what it draws from `groups`, in
+    `epochs.steps_per_epoch` batches, the last filled up with blank rows of mask 0. Each process
+    gets a block of every batch's rows, in process order: a batch put together from all of them is
+    the one that a single process would get.
 
     Args:
       source: the records.
@@ -71,7 +65,7 @@ def train_iterator(
       prefetch: batches held ready per reading process; 0 reads a batch when it is asked for.
       process_index: which of the `process_count` processes this is.
       process_count: processes that train together.
-      holdout: (fraction, seed, side), see `holdout.holdout`.
+      groups: of the records, how many of which an epoch draws; None: each once.
 
     Returns:
       A checkpointable iterator of {'image': uint8 [b, height, width, 3], 'label': int32 [b],
@@ -82,17 +76,16 @@ def train_iterator(
     """
     _check_counts(batch_size, workers, prefetch, process_index, process_count)
     _check_image_settings(resize, resize_mode, host_crop, small_images, reencode)
-    if holdout is not None:
-        source = hold_out(source, *holdout)
     _check_seed(seed, len(source))
-    numbers = _EpochBatches(len(source), seed, batch_size, process_index, process_count)
+    groups = groups or Groups.whole(len(source))
+    numbers = EpochBatches(groups, seed, batch_size, process_index, process_count)
     settings: dict[str, Any] = {"seed": seed, "resize": resize, "resize_mode": resize_mode}
     settings |= {"host_crop": host_crop, "small_images": small_images}
     settings |= {"reencode": tuple(reencode), "augment": tuple(augment)}
     batches = numbers.map(BatchReader(source, **settings)).repeat()
     identity = {"images": len(source), "data": _fingerprint(source), "batch_size": batch_size}
-    identity |= settings | {"reencode": list(reencode), "augment": [repr(a) for a in augment]}
-    return TrainIterator(batches, identity, workers, prefetch)
+    identity |= {**settings, "reencode": list(reencode), "augment": [repr(a) for a in augment]}
+    return TrainIterator(batches, {**identity, **groups.settings}, workers, prefetch)
 
 
 class TrainIterator(grain.DatasetIterator):
@@ -131,9 +124,9 @@ class TrainIterator(grain.DatasetIterator):
         """
         saved = state["identity"]
         changed = [
-            f"{key} was {saved.get(key)!r}, is {value!r}"
-            for key, value in self._identity.items()
-            if saved.get(key) != value
+            f"{key} was {saved.get(key)!r}, is {self._identity.get(key)!r}"
+            for key in saved | self._identity
+            if saved.get(key) != self._identity.get(key)
         ]
         if changed:
             raise ValueError(
@@ -173,7 +166,6 @@ def evaluation_images(
     workers: int = 0,
     process_index: int = 0,
     process_count: int = 1,
-    holdout: tuple[float, int, str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yields every record of this process's stride exactly once, in order.
 
@@ -189,7 +181,6 @@ def evaluation_images(
       workers: worker processes; 0 reads in threads of this process.
       process_index: this process takes the records `process_index`, `+ process_count`, ...
       process_count: processes that evaluate together.
-      holdout: (fraction, seed, side) to use one side of a division of the source.
 
     Yields:
       {'image': uint8 [h, w, 3], 'label': int, 'generator': str, 'filename': str, 'index': int}
@@ -201,8 +192,6 @@ def evaluation_images(
     _check_image_settings(resize, resize_mode, crop, small_images, reencode)
     if delivery not in DELIVERIES:
         raise ValueError(f"delivery is {delivery!r}; allowed are {DELIVERIES}.")
-    if holdout is not None:
-        source = hold_out(source, *holdout)
     mine = range(process_index, len(source), process_count)
     reader = EvaluationReader(
         source,
@@ -229,49 +218,6 @@ def _iterate_once(
         yield from images
     finally:
         images.close()
-
-
-class _EpochBatches(grain.MapDataset):
-    """Batch number -> (positions, record numbers), int64 [b] each; record -1 is a blank row.
-
-    Batches of one epoch stay within it, and every process gets as many as the others, which grain's
-    own `shuffle` and `batch` in a row do not give for a last partial batch.
-    """
-
-    def __init__(
-        self, examples: int, seed: int, batch_size: int, process_index: int, process_count: int
-    ) -> None:
-        super().__init__()
-        self._examples = examples
-        self._key = derive_seed(seed, _SHUFFLE_STREAM)
-        self._batch_size = batch_size
-        self._process = process_index
-        self._processes = process_count
-        self._last_order: tuple[int, np.ndarray] | None = None
-
-    def __len__(self) -> int:
-        return steps_per_epoch(self._examples, self._batch_size)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return self.slice(index)
-        epoch, batch = divmod(index, len(self))
-        begin = batch * self._batch_size
-        own = self._batch_size // self._processes
-        places = np.arange(own) + begin + self._process * own
-        records = np.full(len(places), -1)
-        real = places < self._examples
-        records[real] = self._order(epoch)[places[real]]
-        return places + epoch * len(self) * self._batch_size, records
-
-    def _order(self, epoch: int) -> np.ndarray:
-        """Returns the permutation of an epoch, int64 [examples]; remembers the last one."""
-        last = self._last_order
-        if last is None or last[0] != epoch:
-            # Sorting raw random bits, whose stream NumPy guarantees, gives the same order always.
-            bits = np.random.Philox(key=[self._key, epoch]).random_raw(self._examples)
-            last = self._last_order = (epoch, np.argsort(bits, kind="stable"))
-        return last[1]
 
 
 def _fingerprint(source: RecordSource) -> str:

@@ -1,7 +1,9 @@
 """One image as one record: its fields, and how they are laid out in a `tf.train.Example`."""
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from input_pipeline.transforms import decode
 
 PHOTOGRAPH, GENERATED = 0, 1
 STORAGES = ("encoded", "decoded")
-_PEEK_BYTES = 4096
+_PEEK_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -149,12 +151,30 @@ def read_pixels(
     return label if decoded and shape == pixels.shape else None
 
 
-def record_filename(source: RecordSource, index: int) -> str:
-    """Returns the file name of record `index`, read from its first bytes where they hold it."""
+class RecordFacts(NamedTuple):
+    """What is known of an image without the image; see `ImageRecord`."""
+
+    filename: str
+    label: int
+    generator: str
+    class_name: str
+
+
+def record_facts(source: RecordSource, index: int) -> RecordFacts:
+    """Reads the facts of a record from its first bytes where they hold them.
+
+    Raises:
+      ValueError: the record lacks one of them, or its label is not allowed.
+    """
     head = leading_features(source.peek(index, _PEEK_BYTES), "image")
-    if head is None:
-        return decode_record(source[index]).filename
-    return bytes_value(head, "filename").decode()
+    with contextlib.suppress(KeyError, UnicodeDecodeError):
+        if head is not None and (label := int_value(head, "label")) in (PHOTOGRAPH, GENERATED):
+            names = (bytes_value(head, key).decode() for key in ("filename", "generator", "class"))
+            filename, generator, class_name = names
+            return RecordFacts(filename, label, generator, class_name)
+    # Either the facts lie behind the image, or this says what is wrong with them.
+    record = decode_record(source[index], copy=False)
+    return RecordFacts(record.filename, record.label, record.generator, record.class_name)
 
 
 def _check(record: ImageRecord) -> None:

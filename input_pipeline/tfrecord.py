@@ -17,15 +17,16 @@ exception and not a killed process.
 
 import bisect
 import contextlib
+import itertools
 import os
 import struct
 import tempfile
 import threading
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import google_crc32c
 import numpy as np
@@ -161,6 +162,11 @@ class TFRecordSource:
 
     def __len__(self) -> int:
         return len(self._offsets)
+
+    @property
+    def shard_lengths(self) -> tuple[int, ...]:
+        """Records of each shard, in the order of `paths`."""
+        return tuple(stop - start for start, stop in itertools.pairwise(self._starts))
 
     def __repr__(self) -> str:
         return f"TFRecordSource({len(self.paths)} shards, {len(self)} records)"
@@ -341,14 +347,23 @@ def _agrees_with_headers(table: np.ndarray, path: str) -> bool:
 
 def _write_index(path: str | Path, size: int, entries: Sequence[tuple[int, int]]) -> None:
     table = np.array([(size, len(entries)), *entries], np.int64)
-    folder, name = os.path.split(os.fspath(path))
-    handle, partial = tempfile.mkstemp(prefix=f".{name}.index-", dir=folder or ".")
+    write_whole(os.fspath(path) + INDEX_SUFFIX, lambda file: np.save(file, table))
+
+
+def write_whole(path: str, write: Callable[[BinaryIO], None]) -> None:
+    """Writes a file beside its place and renames it: a reader finds all of it or none.
+
+    Raises:
+      OSError: the directory cannot be written; nothing is left behind.
+    """
+    folder, name = os.path.split(path)
+    handle, partial = tempfile.mkstemp(prefix=f".{name}-", dir=folder or ".")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.save(file, table)
-        # mkstemp gives 0600; the index should be as readable as the shard beside it.
+            write(file)
+        # mkstemp gives 0600; the file should be as readable as the shard beside it.
         os.chmod(partial, 0o644)
-        os.replace(partial, os.fspath(path) + INDEX_SUFFIX)
+        os.replace(partial, path)
     except BaseException:
         os.unlink(partial)
         raise

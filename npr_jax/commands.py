@@ -90,7 +90,9 @@ def _evaluate(words: list[str], flags: Any, config: ml_collections.ConfigDict | 
         )
     settings = detector.config or default.get_config()
     settings = settings.copy_and_resolve_references()
-    settings.data.path = flags.data or settings.data.path
+    if flags.data:
+        # Weights are of the data sets trained on; evaluation takes every image once.
+        settings.data.path, settings.data.weights = flags.data, ()
     settings.data.test_split = flags.split or settings.data.test_split
     settings.data.delivery = flags.delivery or settings.data.delivery
     check_config(settings)

@@ -14,6 +14,7 @@ from typing import Any
 import ml_collections
 
 from input_pipeline.augmentations import JPEG_CODECS
+from input_pipeline.balancing import BALANCES
 from input_pipeline.transforms import RESIZE_MODES, SMALL_IMAGES
 from npr_jax.models import BACKBONES, DTYPES, SYSTEMS
 from npr_jax.residual import MODES
@@ -54,7 +55,8 @@ def _number(low: float, high: float, *, closed: bool = False) -> Rule:
 
 
 def _choice(*values: str) -> Rule:
-    return Rule(lambda value: value in values, "one of " + ", ".join(values))
+    names = ", ".join(value or "'' (none)" for value in values)
+    return Rule(lambda value: value in values, f"one of {names}")
 
 
 def _text(empty: str = "") -> Rule:
@@ -87,6 +89,16 @@ def _is_codecs(value: Any) -> bool:
 _PROBABILITY = Rule(lambda value: _is_real(value) and 0 <= value <= 1, "a number from 0 to 1")
 _QUALITIES = Rule(_is_qualities, "two qualities from 1 to 100, lowest first")
 
+
+def _is_paths(value: Any) -> bool:
+    return isinstance(value, str) and (not value or all(data_paths(value)))
+
+
+def _is_weights(value: Any) -> bool:
+    positive = _number(0, math.inf).accepts
+    return isinstance(value, tuple | list) and all(map(positive, value))
+
+
 RULES: Mapping[str, Rule] = {
     "seed": _integer(0, 2**31 - 1),
     "model.name": _choice(*SYSTEMS),
@@ -95,7 +107,15 @@ RULES: Mapping[str, Rule] = {
     "model.backbone": _choice(*BACKBONES),
     "model.attention_features": _integer(1, 65536),
     "model.dtype": _choice(*DTYPES),
-    "data.path": _text(empty="the embedded simulation"),
+    "data.path": Rule(
+        _is_paths, "a directory, or several separated by commas; empty for the embedded simulation"
+    ),
+    "data.weights": Rule(
+        _is_weights, "() or a positive number for each directory of data.path, as (3, 1)"
+    ),
+    "data.balance": _choice(*BALANCES),
+    "data.fraction": _number(0, 1, closed=True),
+    "data.max_per_class": _integer(1, zero="no limit"),
     "data.train_split": _text(),
     "data.validation_split": _text(empty="hold out part of the training split"),
     "data.validation_fraction": _number(0, 1),
@@ -231,6 +251,12 @@ def _contradictions(config: ml_collections.ConfigDict) -> list[str]:
             "data.resize and data.host_crop are both 0; native images differ in size, so "
             "give --config.data.host_crop=N (pixels)"
         )
+    datasets = len(data_paths(data.path))
+    if data.weights and len(data.weights) != datasets:
+        problems.append(
+            f"data.weights is {tuple(data.weights)} for the {datasets or 'no'} data sets of "
+            f"data.path {data.path!r}; give each a weight, or () to draw every image once"
+        )
     last = "resize" if data.resize and not keeps_aspect else "host_crop"
     side = data[last]
     if side and data.crop > side:
@@ -244,6 +270,11 @@ def _contradictions(config: ml_collections.ConfigDict) -> list[str]:
             f"{data.resize}; expected at most {data.resize}"
         )
     return problems
+
+
+def data_paths(path: str) -> list[str]:
+    """The directories that ``data.path`` names; none where it is empty."""
+    return [part.strip() for part in path.split(",")] if path else []
 
 
 def save_json(values: Mapping[str, Any], path: pathlib.Path) -> None:

@@ -13,7 +13,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from input_pipeline.prepared import PreparedDataset
+from input_pipeline.mixture import MixedDataset
 from npr_jax import inputs
 from npr_jax.analysis.report import build_report
 from npr_jax.detector import Detector
@@ -33,7 +33,7 @@ SAMPLE_SIDE = 1024  # pixels; larger images are no use in a report
 def evaluate_run(
     detector: Detector,
     config: ml_collections.ConfigDict,
-    dataset: PreparedDataset,
+    dataset: MixedDataset,
     workdir: pathlib.Path,
     *,
     name: str = "",
@@ -90,11 +90,11 @@ def evaluate_run(
 
 
 def evaluation_name(
-    config: ml_collections.ConfigDict, dataset: PreparedDataset, detector: Detector
+    config: ml_collections.ConfigDict, dataset: MixedDataset, detector: Detector
 ) -> str:
     """One folder name per data set, split, preprocessing and delivery."""
     size = f"squash{detector.resize}" if detector.resize else "native"
-    parts = [dataset.info["name"], config.data.test_split, size, config.data.delivery]
+    parts = [dataset.name, config.data.test_split, size, config.data.delivery]
     if config.data.reencode:
         parts.append("reencoded")
     return "-".join(parts)
@@ -103,7 +103,7 @@ def evaluation_name(
 def describe(
     detector: Detector,
     config: ml_collections.ConfigDict,
-    dataset: PreparedDataset,
+    dataset: MixedDataset,
     *,
     seconds: float,
 ) -> dict[str, Any]:
@@ -121,9 +121,9 @@ def describe(
         "seed": run.seed if run else None,
         "preprocessing": detector.preprocessing,
         "delivery": config.data.delivery,
-        "data": dataset.info["name"],
+        "data": dataset.name,
         "split": config.data.test_split,
-        "simulated": dataset.info.get("simulated", False),
+        "simulated": dataset.simulated,
         "scoring_seconds": round(seconds, 1),
         **detector.training_data,
         **provenance(),
@@ -131,15 +131,16 @@ def describe(
 
 
 def cheap_baselines(
-    config: ml_collections.ConfigDict, dataset: PreparedDataset
+    config: ml_collections.ConfigDict, dataset: MixedDataset
 ) -> dict[str, Any] | None:
     """AUC per generator of classifiers that see no up-sampling; None where there are none.
 
     The simulation measured them on its own images; of original files their metadata is tried.
     """
-    path = dataset.path / "baselines.json"
-    if path.is_file():
-        return json.loads(path.read_text())
+    if len(dataset.datasets) == 1:
+        path = dataset.datasets[0].path / "baselines.json"
+        if path.is_file():
+            return json.loads(path.read_text())
     splits = config.data.train_split, config.data.test_split
     files_as_they_lie = config.data.delivery == "clean" and not config.data.reencode
     if files_as_they_lie and can_measure(dataset, *splits):

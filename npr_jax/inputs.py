@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -9,22 +11,30 @@ from typing import Any
 import grain
 import jax
 import ml_collections
+import numpy as np
 
 from input_pipeline import pipeline
 from input_pipeline.augmentations import augmentations
-from input_pipeline.holdout import holdout
-from input_pipeline.prepared import PreparedDataset
+from input_pipeline.epochs import steps_per_epoch
+from input_pipeline.groups import Groups
+from input_pipeline.holdout import SubsetSource, held_out
+from input_pipeline.mixture import MixedDataset, MixedSplit
+from input_pipeline.sampling import Sampling, sample
+from input_pipeline.tfrecord import RecordSource
+from npr_jax.config import data_paths
 from npr_jax.processes import wait_for_all
 
+_LOG = logging.getLogger(__name__)
 
-def open_dataset(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> PreparedDataset:
-    """The data set a config names; the embedded simulation is generated on first use.
+
+def open_dataset(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> MixedDataset:
+    """The data sets a config names; the embedded simulation is generated on first use.
 
     Raises:
         ValueError: where ``data.path`` holds no prepared data set.
     """
     if config.data.path:
-        return PreparedDataset.load(config.data.path)
+        return MixedDataset.load(data_paths(config.data.path))
     from input_pipeline.simulation.dataset import build_simulation
 
     settings = config.data.simulation.to_dict()
@@ -32,27 +42,34 @@ def open_dataset(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Pr
     if jax.process_index() == 0:
         build_simulation(directory, seed=config.seed, photos=config.data.photos, **settings)
     wait_for_all("simulation written")
-    return PreparedDataset.load(directory)
+    return MixedDataset.load([directory])
 
 
 class TrainInput:
     """The training and validation images of a run, held apart by file name if need be."""
 
-    def __init__(self, config: ml_collections.ConfigDict, dataset: PreparedDataset):
+    def __init__(self, config: ml_collections.ConfigDict, dataset: MixedDataset):
         self._config = config
         self._dataset = dataset
         data = config.data
-        train = _split(dataset, data.train_split, "data.train_split")
+        train = _split(dataset, data.train_split, "data.train_split", of_all=True)
+        table = functools.cache(train.table)
         if data.validation_split:
-            self._train = train
-            self._validation = _split(dataset, data.validation_split, "data.validation_split")
+            records = np.arange(len(train.source))
+            validation = _split(dataset, data.validation_split, "data.validation_split")
+            self._validation: RecordSource = validation.source
         else:
-            division = (data.validation_fraction, config.seed)
-            self._train = holdout(train, *division, "train")
-            self._validation = holdout(train, *division, "validation")
-        for name, source in (("training", self._train), ("validation", self._validation)):
-            if not len(source):
-                raise ValueError(f"the {name} split is empty; expected images of both classes")
+            held = held_out(table(), data.validation_fraction, config.seed)
+            records = np.flatnonzero(~held)
+            self._validation = SubsetSource(train.source, np.flatnonzero(held))
+        if not len(records):
+            raise ValueError("the training split is empty; expected images of both classes")
+        records, self._groups = sample(table, records, _sampling(data), config.seed)
+        self._train = SubsetSource(train.source, records)
+        if not len(self._validation):
+            raise ValueError("the validation split is empty; expected images of both classes")
+        if len(self._groups.sizes) > 1 and jax.process_index() == 0:
+            _LOG.info(_in_words(self._groups))
 
     @property
     def num_train_images(self) -> int:
@@ -62,14 +79,14 @@ class TrainInput:
     @property
     def steps_per_epoch(self) -> int:
         """Batches of one epoch; the last one may be padded."""
-        return pipeline.steps_per_epoch(len(self._train), self._config.batch_size)
+        return steps_per_epoch(len(self._train), self._config.batch_size)
 
     def describe(self) -> dict[str, Any]:
         """What the run learns from, for its reports."""
-        split = self._dataset.splits[self._config.data.train_split]
+        split = self._dataset.split(self._config.data.train_split)
         makers = (name for name, count in split.generators.items() if count["generated"])
         return {
-            "train_data": self._dataset.info["name"],
+            "train_data": self._dataset.name,
             "train_images": self.num_train_images,
             "train_family": sorted(makers),
         }
@@ -91,6 +108,7 @@ class TrainInput:
             prefetch=data.prefetch,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
+            groups=self._groups,
         )
 
     def validation_images(self) -> Iterator[dict]:
@@ -106,12 +124,19 @@ class TrainInput:
         )
 
 
-def test_images(config: ml_collections.ConfigDict, dataset: PreparedDataset) -> Iterator[dict]:
-    """This process's test images, each once, as the config's protocol wants them."""
+def test_images(config: ml_collections.ConfigDict, dataset: MixedDataset) -> Iterator[dict]:
+    """This process's test images, each once, as the config's protocol wants them.
+
+    Of several data sets, file names begin with the name of the data set.
+    """
     data = config.data
-    source = _split(dataset, data.test_split, "data.test_split")
-    return evaluation_images(
-        source, data, resize=data.evaluate_resize, crop=0, delivery=data.delivery
+    split = _split(dataset, data.test_split, "data.test_split")
+    images = evaluation_images(
+        split.source, data, resize=data.evaluate_resize, crop=0, delivery=data.delivery
+    )
+    return (
+        {**image, "filename": split.unique_filename(image["index"], image["filename"])}
+        for image in images
     )
 
 
@@ -133,9 +158,32 @@ def evaluation_images(
     )
 
 
-def _split(dataset: PreparedDataset, name: str, setting: str):
-    if name not in dataset.splits:
+def _sampling(data: ml_collections.ConfigDict) -> Sampling:
+    return Sampling(
+        fraction=data.fraction,
+        max_per_class=data.max_per_class,
+        weights=tuple(data.weights),
+        balance=data.balance,
+    )
+
+
+def _split(dataset: MixedDataset, name: str, setting: str, *, of_all: bool = False) -> MixedSplit:
+    lacking = dataset.lacking(name)
+    if lacking and (of_all or len(lacking) == len(dataset.names)):
+        several = len(dataset.names) > 1
         raise ValueError(
-            f"{setting} is {name!r}; the data set has {', '.join(sorted(dataset.splits))}"
+            f"{setting} is {name!r}; "
+            + "; ".join(
+                f"the data set {f'{own} ' if several else ''}has {', '.join(splits)}"
+                for own, splits in lacking.items()
+            )
         )
-    return dataset.source(name)
+    return dataset.split(name)
+
+
+def _in_words(groups: Groups) -> str:
+    draws = groups.quotas / groups.sizes
+    return (
+        f"an epoch draws from {len(draws)} groups of images: each image {draws.min():.3g} to "
+        f"{draws.max():.3g} times on average"
+    )

@@ -10,7 +10,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import roc_auc_score
 
 from input_pipeline.metadata import read_facts
-from input_pipeline.prepared import PreparedDataset
+from input_pipeline.mixture import MixedDataset
 from input_pipeline.records import decode_record
 from npr_jax.tables import Scores, pair
 
@@ -19,12 +19,12 @@ TREES = 300
 
 
 def measure_metadata(
-    dataset: PreparedDataset, train_split: str, test_split: str
+    dataset: MixedDataset, train_split: str, test_split: str
 ) -> dict[str, dict[str, float]]:
     """AUC per generator of a forest on metadata, trained and tested as a detector would be.
 
     Args:
-        dataset: a prepared data set that keeps the original bytes.
+        dataset: prepared data sets that keep the original bytes.
         train_split: where the forest learns.
         test_split: what it is tested on; photographs are paired as in the detector's tables.
 
@@ -49,18 +49,20 @@ def measure_metadata(
     }
 
 
-def can_measure(dataset: PreparedDataset, train_split: str, test_split: str) -> bool:
+def can_measure(dataset: MixedDataset, train_split: str, test_split: str) -> bool:
     """Whether the set keeps original files and has both classes to learn from."""
-    if dataset.info["storage"] != "encoded" or train_split == test_split:
+    if dataset.storages != {"encoded"} or train_split == test_split:
         return False
-    if not {train_split, test_split} <= dataset.splits.keys():
+    if any(
+        len(dataset.lacking(split)) == len(dataset.names) for split in (train_split, test_split)
+    ):
         return False
-    counts = dataset.splits[train_split].generators.values()
+    counts = dataset.split(train_split).generators.values()
     return all(any(count[kind] for count in counts) for kind in ("photographs", "generated"))
 
 
-def _features(dataset: PreparedDataset, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    source = dataset.source(split)
+def _features(dataset: MixedDataset, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    source = dataset.split(split).source
     # Evenly spread, so that every generator of a large split is met.
     places = np.unique(np.linspace(0, len(source) - 1, min(len(source), MAX_FILES)).astype(int))
     records = (decode_record(source[int(place)]) for place in places)

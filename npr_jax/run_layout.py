@@ -8,26 +8,26 @@ from typing import Any
 import jax
 import ml_collections
 
-from input_pipeline.prepared import PreparedDataset
+from input_pipeline.mixture import MixedDataset
 
 # May change on resumption: they decide when to stop, report and save, not what is computed.
 _FREE = ("num_epochs", "early_stopping_epochs", "log_every_steps", "checkpoint_every_steps")
 
 
 def layout_of(
-    config: ml_collections.ConfigDict, dataset: PreparedDataset, steps_per_epoch: int
+    config: ml_collections.ConfigDict, dataset: MixedDataset, steps_per_epoch: int
 ) -> dict[str, Any]:
     """The settings, data and machine layout that the saved input position depends on."""
     settings = {k: v for k, v in config.to_dict().items() if k not in _FREE}
     settings["data"] = dict(settings["data"])
-    # Where files lie, who reads them (the batches are the same) and how test images are treated
-    # may differ on another machine.
+    # Where files lie (their content and order have a fingerprint), who reads them (the batches are
+    # the same) and how test images are treated may differ on another machine.
     readers, tests = ("workers", "prefetch"), ("test_split", "evaluate_resize", "delivery")
     for key in ("path", "photos", "simulation", *readers, *tests):
         settings["data"].pop(key)
     return {
         "settings": _plain(settings),
-        "data fingerprint": dataset.info["fingerprint"],
+        "data fingerprint": dataset.fingerprint,
         "steps per epoch": steps_per_epoch,
         "processes": jax.process_count(),
     }

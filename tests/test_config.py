@@ -9,7 +9,7 @@ import ml_collections
 import pytest
 
 from configs import default, multiscale_attention, native_crops, npr, quickstart
-from npr_jax.config import RULES, check_config, explain_override, load_config, save_json
+from npr_jax.config import RULES, check_config, data_paths, explain_override, load_config, save_json
 from tests import runs
 
 
@@ -101,6 +101,15 @@ def test_arguments_after_the_colon():
         ("data__delivery", "telegram", "one of clean, web, hard"),
         ("data__train_split", "", "a text that is not empty"),
         ("data__validation_fraction", 1, "a number above 0 and below 1"),
+        ("data__path", "prepared/a,,prepared/b", "several separated by commas"),
+        ("data__fraction", 0, "a number above 0 and at most 1"),
+        ("data__fraction", "0.2", "a number above 0 and at most 1"),
+        ("data__max_per_class", -1, "an integer of at least 1, or 0 (no limit)"),
+        ("data__weights", (1, 0), "a positive number for each directory"),
+        ("data__weights", (1, "2"), "a positive number for each directory"),
+        ("data__weights", 1.0, "a positive number for each directory"),
+        ("data__weights", (1, float("inf")), "a positive number for each directory"),
+        ("data__balance", "size", "one of '' (none), label, generator, class"),
         ("data__workers", -1, "an integer from 0 to 256"),
         ("optimizer__learning_rate", 0, "a number above 0 and below 10"),
         ("optimizer__learning_rate", float("nan"), "a number above 0 and below 10"),
@@ -144,6 +153,11 @@ def test_a_misspelt_setting_is_answered_with_the_right_one():
         ({"data__host_crop": 64}, ("data.resize is 256", "data.host_crop is 64")),
         ({"data__resize": 0}, ("both 0", "--config.data.host_crop=")),
         ({"data__crop": 300}, ("data.crop is 300", "at most 256")),
+        (
+            {"data__weights": (3, 1), "data__path": "a"},
+            ("data.weights is (3, 1)", "the 1 data sets of data.path 'a'"),
+        ),
+        ({"data__weights": (1,)}, ("data.weights is (1,)", "no data sets of data.path ''")),
         ({"data__validation_crop": 300}, ("data.validation_crop is 300", "at most 256")),
         ({"data__resize_mode": "short_side"}, ("short_side", "--config.data.host_crop=")),
         (
@@ -171,7 +185,11 @@ def test_short_sides_and_a_crop_go_together():
 def test_every_setting_has_a_rule_and_an_explanation(root):
     """default.py explains each: a comment on the line, or right above it."""
     settings = set(runs.flatten(default.get_config().to_dict() | {"_": 0})) - {"_"}
-    top = {re.sub(r"\.\d+$", "", key) for key in settings} | {"data.reencode", "model.factors"}
+    top = {re.sub(r"\.\d+$", "", key) for key in settings} | {
+        "data.reencode",
+        "data.weights",
+        "model.factors",
+    }
     assert top == set(RULES)
     lines = (root / "configs" / "default.py").read_text().splitlines()
     for key in RULES:
@@ -186,8 +204,16 @@ def test_every_setting_has_a_rule_and_an_explanation(root):
 def test_config_of_a_run_survives_the_disk(tmp_path):
     config = native_crops.get_config("reencoded")
     config.data.augment.jpeg_codecs = ("opencv",)
+    config.data.path, config.data.weights = "prepared/a, prepared/b", (3, 0.5)
     save_json(config.to_dict(), tmp_path / "config.json")
     assert load_config(tmp_path).to_dict() == config.to_dict()
+
+
+def test_data_sets_are_separated_by_commas():
+    check_config(changed(data__path="prepared/a, prepared/b", data__weights=(3, 1)))
+    assert data_paths("prepared/a, prepared/b") == ["prepared/a", "prepared/b"]
+    assert data_paths("prepared/a") == ["prepared/a"]
+    assert data_paths("") == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from sklearn import metrics
 
 import npr_jax
-from input_pipeline.prepared import PreparedDataset
+from input_pipeline.mixture import MixedDataset
 from npr_jax.evaluate_run import evaluate_run
 from tests import runs
 
@@ -82,7 +82,7 @@ def test_delivery_reaches_the_scores(trained, tiny_data, tmp_path, capsys):
     detector = npr_jax.Detector.load(trained.workdir)
     config = detector.config.copy_and_resolve_references()
     config.data.delivery = "hard"
-    results = evaluate_run(detector, config, PreparedDataset.load(tiny_data), tmp_path)
+    results = evaluate_run(detector, config, MixedDataset.load([tiny_data]), tmp_path)
     assert "gamma" in capsys.readouterr().out
     [path] = (tmp_path / "evaluation").glob("*hard*/results.json")
     assert json.loads(path.read_text()) == results

@@ -9,7 +9,7 @@ from PIL import Image
 from scipy import ndimage
 
 from input_pipeline.builders import write_dataset
-from input_pipeline.prepared import PreparedDataset
+from input_pipeline.mixture import MixedDataset
 from input_pipeline.records import ImageRecord
 from npr_jax import inputs
 from tests import runs
@@ -21,7 +21,7 @@ NATIVE = {"data__resize": runs.SIDE, "data__host_crop": 0, "data__validation_cro
 def images_of(data, **changes):
     """The first epoch's training images, and all validation and test images, as bytes."""
     config = runs.tiny_config(data, **(NATIVE | changes))
-    dataset = PreparedDataset.load(data)
+    dataset = MixedDataset.load([data])
     train_input = inputs.TrainInput(config, dataset)
     batches = train_input.train_batches()
     epoch = list(itertools.islice(batches, train_input.steps_per_epoch))

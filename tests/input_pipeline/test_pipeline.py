@@ -11,7 +11,9 @@ import orbax.checkpoint as ocp
 import pytest
 from PIL import Image
 
-from input_pipeline.pipeline import evaluation_images, steps_per_epoch, train_iterator
+from input_pipeline.epochs import steps_per_epoch
+from input_pipeline.holdout import holdout
+from input_pipeline.pipeline import evaluation_images, train_iterator
 from input_pipeline.records import ImageRecord, encode_record
 from input_pipeline.tfrecord import CorruptRecordError, ShardWriter, TFRecordSource
 
@@ -290,8 +292,6 @@ def test_a_corrupt_record_stops_training_by_name(source, workers):
         ({"reencode": (0, 101)}, r"data\.reencode is \(0, 101\)"),
         ({"resize_mode": "long_side"}, r"data\.resize_mode is 'long_side'; allowed are"),
         ({"small_images": "black"}, r"data\.small_images is 'black'; allowed are"),
-        ({"holdout": (1.5, 0, "train")}, r"validation fraction is 1\.5"),
-        ({"holdout": (0.5, 0, "test")}, "side is 'test'; allowed are"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(source, changes, message):
@@ -341,23 +341,31 @@ def test_the_two_sides_of_a_hold_out_are_the_whole(tmp_path):
     source = write(tmp_path, 300)
     names = {}
     for side in ("train", "validation"):
-        elements = evaluation_images(source, holdout=(0.2, 3, side))
+        elements = evaluation_images(holdout(source, 0.2, 3, side))
         names[side] = [element["filename"] for element in elements]
     assert sorted(names["train"] + names["validation"]) == sorted(f"{i}.png" for i in range(300))
     assert 35 <= len(names["validation"]) <= 90  # four standard deviations around 60
     trained = take(
-        train_iterator(source, batch_size=300, seed=0, resize=0, holdout=(0.2, 3, "train")), 1
+        train_iterator(holdout(source, 0.2, 3, "train"), batch_size=300, seed=0, resize=0), 1
     )[0]
     assert sorted(indices(trained)) == sorted(int(name[:-4]) for name in names["train"])
 
     (tmp_path / "part").mkdir()
     fewer = write(tmp_path / "part", 100)
-    held = [e["filename"] for e in evaluation_images(fewer, holdout=(0.2, 3, "validation"))]
+    held = [e["filename"] for e in evaluation_images(holdout(fewer, 0.2, 3, "validation"))]
     assert held == [name for name in names["validation"] if int(name[:-4]) < 100]
-    other = [e["filename"] for e in evaluation_images(fewer, holdout=(0.2, 4, "validation"))]
+    other = [e["filename"] for e in evaluation_images(holdout(fewer, 0.2, 4, "validation"))]
     assert other != held
 
 
 def test_a_hold_out_that_leaves_one_side_empty_is_refused(tmp_path):
     with pytest.raises(ValueError, match="Change the fraction, or prepare a validation split"):
-        evaluation_images(write(tmp_path, 3), holdout=(0.001, 0, "validation"))
+        evaluation_images(holdout(write(tmp_path, 3), 0.001, 0, "validation"))
+
+
+def test_a_division_that_is_none_is_refused(tmp_path):
+    source = write(tmp_path, 3)
+    with pytest.raises(ValueError, match=r"validation fraction is 1\.5"):
+        holdout(source, 1.5, 0, "train")
+    with pytest.raises(ValueError, match="side is 'test'; allowed are"):
+        holdout(source, 0.5, 0, "test")

@@ -17,7 +17,7 @@ from input_pipeline.records import (
     decode_record,
     encode_record,
     image_array,
-    record_filename,
+    record_facts,
 )
 from input_pipeline.tfrecord import ShardWriter, TFRecordSource
 
@@ -106,13 +106,17 @@ def test_the_first_bytes_tell_the_small_features():
     assert leading_features(data[:20], "image") is None
 
 
-def test_file_name_without_reading_the_image(tmp_path):
+def test_facts_without_reading_the_image(tmp_path, tf_example):
     names = ["short.png", "long/" * 900 + "name.png"]  # the second is longer than what is peeked
     with ShardWriter(tmp_path / "shard") as writer:
         for name in names:
-            writer.write(encode_record(make("encoded", filename=name)))
+            writer.write(encode_record(make("encoded", filename=name, class_name="car")))
+        writer.write(tf_example().SerializeToString())
     source = TFRecordSource([tmp_path / "shard"])
-    assert [record_filename(source, i) for i in range(2)] == names
+    for index, name in enumerate(names):
+        assert record_facts(source, index) == (name, 1, "progan", "car")
+    with pytest.raises(ValueError, match="without a proper field"):
+        record_facts(source, 2)
 
 
 def test_records_that_make_no_sense_are_refused(tf_example):
