@@ -23,7 +23,9 @@ flags.DEFINE_integer("process_id", 0, "train, with --coordinator: number of this
 flags.DEFINE_integer("num_processes", 1, "train, with --coordinator: how many there are.")
 flags.DEFINE_string("weights", "", "evaluate, predict: published weights instead of a run.")
 flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "evaluate, predict: which of a run.")
-flags.DEFINE_string("resize", "", "evaluate, predict: 'native' or pixels; empty: the run's own.")
+flags.DEFINE_string(
+    "resize", "", "evaluate, predict: native, pixels or protocol; empty: the run's."
+)
 flags.DEFINE_string("data", "", "evaluate: prepared data sets, A or A,B; empty: the run's own.")
 flags.DEFINE_string("split", "", "evaluate: split to score; prepare: name of the only split.")
 flags.DEFINE_enum(

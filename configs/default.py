@@ -83,6 +83,8 @@ def get_data() -> ml_collections.ConfigDict:
     data.augment = get_augment()
     data.validation_crop = 224  # pixels: centre crop of validation images
     data.evaluate_resize = 256  # pixels: test images squashed to a square; 0: native size
+    data.evaluate_crop = 0  # pixels: centre crop of test images after that; 0: none
+    data.evaluate_even = False  # whether an odd last row or column of test images is dropped
     # How test images reached us: clean (as they lie), web (long edge at most 1024, JPEG
     # 75), hard (long edge 512, JPEG 40).
     data.delivery = "clean"

@@ -78,11 +78,16 @@ def _evaluate(words: list[str], flags: Any, config: ml_collections.ConfigDict | 
     from npr_jax.config import check_config
     from npr_jax.detector import load_detector
     from npr_jax.evaluate_run import evaluate_run
+    from npr_jax.protocol import departure, use_protocol
 
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
+    as_published = flags.resize == "protocol"
     detector = load_detector(
-        flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=_resize(flags.resize)
+        flags.workdir,
+        flags.weights,
+        checkpoint=flags.checkpoint,
+        resize=None if as_published else _resize(flags.resize),
     )
     if flags.weights and not (flags.data and flags.output):
         raise ValueError(
@@ -98,6 +103,10 @@ def _evaluate(words: list[str], flags: Any, config: ml_collections.ConfigDict | 
     check_config(settings)
     directory = pathlib.Path(flags.output or flags.workdir)
     dataset = inputs.open_dataset(settings, pathlib.Path(flags.workdir or flags.output))
+    if as_published:
+        use_protocol(detector, settings, dataset)
+    elif note := departure(detector, settings, dataset):
+        print(note, file=sys.stderr)
     evaluate_run(detector, settings, dataset, directory)
     return 0
 
@@ -192,7 +201,10 @@ def _resize(text: str) -> int | None:
     if text == "native":
         return 0
     if not text.isdecimal():
-        raise ValueError(f"--resize={text}; expected native or a number of pixels, as 256")
+        raise ValueError(
+            f"--resize={text}; expected native or a number of pixels, as 256, or "
+            "for evaluate protocol"
+        )
     return int(text)
 
 

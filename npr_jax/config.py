@@ -86,6 +86,7 @@ def _is_codecs(value: Any) -> bool:
     return known and len(set(value)) == len(value)
 
 
+_BOOLEAN = Rule(lambda value: isinstance(value, bool), "True or False")
 _PROBABILITY = Rule(lambda value: _is_real(value) and 0 <= value <= 1, "a number from 0 to 1")
 _QUALITIES = Rule(_is_qualities, "two qualities from 1 to 100, lowest first")
 
@@ -125,7 +126,7 @@ RULES: Mapping[str, Rule] = {
     "data.host_crop": _integer(32, 4096, zero="none"),
     "data.small_images": _choice(*SMALL_IMAGES),
     "data.crop": _integer(32, 4096),
-    "data.flip": Rule(lambda value: isinstance(value, bool), "True or False"),
+    "data.flip": _BOOLEAN,
     "data.reencode": Rule(
         lambda value: value in ((), []) or _is_qualities(value),
         "() or two JPEG qualities from 1 to 100, lowest first",
@@ -143,6 +144,8 @@ RULES: Mapping[str, Rule] = {
     "data.augment.webp_quality": _QUALITIES,
     "data.validation_crop": _integer(32, 4096),
     "data.evaluate_resize": _integer(32, 4096, zero="native size"),
+    "data.evaluate_crop": _integer(32, 4096, zero="none"),
+    "data.evaluate_even": _BOOLEAN,
     "data.delivery": _choice("clean", "web", "hard"),
     "data.workers": _integer(0, 256),
     "data.prefetch": _integer(1, 64),

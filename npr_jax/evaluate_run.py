@@ -94,7 +94,12 @@ def evaluation_name(
 ) -> str:
     """One folder name per data set, split, preprocessing and delivery."""
     size = f"squash{detector.resize}" if detector.resize else "native"
-    parts = [dataset.name, config.data.test_split, size, config.data.delivery]
+    parts = [dataset.name, config.data.test_split, size]
+    if config.data.evaluate_crop:
+        parts.append(f"crop{config.data.evaluate_crop}")
+    if config.data.evaluate_even:
+        parts.append("even")
+    parts.append(config.data.delivery)
     if config.data.reencode:
         parts.append("reencoded")
     return "-".join(parts)
@@ -119,7 +124,7 @@ def describe(
         "checkpoint": detector.source if run else None,
         "steps": detector.step,
         "seed": run.seed if run else None,
-        "preprocessing": detector.preprocessing,
+        "preprocessing": detector.preprocessing + _cropping(config),
         "delivery": config.data.delivery,
         "data": dataset.name,
         "split": config.data.test_split,
@@ -128,6 +133,15 @@ def describe(
         **detector.training_data,
         **provenance(),
     }
+
+
+def _cropping(config: ml_collections.ConfigDict) -> str:
+    data = config.data
+    text = ""
+    if data.evaluate_crop:
+        how = "tiled" if data.small_images == "tile" else "padded by reflection"
+        text += f", centre crop of {data.evaluate_crop} pixels (smaller images {how})"
+    return text + (", odd last row or column dropped" if data.evaluate_even else "")
 
 
 def cheap_baselines(

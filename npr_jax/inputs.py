@@ -132,7 +132,12 @@ def test_images(config: ml_collections.ConfigDict, dataset: MixedDataset) -> Ite
     data = config.data
     split = _split(dataset, data.test_split, "data.test_split")
     images = evaluation_images(
-        split.source, data, resize=data.evaluate_resize, crop=0, delivery=data.delivery
+        split.source,
+        data,
+        resize=data.evaluate_resize,
+        crop=data.evaluate_crop,
+        even=data.evaluate_even,
+        delivery=data.delivery,
     )
     return (
         {**image, "filename": split.unique_filename(image["index"], image["filename"])}
@@ -141,7 +146,14 @@ def test_images(config: ml_collections.ConfigDict, dataset: MixedDataset) -> Ite
 
 
 def evaluation_images(
-    source, data, *, resize: int, crop: int, delivery: str, resize_mode: str = "squash"
+    source,
+    data,
+    *,
+    resize: int,
+    crop: int,
+    delivery: str,
+    resize_mode: str = "squash",
+    even: bool = False,
 ) -> Iterator[dict]:
     """Elements with uint8 ``image [h, w, 3]``, label, generator, filename and index."""
     return pipeline.evaluation_images(
@@ -150,6 +162,7 @@ def evaluation_images(
         resize_mode=resize_mode,
         crop=crop,
         small_images=data.small_images,
+        even=even,
         reencode=tuple(data.reencode),
         delivery=delivery,
         workers=data.workers,

@@ -22,7 +22,8 @@ def layout_of(
     settings["data"] = dict(settings["data"])
     # Where files lie (their content and order have a fingerprint), who reads them (the batches are
     # the same) and how test images are treated may differ on another machine.
-    readers, tests = ("workers", "prefetch"), ("test_split", "evaluate_resize", "delivery")
+    readers = ("workers", "prefetch")
+    tests = ("test_split", "evaluate_resize", "evaluate_crop", "evaluate_even", "delivery")
     for key in ("path", "photos", "simulation", *readers, *tests):
         settings["data"].pop(key)
     return {

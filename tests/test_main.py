@@ -100,6 +100,23 @@ def test_prepare_then_evaluate_published_weights(tmp_path, reference_inputs):
     assert (tmp_path / "results" / "report.html").is_file()
 
 
+def test_prepare_lists_the_catalogue_and_checks_a_source(tmp_path):
+    assert "gangen_detection (Table 2)" in runs.main("prepare", "--list").stdout
+    for index, label in enumerate(("0_real", "1_fake")):
+        folder = tmp_path / "tree" / "BEGAN" / label
+        folder.mkdir(parents=True)
+        Image.fromarray(runs.picture(index, False)).save(folder / "a.png")
+    finished = runs.main(
+        *("prepare", "--check", "--dataset=gangen_detection", f"--source={tmp_path / 'tree'}"),
+        f"--output={tmp_path / 'report.json'}",
+        status=1,
+    )
+    assert "missing generator (8)" in finished.stdout
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert {"kind": "missing generator", "text": "test SNGAN"} in report["problems"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.json", "tree"]
+
+
 def test_evaluate_a_run_on_another_split_of_another_set(tmp_path, trained, tiny_data):
     finished = runs.main(
         *("evaluate", f"--workdir={trained.workdir}", f"--data={tiny_data}", "--split=dev"),

@@ -1,0 +1,100 @@
+"""The published protocols of the catalogue, from prepare to the scores of an evaluation."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from configs import default
+from input_pipeline.mixture import MixedDataset
+from npr_jax import inputs
+from npr_jax.detector import Detector
+from npr_jax.protocol import departure, use_protocol
+from tests import runs
+from tests.trees import prepare, save
+
+
+def test_an_evaluation_as_published(tmp_path, trained):
+    """AIGCDetectBenchmark: native size, an odd last row or column dropped."""
+    pictures = {}
+    for index, size in enumerate([(65, 70), (80, 64), (71, 69), (64, 64)]):
+        name = f"Midjourney/{('0_real', '1_fake')[index % 2]}/{index}.png"
+        pictures[name] = save(tmp_path / "in" / name, index, size)
+    finished = runs.main(
+        *("prepare", "--dataset=aigc_detect_benchmark", f"--source={tmp_path / 'in'}"),
+        f"--output={tmp_path / 'aigc'}",
+    )
+    assert "WARNING: missing generators: test progan, test stylegan" in finished.stdout
+    arguments = ["evaluate", f"--workdir={trained.workdir}", f"--data={tmp_path / 'aigc'}"]
+    arguments += ["--split=test"]
+    finished = runs.main(*arguments, "--resize=protocol", f"--output={tmp_path / 'published'}")
+    assert "note:" not in finished.stderr
+    [folder] = (tmp_path / "published" / "evaluation").iterdir()
+    assert folder.name == "aigc_detect_benchmark-test-native-even-clean"
+    meta = json.loads((folder / "results.json").read_text())["meta"]
+    assert meta["preprocessing"] == "native size, odd last row or column dropped"
+    with open(folder / "scores.csv", newline="") as file:
+        logits = {row["filename"]: float(row["logit"]) for row in csv.DictReader(file)}
+    detector = Detector.load(trained.workdir)
+    for name, pixels in pictures.items():
+        height, width = (side // 2 * 2 for side in pixels.shape[:2])
+        [expected] = detector.logits([pixels[:height, :width]])
+        assert logits[name] == pytest.approx(expected, abs=1e-5)
+
+    finished = runs.main(*arguments, "--resize=64", f"--output={tmp_path / 'own'}")
+    assert (
+        "note: the published protocol of aigc_detect_benchmark is: native size" in finished.stderr
+    )
+
+
+def dataset_of(tmp_path, name, files):
+    for path, size in files.items():
+        save(tmp_path / "in" / path, 1, size)
+    prepare(tmp_path / "in", tmp_path / "out", dataset=name)
+    config = default.get_config()
+    return config, MixedDataset.load([tmp_path / "out"])
+
+
+class Plain:
+    """The parts of a detector that a protocol sets."""
+
+    resize, preprocessing = 256, "squashed to 256x256 pixels"
+
+
+def test_genimage_tiles_small_images(tmp_path):
+    config, dataset = dataset_of(
+        tmp_path,
+        "genimage",
+        {"glide/val/ai/small.png": (100, 90), "glide/val/nature/large.png": (300, 250)},
+    )
+    detector = Plain()
+    assert "small images tiled, centre crop 224" in departure(detector, config, dataset)
+    use_protocol(detector, config, dataset)
+    assert detector.resize == 0
+    assert departure(detector, config, dataset) == ""
+    config.data.evaluate_resize = detector.resize
+    found = {row["filename"]: row["image"] for row in inputs.test_images(config, dataset)}
+    for name, image in found.items():
+        pixels = np.asarray(Image.open(tmp_path / "in" / name))
+        copies = [math.ceil(224 / side) for side in pixels.shape[:2]]
+        tiled = np.tile(pixels, (*copies, 1))
+        top, left = ((side - 224) // 2 for side in tiled.shape[:2])
+        np.testing.assert_array_equal(image, tiled[top : top + 224, left : left + 224])
+
+
+def test_without_a_protocol_or_with_two(tmp_path):
+    config, genimage = dataset_of(tmp_path / "a", "genimage", {"ADM/val/ai/a.png": (40, 40)})
+    files = {"progan/cat/0_real/a.png": (40, 40)}
+    _, forensynths = dataset_of(tmp_path / "b", "forensynths", files)
+    both = MixedDataset([*genimage.datasets, *forensynths.datasets])
+    with pytest.raises(ValueError, match="have different protocols; evaluate each"):
+        use_protocol(Plain(), config, both)
+    save(tmp_path / "mine/gan/0_real/a.png")
+    prepare(tmp_path / "mine", tmp_path / "own")
+    own = MixedDataset.load([tmp_path / "own"])
+    assert departure(Plain(), config, own) == ""
+    with pytest.raises(ValueError, match="mine has no published protocol"):
+        use_protocol(Plain(), config, own)
