@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from input_pipeline.builders import write_dataset
+from input_pipeline.catalog import find_entry
 from input_pipeline.prepared import PreparedDataset
 from input_pipeline.records import ImageRecord
-from tests.trees import records
+from tests.trees import prepare, records, save
 
 
 def toy_records(count, storage="decoded", size=8):
@@ -96,6 +97,15 @@ def test_tfds_reads_what_was_written(tmp_path):
         for record in toy_records(5):
             names = f"toy {record.filename} {record.class_name} {record.sha256}"
             expected.append(f"{sum(record.image)} {record.label} {names}")
-    command = [sys.executable, "-c", READ_WITH_TFDS, tmp_path / "decoded", tmp_path / "encoded"]
+    # What `prepare` writes of a published data set, with a format that TFDS's Image refuses.
+    file = "train/cat/1_fake/a.webp"
+    save(tmp_path / "in" / file, 1)
+    prepare(tmp_path / "in", tmp_path / "prepared", dataset="progan_4class")
+    entry = find_entry("progan_4class")
+    data = (tmp_path / "in" / file).read_bytes()
+    expected += ["progan_4class {'train': 1}", f"1.0.0 {entry.homepage} {entry.citation}"]
+    expected.append(f"{sum(data)} 1 progan {file} cat {hashlib.sha256(data).hexdigest()}")
+    paths = [tmp_path / name for name in ("decoded", "encoded", "prepared")]
+    command = [sys.executable, "-c", READ_WITH_TFDS, *paths]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.splitlines() == expected
