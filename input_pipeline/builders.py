@@ -28,6 +28,7 @@ from input_pipeline.conversion import (
     write_split,
 )
 from input_pipeline.directories import new_directory, write_text
+from input_pipeline.folders import Stray
 from input_pipeline.prepared import (
     DATASET_FILE,
     FILES_TABLE,
@@ -92,7 +93,7 @@ def finish_dataset(
     name: str,
     split_names: Sequence[str],
     info: Mapping[str, Any],
-    strays: Iterable[tuple[str, str]] = (),
+    strays: Iterable[Stray] = (),
 ) -> None:
     """Makes a data set of a directory whose shards are all written; may be repeated.
 
@@ -102,7 +103,7 @@ def finish_dataset(
       split_names: its splits.
       info: JSON values to keep in `dataset.json`. `fingerprint` is the SHA-256 of the content
         unless given; `version`, `licence`, `homepage`, `citation` and `title` go to TFDS as well.
-      strays: (path, reason) of files of the source that lie outside its layout.
+      strays: files of the source that count nowhere.
 
     Raises:
       ValueError: a split has no images, or records differ in storage.
@@ -112,7 +113,7 @@ def finish_dataset(
         splits = {split: name_shards(folder, name, split) for split in split_names}
         content = write_files_table(folder, split_names, folder / FILES_TABLE)
         skipped = (entry for shard in shards for entry in shard.skipped)
-        _write_skipped(folder / SKIPPED_FILE, [*skipped, *strays])
+        _write_skipped(folder / SKIPPED_FILE, [*skipped, *(stray[:2] for stray in strays)])
         description = _describe(name, splits, shards, {"version": VERSION, **info}, content)
         _write_tfds_metadata(folder, splits, shards, description)
         write_text(folder / DATASET_FILE, json.dumps(description, indent=2) + "\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from input_pipeline.catalog_entry import CatalogEntry, plain
-from input_pipeline.folders import ImageFile, Tree, directory, is_hidden, walk_files
+from input_pipeline.folders import ImageFile, Stray, Tree, directory, is_hidden, walk_files
 
 
 class _Place(NamedTuple):
@@ -22,6 +22,13 @@ class _Place(NamedTuple):
     generator: str
     class_name: str
     wrapper: str
+
+
+class _Nowhere(NamedTuple):
+    """The reason why folders mean nothing, and its kind."""
+
+    reason: str
+    kind: str
 
 
 def walk_entry(entry: CatalogEntry, root: str | os.PathLike[str], split: str = "") -> Tree:
@@ -51,11 +58,11 @@ def walk_entry(entry: CatalogEntry, root: str | os.PathLike[str], split: str = "
         label = entry.label(parts[-2]) if len(parts) > 1 else None
         place = _locate(entry, root, parts[:-2])
         if is_hidden(parts[-1]):
-            tree.strays.append((name, "hidden file"))
+            tree.strays.append(Stray(name, "hidden file"))
         elif label is None:
-            tree.strays.append((name, "not in a folder 0_real or 1_fake"))
-        elif isinstance(place, str):
-            tree.strays.append((name, place))
+            tree.strays.append(Stray(name, "not in a folder 0_real or 1_fake"))
+        elif isinstance(place, _Nowhere):
+            tree.strays.append(Stray(name, *place))
         else:
             file = ImageFile(path, name, label, place.generator, place.class_name)
             target = place.split or default
@@ -68,7 +75,7 @@ def walk_entry(entry: CatalogEntry, root: str | os.PathLike[str], split: str = "
                 f"{', '.join(sorted(place or '.' for place in places))}. Point --source at one."
             )
     if not tree.splits:
-        reasons = sorted({reason for _, reason in tree.strays})[:4]
+        reasons = sorted({stray.reason for stray in tree.strays})[:4]
         raise ValueError(
             f"{root} holds no images of {entry.title}: {'; '.join(reasons) or 'it is empty'}. "
             f"Expected folders such as {entry.generators[0].folder}/0_real; "
@@ -77,7 +84,7 @@ def walk_entry(entry: CatalogEntry, root: str | os.PathLike[str], split: str = "
     return tree
 
 
-def _locate(entry: CatalogEntry, root: Path, folders: tuple[str, ...]) -> _Place | str:
+def _locate(entry: CatalogEntry, root: Path, folders: tuple[str, ...]) -> _Place | _Nowhere:
     """Returns what the folders mean, or the reason why they mean nothing."""
     split = generator = ""
     unknown: list[str] = []
@@ -90,10 +97,12 @@ def _locate(entry: CatalogEntry, root: Path, folders: tuple[str, ...]) -> _Place
         if not split and plain(folder) in splits:
             split = splits[plain(folder)]
         elif plain(folder) in foreign and not generator:
-            return f"split {folder!r} is not part of {entry.name}"
+            return _Nowhere(f"split {folder!r} is not part of {entry.name}", "other split")
         elif not generator and known is not None:
             if not entry.counts(known):
-                return f"generator {folder!r} is not counted by {entry.name}"
+                return _Nowhere(
+                    f"generator {folder!r} is not counted by {entry.name}", "extra generator"
+                )
             generator = known.folder
         elif not generator and folder.lower() in entry.photographs:
             generator = folder.lower()
@@ -108,12 +117,12 @@ def _locate(entry: CatalogEntry, root: Path, folders: tuple[str, ...]) -> _Place
     if not generator:
         return _unknown(entry, unknown[-1] if unknown else root.name)
     if len(classes) > 1:
-        return "deeper than <generator>/<class>"
+        return _Nowhere("deeper than <generator>/<class>", "outside the layout")
     return _Place(split, generator, classes[0] if classes else "", "/".join(unknown))
 
 
-def _unknown(entry: CatalogEntry, folder: str) -> str:
+def _unknown(entry: CatalogEntry, folder: str) -> _Nowhere:
     names = [generator.folder for generator in entry.generators]
     close = difflib.get_close_matches(folder.lower(), [name.lower() for name in names], n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    return f"folder {folder!r} is no generator of {entry.name}{hint}"
+    return _Nowhere(f"folder {folder!r} is no generator of {entry.name}{hint}", "extra generator")

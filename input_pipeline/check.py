@@ -9,7 +9,7 @@ from input_pipeline.audit import Audit, AuditedFile, audit
 from input_pipeline.catalog_entry import CatalogEntry, Generator
 from input_pipeline.examine import Examined, examiner
 from input_pipeline.file_pool import FilePool
-from input_pipeline.folders import ImageFile
+from input_pipeline.folders import ImageFile, Tree
 from input_pipeline.records import GENERATED, PHOTOGRAPH
 from input_pipeline.sources import Source
 
@@ -114,9 +114,7 @@ def check_source(
                     readable.append(_Found(split, file, result))
                 else:
                     report.problems.append(Problem("unreadable file", f"{file.filename}: {result}"))
-    report.problems += [
-        Problem("outside the layout", f"{path}: {reason}") for path, reason in tree.strays
-    ]
+    report.problems += _strays(tree)
     report.images = _count(readable)
     report.problems += _missing_classes(readable)
     if entry is not None:
@@ -133,6 +131,16 @@ def check_source(
         for found in readable
     )
     return report
+
+
+def _strays(tree: Tree) -> Iterator[Problem]:
+    """Reports files that count nowhere, those of one reason together."""
+    paths = collections.defaultdict(list)
+    for stray in tree.strays:
+        paths[stray.kind, stray.reason].append(stray.path)
+    for (kind, reason), found in paths.items():
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        yield Problem(kind, f"{reason}: {found[0]}{more}")
 
 
 def _count(readable: Iterable[_Found]) -> dict[str, dict[str, dict[str, int]]]:

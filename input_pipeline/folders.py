@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from input_pipeline.records import GENERATED, PHOTOGRAPH
 
@@ -44,17 +45,31 @@ class ImageFile:
     class_name: str = ""
 
 
+class Stray(NamedTuple):
+    """A file that counts nowhere.
+
+    Attributes:
+      path: relative to the root of the source.
+      reason: why.
+      kind: of the reason, for summaries.
+    """
+
+    path: str
+    reason: str
+    kind: str = "outside the layout"
+
+
 @dataclass
 class Tree:
     """What lies in a folder tree, in an order that depends on names alone.
 
     Attributes:
       splits: {split: its files}.
-      strays: (path relative to the root, reason) of every other file.
+      strays: every other file.
     """
 
     splits: dict[str, list[ImageFile]] = field(default_factory=dict)
-    strays: list[tuple[str, str]] = field(default_factory=list)
+    strays: list[Stray] = field(default_factory=list)
 
 
 def walk_classes(root: str | os.PathLike[str], split: str = "") -> Tree:
@@ -78,16 +93,16 @@ def walk_classes(root: str | os.PathLike[str], split: str = "") -> Tree:
         label = _class_of(parts)
         above = list(parts[:-2])
         if label is None:
-            tree.strays.append((name, "not in a folder 0_real or 1_fake"))
+            tree.strays.append(Stray(name, "not in a folder 0_real or 1_fake"))
             continue
         if divided and (not above or above[0] not in SPLIT_FOLDERS):
-            tree.strays.append((name, "outside the split folders of this tree"))
+            tree.strays.append(Stray(name, "outside the split folders of this tree"))
             continue
         target = SPLIT_FOLDERS[above.pop(0)] if divided else split or "test"
         if len(above) > 2:
-            tree.strays.append((name, "deeper than <generator>/<class>"))
+            tree.strays.append(Stray(name, "deeper than <generator>/<class>"))
         elif is_hidden(parts[-1]):
-            tree.strays.append((name, "hidden file"))
+            tree.strays.append(Stray(name, "hidden file"))
         else:
             generator = above[0] if above else root.name
             class_name = above[1] if len(above) > 1 else ""
@@ -142,11 +157,11 @@ def walk_separate(
             name = "/".join((side, *parts))
             inner = list(parts)
             if divided and (len(inner) == 1 or inner[0] not in SPLIT_FOLDERS):
-                tree.strays.append((name, "outside the split folders of this tree"))
+                tree.strays.append(Stray(name, "outside the split folders of this tree"))
                 continue
             target = SPLIT_FOLDERS[inner.pop(0)] if divided else split or "test"
             if is_hidden(inner[-1]):
-                tree.strays.append((name, "hidden file"))
+                tree.strays.append(Stray(name, "hidden file"))
                 continue
             generator = inner[0] if label == GENERATED and len(inner) > 1 else side
             tree.splits.setdefault(target, []).append(ImageFile(path, name, label, generator))

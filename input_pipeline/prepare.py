@@ -13,6 +13,7 @@ from input_pipeline.conversion import finished_shards, write_split
 from input_pipeline.directories import resumable_directory
 from input_pipeline.file_pool import FilePool
 from input_pipeline.folder_records import FolderRecords
+from input_pipeline.folders import Stray
 from input_pipeline.prepared import DATASET_FILE, SKIPPED_FILE, PreparedDataset, Split
 from input_pipeline.records import STORAGES
 from input_pipeline.sources import Source
@@ -27,14 +28,14 @@ class PrepareSummary:
       output: the data set.
       splits: {name: Split}, with images per generator and class.
       unreadable: (path, reason) of files that should have been images.
-      strays: (path, reason) of files that lie outside the layout.
+      strays: files that count nowhere.
       missing: 'split generator' of what the catalogue names and the source lacks.
     """
 
     output: Path
     splits: dict[str, Split]
     unreadable: list[tuple[str, str]]
-    strays: list[tuple[str, str]]
+    strays: list[Stray]
     missing: list[str]
 
     def __str__(self) -> str:
@@ -48,7 +49,8 @@ class PrepareSummary:
                     f"  {generator:<{width}}  photographs {counts['photographs']:>7}"
                     f"  generated {counts['generated']:>7}"
                 )
-        for kind, entries in (("unreadable", self.unreadable), ("outside the layout", self.strays)):
+        strays = [stray[:2] for stray in self.strays]
+        for kind, entries in (("unreadable", self.unreadable), ("outside the layout", strays)):
             if entries:
                 lines.append(f"{len(entries)} files {kind}, left out:")
                 lines += [f"  {path}: {reason}" for path, reason in entries[:5]]
@@ -123,10 +125,11 @@ def prepare(
         info = {"made_by": "prepare", "source": source.origin, **_catalogue_info(source.entry)}
         finish_dataset(folder, name, list(splits), info, source.tree.strays)
     dataset = PreparedDataset.load(output)
+    strays = {stray[:2] for stray in source.tree.strays}
     return PrepareSummary(
         dataset.path,
         dataset.splits,
-        [entry for entry in _read_skipped(dataset.path) if entry not in set(source.tree.strays)],
+        [entry for entry in _read_skipped(dataset.path) if entry not in strays],
         source.tree.strays,
         _missing_generators(source.entry, dataset.splits),
     )

@@ -50,10 +50,10 @@ def test_missing_and_extra_generators_and_folders(tree):
     (tree / "STGAN/1_fake").rename(tree / "STGAN/1_fak")
     found = problems(check(tree, dataset="gangen_detection"))
     assert found["missing generator"] == ["test BEGAN"]
-    assert (
-        "CoolGAN/0_real/a.png: folder 'CoolGAN' is no generator" in found["outside the layout"][0]
-    )
-    assert "STGAN/1_fak/b.png: not in a folder 0_real or 1_fake" in found["outside the layout"]
+    assert found["extra generator"] == [
+        "folder 'CoolGAN' is no generator of gangen_detection: CoolGAN/0_real/a.png and 1 more"
+    ]
+    assert found["outside the layout"] == ["not in a folder 0_real or 1_fake: STGAN/1_fak/b.png"]
     assert found["missing label"] == [
         "test SNGAN has no images in 0_real",
         "test STGAN has no images in 1_fake",
