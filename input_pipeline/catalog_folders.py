@@ -122,7 +122,8 @@ def _locate(entry: CatalogEntry, root: Path, folders: tuple[str, ...]) -> _Place
 
 
 def _unknown(entry: CatalogEntry, folder: str) -> _Nowhere:
-    names = [generator.folder for generator in entry.generators]
-    close = difflib.get_close_matches(folder.lower(), [name.lower() for name in names], n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
+    names = {plain(generator.folder): generator.folder for generator in entry.generators}
+    # Many names end alike (...GAN), so only a small difference is a typing error.
+    close = difflib.get_close_matches(plain(folder), names, n=1, cutoff=0.8)
+    hint = f"; did you mean {names[close[0]]}?" if close else ""
     return _Nowhere(f"folder {folder!r} is no generator of {entry.name}{hint}", "extra generator")
