@@ -8,6 +8,8 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
+from input_pipeline.decoders import fast_pixels
+
 # Pillow itself refuses above 179 million pixels; a little less, so that the message is ours.
 MAX_PIXELS = 178_000_000
 DELIVERIES = ("clean", "web", "hard")
@@ -41,17 +43,22 @@ class UnreadableImageError(ValueError):
     """Bytes that are no image, are cut short, or are too large; the message is the reason."""
 
 
-def decode(data: bytes | memoryview, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode(
+    data: bytes | memoryview, *, max_pixels: int = MAX_PIXELS, out: np.ndarray | None = None
+) -> np.ndarray:
     """Decodes an image file to uint8 [h, w, 3] RGB.
 
     Pixels are taken as stored: an EXIF orientation is ignored, transparency is dropped (the colour
     under it stays, nothing is composited), grey and palette images become RGB, 16-bit samples keep
     their upper 8 bits, CMYK is converted by Pillow's formula, of an animation the first frame
-    counts. The size is checked before any pixel is decoded.
+    counts. The size is checked before any pixel is decoded. All this is as Pillow does it, also
+    where another library decodes the pixels, see `decoders.fast_pixels`.
 
     Args:
       data: the bytes of the file.
       max_pixels: most pixels (height * width) that are accepted.
+      out: contiguous uint8 [h, w, 3] that may be used for the result if it has its shape; if the
+        result is another array, `out` may hold anything.
 
     Raises:
       UnreadableImageError: with the reason.
@@ -61,6 +68,9 @@ def decode(data: bytes | memoryview, *, max_pixels: int = MAX_PIXELS) -> np.ndar
     try:
         image = Image.open(io.BytesIO(data), formats=_formats())
         _check_size(image.size, max_pixels)
+        pixels = fast_pixels(image, data, out)
+        if pixels is not None:
+            return pixels
         image.load()
         return _to_rgb(image)
     except UnreadableImageError:
