@@ -81,7 +81,7 @@ class BatchReader:
         return self._image(record, position, out), record.label
 
     def _image(self, record: ImageRecord, position: int, out: np.ndarray | None) -> np.ndarray:
-        """Returns the image as it goes into the batch; it is `out` itself where that is possible."""
+        """Returns the image as it goes into the batch, in `out` where that spares a copy."""
         image = _pixels(record, out)
         if not (self._reencode or self._crop):
             return squash(image, self._resize) if self._resize else image

@@ -1,14 +1,12 @@
 """What happens to one image on the host: decode, resize, crop, re-encode. uint8 [h, w, 3] RGB."""
 
 import io
-import struct
-import zlib
 from functools import cache
 
 import numpy as np
 from PIL import Image
 
-from input_pipeline.decoders import fast_pixels
+from input_pipeline.decoders import PILLOW_ERRORS, fast_pixels, known_layout, layout_of
 
 # Pillow itself refuses above 179 million pixels; a little less, so that the message is ours.
 MAX_PIXELS = 178_000_000
@@ -18,23 +16,6 @@ DELIVERIES = ("clean", "web", "hard")
 # hands to an interpreter: not for files of unknown origin.
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "TGA", "JPEG2000")
 
-# What Pillow's decoders raise on damaged files, collected by mutating files of every format here:
-# they are parsers written for well-formed input and fail wherever the damage leads them.
-_DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    ArithmeticError,
-    AttributeError,
-    RuntimeError,
-    MemoryError,
-    Warning,  # where the interpreter turns warnings into errors
-    struct.error,
-    zlib.error,
-)
 # (long edge in pixels, JPEG quality)
 _DELIVERY_SETTINGS = {"web": (1024, 75), "hard": (512, 40)}
 
@@ -66,20 +47,26 @@ def decode(
     if not data:
         raise UnreadableImageError("empty file")
     try:
-        image = Image.open(io.BytesIO(data), formats=_formats())
-        _check_size(image.size, max_pixels)
-        pixels = fast_pixels(image, data, out)
-        if pixels is not None:
-            return pixels
-        image.load()
-        return _to_rgb(image)
+        image = None
+        if (layout := known_layout(data)) is not None:
+            _check_size(layout.size, max_pixels)
+        else:
+            image = _open(data)
+            _check_size(image.size, max_pixels)
+            layout = layout_of(image, data)
+        pixels = None if layout is None else fast_pixels(layout, data, out)
+        if pixels is None:
+            image = image or _open(data)
+            image.load()
+            pixels = _to_rgb(image)
+        return pixels
     except UnreadableImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnreadableImageError(f"too large: {error}") from error
     except Image.UnidentifiedImageError as error:
         raise UnreadableImageError("not an image of a known format") from error
-    except _DECODER_ERRORS as error:
+    except PILLOW_ERRORS as error:
         detail = str(error) or type(error).__name__
         raise UnreadableImageError(f"damaged image: {detail}") from error
 
@@ -188,6 +175,10 @@ def deliver(image: np.ndarray, how: str) -> np.ndarray:
             Image.Resampling.BICUBIC,
         )
     return jpeg(image, quality)
+
+
+def _open(data: bytes | memoryview) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=_formats())
 
 
 @cache
