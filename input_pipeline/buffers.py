@@ -16,7 +16,7 @@ import numpy as np
 class BatchBuffers:
     """Hands out uint8 arrays of one shape at a time; safe to use from several threads."""
 
-    def __init__(self, limit: int = 16) -> None:
+    def __init__(self, limit: int = 32) -> None:
         """Keeps at most `limit` buffers; beyond that, batches get memory of their own."""
         self._limit = limit
         self._kept: list[np.ndarray] = []

@@ -8,7 +8,17 @@ from absl import flags
 
 # Elements of one worker under way at once: being written, in its queue, and taken from it.
 _IN_FLIGHT = 3
+# Each makes an element of its own, so there are as many in memory; and beyond this, threads mostly
+# wait for the interpreter's lock, which copying records and reading headers need.
+_MOST_THREADS = 16
 _SHARED_MEMORY = Path("/dev/shm")
+
+
+def available_cores() -> int:
+    """Returns the cores that this process may use, which containers and job schedulers limit."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def read_ahead(
@@ -19,14 +29,15 @@ def read_ahead(
     Args:
       elements: what to make.
       workers: worker processes; 0 uses threads of this process.
-      prefetch: elements held ready per reading process; 0 makes each when it is asked for.
+      prefetch: elements held ready per reading process, at least one per thread (and there is one
+        per core, up to 16); 0 makes each when it is asked for.
       shared_memory: workers hand arrays over in shared memory, which must hold a few elements of
         each; else through pipes, which take any size, but an iterator that is closed with elements
         under way then waits half a minute for its workers.
     """
-    cores = os.cpu_count() or 1
-    threads = min(prefetch, max(1, cores // max(workers, 1)))
-    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch)
+    cores = max(1, available_cores() // max(workers, 1))
+    threads = min(cores, _MOST_THREADS) if prefetch else 0
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(prefetch, threads))
     if workers == 0:
         return elements.to_iter_dataset(options)
     if not flags.FLAGS.is_parsed():

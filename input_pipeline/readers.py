@@ -73,7 +73,9 @@ class BatchReader:
             label = read_pixels(self._source, index, scratch, out)
             if label is not None:
                 return label
-        image, label = self._read(index, position, scratch)
+        image, label = self._read(index, position, scratch, out)
+        if image is out:
+            return label
         if image.shape != out.shape:
             raise ValueError(
                 f"record {index} is an image of shape {image.shape}, the images before it have "
@@ -82,12 +84,15 @@ class BatchReader:
         out[...] = image
         return label
 
-    def _read(self, index: int, position: int, scratch: np.ndarray) -> tuple[np.ndarray, int]:
+    def _read(
+        self, index: int, position: int, scratch: np.ndarray, out: np.ndarray | None = None
+    ) -> tuple[np.ndarray, int]:
         record = decode_record(self._source.read_into(index, scratch), copy=False)
-        return self._image(record, position), record.label
+        return self._image(record, position, out), record.label
 
-    def _image(self, record: ImageRecord, position: int) -> np.ndarray:
-        image = _pixels(record)
+    def _image(self, record: ImageRecord, position: int, out: np.ndarray | None) -> np.ndarray:
+        """Returns the image as it goes into the batch, in `out` where that spares a copy."""
+        image = _pixels(record, out)
         rng = _generator(self._key, position)
         if self._reencode:
             quality = int(rng.integers(self._reencode[0], self._reencode[1] + 1))
@@ -146,9 +151,9 @@ class EvaluationReader:
         }
 
 
-def _pixels(record: ImageRecord) -> np.ndarray:
+def _pixels(record: ImageRecord, out: np.ndarray | None = None) -> np.ndarray:
     try:
-        return image_array(record)
+        return image_array(record, out)
     except UnreadableImageError as error:
         raise UnreadableImageError(f"{record.filename}: {error}") from error
 

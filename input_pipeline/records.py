@@ -106,14 +106,18 @@ def decode_record(data: bytes | memoryview, *, copy: bool = True) -> ImageRecord
     return record
 
 
-def image_array(record: ImageRecord) -> np.ndarray:
+def image_array(record: ImageRecord, out: np.ndarray | None = None) -> np.ndarray:
     """Returns the pixels of a record, uint8 [h, w, 3], RGB, read-only for decoded storage.
+
+    Args:
+      record: the record.
+      out: memory that may be used for encoded images, see `transforms.decode`.
 
     Raises:
       UnreadableImageError: encoded bytes that do not decode.
     """
     if record.storage == "encoded":
-        return decode(record.image)
+        return decode(record.image, out=out)
     return np.frombuffer(record.image, np.uint8).reshape(record.height, record.width, 3)
 
 

@@ -1,12 +1,12 @@
 """What happens to one image on the host: decode, resize, crop, re-encode. uint8 [h, w, 3] RGB."""
 
 import io
-import struct
-import zlib
 from functools import cache
 
 import numpy as np
 from PIL import Image
+
+from input_pipeline.decoders import PILLOW_ERRORS, fast_pixels, known_layout, layout_of
 
 # Pillow itself refuses above 179 million pixels; a little less, so that the message is ours.
 MAX_PIXELS = 178_000_000
@@ -20,23 +20,6 @@ WEBP_MAX_SIDE = 16_383  # pixels, the limit of the format
 # hands to an interpreter: not for files of unknown origin.
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "TGA", "JPEG2000")
 
-# What Pillow's decoders raise on damaged files, collected by mutating files of every format here:
-# they are parsers written for well-formed input and fail wherever the damage leads them.
-_DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    ArithmeticError,
-    AttributeError,
-    RuntimeError,
-    MemoryError,
-    Warning,  # where the interpreter turns warnings into errors
-    struct.error,
-    zlib.error,
-)
 # (long edge in pixels, JPEG quality)
 _DELIVERY_SETTINGS = {"web": (1024, 75), "hard": (512, 40)}
 
@@ -45,17 +28,22 @@ class UnreadableImageError(ValueError):
     """Bytes that are no image, are cut short, or are too large; the message is the reason."""
 
 
-def decode(data: bytes | memoryview, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode(
+    data: bytes | memoryview, *, max_pixels: int = MAX_PIXELS, out: np.ndarray | None = None
+) -> np.ndarray:
     """Decodes an image file to uint8 [h, w, 3] RGB.
 
     Pixels are taken as stored: an EXIF orientation is ignored, transparency is dropped (the colour
     under it stays, nothing is composited), grey and palette images become RGB, 16-bit samples keep
     their upper 8 bits, CMYK is converted by Pillow's formula, of an animation the first frame
-    counts. The size is checked before any pixel is decoded.
+    counts. The size is checked before any pixel is decoded. All this is as Pillow does it, also
+    where another library decodes the pixels, see `decoders.fast_pixels`.
 
     Args:
       data: the bytes of the file.
       max_pixels: most pixels (height * width) that are accepted.
+      out: contiguous uint8 [h, w, 3] that may be used for the result if it has its shape; if the
+        result is another array, `out` may hold anything.
 
     Raises:
       UnreadableImageError: with the reason.
@@ -63,17 +51,26 @@ def decode(data: bytes | memoryview, *, max_pixels: int = MAX_PIXELS) -> np.ndar
     if not data:
         raise UnreadableImageError("empty file")
     try:
-        image = Image.open(io.BytesIO(data), formats=_formats())
-        _check_size(image.size, max_pixels)
-        image.load()
-        return _to_rgb(image)
+        image = None
+        if (layout := known_layout(data)) is not None:
+            _check_size(layout.size, max_pixels)
+        else:
+            image = _open(data)
+            _check_size(image.size, max_pixels)
+            layout = layout_of(image, data)
+        pixels = None if layout is None else fast_pixels(layout, data, out)
+        if pixels is None:
+            image = image or _open(data)
+            image.load()
+            pixels = _to_rgb(image)
+        return pixels
     except UnreadableImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnreadableImageError(f"too large: {error}") from error
     except Image.UnidentifiedImageError as error:
         raise UnreadableImageError("not an image of a known format") from error
-    except _DECODER_ERRORS as error:
+    except PILLOW_ERRORS as error:
         detail = str(error) or type(error).__name__
         raise UnreadableImageError(f"damaged image: {detail}") from error
 
@@ -262,6 +259,10 @@ def _check_encoding(image: np.ndarray, quality: int, name: str, max_side: int) -
             f"an image of {height} x {width} pixels cannot be saved as {name}, which holds at most "
             f"{max_side} a side. Make it smaller (data.resize), or do without re-encoding."
         )
+
+
+def _open(data: bytes | memoryview) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=_formats())
 
 
 @cache
