@@ -17,7 +17,7 @@ import grain
 import numpy as np
 
 from input_pipeline.holdout import holdout as hold_out
-from input_pipeline.parallel import check_shared_memory, read_ahead
+from input_pipeline.parallel import MOST_THREADS, check_shared_memory, read_ahead
 from input_pipeline.readers import BatchReader, EvaluationReader, derive_seed
 from input_pipeline.tfrecord import RecordSource
 from input_pipeline.transforms import DELIVERIES
@@ -83,24 +83,34 @@ def train_iterator(
             "(there must be some)."
         )
     numbers = _EpochBatches(len(source), seed, batch_size, process_index, process_count)
-    batches = numbers.map(BatchReader(source, seed, resize, host_crop, tuple(reencode)))
+    reader = BatchReader(source, seed, resize, host_crop, tuple(reencode))
     identity: dict[str, Any] = {"images": len(source), "data": _fingerprint(source)}
     identity |= {"batch_size": batch_size, "seed": seed}
     identity |= {"resize": resize, "host_crop": host_crop, "reencode": list(reencode)}
-    return TrainIterator(batches.repeat(), identity, workers, prefetch)
+    most_threads = 1 if reader.only_copies else MOST_THREADS
+    return TrainIterator(
+        numbers.map(reader).repeat(), identity, workers, prefetch, most_threads=most_threads
+    )
 
 
 class TrainIterator(grain.DatasetIterator):
     """Endless training batches; its state is the number of the next one."""
 
     def __init__(
-        self, batches: grain.MapDataset, identity: dict[str, Any], workers: int, prefetch: int
+        self,
+        batches: grain.MapDataset,
+        identity: dict[str, Any],
+        workers: int,
+        prefetch: int,
+        *,
+        most_threads: int = MOST_THREADS,
     ) -> None:
         super().__init__()
         self._batches = batches
         self._identity = identity
         self._workers = workers
         self._prefetch = prefetch
+        self._most_threads = most_threads
         self._next_batch = 0
         self._inner: grain.DatasetIterator | None = None
 
@@ -150,7 +160,13 @@ class TrainIterator(grain.DatasetIterator):
             if self._workers:
                 check_shared_memory(self._workers, remaining[0]["image"].nbytes)
             self._inner = iter(
-                read_ahead(remaining, self._workers, self._prefetch, shared_memory=True)
+                read_ahead(
+                    remaining,
+                    self._workers,
+                    self._prefetch,
+                    shared_memory=True,
+                    most_threads=self._most_threads,
+                )
             )
         return self._inner
 

@@ -5,7 +5,13 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.buffers import BatchBuffers
-from input_pipeline.records import ImageRecord, decode_record, image_array, read_pixels
+from input_pipeline.records import (
+    ImageRecord,
+    decode_record,
+    decoded_shape,
+    image_array,
+    read_pixels,
+)
 from input_pipeline.tfrecord import FRAME_BYTES, RecordSource
 from input_pipeline.transforms import (
     UnreadableImageError,
@@ -37,6 +43,18 @@ class BatchReader:
         self._crop = host_crop
         self._reencode = reencode
         self._buffers = BatchBuffers()
+
+    @property
+    def only_copies(self) -> bool:
+        """Whether images go into the batch as they are stored, judged by the first record.
+
+        A single thread then reads the fastest: copying a record takes several short calls into the
+        system, after each of which two threads would wait for each other and be woken again.
+        """
+        shape = decoded_shape(self._source, 0)
+        if shape is None or self._reencode or self._crop:
+            return False
+        return self._resize == 0 or shape[:2] == (self._resize, self._resize)
 
     def __call__(self, item: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns the batch of `pipeline.train_iterator` for these positions and records."""

@@ -197,7 +197,7 @@ def test_without_the_libraries_pillow_decodes(kind, pillow_only):
     data = file_of(scene(30, 20), kind)
     expected = np.asarray(Image.open(io.BytesIO(data)))
     np.testing.assert_array_equal(pillow_only(data), expected)
-    with pytest.raises(UnreadableImageError, match="(?i)truncated"):
+    with pytest.raises(UnreadableImageError, match=r"(?i)truncated"):
         pillow_only(data[: len(data) // 2])
 
 
