@@ -2,260 +2,220 @@
 
     python benchmarks/pipeline.py [--quick] [--json=FILE]
 
-Both read the same 256 x 256 images, in the same run, from a warm page cache: as PNG and JPEG files
+All read the same 256 x 256 images, in the same run, from a warm page cache: as PNG and JPEG files
 (the peer), and as a data set of the same bytes and one of decoded records (ours, every checksum
 verified). Every variant is measured in rounds in turn with the others, and its best round counts.
-The peer gets its best over 0, 1 and 2 workers and over 1 and all threads; ours runs in threads of
-one process, as training does by default, and for the image files (not with --quick) also in two
-worker processes.
+
+decode   Pillow, the faster library, and our `decode` around both, from files in memory to the same
+         memory again and again, in one thread and in as many as there are cores: the ceiling of any
+         pipeline with that decoder.
+ours     the training iterator with 0 (threads), 1, 2 and 4 worker processes, alone and with a
+         consumer that copies every batch to the device.
+torch    the peer, at its best over 0, 1 and 2 workers and over 1 and all threads.
+
+New processes then tell the time to the first batch of 100,000 records (tiny ones), the peak of
+memory on the JPEG data set and on one ten times as large, and the rates on 1, 2, 4 ... cores.
 """
 
 import argparse
 import json
-import multiprocessing
 import os
 import platform
 import sys
 import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from functools import cache, partial
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
+from benchmarks import fresh_process, pipeline_data, rates
+from benchmarks.pipeline_data import EDGE, KINDS, TIMES_LARGER, TINY_RECORDS, data_set
+from benchmarks.torch_reader import torch_batches
+from input_pipeline.parallel import available_cores
 
-from input_pipeline.builders import write_dataset
-from input_pipeline.pipeline import train_iterator
-from input_pipeline.prepared import PreparedDataset
-from input_pipeline.records import ImageRecord
-
-EDGE = 256
-BATCH = 32
-JPEG_QUALITY = 92
-PREFETCH = 4
+SHAPE = (EDGE, EDGE, 3)
+LIBRARY = {"PNG": "libspng", "JPEG": "simplejpeg"}
 
 
-def photograph_like(index: int) -> np.ndarray:
-    """Returns uint8 [256, 256, 3] that compresses as photographs of this size do.
-
-    Overlapping discs whose sizes follow a power law, each with a texture of 1/f spectrum, then
-    optical blur and sensor noise.
-    """
-    rng = np.random.default_rng(index)
-    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(EDGE), np.fft.rfftfreq(EDGE), indexing="ij"))
-    falloff = 1 / np.maximum(frequency, 1 / EDGE) ** 1.1
-    noise = np.fft.rfft2(rng.standard_normal((3, EDGE, EDGE)))
-    texture = np.fft.irfft2(noise * falloff, (EDGE, EDGE))
-    texture = 14 * (texture / texture.std(axis=(1, 2), keepdims=True)).transpose(1, 2, 0)
-    image = np.full((EDGE, EDGE, 3), rng.uniform(60, 190, 3))
-    for _ in range(120):
-        radius = int(5 / rng.uniform(0.05, 1) ** 0.8)
-        top, left = rng.integers(0, EDGE - radius, 2)
-        steps = np.arange(-radius, radius) ** 2
-        window = image[top : top + 2 * radius, left : left + 2 * radius]
-        disc = (steps[:, None] + steps < radius**2)[: window.shape[0], : window.shape[1]]
-        window[disc] = rng.uniform(20, 235, 3)
-    image += texture * rng.uniform(0.3, 1.2)
-    blur = np.exp(-((2.6 * frequency) ** 2))
-    spectrum = np.fft.rfft2(image.transpose(2, 0, 1)) * blur
-    image = np.fft.irfft2(spectrum, (EDGE, EDGE)).transpose(1, 2, 0)
-    return (image + rng.normal(0, 1.5, image.shape)).clip(0, 255).astype(np.uint8)
-
-
-def make_files(folder: Path, count: int) -> dict[str, list[Path]]:
-    """Writes the images as PNG and as JPEG files; returns {format: paths}."""
-    files: dict[str, list[Path]] = {"PNG": [], "JPEG": []}
-    for index in range(count):
-        image = Image.fromarray(photograph_like(index))
-        for kind, options in (("PNG", {}), ("JPEG", {"quality": JPEG_QUALITY})):
-            path = folder / f"{index:05d}.{kind.lower()}"
-            image.save(path, kind, **options)
-            files[kind].append(path)
-    return files
-
-
-def make_data_sets(folder: Path, files: dict[str, list[Path]]) -> dict[str, PreparedDataset]:
-    """Writes data sets of those files' bytes and of the decoded pixels of the PNG files."""
-
-    def encoded(paths: list[Path]) -> Iterator[ImageRecord]:
-        for index, path in enumerate(paths):
-            data = path.read_bytes()
-            yield ImageRecord(data, "encoded", EDGE, EDGE, index % 2, "benchmark", path.name)
-
-    def decoded(paths: list[Path]) -> Iterator[ImageRecord]:
-        for index, path in enumerate(paths):
-            pixels = np.asarray(Image.open(path)).tobytes()
-            yield ImageRecord(pixels, "decoded", EDGE, EDGE, index % 2, "benchmark", path.name)
-
-    variants = {
-        "PNG": encoded(files["PNG"]),
-        "JPEG": encoded(files["JPEG"]),
-        "decoded": decoded(files["PNG"]),
-    }
-    return {
-        name: write_dataset(folder / name, "benchmark", {"train": records}, {})
-        for name, records in variants.items()
-    }
-
-
-def rate(batches: Iterator[Any], seconds: float) -> float:
-    """Returns images per second of an endless iterator, after two batches of warming up."""
-    for _ in range(2):
-        next(batches)
-    images, start = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - start) < seconds:
-        next(batches)
-        images += BATCH
-    return images / elapsed
-
-
-def ours(dataset: PreparedDataset, workers: int, seconds: float) -> float:
-    """Measures our training iterator on a data set."""
-    batches = train_iterator(
-        dataset.source("train"),
-        batch_size=BATCH,
-        seed=0,
-        resize=EDGE,
-        workers=workers,
-        prefetch=PREFETCH,
-    )
-    try:
-        return rate(batches, seconds)
-    finally:
-        batches.close()
-
-
-class FileDataset:
-    """What a PyTorch user writes: open with PIL, to RGB, resize where needed, to a uint8 tensor."""
-
-    def __init__(self, paths: list[Path]) -> None:
-        self.paths = paths
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> Any:
-        import torch  # a worker process imports this module before it needs torch
-
-        image = Image.open(self.paths[index]).convert("RGB")
-        if image.size != (EDGE, EDGE):
-            image = image.resize((EDGE, EDGE), Image.Resampling.BILINEAR)
-        return torch.from_numpy(np.array(image)), index % 2
-
-
-def peer(paths: list[Path], workers: int, threads: int, seconds: float) -> float:
-    """Measures torch's DataLoader on image files."""
-    import torch
-    from torch.utils.data import DataLoader, RandomSampler
-
-    torch.set_num_threads(threads)
-    dataset = FileDataset(paths)
-    # One epoch without an end, so that workers never wait for the next to begin.
-    sampler = RandomSampler(dataset, replacement=True, num_samples=10**7)
-    loader = DataLoader(
-        dataset,
-        batch_size=BATCH,
-        sampler=sampler,
-        num_workers=workers,
-        # Not forked from this process, which has run threads of its own by now.
-        multiprocessing_context=_worker_context() if workers else None,
-    )
-    return rate(iter(loader), seconds)
-
-
-@cache
-def _worker_context() -> Any:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch.utils.data", "__main__"])
-    return context
-
-
-def measure(folder: Path, quick: bool) -> dict[str, Any]:
-    """Makes the images and measures every variant; returns the results as JSON values."""
-    count, rounds, seconds = (128, 1, 1.5) if quick else (1024, 3, 3.0)
-    files = make_files(folder, count)
-    data_sets = make_data_sets(folder, files)
-    cores = os.cpu_count() or 1
-    variants: dict[str, Callable[[], float]] = {}
-    for name, dataset in data_sets.items():
-        for workers in (0,) if quick or name == "decoded" else (0, 2):
-            variants[f"ours {name} {workers} workers"] = partial(ours, dataset, workers, seconds)
-    for kind, paths in files.items():
+def variants(folder: Path, quick: bool) -> dict[str, Callable[[], float]]:
+    """Returns {name: function that measures its images per second once}."""
+    cores, seconds = available_cores(), 1.0 if quick else 1.5
+    runs: dict[str, Callable[[], float]] = {}
+    for kind in KINDS:
+        paths = pipeline_data.image_files(folder, kind)
+        contents = [path.read_bytes() for path in paths]
+        for name, decode in rates.decoders(kind).items():
+            for threads in dict.fromkeys([1, cores]):
+                label = f"decode {kind} {name} {threads} threads"
+                runs[label] = partial(rates.decode_rate, decode, contents, SHAPE, threads, seconds)
         for workers, threads in dict.fromkeys([(0, 1), (0, cores), (1, 1), (2, 1)]):
             label = f"torch {kind} {workers} workers {threads} threads"
-            variants[label] = partial(peer, paths, workers, threads, seconds)
-    best = dict.fromkeys(variants, 0.0)
+            runs[label] = partial(_torch_rate, paths, workers, threads, seconds)
+    for name in (*KINDS, "decoded"):
+        path = data_set(folder, name)
+        for workers in (0,) if quick else (0, 1, 2, 4):
+            label = f"ours {name} {workers} workers"
+            runs[label] = partial(rates.our_rate, path, EDGE, workers, seconds)
+        for workers in (0,) if quick else (0, 2):
+            label = f"ours {name} {workers} workers to the device"
+            runs[label] = partial(rates.our_rate, path, EDGE, workers, seconds, device=True)
+    return runs
+
+
+def _torch_rate(paths: list[Path], workers: int, threads: int, seconds: float) -> float:
+    batches = torch_batches(paths, EDGE, rates.BATCH, workers, threads)
+    return rates.batch_rate(batches, seconds, warm_up=2 + 2 * workers)
+
+
+def best_of_rounds(runs: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """Measures every variant once a round, in turn; returns the best of each."""
+    best = dict.fromkeys(runs, 0.0)
     for turn in range(rounds):
-        for label, run in variants.items():
-            print(f"\r\033[Kround {turn + 1} of {rounds}: {label}", end="", file=sys.stderr)
+        for label, run in runs.items():
+            _progress(f"round {turn + 1} of {rounds}: {label}")
             best[label] = max(best[label], run())
-    print("\r\033[K", end="", file=sys.stderr)
-    sizes = {
-        kind: sum(path.stat().st_size for path in paths) / count / 1000
-        for kind, paths in files.items()
+    return best
+
+
+def measure_processes(folder: Path, images: int, quick: bool) -> dict[str, Any]:
+    """Measures what needs new processes; returns the results as JSON values."""
+    tiny, rounds = data_set(folder, "tiny"), 1 if quick else 3
+    _progress("first batch")
+    first = {
+        f"{workers} workers": _least(
+            [fresh_process.first_batch(tiny, workers) for _ in range(rounds)]
+        )
+        for workers in ((0,) if quick else (0, 2))
     }
-    return {"images_per_second": best, "kilobytes_per_file": sizes, "images": count}
+    _progress("memory")
+    batches = images * TIMES_LARGER // rates.BATCH
+    memory = {
+        f"{times * images} JPEG records": fresh_process.peak_memory(data_set(folder, name), batches)
+        for times, name in ((1, "JPEG"), (TIMES_LARGER, "larger"))
+    }
+    results: dict[str, Any] = {"first_batch_seconds": first, "peak_memory_megabytes": memory}
+    if fresh_process.can_limit_cores():
+        counts = [2**power for power in range(available_cores().bit_length())]
+        scaling: dict[str, dict[str, float]] = {}
+        for cores in dict.fromkeys([*counts, available_cores()]):
+            _progress(f"{cores} cores")
+            turns = [
+                fresh_process.rates_on_cores(folder, cores, 0.7 if quick else 1.5)
+                for _ in range(rounds)
+            ]
+            scaling[str(cores)] = {name: max(turn[name] for turn in turns) for name in turns[0]}
+        results["images_per_second_on_cores"] = scaling
+    return results
 
 
-def machine() -> dict[str, Any]:
-    """Returns what was measured on."""
-    import torch
+def _least(times: list[dict[str, float]]) -> dict[str, float]:
+    return {name: min(turn[name] for turn in times) for name in times[0]}
 
+
+def targets(results: dict[str, Any]) -> list[tuple[str, float, str, bool]]:
+    """Returns (what, value, target, met) for what the project promises of two cores."""
+    found, rows = results["images_per_second"], []
+
+    def best(start: str) -> float:
+        return max(rate for name, rate in found.items() if name.startswith(start))
+
+    for kind in KINDS:
+        ours = max(found[name] for name in found if name.startswith(f"ours {kind} "))
+        for name, ceiling in (("the library", LIBRARY[kind]), ("our decode", "ours")):
+            ratio = ours / best(f"decode {kind} {ceiling} ")
+            rows.append((f"{kind} over {name} alone", ratio, "0.90", ratio >= 0.9))
+        ratio = ours / best(f"torch {kind} ")
+        rows.append((f"{kind} over torch", ratio, "1.5", ratio >= 1.5))
+    decoded = best("ours decoded ")
+    rows.append(("decoded, images/s", decoded, "15,000", decoded >= 15_000))
+    for name, seconds in results["first_batch_seconds"]["0 workers"].items():
+        what = f"first batch {name.replace('_', ' ')}, s"
+        rows.append((what, seconds, "2", seconds <= 2))
+    small, large = results["peak_memory_megabytes"].values()
+    rows.append(
+        (f"peak memory, data x {TIMES_LARGER}", large / small, "1.05", large < small * 1.05)
+    )
+    return rows
+
+
+def format_report(results: dict[str, Any]) -> str:
+    """Lays out all rates, and the ratios that count beside their targets."""
+    lines = [f"{'images per second, best round':<44}{'':>10}"]
+    lines += [f"{name:<44}{rate:>10,.0f}" for name, rate in results["images_per_second"].items()]
+    for cores, scaling in results.get("images_per_second_on_cores", {}).items():
+        values = ", ".join(f"{name} {rate:,.0f}" for name, rate in scaling.items())
+        lines.append(f"ours on {cores} cores: {values}")
+    for workers, times in results["first_batch_seconds"].items():
+        lines.append(
+            f"first batch of {TINY_RECORDS:,} records, {workers}: {times['from_call']:.2f} s from "
+            f"the call, {times['from_process_start']:.2f} s from the start of the process"
+        )
+    for name, megabytes in results["peak_memory_megabytes"].items():
+        lines.append(f"peak memory with {name}: {megabytes:.0f} MB")
+    lines.append(f"{'target':<44}{'found':>10}{'wanted':>10}")
+    for what, value, wanted, met in targets(results):
+        shown = f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+        lines.append(f"{what:<44}{shown:>10}{wanted:>10}  {'met' if met else 'missed'}")
+    size, machine = results["kilobytes_per_file"], results["machine"]
+    lines.append(
+        f"{results['images']} images of {EDGE} x {EDGE}, batches of {rates.BATCH}; PNG "
+        f"{size['PNG']:.0f} kB, JPEG {size['JPEG']:.0f} kB each; {machine['cores']} x "
+        f"{machine['cpu']}, load {machine['load_before']:.1f} before"
+    )
+    return "\n".join(lines)
+
+
+def describe_machine() -> dict[str, Any]:
+    """Returns what is measured on."""
     facts = Path("/proc/cpuinfo")
     lines = facts.read_text().splitlines() if facts.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    packages = ("numpy", "pillow", "imagecodecs", "simplejpeg", "grain", "jax", "torch")
     return {
         "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
+        "cores": available_cores(),
+        "load_before": os.getloadavg()[0],
+        "date": time.strftime("%Y-%m-%d"),
         "python": platform.python_version(),
-        "pillow": Image.__version__,
-        "torch": torch.__version__,
+        **{name: version(name) for name in packages},
     }
 
 
-def format_table(results: dict[str, Any]) -> str:
-    """Lays the results out as a table with the ratios that count."""
-    rates = results["images_per_second"]
-
-    def best(reader: str, kind: str) -> tuple[str, float]:
-        label = max((name for name in rates if name.startswith(f"{reader} {kind} ")), key=rates.get)
-        return label, rates[label]
-
-    rows = [best("torch", kind) for kind in ("PNG", "JPEG")]
-    png, jpeg = (value for _, value in rows)
-    rows += [best("ours", kind) for kind in ("PNG", "JPEG", "decoded")]
-    lines = [f"{'reader, at its best':<40}{'images/s':>10}{'x torch PNG':>13}{'x torch JPEG':>14}"]
-    lines += [
-        f"{label:<40}{value:>10,.0f}{value / png:>13.2f}{value / jpeg:>14.2f}"
-        for label, value in rows
-    ]
-    size = results["kilobytes_per_file"]
-    lines.append(
-        f"{results['images']} images of {EDGE} x {EDGE}, batches of {BATCH}; PNG "
-        f"{size['PNG']:.0f} kB, JPEG {size['JPEG']:.0f} kB each; {results['machine']['cores']} x "
-        f"{results['machine']['cpu']}"
-    )
-    return "\n".join(lines)
+def _progress(text: str) -> None:
+    print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer images and rounds, < 50 s")
+    parser.add_argument("--quick", action="store_true", help="fewer images and rounds, < 60 s")
     parser.add_argument("--json", metavar="FILE", help="write the results there too")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TFDS metadata is of no interest here
-        results = measure(Path(folder), options.quick)
-    results |= {"machine": machine(), "quick": options.quick}
-    print(format_table(results))
+    images, rounds = (128, 1) if options.quick else (1024, 3)
+    results = {"machine": describe_machine(), "quick": options.quick, "images": images}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _progress("making the images")
+        pipeline_data.make(folder, images)
+        results["kilobytes_per_file"] = {
+            kind: sum(path.stat().st_size for path in pipeline_data.image_files(folder, kind))
+            / (1000 * images)
+            for kind in KINDS
+        }
+        results["images_per_second"] = best_of_rounds(variants(folder, options.quick), rounds)
+        results |= measure_processes(folder, images, options.quick)
+    _progress("")
+    results["targets"] = [
+        {"what": what, "found": value, "wanted": wanted, "met": met}
+        for what, value, wanted, met in targets(results)
+    ]
+    print(format_report(results))
     if options.json:
-        partial = Path(f"{options.json}.partial")
-        partial.write_text(json.dumps(results, indent=2) + "\n")
-        os.replace(partial, options.json)
+        partial_file = Path(f"{options.json}.partial")
+        partial_file.write_text(json.dumps(results, indent=2) + "\n")
+        os.replace(partial_file, options.json)
 
 
 if __name__ == "__main__":

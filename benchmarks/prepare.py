@@ -23,7 +23,8 @@ from typing import Any
 
 from PIL import Image
 
-from benchmarks.pipeline import machine, photograph_like
+from benchmarks.pipeline import describe_machine
+from benchmarks.pipeline_data import photograph_like
 
 DIFFERENT = 64
 
@@ -118,7 +119,7 @@ def main() -> None:
             f"{base['seconds'] / row['seconds']:>10.2f}{memory:>12}"
         )
     if options.json:
-        results = {"rows": rows, "machine": machine()}
+        results = {"rows": rows, "machine": describe_machine()}
         partial = Path(f"{options.json}.partial")
         partial.write_text(json.dumps(results, indent=2) + "\n")
         os.replace(partial, options.json)

@@ -10,7 +10,7 @@ from absl import flags
 _IN_FLIGHT = 3
 # Each makes an element of its own, so there are as many in memory; and beyond this, threads mostly
 # wait for the interpreter's lock, which copying records and reading headers need.
-_MOST_THREADS = 16
+MOST_THREADS = 16
 _SHARED_MEMORY = Path("/dev/shm")
 
 
@@ -22,7 +22,12 @@ def available_cores() -> int:
 
 
 def read_ahead(
-    elements: grain.MapDataset, workers: int, prefetch: int, *, shared_memory: bool
+    elements: grain.MapDataset,
+    workers: int,
+    prefetch: int,
+    *,
+    shared_memory: bool,
+    most_threads: int = MOST_THREADS,
 ) -> grain.IterDataset:
     """Returns the elements in order, made ahead of their use.
 
@@ -30,13 +35,14 @@ def read_ahead(
       elements: what to make.
       workers: worker processes; 0 uses threads of this process.
       prefetch: elements held ready per reading process, at least one per thread (and there is one
-        per core, up to 16); 0 makes each when it is asked for.
+        per core, up to `most_threads`); 0 makes each when it is asked for.
       shared_memory: workers hand arrays over in shared memory, which must hold a few elements of
         each; else through pipes, which take any size, but an iterator that is closed with elements
         under way then waits half a minute for its workers.
+      most_threads: threads of one process, if it has so many cores.
     """
     cores = max(1, available_cores() // max(workers, 1))
-    threads = min(cores, _MOST_THREADS) if prefetch else 0
+    threads = min(cores, most_threads) if prefetch else 0
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(prefetch, threads))
     if workers == 0:
         return elements.to_iter_dataset(options)

@@ -18,7 +18,7 @@ import numpy as np
 from input_pipeline.augmentations import Augmentation
 from input_pipeline.epochs import EpochBatches
 from input_pipeline.groups import Groups
-from input_pipeline.parallel import check_shared_memory, read_ahead
+from input_pipeline.parallel import MOST_THREADS, check_shared_memory, read_ahead
 from input_pipeline.readers import BatchReader, EvaluationReader
 from input_pipeline.tfrecord import RecordSource
 from input_pipeline.transforms import DELIVERIES, RESIZE_MODES, SMALL_IMAGES
@@ -82,23 +82,33 @@ def train_iterator(
     settings: dict[str, Any] = {"seed": seed, "resize": resize, "resize_mode": resize_mode}
     settings |= {"host_crop": host_crop, "small_images": small_images}
     settings |= {"reencode": tuple(reencode), "augment": tuple(augment)}
-    batches = numbers.map(BatchReader(source, **settings)).repeat()
+    reader = BatchReader(source, **settings)
     identity = {"images": len(source), "data": _fingerprint(source), "batch_size": batch_size}
     identity |= {**settings, "reencode": list(reencode), "augment": [repr(a) for a in augment]}
-    return TrainIterator(batches, {**identity, **groups.settings}, workers, prefetch)
+    identity |= groups.settings
+    threads = 1 if reader.only_copies else MOST_THREADS
+    batches = numbers.map(reader).repeat()
+    return TrainIterator(batches, identity, workers, prefetch, most_threads=threads)
 
 
 class TrainIterator(grain.DatasetIterator):
     """Endless training batches; its state is the number of the next one."""
 
     def __init__(
-        self, batches: grain.MapDataset, identity: dict[str, Any], workers: int, prefetch: int
+        self,
+        batches: grain.MapDataset,
+        identity: dict[str, Any],
+        workers: int,
+        prefetch: int,
+        *,
+        most_threads: int = MOST_THREADS,
     ) -> None:
         super().__init__()
         self._batches = batches
         self._identity = identity
         self._workers = workers
         self._prefetch = prefetch
+        self._most_threads = most_threads
         self._next_batch = 0
         self._inner: grain.DatasetIterator | None = None
 
@@ -148,7 +158,13 @@ class TrainIterator(grain.DatasetIterator):
             if self._workers:
                 check_shared_memory(self._workers, remaining[0]["image"].nbytes)
             self._inner = iter(
-                read_ahead(remaining, self._workers, self._prefetch, shared_memory=True)
+                read_ahead(
+                    remaining,
+                    self._workers,
+                    self._prefetch,
+                    shared_memory=True,
+                    most_threads=self._most_threads,
+                )
             )
         return self._inner
 

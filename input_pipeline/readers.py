@@ -6,7 +6,13 @@ import numpy as np
 
 from input_pipeline.augmentations import Augmentation
 from input_pipeline.buffers import BatchBuffers
-from input_pipeline.records import ImageRecord, decode_record, image_array, read_pixels
+from input_pipeline.records import (
+    ImageRecord,
+    decode_record,
+    decoded_shape,
+    image_array,
+    read_pixels,
+)
 from input_pipeline.tfrecord import FRAME_BYTES, RecordSource
 from input_pipeline.transforms import (
     UnreadableImageError,
@@ -46,6 +52,22 @@ class BatchReader:
         self._reencode = reencode
         self._augment = [(step, derive_seed(seed, step.stream)) for step in augment]
         self._buffers = BatchBuffers()
+
+    @property
+    def only_copies(self) -> bool:
+        """Whether images go into the batch as they are stored, judged by some of the records.
+
+        A single thread then reads the fastest: copying a record takes several short calls into the
+        system, after each of which two threads would wait for each other and be woken again.
+        """
+        if self._reencode or self._augment or self._crop:
+            return False
+        # Of several data sets, one may hold files and another pixels.
+        for index in np.unique(np.linspace(0, len(self._source) - 1, 16).astype(int)):
+            shape = decoded_shape(self._source, int(index))
+            if shape is None or (self._resize and shape[:2] != (self._resize, self._resize)):
+                return False
+        return True
 
     def __call__(self, item: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns the batch of `pipeline.train_iterator` for these positions and records."""

@@ -155,6 +155,17 @@ def read_pixels(
     return label if decoded and shape == pixels.shape else None
 
 
+def decoded_shape(source: RecordSource, index: int) -> tuple[int, int, int] | None:
+    """Returns the shape of record `index` if its image is stored decoded, from its first bytes."""
+    head = leading_features(source.peek(index, _PEEK_BYTES), "image")
+    try:
+        if head is None or bytes_value(head, "storage") != b"decoded":
+            return None
+        return int_value(head, "height"), int_value(head, "width"), 3
+    except KeyError:
+        return None  # No record of ours, as whoever reads the whole of it is told.
+
+
 class RecordFacts(NamedTuple):
     """What is known of an image without the image; see `ImageRecord`."""
 

@@ -16,10 +16,25 @@ def test_quick_form(root, tmp_path):
     result = subprocess.run(
         command, capture_output=True, text=True, check=True, cwd=root, env=environment
     )
-    rates = json.loads(out.read_text())["images_per_second"]
+    results = json.loads(out.read_text())
+    rates = results["images_per_second"]
     assert all(rate > 0 for rate in rates.values())
-    assert {name.split()[0] for name in rates} == {"ours", "torch"}
+    assert {name.split()[0] for name in rates} == {"decode", "ours", "torch"}
     assert "ours decoded" in result.stdout
     assert rates["ours decoded 0 workers"] > max(
         rate for name, rate in rates.items() if name.startswith("torch PNG")
     )
+    for kind, library in (("PNG", "libspng"), ("JPEG", "simplejpeg")):
+        ceilings = [
+            rate for name, rate in rates.items() if name.startswith(f"decode {kind} {library} ")
+        ]
+        found = {row["what"]: row["found"] for row in results["targets"]}
+        ours = max(rate for name, rate in rates.items() if name.startswith(f"ours {kind} "))
+        assert found[f"{kind} over the library alone"] == pytest.approx(ours / max(ceilings))
+    times = results["first_batch_seconds"]["0 workers"]
+    assert 0 < times["from_call"] < times["from_process_start"]
+    # The larger data set is 25 MB larger, far more than a process varies by itself.
+    small, large = results["peak_memory_megabytes"].values()
+    assert large < small + 15
+    if sys.platform == "linux":
+        assert set(results["images_per_second_on_cores"]["1"]) == {"PNG", "JPEG", "decoded"}
