@@ -40,13 +40,13 @@ PILLOW_ERRORS = (
 # SpngError is a RuntimeError; an imagecodecs built without a codec raises an ImportError.
 _LIBRARY_ERRORS = (ValueError, RuntimeError, MemoryError, ImportError)
 
-_PNG_HEADER = (b"\x89PNG\r\n\x1a\n", b"IHDR")
+_HEADER_BYTES = 4096
+_PNG_START, _PNG_PIXELS = b"\x89PNG\r\n\x1a\n", b"IDAT"
 # Samples per pixel of the colour types grey, RGB and RGBA.
 _PNG_SAMPLES = {0: 1, 2: 3, 6: 4}
 # Chunks with which a PNG is not simply its rows: a transparent colour, an animation.
 _PNG_OTHER_KINDS = frozenset([b"tRNS", b"acTL", b"fcTL", b"fdAT"])
 _JPEG_START, _JPEG_SCAN = b"\xff\xd8", b"\xff\xda"
-_JPEG_HEADER_BYTES = 4096
 # Sampling factors of Y where those of Cb and Cr are 1 x 1: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1.
 _JPEG_SAMPLING = frozenset([(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)])
 
@@ -68,8 +68,8 @@ class Layout(NamedTuple):
 def known_layout(data: bytes | memoryview) -> Layout | None:
     """Returns the layout of a file that begins like one before it, without opening it again.
 
-    The JPEG files of one program mostly have one and the same header, and Pillow takes a tenth as
-    long to read that as the pixels take to decode, while no other Python thread can run.
+    The files of one program mostly have one and the same header. To read that, Pillow takes up to a
+    tenth as long as the pixels take to decode, while no other Python thread can run.
 
     Args:
       data: the bytes of the file.
@@ -77,11 +77,16 @@ def known_layout(data: bytes | memoryview) -> Layout | None:
     Returns:
       What `layout_of` gives for the opened file, or None: let Pillow open it.
     """
-    head = bytes(data[:_JPEG_HEADER_BYTES])
-    scan = head.find(_JPEG_SCAN)
-    if scan < 0 or not head.startswith(_JPEG_START):
-        return None
-    return _jpeg_layout(head[: scan + 2 + int.from_bytes(head[scan + 2 : scan + 4], "big")])
+    head = bytes(data[:_HEADER_BYTES])
+    if head.startswith(_JPEG_START):
+        scan = head.find(_JPEG_SCAN)
+        stop = scan + 2 + int.from_bytes(head[scan + 2 : scan + 4], "big")
+        return _layout_of_header(head[:stop]) if scan >= 0 else None
+    if head.startswith(_PNG_START):
+        stop = head.find(_PNG_PIXELS) + len(_PNG_PIXELS)
+        layout = _layout_of_header(head[:stop]) if stop >= len(_PNG_PIXELS) else None
+        return layout if layout is not None and _ends_after_pixels(data) else None
+    return None
 
 
 def layout_of(image: Image.Image, data: bytes | memoryview) -> Layout | None:
@@ -94,12 +99,10 @@ def layout_of(image: Image.Image, data: bytes | memoryview) -> Layout | None:
     Returns:
       How, or None: let Pillow decode it.
     """
-    samples = 0
-    if image.format == "PNG":
-        samples = _png_samples(data)
-    elif image.format == "JPEG":
-        samples = _jpeg_samples(image)
-    return Layout(image.format, image.size, samples) if image.format and samples else None
+    layout = _layout(image, data)
+    if layout is not None and layout.format == "PNG" and not _ends_after_pixels(data):
+        return None
+    return layout
 
 
 def fast_pixels(
@@ -156,37 +159,45 @@ def _jpeg_decoder() -> Callable[[Any, np.ndarray], np.ndarray] | None:
     return lambda data, out: decode_jpeg(data, "RGB", buffer=out, strict=True)
 
 
-def _png_samples(data: bytes | memoryview) -> int:
+@lru_cache(maxsize=256)
+def _layout_of_header(head: bytes) -> Layout | None:
+    """Returns the layout of files that begin so; None also if Pillow reads on after that."""
+    file = io.BytesIO(head)
+    try:
+        image = Image.open(file, formats=["PNG", "JPEG"])
+    except (*PILLOW_ERRORS, Image.DecompressionBombError):
+        return None
+    return _layout(image, head) if file.tell() == len(head) else None
+
+
+def _layout(image: Image.Image, head: bytes | memoryview) -> Layout | None:
+    """Returns the layout as far as the header tells: all of it for JPEG."""
+    samples = 0
+    if image.format == "PNG":
+        samples = _png_samples(bytes(head[:29]))
+    elif image.format == "JPEG":
+        samples = _jpeg_samples(image)
+    return Layout(image.format, image.size, samples) if image.format and samples else None
+
+
+def _png_samples(head: bytes) -> int:
     """Returns the samples per pixel of a PNG of 8 bits in plain rows; 0 if it is another kind."""
-    head = bytes(data[:29])
-    if len(head) < 29 or (head[:8], head[12:16]) != _PNG_HEADER or head[24] != 8 or head[28]:
-        return 0
-    return _PNG_SAMPLES.get(head[25], 0) if _ends_after_pixels(data) else 0
+    plain = len(head) == 29 and head[12:16] == b"IHDR" and head[24] == 8 and not head[28]
+    return _PNG_SAMPLES.get(head[25], 0) if plain else 0
 
 
 def _ends_after_pixels(data: bytes | memoryview) -> bool:
     """Tells whether nothing but IEND follows the pixels of a PNG, and nothing alters them."""
     view = memoryview(data)
-    at, inside = len(_PNG_HEADER[0]), False
+    at, inside = len(_PNG_START), False
     while True:
         name = bytes(view[at + 4 : at + 8])
         if name == b"IEND":
             return inside
-        if len(name) < 4 or name in _PNG_OTHER_KINDS or (inside and name != b"IDAT"):
+        if len(name) < 4 or name in _PNG_OTHER_KINDS or (inside and name != _PNG_PIXELS):
             return False
-        inside = name == b"IDAT"
+        inside = name == _PNG_PIXELS
         at += 12 + int.from_bytes(view[at : at + 4], "big")
-
-
-@lru_cache(maxsize=64)
-def _jpeg_layout(head: bytes) -> Layout | None:
-    """Returns the layout of JPEG files that begin so; None also if Pillow reads on after that."""
-    file = io.BytesIO(head)
-    try:
-        image = Image.open(file, formats=["JPEG"])
-    except (*PILLOW_ERRORS, Image.DecompressionBombError):
-        return None
-    return layout_of(image, head) if file.tell() == len(head) else None
 
 
 def _jpeg_samples(image: Image.Image) -> int:
