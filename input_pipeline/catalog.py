@@ -46,7 +46,8 @@ _TEST = {"test": "test"}
 def catalog() -> tuple[CatalogEntry, ...]:
     """Returns every data set, in the order of the tables."""
     return (
-        *_forensynths(),
+        _progan_4class(),
+        _forensynths(),
         _gangen_detection(),
         _diffusion_forensics(),
         _universal_fake_detect(),
@@ -64,14 +65,16 @@ def _generators(text: str, **common: object) -> Iterator[Generator]:
         yield Generator(folder, title.replace("~", " "), tuple(aliases), **common)  # type: ignore[arg-type]
 
 
-def _forensynths() -> Iterator[CatalogEntry]:
-    citation = "Wang et al., CNN-generated images are surprisingly easy to spot, CVPR 2020"
-    where = "github.com/PeterWang512/CNNDetection"
-    terms = (
-        "The repository is CC BY-NC-SA 4.0; the images come from LSUN, ImageNet, CelebA, COCO, "
-        "FaceForensics++ and others and remain under their terms."
-    )
-    yield CatalogEntry(
+_CNNDETECTION = "github.com/PeterWang512/CNNDetection"
+_CNNDETECTION_PAPER = "Wang et al., CNN-generated images are surprisingly easy to spot, CVPR 2020"
+_CNNDETECTION_TERMS = (
+    "The repository is CC BY-NC-SA 4.0; the images come from LSUN, ImageNet, CelebA, COCO, "
+    "FaceForensics++ and others and remain under their terms."
+)
+
+
+def _progan_4class() -> CatalogEntry:
+    return CatalogEntry(
         name="progan_4class",
         title="ForenSynths, ProGAN training images of car, cat, chair, horse",
         table=None,
@@ -91,10 +94,13 @@ def _forensynths() -> Iterator[CatalogEntry]:
         counts_from="144,024 training images: NPR paper; 100 of each class and label for "
         "validation: CNNDetection paper, 4,000 over 20 classes",
         protocol={"train": _NPR_TRAIN, "validation": _NPR_VALIDATION},
-        homepage=where,
-        terms=terms,
-        citation=citation,
+        homepage=_CNNDETECTION,
+        terms=_CNNDETECTION_TERMS,
+        citation=_CNNDETECTION_PAPER,
     )
+
+
+def _forensynths() -> CatalogEntry:
     # Images of both classes, CNNDetection paper, table 1, rounded there to hundreds; StyleGAN2 and
     # WhichFaceIsReal were added to the archive later (counts of the AIGCDetectBenchmark paper).
     counted = {
@@ -121,7 +127,7 @@ def _forensynths() -> Iterator[CatalogEntry]:
             for g in _generators(text)
         )
 
-    yield CatalogEntry(
+    return CatalogEntry(
         name="forensynths",
         title="ForenSynths (CNNDetection test set), eight generators of Table 1",
         table=1,
@@ -138,9 +144,9 @@ def _forensynths() -> Iterator[CatalogEntry]:
         tolerance=100,
         counts_from="CNNDetection paper, table 1; AIGCDetectBenchmark paper; rounded to hundreds",
         protocol={"test": _RESIZE_256},
-        homepage=where,
-        terms=terms,
-        citation=citation,
+        homepage=_CNNDETECTION,
+        terms=_CNNDETECTION_TERMS,
+        citation=_CNNDETECTION_PAPER,
     )
 
 
@@ -245,10 +251,7 @@ def _aigc_detect_benchmark() -> CatalogEntry:
         **{"stable_diffusion_v_1_5=SDv1.5|sdv15|sdv5": 160},
         **{"VQDM=VQDM": 120, "wukong=Wukong": 120, "DALLE2=DALLE~2|dalle": 20},
     }
-    classes = {
-        entry.folder: entry.classes
-        for entry in next(e for e in _forensynths() if e.table).generators
-    }
+    classes = {generator.folder: generator.classes for generator in _forensynths().generators}
     return CatalogEntry(
         name="aigc_detect_benchmark",
         title="AIGCDetectBenchmark (16 generators)",

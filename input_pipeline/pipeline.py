@@ -45,10 +45,9 @@ def train_iterator(
 ) -> "TrainIterator":
     """Returns an endless iterator over training batches.
 
-    Every epoch is a new permutation of all records, or of what it draws from `groups`, in
-    `epochs.steps_per_epoch` batches, the last filled up with blank rows of mask 0. Each process
-    gets a block of every batch's rows, in process order: a batch put together from all of them is
-    the one that a single process would get.
+    Every epoch is a new permutation of all records, or of what it draws from `groups`; its last
+    batch is filled up with blank rows of mask 0. Each process gets a block of every batch's rows:
+    all blocks in process order are the batch that a single process would get.
 
     Args:
       source: the records.
@@ -58,8 +57,7 @@ def train_iterator(
       resize_mode: 'squash' to a square, or 'short_side', which keeps the aspect.
       host_crop: edge in pixels of a random crop after that, or 0 for none.
       small_images: how images below the crop are enlarged, see `transforms.enlarge`.
-      reencode: range of JPEG quality from which one is drawn for each image, which is re-encoded
-        before it is resized or cropped; empty: never.
+      reencode: range of JPEG qualities, with one of which each image is first re-encoded; or empty.
       augment: applied in this order between resize and crop, see `augmentations.augmentations`.
       workers: worker processes; 0 reads in threads of this process.
       prefetch: batches held ready per reading process; 0 reads a batch when it is asked for.
@@ -83,12 +81,11 @@ def train_iterator(
     settings |= {"host_crop": host_crop, "small_images": small_images}
     settings |= {"reencode": tuple(reencode), "augment": tuple(augment)}
     reader = BatchReader(source, **settings)
-    identity = {"images": len(source), "data": _fingerprint(source), "batch_size": batch_size}
-    identity |= {**settings, "reencode": list(reencode), "augment": [repr(a) for a in augment]}
-    identity |= groups.settings
+    settings |= {"reencode": list(reencode), "augment": [repr(step) for step in augment]}
+    settings |= {"images": len(source), "data": _fingerprint(source), "batch_size": batch_size}
+    identity = {**settings, **groups.settings}
     threads = 1 if reader.only_copies else MOST_THREADS
-    batches = numbers.map(reader).repeat()
-    return TrainIterator(batches, identity, workers, prefetch, most_threads=threads)
+    return TrainIterator(numbers.map(reader).repeat(), identity, workers, prefetch, threads)
 
 
 class TrainIterator(grain.DatasetIterator):
@@ -100,8 +97,7 @@ class TrainIterator(grain.DatasetIterator):
         identity: dict[str, Any],
         workers: int,
         prefetch: int,
-        *,
-        most_threads: int = MOST_THREADS,
+        most_threads: int,
     ) -> None:
         super().__init__()
         self._batches = batches

@@ -13,7 +13,7 @@ from input_pipeline.conversion import finished_shards, write_split
 from input_pipeline.directories import resumable_directory
 from input_pipeline.file_pool import FilePool
 from input_pipeline.folder_records import FolderRecords
-from input_pipeline.folders import Stray
+from input_pipeline.folders import ImageFile, Stray
 from input_pipeline.prepared import DATASET_FILE, SKIPPED_FILE, PreparedDataset, Split
 from input_pipeline.records import STORAGES
 from input_pipeline.sources import Source
@@ -115,16 +115,31 @@ def prepare(
         **{"shard_bytes": shard_bytes, "source_sha256": source.fingerprint()},
     }
     job = FolderRecords(total, storage, image_size, int(max_pixels), max_bad_fraction, progress)
-    with resumable_directory(Path(output), plan) as folder, FilePool(workers, total) as pool:
-        complete = (folder / DATASET_FILE).exists()  # all but the last step was done before
-        for split, files in {} if complete else splits.items():
-            shards = finished_shards(folder, split)
-            done = sum(shard.items for shard in shards)
-            job.resume(done, (entry for shard in shards for entry in shard.skipped))
-            write_split(folder, split, job.items(files[done:], pool), shard_bytes)
+    with resumable_directory(Path(output), plan) as folder:
+        if not (folder / DATASET_FILE).exists():  # else all but the last step was done before
+            with FilePool(workers, total) as pool:
+                _write_splits(folder, splits, job, pool, shard_bytes)
         info = {"made_by": "prepare", "source": source.origin, **_catalogue_info(source.entry)}
         finish_dataset(folder, name, list(splits), info, source.tree.strays)
-    dataset = PreparedDataset.load(output)
+    return _summary(PreparedDataset.load(output), source)
+
+
+def _write_splits(
+    folder: Path,
+    splits: Mapping[str, list[ImageFile]],
+    job: FolderRecords,
+    pool: FilePool,
+    shard_bytes: int,
+) -> None:
+    """Writes what an earlier run has not written."""
+    for split, files in splits.items():
+        shards = finished_shards(folder, split)
+        done = sum(shard.items for shard in shards)
+        job.resume(done, (entry for shard in shards for entry in shard.skipped))
+        write_split(folder, split, job.items(files[done:], pool), shard_bytes)
+
+
+def _summary(dataset: PreparedDataset, source: Source) -> PrepareSummary:
     strays = {stray[:2] for stray in source.tree.strays}
     return PrepareSummary(
         dataset.path,
