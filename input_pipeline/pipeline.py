@@ -82,8 +82,8 @@ def train_iterator(
     settings |= {"reencode": tuple(reencode), "augment": tuple(augment)}
     reader = BatchReader(source, **settings)
     settings |= {"reencode": list(reencode), "augment": [repr(step) for step in augment]}
-    settings |= {"images": len(source), "data": _fingerprint(source), "batch_size": batch_size}
-    identity = {**settings, **groups.settings}
+    identity = {"images": len(source), "data": _fingerprint(source), "batch_size": batch_size}
+    identity |= {**settings, **groups.settings}
     threads = 1 if reader.only_copies else MOST_THREADS
     return TrainIterator(numbers.map(reader).repeat(), identity, workers, prefetch, threads)
 
