@@ -76,6 +76,7 @@ _CNNDETECTION_TERMS = (
 def _progan_4class() -> CatalogEntry:
     return CatalogEntry(
         name="progan_4class",
+        only_classes=True,
         title="ForenSynths, ProGAN training images of car, cat, chair, horse",
         table=None,
         generators=(
@@ -90,7 +91,6 @@ def _progan_4class() -> CatalogEntry:
             **{"train": "train", "progan_train": "train"},
             **{"val": "validation", "validation": "validation", "progan_val": "validation"},
         },
-        foreign_splits=("test",),
         counts_from="144,024 training images: NPR paper; 100 of each class and label for "
         "validation: CNNDetection paper, 4,000 over 20 classes",
         protocol={"train": _NPR_TRAIN, "validation": _NPR_VALIDATION},
@@ -140,7 +140,6 @@ def _forensynths() -> CatalogEntry:
             "crn=CRN imle=IMLE san=SAN seeingdark=SITD|sitd whichfaceisreal=WhichFaceIsReal|wfir"
         ),
         splits=_TEST,
-        foreign_splits=("train", "val", "validation", "progan_train", "progan_val"),
         tolerance=100,
         counts_from="CNNDetection paper, table 1; AIGCDetectBenchmark paper; rounded to hundreds",
         protocol={"test": _RESIZE_256},
@@ -189,7 +188,6 @@ def _diffusion_forensics() -> CatalogEntry:
             )
         ),
         splits=_TEST,
-        foreign_splits=("train", "val"),
         protocol={"test": _RESIZE_256},
         homepage="github.com/ZhendongWang6/DIRE",
         terms=_OWNERS_TERMS,

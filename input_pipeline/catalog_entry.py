@@ -8,6 +8,8 @@ from input_pipeline.records import GENERATED, PHOTOGRAPH
 # The two folders, and spellings of them in copies of these archives.
 _LABELS = {"real": PHOTOGRAPH, "fake": GENERATED, "0real": PHOTOGRAPH, "1fake": GENERATED}
 
+_SPLIT_NAMES = ("train", "val", "validation", "dev", "test", "progantrain", "proganval")
+
 
 @dataclass(frozen=True)
 class Generator:
@@ -59,7 +61,8 @@ class CatalogEntry:
       beside: further generators that copies of it hold and the protocol does not count.
       photographs: folders of photographs that several generators share.
       splits: {folder name: split}; the first split is that of a tree without split folders.
-      foreign_splits: folders of other splits, which belong to another entry.
+      only_classes: whether images of classes that it does not name are no part of it; else they are
+        pooled with the others.
       class_folders: {folder name: label}, beside 0_real and 1_fake.
       tolerance: images by which a published, rounded count may differ.
       counts_from: publication of the counts; '' where none is known.
@@ -80,7 +83,7 @@ class CatalogEntry:
     citation: str
     beside: tuple[Generator, ...] = ()
     photographs: tuple[str, ...] = ()
-    foreign_splits: tuple[str, ...] = ()
+    only_classes: bool = False
     class_folders: dict[str, int] | None = None
     tolerance: int = 0
     counts_from: str = ""
@@ -97,6 +100,14 @@ class CatalogEntry:
         """Returns the label that a folder name means: 0 photographs, 1 generated, else None."""
         known = {**_LABELS, **(self.class_folders or {})}
         return known.get(plain(folder))
+
+    def split(self, folder: str) -> str:
+        """Returns the split that a folder name means, '' for none."""
+        return {plain(name): split for name, split in self.splits.items()}.get(plain(folder), "")
+
+    def is_foreign_split(self, folder: str) -> bool:
+        """Returns whether a folder name means a split that is no part of this data set."""
+        return plain(folder) in _SPLIT_NAMES and not self.split(folder)
 
     def counts(self, generator: Generator) -> bool:
         """Returns whether the protocol averages over this generator."""

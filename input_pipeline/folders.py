@@ -26,7 +26,7 @@ SPLIT_FOLDERS = {
 LAYOUT = "[<split>/]<generator>/[<class>/]{0_real,1_fake}/<file>"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageFile:
     """A file that should be an image.
 
@@ -85,7 +85,7 @@ def walk_classes(root: str | os.PathLike[str], split: str = "") -> Tree:
     root = directory(root)
     files = [(path, parts) for path, parts in walk_files(root)]
     divided = any(parts[0] in SPLIT_FOLDERS and _class_of(parts) is not None for _, parts in files)
-    _check_split_option(root, split, divided)
+    check_split_option(root, split, divided)
 
     tree = Tree()
     for path, parts in files:
@@ -150,7 +150,7 @@ def walk_separate(
             f"({', '.join(SPLIT_FOLDERS)}): divide both alike or neither."
         )
     divided = divisions[0]
-    _check_split_option(roots[0], split, divided)
+    check_split_option(roots[0], split, divided)
     tree = Tree()
     for label, (side, files) in enumerate(zip(("photographs", "generated"), listings, strict=True)):
         for path, parts in files:
@@ -212,7 +212,8 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini")
 
 
-def _check_split_option(root: Path, split: str, divided: bool) -> None:
+def check_split_option(root: Path, split: str, divided: bool) -> None:
+    """Raises ValueError where `--split` is given for a tree that has split folders."""
     if split and divided:
         raise ValueError(
             f"--split={split} is given, but {root} has split folders of its own. Leave --split "

@@ -128,8 +128,8 @@ def test_a_single_split_or_generator_can_be_the_source(tmp_path):
     save(tmp_path / "set/val/cat/1_fake/b.png", 1)
     tree = find_source(tmp_path / "set/val", dataset="progan_4class").tree
     assert list(tree.splits) == ["validation"]
-    tree = find_source(tmp_path / "set/val", dataset="progan_4class", split="train").tree
-    assert list(tree.splits) == ["train"]
+    with pytest.raises(ValueError, match=r"--split=train is given, but .* has split folders"):
+        find_source(tmp_path / "set/val", dataset="progan_4class", split="train")
     save(tmp_path / "BEGAN/0_real/a.png", 0)
     [file] = find_source(tmp_path / "BEGAN", dataset="gangen_detection").tree.splits["test"]
     assert file.generator == "BEGAN"
@@ -138,7 +138,7 @@ def test_a_single_split_or_generator_can_be_the_source(tmp_path):
 def test_the_same_generator_in_two_places_is_refused(tmp_path):
     save(tmp_path / "in/old/BEGAN/0_real/a.png", 0)
     save(tmp_path / "in/new/BEGAN/0_real/a.png", 1)
-    with pytest.raises(ValueError, match=r"BEGAN in several places: new, old"):
+    with pytest.raises(ValueError, match=r"BEGAN in several places: new/BEGAN, old/BEGAN"):
         find_source(tmp_path / "in", dataset="gangen_detection")
 
 
@@ -161,6 +161,106 @@ def test_decoded_storage_takes_the_size_of_the_protocol(tmp_path):
         prepare(tmp_path / name, tmp_path / f"{name}.out", dataset=name, storage="decoded")
         [record] = records(PreparedDataset.load(tmp_path / f"{name}.out"), "test")
         assert (record.height, record.width) == ((size, size) if size else (30, 40))
+
+
+# Trees as archives and copies of them lie on disks, with what each file must become:
+# {path: (split, generator, class, label)}, or the reason why it counts nowhere.
+TREES = {
+    ("forensynths", "CNN_synth_testset"): {
+        "progan/train/0_real/a.png": ("test", "progan", "train", 0),
+        "progan/TV-monitor/1_fake/b.png": ("test", "progan", "tvmonitor", 1),
+        "stylegan2/ship/1_fake/c.png": ("test", "stylegan2", "ship", 1),
+        "biggan/0_real/d.png": ("test", "biggan", "", 0),
+        "san/0_real/e.png": "generator 'san' is not counted by forensynths",
+        "deepfake/train/0_real/f.png": "split 'train' is not part of forensynths",
+    },
+    ("progan_4class", "ForenSynths"): {
+        "progan_train/car/0_real/a.png": ("train", "progan", "car", 0),
+        "progan_train/Horse/1_fake/b.png": ("train", "progan", "horse", 1),
+        "progan_train/airplane/1_fake/c.png": "folder 'airplane' is no generator of progan_4class",
+        "progan_val/cat/1_fake/d.png": ("validation", "progan", "cat", 1),
+        "progan/car/1_fake/e.png": "outside the split folders of this tree",
+        "test/progan/chair/1_fake/f.png": "split 'test' is not part of progan_4class",
+        "biggan/0_real/g.png": "folder 'biggan' is no generator of progan_4class",
+    },
+    ("progan_4class", "val"): {
+        "chair/0_real/a.png": ("validation", "progan", "chair", 0),
+        "train/0_real/b.png": "folder 'train' is no generator of progan_4class",
+    },
+    ("forensynths", "progan"): {
+        "train/0_real/a.png": ("test", "progan", "train", 0),
+        "car/1_fake/b.png": ("test", "progan", "car", 1),
+    },
+    ("genimage", "GenImage"): {
+        "stable_diffusion_v_1_4/imagenet_ai_0419_sdv4/train/ai/a.png": (
+            *("train", "stable_diffusion_v_1_4"),
+            *("", 1),
+        ),
+        "imagenet_midjourney/val/nature/b.JPEG": ("test", "Midjourney", "", 0),
+        "imagenet_glide/test/nature/c.JPEG": "split 'test' is not part of genimage",
+    },
+    ("diffusion_forensics", "DiffusionForensics"): {
+        "adm/imagenet/0_real/a.png": ("test", "adm", "imagenet", 0),
+        "sdv2/bedroom/1_fake/b.png": ("test", "sdv2", "bedroom", 1),
+        "vq-diffusion/bedroom/1_fake/c.png": ("test", "vqdiffusion", "bedroom", 1),
+        "adm/train/imagenet/0_real/d.png": "split 'train' is not part of diffusion_forensics",
+        "if/bedroom/1_fake/e.png": "generator 'if' is not counted by diffusion_forensics",
+    },
+    ("universal_fake_detect", "diffusion_datasets"): {
+        "laion/0_real/a.png": ("test", "laion", "", 0),
+        "laion/1_fake/b.png": "generated images in the photographs of universal_fake_detect",
+        "glide_100_27/1_fake/c.png": ("test", "glide_100_27", "", 1),
+    },
+    ("diffusion_1k_step", "Diffusion1kStep"): {
+        "ddpm/google-ddpm-church-256/1_fake/a.png": ("test", "ddpm", "google-ddpm-church-256", 1),
+        "guided-diffusion/1_fake/b.png": ("test", "guided-diffusion", "", 1),
+    },
+    ("gangen_detection", "GANGen-Detection"): {
+        "AttGAN/0_real/a.png": ("test", "AttGAN", "", 0),
+        "train/BEGAN/0_real/b.png": "split 'train' is not part of gangen_detection",
+    },
+    ("aigc_detect_benchmark", "test"): {
+        "stable_diffusion_v_1_5/0_real/a.png": ("test", "stable_diffusion_v_1_5", "", 0),
+        "stylegan/bedroom/1_fake/b.png": ("test", "stylegan", "bedroom", 1),
+        "DALLE2/1_fake/c.png": ("test", "DALLE2", "", 1),
+    },
+}
+
+
+@pytest.mark.parametrize(("dataset", "root"), TREES, ids=lambda value: value)
+def test_trees_as_they_lie_on_disks(tmp_path, dataset, root):
+    expected = TREES[dataset, root]
+    for index, path in enumerate(expected):
+        save(tmp_path / root / path, index, (8, 8), format="png")
+    tree = find_source(tmp_path / root, dataset=dataset).tree
+    found = {stray.path: stray.reason for stray in tree.strays}
+    for split, files in tree.splits.items():
+        for file in files:
+            found[file.filename] = (split, file.generator, file.class_name, file.label)
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("dataset", "folders"),
+    [
+        ("diffusion_forensics", ("sdv1_new/bedroom", "SDv1/bedroom")),
+        ("diffusion_1k_step", ("DALLE", "dalle2")),
+        ("genimage", ("stable_diffusion_v_1_4/train", "sdv4/train")),
+        ("aigc_detect_benchmark", ("DALLE2", "dalle")),
+    ],
+)
+def test_two_folders_of_one_generator_are_refused(tmp_path, dataset, folders):
+    for index, folder in enumerate(folders):
+        save(tmp_path / "in" / folder / "1_fake/a.png", index)
+    with pytest.raises(ValueError, match="in several places"):
+        find_source(tmp_path / "in", dataset=dataset)
+
+
+def test_training_images_are_no_test_set(tmp_path):
+    """The source is the training half of an archive, the data set the other."""
+    save(tmp_path / "ForenSynths/train/progan/car/0_real/a.png")
+    with pytest.raises(ValueError, match="split 'train' is not part of forensynths"):
+        find_source(tmp_path / "ForenSynths/train", dataset="forensynths")
 
 
 def test_a_tree_of_something_else_is_refused(tmp_path):
