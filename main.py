@@ -36,6 +36,7 @@ flags.DEFINE_float("confidence", 0.75, "predict: verdicts below this probability
 flags.DEFINE_string("dataset", "", "prepare: which published data set --source is, see --list.")
 flags.DEFINE_bool("list", False, "prepare: print the catalogue of published data sets.")
 flags.DEFINE_bool("check", False, "prepare: examine --source, write nothing but --output=X.json.")
+flags.DEFINE_string("against", "", "prepare --check: prepared sets (A,B) to share no file with.")
 flags.DEFINE_string("source", "", "prepare: tree [split/]generator/[class/]{0_real,1_fake}/*.")
 flags.DEFINE_string("photographs", "", "prepare: tree of photographs, with --generated.")
 flags.DEFINE_string("generated", "", "prepare: tree of generated images, with --photographs.")

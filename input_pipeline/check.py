@@ -10,6 +10,7 @@ from input_pipeline.catalog_entry import CatalogEntry, Generator
 from input_pipeline.examine import Examined, examiner
 from input_pipeline.file_pool import FilePool
 from input_pipeline.folders import ImageFile, Tree
+from input_pipeline.prepared import PreparedDataset
 from input_pipeline.records import GENERATED, PHOTOGRAPH
 from input_pipeline.sources import Source
 
@@ -52,11 +53,6 @@ class CheckReport:
     problems: list[Problem] = field(default_factory=list)
     audit: Audit | None = None
 
-    @property
-    def has_leak(self) -> bool:
-        """Whether metadata alone separates the classes anywhere."""
-        return self.audit is not None and any(leak.is_loud for leak in self.audit.leaks)
-
     def to_json(self) -> dict[str, Any]:
         """Returns everything as JSON values."""
         return {
@@ -89,6 +85,7 @@ class CheckReport:
 def check_source(
     source: Source,
     *,
+    against: Sequence[PreparedDataset] = (),
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CheckReport:
@@ -96,6 +93,7 @@ def check_source(
 
     Args:
       source: the files, and what the catalogue expects of them.
+      against: data sets that must share no file with it, such as the training set of a test set.
       workers: processes that decode; None takes one per core, 0 decodes in this process.
       progress: called with (files seen, files in all) after each file.
     """
@@ -120,6 +118,8 @@ def check_source(
     if entry is not None:
         report.problems += _against_catalogue(entry, readable, report.images)
     report.problems += _duplicates(readable)
+    for dataset in against:
+        report.problems += _shared_files(readable, dataset)
     report.audit = audit(
         AuditedFile(
             found.split,
@@ -227,5 +227,17 @@ def _duplicates(readable: Iterable[_Found]) -> Iterator[Problem]:
                 yield Problem(f"same {kind} as photograph and as generated", names)
             elif len({c.split for c in copies}) > 1:
                 yield Problem(f"same {kind} in several splits", names)
-            elif len({c.file.generator for c in copies}) == 1:
+            elif len({c.file.generator for c in copies}) < len(copies):
                 yield Problem(f"same {kind} twice", names)
+
+
+def _shared_files(readable: Iterable[_Found], dataset: PreparedDataset) -> Iterator[Problem]:
+    """Finds files of the source whose bytes a data set was made of."""
+    places = {bytes.fromhex(file["sha256"]): file for file in dataset.files()}
+    for found in readable:
+        file = places.get(found.examined.sha256)
+        if file is not None:
+            yield Problem(
+                f"same file in {dataset.path.name}",
+                f"{found.split}:{found.file.filename}, {file['split']}:{file['filename']}",
+            )

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from input_pipeline.directories import write_text
+from input_pipeline.directories import sync_directory, write_text
 from input_pipeline.prepared import Split
 from input_pipeline.record_table import write_table
 from input_pipeline.records import GENERATED, ImageRecord, encode_record
@@ -145,6 +145,7 @@ def _write_shard(
             shard.num_bytes = writer.num_bytes
     if not shard.items:
         return False
+    sync_directory(folder)  # the shard's name is on disk before anything that counts on it
     write_text(_progress(folder, split, number, "csv"), rows.getvalue())
     write_text(_progress(folder, split, number, "json"), json.dumps(asdict(shard)))
     return True
@@ -163,7 +164,7 @@ def name_shards(folder: Path, name: str, split: str) -> Split:
     """Gives the shards of a complete split their final names; may be repeated.
 
     Raises:
-      ValueError: there are no records.
+      ValueError: there are no records, or a shard has been cut short or removed since.
     """
     shards = finished_shards(folder, split)
     numbers = [number for number, shard in enumerate(shards) if shard.records]
@@ -176,6 +177,7 @@ def name_shards(folder: Path, name: str, split: str) -> Split:
             written = Path(f"{_shard(folder, split, number)}{suffix}")
             if written.exists():  # else it has its final name already
                 os.replace(written, folder / f"{final}{suffix}")
+        _check_size(folder / final, shards[number].num_bytes)
         write_table(folder / final)
         names.append(final)
     generators: dict[str, dict[str, int]] = {}
@@ -192,6 +194,15 @@ def name_shards(folder: Path, name: str, split: str) -> Split:
         num_bytes=sum(shard.num_bytes for shard in shards),
         generators=dict(sorted(generators.items())),
     )
+
+
+def _check_size(path: Path, expected: int) -> None:
+    size = path.stat().st_size if path.exists() else 0
+    if size != expected:
+        raise ValueError(
+            f"{path} of the unfinished conversion has {size} bytes; {expected} were written. "
+            f"Remove the directory {path.parent} and start again."
+        )
 
 
 def common_layout(shards: Iterable[Shard]) -> tuple[str, tuple[int, int] | None]:

@@ -10,7 +10,7 @@ from input_pipeline.metadata import FileFacts, read_facts
 from input_pipeline.transforms import MAX_PIXELS, UnreadableImageError, decode
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Examined:
     """A file that decodes.
 
@@ -21,8 +21,8 @@ class Examined:
     """
 
     facts: FileFacts
-    sha256: str
-    pixels_sha256: str
+    sha256: bytes
+    pixels_sha256: bytes
 
 
 def examiner(max_pixels: int = MAX_PIXELS) -> partial:
@@ -41,4 +41,4 @@ def _examine(max_pixels: int, file: ImageFile) -> Examined | str:
         return f"cannot be read: {error.strerror or error}"
     picture = hashlib.sha256(f"{pixels.shape}".encode())
     picture.update(pixels.data)
-    return Examined(facts, hashlib.sha256(data).hexdigest(), picture.hexdigest())
+    return Examined(facts, hashlib.sha256(data).digest(), picture.digest())

@@ -13,10 +13,12 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from input_pipeline.folders import ImageFile
+from input_pipeline.parallel import available_cores
 
 # Below this many files a pool takes longer to start than to help.
 _POOL_FROM_FILES = 64
 _FILES_PER_TASK = 8
+_TASKS_AHEAD = 3  # per process
 _Result = TypeVar("_Result")
 
 
@@ -25,7 +27,7 @@ class FilePool:
 
     def __init__(self, workers: int | None, files: int) -> None:
         if workers is None:
-            workers = os.cpu_count() or 1
+            workers = available_cores()
         self._workers = workers if workers > 1 and files >= _POOL_FROM_FILES else 0
         self._executor: ProcessPoolExecutor | None = None
 
@@ -50,23 +52,30 @@ class FilePool:
         if self._executor is None:
             yield from map(work, files)
             return
-        remaining = iter(files)
+        try:
+            yield from self._map_ahead(self._executor, work, iter(files))
+        except BrokenProcessPool as error:
+            raise ValueError(
+                "a decoding process died, most likely for want of memory. What is converted is "
+                "kept: the same command goes on, with more memory or a smaller max_pixels."
+            ) from error
+
+    def _map_ahead(
+        self,
+        executor: ProcessPoolExecutor,
+        work: Callable[[ImageFile], _Result],
+        remaining: Iterator[ImageFile],
+    ) -> Iterator[_Result]:
         pending: collections.deque[Future] = collections.deque()
         while True:
-            while len(pending) < 3 * self._workers:
+            while len(pending) < _TASKS_AHEAD * self._workers:
                 chunk = list(itertools.islice(remaining, _FILES_PER_TASK))
                 if not chunk:
                     break
-                pending.append(self._executor.submit(_read_chunk, work, chunk))
+                pending.append(executor.submit(_read_chunk, work, chunk))
             if not pending:
                 return
-            try:
-                yield from pending.popleft().result()
-            except BrokenProcessPool as error:
-                raise ValueError(
-                    "a decoding process died, most likely for want of memory: prepare with fewer "
-                    "workers or a smaller max_pixels."
-                ) from error
+            yield from pending.popleft().result()
 
 
 def _begin_work() -> None:

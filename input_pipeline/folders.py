@@ -182,20 +182,32 @@ def directory(root: str | os.PathLike[str]) -> Path:
 
 
 def walk_files(root: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yields (path, parts below the root) of all files, sorted; follows links, never twice."""
-    visited = {os.path.realpath(root)}
-    for folder, folders, files in os.walk(root, followlinks=True):
+    """Yields (path, parts below the root) of all files, sorted.
+
+    Links are followed, but for those to a folder above themselves.
+
+    Raises:
+      ValueError: a folder cannot be read.
+    """
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=_refuse):
         folders.sort()
-        kept = []
-        for name in folders:
-            real = os.path.realpath(os.path.join(folder, name))
-            if real not in visited:
-                visited.add(real)
-                kept.append(name)
-        folders[:] = kept
+        # Only a link can lead upwards.
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        here = os.path.realpath(folder)
+        for name in links:
+            target = os.path.realpath(os.path.join(folder, name))
+            if os.path.commonpath([target, here]) == target:
+                folders.remove(name)
         for name in sorted(files):
             path = os.path.join(folder, name)
             yield path, tuple(map(_as_text, Path(path).relative_to(root).parts))
+
+
+def _refuse(error: OSError) -> None:
+    raise ValueError(
+        f"folder {error.filename} cannot be read: {error.strerror}. Make it readable, or move it "
+        "out of the source."
+    )
 
 
 def _as_text(name: str) -> str:

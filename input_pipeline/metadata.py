@@ -34,7 +34,7 @@ _SAMPLINGS: dict[tuple[float, float], str] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileFacts:
     """What a file says of itself.
 

@@ -120,6 +120,7 @@ def prepare(
             with FilePool(workers, total) as pool:
                 _write_splits(folder, splits, job, pool, shard_bytes)
         info = {"made_by": "prepare", "source": source.origin, **_catalogue_info(source.entry)}
+        info["decoded_size"] = plan["image_size"]
         finish_dataset(folder, name, list(splits), info, source.tree.strays)
     return _summary(PreparedDataset.load(output), source)
 

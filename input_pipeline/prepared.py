@@ -9,9 +9,10 @@ skipped.csv        files of the source that are not in it, with the reason
 plan.json          settings of `prepare`, and a hash over its source
 """
 
+import csv
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,19 @@ class PreparedDataset:
                 f"data set {self.path} has no split {name!r}; it has {sorted(self.splits)}."
             )
         return self.splits[name]
+
+    def files(self) -> Iterator[dict[str, str]]:
+        """Yields the rows of `files.csv`, one per record: split, filename, label, sha256, ...
+
+        Raises:
+          ValueError: there is no such table.
+        """
+        path = self.path / FILES_TABLE
+        try:
+            with open(path, encoding="utf-8", newline="") as file:
+                yield from csv.DictReader(file)
+        except FileNotFoundError as error:
+            raise ValueError(f"{path} is missing. Prepare the data set again.") from error
 
     def source(self, split: str) -> TFRecordSource:
         """Returns random access to the records of a split, in the order they were written."""

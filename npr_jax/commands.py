@@ -144,7 +144,11 @@ def _prepare(words: list[str], flags: Any, config: ml_collections.ConfigDict | N
         generated=flags.generated or None,
     )
     if flags.check:
-        return _check(source, flags.output)
+        return _check(source, flags.against, flags.output)
+    if flags.image_size is not None and flags.storage == "encoded":
+        raise ValueError(
+            f"--image_size={flags.image_size} is for --storage=decoded; files keep their own size"
+        )
     with _progress() as progress:
         summary = prepare(
             source,
@@ -159,16 +163,21 @@ def _prepare(words: list[str], flags: Any, config: ml_collections.ConfigDict | N
     return 0
 
 
-def _check(source: Source, output: str) -> int:
+def _check(source: Source, against: str, output: str) -> int:
     """Prints what is wrong with a source; 1 if anything is, a leak of metadata aside."""
     from input_pipeline.check import check_source
-    from npr_jax.config import save_json
+    from input_pipeline.prepared import PreparedDataset
+    from npr_jax.config import data_paths, save_json
 
+    target = pathlib.Path(output)
+    if output and (target.is_dir() or not target.parent.is_dir()):
+        raise ValueError(f"--output={output}: with --check, give a file in a directory that exists")
+    datasets = [PreparedDataset.load(path) for path in data_paths(against)]
     with _progress() as progress:
-        report = check_source(source, progress=progress)
+        report = check_source(source, against=datasets, progress=progress)
     print(report)
     if output:
-        save_json(report.to_json(), pathlib.Path(output))
+        save_json(report.to_json(), target)
     return 1 if report.problems else 0
 
 

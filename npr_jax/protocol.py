@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import ml_collections
 
+from input_pipeline.catalog_entry import Preprocessing
 from input_pipeline.mixture import MixedDataset
 from npr_jax.detector import Detector
-
-
-def published_protocol(dataset: MixedDataset, split: str) -> dict[str, Any] | None:
-    """What the catalogue says of this split of all data sets that have it; None: nothing.
-
-    Raises:
-        ValueError: they have different protocols.
-    """
-    found = [d.info.get("protocol", {}).get(split) for d in dataset.datasets if split in d.splits]
-    if any(protocol != found[0] for protocol in found):
-        raise ValueError(
-            f"the data sets {', '.join(dataset.names)} have different protocols; evaluate each "
-            "by itself"
-        )
-    return found[0] if found else None
 
 
 def use_protocol(
@@ -31,30 +15,52 @@ def use_protocol(
     """Sets a detector and its config to prepare test images as published.
 
     Raises:
-        ValueError: the catalogue has no protocol for these images.
+        ValueError: the catalogue has no protocol for these images, several data sets have different
+            ones, or images were made another size when they were stored.
     """
-    protocol = published_protocol(dataset, config.data.test_split)
+    protocols = _protocols(dataset, config.data.test_split)
+    protocol = protocols[0] if len(protocols) == 1 else None
     if protocol is None:
         raise ValueError(
-            f"--resize=protocol: split {config.data.test_split!r} of {dataset.name} has no "
-            "published protocol; prepare it with --dataset=NAME (see `prepare --list`), or give "
+            f"--resize=protocol: split {config.data.test_split!r} of {dataset.name} has "
+            f"{'several' if len(protocols) > 1 else 'no'} published protocols; evaluate data sets "
+            "one by one that were prepared with --dataset=NAME (see `prepare --list`), or give "
             "--resize=native or a number of pixels"
         )
-    detector.resize = protocol["resize"]
-    config.data.evaluate_crop = protocol["crop"]
-    config.data.evaluate_even = protocol["even"]
-    config.data.small_images = "tile" if protocol["tile"] else "reflect"
+    for stored in dataset.datasets:
+        if stored.info["storage"] == "decoded" and stored.info["decoded_size"] != protocol.resize:
+            raise ValueError(
+                f"--resize=protocol: {stored.path} holds images that were squashed to "
+                f"{stored.info['decoded_size']} pixels when they were stored, but the protocol is: "
+                f"{protocol.note}. Prepare it again with --storage=encoded"
+            )
+    detector.resize = protocol.resize
+    config.data.evaluate_crop = protocol.crop
+    config.data.evaluate_even = protocol.even
+    config.data.small_images = _small_images(protocol)
 
 
 def departure(detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset) -> str:
     """One line that says how an evaluation differs from the published one; empty: it does not."""
-    protocol = published_protocol(dataset, config.data.test_split)
-    if protocol is None:
-        return ""
-    here = (detector.resize, config.data.evaluate_crop, config.data.evaluate_even)
-    if here == (protocol["resize"], protocol["crop"], protocol["even"]):
-        return ""
-    return (
-        f"note: the published protocol of {dataset.name} is: {protocol['note']}. Here images are "
-        f"prepared otherwise ({detector.preprocessing}); --resize=protocol follows it."
-    )
+    data = config.data
+    here = (detector.resize, data.evaluate_crop, data.evaluate_even)
+    for protocol in filter(None, _protocols(dataset, data.test_split)):
+        same = here == (protocol.resize, protocol.crop, protocol.even)
+        if not same or (protocol.crop and data.small_images != _small_images(protocol)):
+            return (
+                f"note: a published protocol of {dataset.name} is: {protocol.note}. Here images "
+                f"are prepared otherwise ({detector.preprocessing}); --resize=protocol follows it "
+                "where there is one."
+            )
+    return ""
+
+
+def _protocols(dataset: MixedDataset, split: str) -> list[Preprocessing | None]:
+    """What the catalogue says of this split of the data sets that have it, each once."""
+    found = [d.info.get("protocol", {}).get(split) for d in dataset.datasets if split in d.splits]
+    every = (None if protocol is None else Preprocessing(**protocol) for protocol in found)
+    return list(dict.fromkeys(every))
+
+
+def _small_images(protocol: Preprocessing) -> str:
+    return "tile" if protocol.tile else "reflect"

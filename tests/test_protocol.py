@@ -45,9 +45,7 @@ def test_an_evaluation_as_published(tmp_path, trained):
         assert logits[name] == pytest.approx(expected, abs=1e-5)
 
     finished = runs.main(*arguments, "--resize=64", f"--output={tmp_path / 'own'}")
-    assert (
-        "note: the published protocol of aigc_detect_benchmark is: native size" in finished.stderr
-    )
+    assert "note: a published protocol of aigc_detect_benchmark is: native size" in finished.stderr
 
 
 def dataset_of(tmp_path, name, files):
@@ -62,6 +60,19 @@ class Plain:
     """The parts of a detector that a protocol sets."""
 
     resize, preprocessing = 256, "squashed to 256x256 pixels"
+
+
+def test_what_was_squashed_when_it_was_stored_is_not_native(tmp_path):
+    save(tmp_path / "in/BEGAN/1_fake/a.png", 0, (50, 40))
+    for size, name in ((32, "squashed"), (0, "native")):
+        options = {"dataset": "gangen_detection", "storage": "decoded", "image_size": size}
+        prepare(tmp_path / "in", tmp_path / name, **options)
+    config = default.get_config()
+    with pytest.raises(ValueError, match="squashed to 32 pixels when they were stored"):
+        use_protocol(Plain(), config, MixedDataset.load([tmp_path / "squashed"]))
+    detector = Plain()
+    use_protocol(detector, config, MixedDataset.load([tmp_path / "native"]))
+    assert detector.resize == 0
 
 
 def test_genimage_tiles_small_images(tmp_path):
@@ -90,11 +101,12 @@ def test_without_a_protocol_or_with_two(tmp_path):
     files = {"progan/cat/0_real/a.png": (40, 40)}
     _, forensynths = dataset_of(tmp_path / "b", "forensynths", files)
     both = MixedDataset([*genimage.datasets, *forensynths.datasets])
-    with pytest.raises(ValueError, match="have different protocols; evaluate each"):
+    with pytest.raises(ValueError, match="has several published protocols; evaluate"):
         use_protocol(Plain(), config, both)
+    assert "note: a published protocol of" in departure(Plain(), config, both)
     save(tmp_path / "mine/gan/0_real/a.png")
     prepare(tmp_path / "mine", tmp_path / "own")
     own = MixedDataset.load([tmp_path / "own"])
     assert departure(Plain(), config, own) == ""
-    with pytest.raises(ValueError, match="mine has no published protocol"):
+    with pytest.raises(ValueError, match="mine has no published protocols"):
         use_protocol(Plain(), config, own)

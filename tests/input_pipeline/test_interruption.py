@@ -212,3 +212,16 @@ def test_shards_are_finished_before_the_next_begins(source, tmp_path):
 
     prepare(source, tmp_path / "out", progress=look, shard_bytes=6000)
     assert max(open_shards) == 1
+
+
+def test_a_shard_that_is_gone_is_not_taken_for_written(source, tmp_path):
+    def stop(seen, total):
+        if seen == 60:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, tmp_path / "out", shard_bytes=6000, progress=stop)
+    (tmp_path / ".out.partial" / "test-00001").unlink()
+    with pytest.raises(ValueError, match=r"has 0 bytes; \d+ were written\. Remove the directory"):
+        prepare(source, tmp_path / "out", shard_bytes=6000)
+    assert not (tmp_path / "out").exists()

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -313,3 +314,44 @@ def test_names_of_any_bytes(tmp_path):
     ]
     with open(tmp_path / "out" / "files.csv", newline="") as file:
         assert [row["filename"] for row in csv.DictReader(file)] == names
+
+
+def test_links_are_followed_but_not_upwards(tmp_path):
+    """Generators may share a folder of photographs; a link to a folder above ends nowhere."""
+    save(tmp_path / "in/g/0_real/a.png", 1)
+    save(tmp_path / "in/h/1_fake/b.png", 2)
+    (tmp_path / "in/h/0_real").symlink_to(tmp_path / "in/g/0_real")
+    (tmp_path / "in/g/loop").symlink_to(tmp_path / "in")
+    prepare(tmp_path / "in", tmp_path / "out")
+    found = PreparedDataset.load(tmp_path / "out").splits["test"].generators
+    assert found == {
+        "g": {"photographs": 1, "generated": 0},
+        "h": {"photographs": 1, "generated": 1},
+    }
+
+
+def test_a_folder_that_cannot_be_read_stops_the_run(tmp_path, monkeypatch):
+    save(tmp_path / "in/g/0_real/a.png", 1)
+    scandir = os.scandir
+
+    def refusing(path):
+        if str(path).endswith("0_real"):  # permissions do not stop the administrator
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(ValueError, match=r"folder .*0_real cannot be read: Permission denied"):
+        prepare(tmp_path / "in", tmp_path / "out")
+
+
+def test_a_worker_that_dies_is_a_clear_error(tmp_path, monkeypatch):
+    """What kills decoders for want of memory kills them without a word."""
+    for index in range(200):
+        save(tmp_path / f"in/gan/0_real/{index:03d}.png", index, (8, 8))
+    with pytest.raises(ValueError, match=r"a decoding process died.* the same command goes on"):
+        prepare(
+            tmp_path / "in",
+            tmp_path / "out",
+            workers=2,
+            progress=lambda *_: [child.kill() for child in multiprocessing.active_children()],
+        )
