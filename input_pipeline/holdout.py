@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from input_pipeline.record_table import RecordTable, read_table
+from input_pipeline.record_table import RecordTable
 from input_pipeline.tfrecord import RecordSource
-
-SIDES = ("train", "validation")
 
 
 class SubsetSource:
@@ -39,32 +37,17 @@ class SubsetSource:
         return self.source.read_into(int(self.indices[index]), scratch, tail)
 
 
-def holdout(source: RecordSource, fraction: float, seed: int, side: str) -> SubsetSource:
-    """Returns one side of a split that is divided by a hash of each record's file name.
+def held_out(table: RecordTable, fraction: float, seed: int) -> np.ndarray:
+    """Divides a split by a hash of file names; returns bool [n], which records are held out.
 
     Where an image goes depends on its name and the seed alone: adding or removing other images does
-    not move it, and both sides together are the whole split.
+    not move it. Of several data sets, images of the same file name go to the same side: where both
+    are the same image, none is trained on and validated with.
 
     Args:
-      source: the split.
+      table: of the split.
       fraction: expected share of the images on the validation side, above 0 and below 1.
       seed: another seed gives another division.
-      side: 'train' or 'validation'.
-
-    Raises:
-      ValueError: fraction or side is not allowed, or one side would be empty.
-    """
-    if side not in SIDES:
-        raise ValueError(f"hold-out side is {side!r}; allowed are {SIDES}.")
-    held = held_out(read_table(source), fraction, seed)
-    return SubsetSource(source, np.flatnonzero(held if side == "validation" else ~held))
-
-
-def held_out(table: RecordTable, fraction: float, seed: int) -> np.ndarray:
-    """Returns bool [n], which records of a split are on the validation side; see `holdout`.
-
-    Of several data sets, images of the same file name go to the same side: where both are the same
-    image, none is trained on and validated with.
 
     Raises:
       ValueError: fraction is not allowed, or one side would be empty.

@@ -91,11 +91,6 @@ class ShardWriter:
         self._offset += _HEADER_BYTES + len(data) + _FOOTER_BYTES
 
     @property
-    def num_records(self) -> int:
-        """Records written so far."""
-        return len(self._entries)
-
-    @property
     def num_bytes(self) -> int:
         """Bytes written so far, framing included."""
         return self._offset
