@@ -116,6 +116,7 @@ def _forensynths() -> CatalogEntry:
     }
 
     def named(text: str) -> tuple[Generator, ...]:
+        """Returns the generators of these words with their classes and counts."""
         return tuple(
             Generator(
                 g.folder,

@@ -101,16 +101,15 @@ def prepare(
       ValueError: an argument is not allowed, the output exists, an interrupted run had other
         arguments, or too many files are unreadable.
     """
-    if image_size is None:
-        image_size = _protocol_size(source.entry)
+    image_size = _protocol_size(source.entry) if image_size is None else image_size
     _check_arguments(storage, image_size, max_bad_fraction, max_pixels, workers)
     name = name or (source.entry.name if source.entry else _clean(source.origin))
     splits = dict(sorted(source.tree.splits.items()))
     check_names(name, splits)
     total = sum(map(len, splits.values()))
-    plan = {
+    plan: dict[str, Any] = {
         **{"name": name, "source": source.origin, "storage": storage, "files": total},
-        **{"image_size": image_size if storage == "decoded" else None},
+        **{"decoded_size": image_size if storage == "decoded" else None},
         **{"dataset": source.entry.name if source.entry else "", "max_pixels": int(max_pixels)},
         **{"shard_bytes": shard_bytes, "source_sha256": source.fingerprint()},
     }
@@ -119,8 +118,8 @@ def prepare(
         if not (folder / DATASET_FILE).exists():  # else all but the last step was done before
             with FilePool(workers, total) as pool:
                 _write_splits(folder, splits, job, pool, shard_bytes)
-        info = {"made_by": "prepare", "source": source.origin, **_catalogue_info(source.entry)}
-        info["decoded_size"] = plan["image_size"]
+        info = {"made_by": "prepare", **_catalogue_info(source.entry)}
+        info |= {key: plan[key] for key in ("source", "decoded_size")}
         finish_dataset(folder, name, list(splits), info, source.tree.strays)
     return _summary(PreparedDataset.load(output), source)
 

@@ -72,7 +72,7 @@ def take(iterator, count):
     return batches
 
 
-def same(first, second):
+def assert_same(first, second):
     assert len(first) == len(second)
     for a, b in zip(first, second, strict=True):
         assert a.keys() == b.keys()
@@ -152,7 +152,7 @@ def test_the_same_batches_for_any_number_of_threads(files):
     source, settings = files
     expected = take(train_iterator(source, **settings, prefetch=0), 13)
     for prefetch in (1, 2, 6):
-        same(take(train_iterator(source, **settings, prefetch=prefetch), 13), expected)
+        assert_same(take(train_iterator(source, **settings, prefetch=prefetch), 13), expected)
 
 
 def test_a_restored_iterator_continues_bit_for_bit_with_0_and_2_workers(files):
@@ -164,12 +164,12 @@ def test_a_restored_iterator_continues_bit_for_bit_with_0_and_2_workers(files):
         iterator = train_iterator(source, **settings, workers=workers)
         if state is not None:
             iterator.set_state(state)
-        same([next(iterator) for _ in range(3)], expected[done : done + 3])
+        assert_same([next(iterator) for _ in range(3)], expected[done : done + 3])
         done += 3
         state = json.loads(json.dumps(iterator.get_state()))
         next(iterator)  # a batch after the save is given again after the restore
         iterator.set_state(state)
-        same([next(iterator)], expected[done : done + 1])
+        assert_same([next(iterator)], expected[done : done + 1])
         iterator.close()
 
 
@@ -186,7 +186,7 @@ def test_orbax_saves_the_iterator(source, tmp_path):
         iterator.close()
         fresh = train_iterator(source, **settings)
         manager.restore(1, args=ocp.args.Composite(data=grain.checkpoint.CheckpointRestore(fresh)))
-    same(take(fresh, 3), expected[3:])
+    assert_same(take(fresh, 3), expected[3:])
 
 
 def test_a_state_of_other_data_or_settings_is_refused(source, tmp_path):
@@ -274,7 +274,7 @@ def test_a_corrupt_record_stops_training_by_name(source, workers):
         file.write(bytes(8))
     iterator = train_iterator(TFRecordSource(source.paths), **settings, workers=workers)
     for expected in healthy[:step]:
-        same([next(iterator)], [expected])
+        assert_same([next(iterator)], [expected])
     with pytest.raises(CorruptRecordError, match="shard0: record 6 at byte"):
         next(iterator)
     iterator.close()
