@@ -73,8 +73,8 @@ def recipe(dtype: str, batch: int, side: int):
 def our_train(dtype: str, batch: int, side: int) -> Callable[[], object]:
     """The product's own training step on one device, state donated."""
     config = recipe(dtype, batch, side)
-    graphdef, optimizer, state = init_train_state(config, steps_per_epoch=1000)
-    step = make_train_step(config, graphdef, optimizer)
+    model, optimizer, state = init_train_state(config, steps_per_epoch=1000)
+    step = make_train_step(config, model, optimizer)
     data = jax.device_put(
         {
             "image": random_images(batch, side),

@@ -30,16 +30,21 @@ def get_config() -> ml_collections.ConfigDict:
 
 
 def get_model() -> ml_collections.ConfigDict:
-    """What the network looks like."""
+    """What the network looks like: ``name`` and ``dtype``, and what this system needs besides.
+
+    Every system has settings of its own; its recipe in this folder explains them.
+    """
     model = ml_collections.ConfigDict()
-    model.name = "npr"  # a system of npr_jax.models: npr, multiscale_attention
-    model.factors = (0.5,)  # down-sampling factor of each residual, in (0, 1)
-    model.mode = "nearest"  # resize of the residual: nearest, bilinear, bicubic
-    # cut_resnet50 (the paper's: two stages), light_resnet (two stages of two basic
-    # blocks) or resnet50 (all four stages).
-    model.backbone = "cut_resnet50"
-    model.attention_features = 128  # hidden units of the attention; unused by npr
+    model.name = "npr"  # a system of npr_jax.models, see `python main.py list`
     model.dtype = "float32"  # arithmetic: float32, bfloat16 (parameters stay float32)
+    # One residual for npr, several for others. Each of these settings gives one value for each
+    # residual, or a single one for all.
+    model.factors = (0.5,)  # down-sampling factor of the residual, in (0, 1)
+    model.modes = ("nearest",)  # resize of the residual: nearest, bilinear, bicubic, none
+    # cut_resnet50 (the paper's: two stages), light_resnet (two stages of two basic blocks),
+    # thin_resnet (16 channels, two stages of one basic block: for trials on small machines) or
+    # resnet50 (all four stages).
+    model.backbone = "cut_resnet50"
     return model
 
 
@@ -83,7 +88,7 @@ def get_data() -> ml_collections.ConfigDict:
     data.augment = get_augment()
     data.validation_crop = 224  # pixels: centre crop of validation images
     data.evaluate_resize = 256  # pixels: test images squashed to a square; 0: native size
-    data.evaluate_crop = 0  # pixels: centre crop of test images after that; 0: none
+    data.evaluate_crop = 0  # pixels: centre crop of test images, and of scored files; 0: none
     data.evaluate_even = False  # whether an odd last row or column of test images is dropped
     # How test images reached us: clean (as they lie), web (long edge at most 1024, JPEG
     # 75), hard (long edge 512, JPEG 40).

@@ -16,4 +16,5 @@ def get_config(factors: str = "0.25,0.5,0.75"):
     config.model.name = "multiscale_attention"
     config.model.factors = tuple(map(default.parse_factor, factors.split(",")))
     config.model.backbone = "light_resnet"
+    config.model.attention_features = 128  # hidden units of the attention
     return config

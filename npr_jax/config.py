@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import json
 import math
 import pathlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -16,67 +15,23 @@ import ml_collections
 from input_pipeline.augmentations import JPEG_CODECS
 from input_pipeline.balancing import BALANCES
 from input_pipeline.transforms import RESIZE_MODES, SMALL_IMAGES
-from npr_jax.models import BACKBONES, DTYPES, SYSTEMS
-from npr_jax.residual import MODES
-
-
-@dataclasses.dataclass(frozen=True)
-class Rule:
-    """What one setting may be: ``allowed`` says in words what ``accepts`` tests."""
-
-    accepts: Callable[[Any], bool]
-    allowed: str
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_real(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _integer(low: int, high: int | None = None, zero: str = "") -> Rule:
-    """An integer of at least ``low``, or 0 where ``zero`` says what that means."""
-    text = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
-
-    def accepts(value):
-        inside = _is_integer(value) and low <= value <= (math.inf if high is None else high)
-        return inside or (bool(zero) and _is_integer(value) and value == 0)
-
-    return Rule(accepts, text + (f", or 0 ({zero})" if zero else ""))
-
-
-def _number(low: float, high: float, *, closed: bool = False) -> Rule:
-    def accepts(value):
-        return _is_real(value) and (low < value < high or (closed and value == high))
-
-    return Rule(accepts, f"a number above {low} and {'at most' if closed else 'below'} {high}")
-
-
-def _choice(*values: str) -> Rule:
-    names = ", ".join(value or "'' (none)" for value in values)
-    return Rule(lambda value: value in values, f"one of {names}")
-
-
-def _text(empty: str = "") -> Rule:
-    allowed = f"a text, empty for: {empty}" if empty else "a text that is not empty"
-    return Rule(lambda value: isinstance(value, str) and bool(value or empty), allowed)
-
-
-def _is_factors(value: Any) -> bool:
-    in_range = _number(0, 1).accepts
-    return isinstance(value, tuple | list) and len(value) > 0 and all(map(in_range, value))
-
-
-def _is_range(value: Any, low: float, high: float, kind: Callable[[Any], bool]) -> bool:
-    if not isinstance(value, tuple | list) or len(value) != 2:
-        return False
-    return all(map(kind, value)) and low <= value[0] <= value[1] <= high
+from npr_jax.models import DTYPES, SYSTEMS
+from npr_jax.rules import (
+    BOOLEAN,
+    PROBABILITY,
+    Rule,
+    choice,
+    integer,
+    is_integer,
+    is_range,
+    is_real,
+    number,
+    text,
+)
 
 
 def _is_qualities(value: Any) -> bool:
-    return _is_range(value, 1, 100, _is_integer)
+    return is_range(value, 1, 100, is_integer)
 
 
 def _is_codecs(value: Any) -> bool:
@@ -86,8 +41,6 @@ def _is_codecs(value: Any) -> bool:
     return known and len(set(value)) == len(value)
 
 
-_BOOLEAN = Rule(lambda value: isinstance(value, bool), "True or False")
-_PROBABILITY = Rule(lambda value: _is_real(value) and 0 <= value <= 1, "a number from 0 to 1")
 _QUALITIES = Rule(_is_qualities, "two qualities from 1 to 100, lowest first")
 
 
@@ -96,89 +49,91 @@ def _is_paths(value: Any) -> bool:
 
 
 def _is_weights(value: Any) -> bool:
-    positive = _number(0, math.inf).accepts
+    positive = number(0, math.inf).accepts
     return isinstance(value, tuple | list) and all(map(positive, value))
 
 
-RULES: Mapping[str, Rule] = {
-    "seed": _integer(0, 2**31 - 1),
-    "model.name": _choice(*SYSTEMS),
-    "model.factors": Rule(_is_factors, "a tuple of numbers above 0 and below 1, as (0.25, 0.5)"),
-    "model.mode": _choice(*MODES),
-    "model.backbone": _choice(*BACKBONES),
-    "model.attention_features": _integer(1, 65536),
-    "model.dtype": _choice(*DTYPES),
+# Of every system; what its own section `model` holds besides is the system's (npr_jax.models).
+RULES: dict[str, Rule] = {
+    "seed": integer(0, 2**31 - 1),
+    "model.name": choice(*SYSTEMS),
+    "model.dtype": choice(*DTYPES),
     "data.path": Rule(
         _is_paths, "a directory, or several separated by commas; empty for the embedded simulation"
     ),
     "data.weights": Rule(
         _is_weights, "() or a positive number for each directory of data.path, as (3, 1)"
     ),
-    "data.balance": _choice(*BALANCES),
-    "data.fraction": _number(0, 1, closed=True),
-    "data.max_per_class": _integer(1, zero="no limit"),
-    "data.train_split": _text(),
-    "data.validation_split": _text(empty="hold out part of the training split"),
-    "data.validation_fraction": _number(0, 1),
-    "data.test_split": _text(),
-    "data.resize": _integer(32, 4096, zero="native size"),
-    "data.resize_mode": _choice(*RESIZE_MODES),
-    "data.host_crop": _integer(32, 4096, zero="none"),
-    "data.small_images": _choice(*SMALL_IMAGES),
-    "data.crop": _integer(32, 4096),
-    "data.flip": _BOOLEAN,
+    "data.balance": choice(*BALANCES),
+    "data.fraction": number(0, 1, closed=True),
+    "data.max_per_class": integer(1, zero="no limit"),
+    "data.train_split": text(),
+    "data.validation_split": text(empty="hold out part of the training split"),
+    "data.validation_fraction": number(0, 1),
+    "data.test_split": text(),
+    "data.resize": integer(32, 4096, zero="native size"),
+    "data.resize_mode": choice(*RESIZE_MODES),
+    "data.host_crop": integer(32, 4096, zero="none"),
+    "data.small_images": choice(*SMALL_IMAGES),
+    "data.crop": integer(32, 4096),
+    "data.flip": BOOLEAN,
     "data.reencode": Rule(
         lambda value: value in ((), []) or _is_qualities(value),
         "() or two JPEG qualities from 1 to 100, lowest first",
     ),
-    "data.augment.blur_probability": _PROBABILITY,
+    "data.augment.blur_probability": PROBABILITY,
     "data.augment.blur_sigma": Rule(
-        lambda value: _is_range(value, 0, 100, _is_real), "two numbers from 0 to 100, lowest first"
+        lambda value: is_range(value, 0, 100, is_real), "two numbers from 0 to 100, lowest first"
     ),
-    "data.augment.jpeg_probability": _PROBABILITY,
+    "data.augment.jpeg_probability": PROBABILITY,
     "data.augment.jpeg_quality": _QUALITIES,
     "data.augment.jpeg_codecs": Rule(
         _is_codecs, f"a tuple of one or more of {', '.join(JPEG_CODECS)}, each once"
     ),
-    "data.augment.webp_probability": _PROBABILITY,
+    "data.augment.webp_probability": PROBABILITY,
     "data.augment.webp_quality": _QUALITIES,
-    "data.validation_crop": _integer(32, 4096),
-    "data.evaluate_resize": _integer(32, 4096, zero="native size"),
-    "data.evaluate_crop": _integer(32, 4096, zero="none"),
-    "data.evaluate_even": _BOOLEAN,
-    "data.delivery": _choice("clean", "web", "hard"),
-    "data.workers": _integer(0, 256),
-    "data.prefetch": _integer(1, 64),
-    "data.photos": _text(empty="rendered scenes"),
-    "data.simulation.directory": _text(empty="`simulation` in the workdir"),
+    "data.validation_crop": integer(32, 4096),
+    "data.evaluate_resize": integer(32, 4096, zero="native size"),
+    "data.evaluate_crop": integer(32, 4096, zero="none"),
+    "data.evaluate_even": BOOLEAN,
+    "data.delivery": choice("clean", "web", "hard"),
+    "data.workers": integer(0, 256),
+    "data.prefetch": integer(1, 64),
+    "data.photos": text(empty="rendered scenes"),
+    "data.simulation.directory": text(empty="`simulation` in the workdir"),
     "data.simulation.size": Rule(
-        lambda value: _is_integer(value) and 32 <= value <= 512 and value % 8 == 0,
+        lambda value: is_integer(value) and 32 <= value <= 512 and value % 8 == 0,
         "a multiple of 8 from 32 to 512",
     ),
-    "data.simulation.train_family": _text(),
-    "data.simulation.train_per_class": _integer(1),
-    "data.simulation.validation_per_class": _integer(1),
-    "data.simulation.test_per_family": _integer(1),
-    "optimizer.learning_rate": _number(0, 10),
-    "optimizer.b1": _number(0, 1),
-    "optimizer.b2": _number(0, 1),
-    "optimizer.decay_rate": _number(0, 1, closed=True),
-    "optimizer.decay_every_epochs": _integer(1),
-    "batch_size": _integer(2),
-    "num_epochs": _integer(1),
-    "early_stopping_epochs": _integer(1, zero="never"),
-    "log_every_steps": _integer(1),
-    "checkpoint_every_steps": _integer(1, zero="at the end of epochs only"),
+    "data.simulation.train_family": text(),
+    "data.simulation.train_per_class": integer(1),
+    "data.simulation.validation_per_class": integer(1),
+    "data.simulation.test_per_family": integer(1),
+    "optimizer.learning_rate": number(0, 10),
+    "optimizer.b1": number(0, 1),
+    "optimizer.b2": number(0, 1),
+    "optimizer.decay_rate": number(0, 1, closed=True),
+    "optimizer.decay_every_epochs": integer(1),
+    "batch_size": integer(2),
+    "num_epochs": integer(1),
+    "early_stopping_epochs": integer(1, zero="never"),
+    "log_every_steps": integer(1),
+    "checkpoint_every_steps": integer(1, zero="at the end of epochs only"),
 }
 
 
 def check_config(config: ml_collections.ConfigDict) -> None:
     """Raises one ``ValueError`` that lists every wrong key, type and value with its fix."""
     settings = _flatten(config)
+    system = settings.get("model.name")
+    rules = rules_of(system)
+    if system not in SYSTEMS:
+        # The name is the problem; what else the section holds belongs to what was meant.
+        settings = {k: v for k, v in settings.items() if k in rules or k[:6] != "model."}
     problems = []
-    for key in settings.keys() - RULES.keys():
-        problems.append(f"{key}: no such setting; {_suggest(key)}")
-    for key, rule in RULES.items():
+    for key in settings.keys() - rules.keys():
+        problems.append(f"{key}: no such setting{_suggest(key, rules)}")
+    for key, rule in rules.items():
         if key not in settings:
             problems.append(f"{key}: missing; expected {rule.allowed}; see configs/default.py")
         elif not rule.accepts(settings[key]):
@@ -191,6 +146,18 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         raise ValueError("the config cannot be used:\n  " + "\n  ".join(problems))
 
 
+def rules_of(system: Any) -> dict[str, Rule]:
+    """What each setting of a config with this ``model.name`` may be."""
+    if system not in SYSTEMS:
+        return dict(RULES)
+    return RULES | {f"model.{key}": rule for key, rule in SYSTEMS[system].rules.items()}
+
+
+def _known_model_rules() -> dict[str, Rule]:
+    entries = SYSTEMS.values()
+    return {f"model.{key}": rule for entry in entries for key, rule in entry.rules.items()}
+
+
 def _flatten(config: Mapping, prefix: str = "") -> dict[str, Any]:
     flat = {}
     for key, value in config.items():
@@ -201,13 +168,15 @@ def _flatten(config: Mapping, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _suggest(key: str) -> str:
+def _suggest(key: str, rules: Mapping[str, Rule]) -> str:
     """The setting that was probably meant, or those there are in its section."""
-    if close := difflib.get_close_matches(key, RULES, n=1, cutoff=0.8):
-        return f"did you mean {close[0]}?"
-    section = key.rpartition(".")[0] + "."
-    siblings = [known for known in RULES if known.startswith(section)]
-    return "settings there: " + ", ".join(siblings) if siblings else "see configs/default.py"
+    section, _, name = key.rpartition(".")
+    if section == "model" and (owners := [s for s, e in SYSTEMS.items() if name in e.rules]):
+        return f" of this system; it belongs to {', '.join(owners)}"
+    if close := difflib.get_close_matches(key, rules, n=1, cutoff=0.8):
+        return f"; did you mean {close[0]}?"
+    siblings = [known for known in rules if known.startswith(section + ".")]
+    return "; settings there: " + ", ".join(siblings) if siblings else "; see configs/default.py"
 
 
 def explain_override(argument: str, error: str) -> str:
@@ -216,22 +185,18 @@ def explain_override(argument: str, error: str) -> str:
     if not match:
         return ""
     key, value = match.groups()
-    if key not in RULES:
-        return f"--config.{key}: no such setting; {_suggest(key)}"
+    rules = RULES | _known_model_rules()
+    if key not in rules or f"'config.{key}'" in error:
+        return f"--config.{key}: no such setting{_suggest(key, rules)}"
     if f"config.{key}=" in error:
-        return f"--config.{key}={value}: expected {RULES[key].allowed}"
+        return f"--config.{key}={value}: expected {rules[key].allowed}"
     return ""
 
 
 def _contradictions(config: ml_collections.ConfigDict) -> list[str]:
     """Settings that are each allowed but not together."""
-    data, model = config.data, config.model
-    problems = []
-    if model.name == "npr" and len(model.factors) != 1:
-        problems.append(
-            f"model.factors is {tuple(model.factors)} for model.name npr, which takes exactly "
-            "one; use configs/multiscale_attention.py for several"
-        )
+    data = config.data
+    problems = SYSTEMS[config.model.name].problems(config)
     keeps_aspect = data.resize_mode == "short_side"
     if data.resize and data.host_crop and not keeps_aspect:
         problems.append(

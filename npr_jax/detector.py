@@ -14,13 +14,13 @@ import ml_collections
 import numpy as np
 from flax import nnx
 
-from input_pipeline.transforms import UnreadableImageError, decode, jpeg, squash
+from input_pipeline.transforms import UnreadableImageError, centre_crop, decode, jpeg, squash
 from npr_jax.checkpoint import restore_for_scoring
 from npr_jax.config import load_config
 from npr_jax.interop import from_torch_state_dict, load_state_dict
-from npr_jax.models import Model
+from npr_jax.models import Frozen, Model, build_model
 from npr_jax.scoring import Scorer
-from npr_jax.tiling import MIN_SIDE
+from npr_jax.tiling import MIN_SIDE, check_size
 from npr_jax.train_state import abstract_train_state
 
 # Files decoded ahead of the network; each may be a large photograph, so few.
@@ -57,10 +57,21 @@ class Detector:
     ...     print(result.path, result.score, result.verdict)
     """
 
-    def __init__(self, model: Model, *, resize: int, source: str, jpeg_quality: int = 0):
+    def __init__(
+        self,
+        model: Model,
+        *,
+        resize: int,
+        source: str,
+        crop: int = 0,
+        small_images: str = "reflect",
+        jpeg_quality: int = 0,
+    ):
         """Args:
         model: one of ``npr_jax.models``.
         resize: side in pixels to which files are squashed before scoring; 0: native size.
+        crop: side in pixels of the centre crop that is scored after that; 0: the whole image.
+        small_images: how images below the crop are enlarged, ``reflect`` or ``tile``.
         source: where the weights came from, for reports.
         jpeg_quality: quality that files are re-encoded with before scoring, as the images
             of the training were; 0: never.
@@ -69,6 +80,8 @@ class Detector:
             raise ValueError(f"resize is {resize}; expected 0 (native size) or at least {MIN_SIDE}")
         self.model = model
         self.resize = resize
+        self.crop = crop
+        self.small_images = small_images
         self.jpeg_quality = jpeg_quality
         self.source = source
         self.config: ml_collections.ConfigDict | None = None
@@ -96,18 +109,29 @@ class Detector:
         """
         workdir = pathlib.Path(workdir)
         config = load_config(workdir)
-        graphdef, shapes = abstract_train_state(config)
+        model = nnx.eval_shape(lambda: build_model(config.model, nnx.Rngs(params=0)))
+        graphdef, _, _, frozen = nnx.split(model, nnx.Param, nnx.BatchStat, Frozen)
+        if frozen:
+            frozen = nnx.state(build_model(config.model, nnx.Rngs(params=0)), Frozen)
+        shapes = abstract_train_state(config)
         own = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         shapes = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=own), shapes
         )
         step, state = restore_for_scoring(workdir, checkpoint, shapes)
-        model = nnx.merge(graphdef, state.params, state.batch_stats)
+        model = nnx.merge(graphdef, state.params, state.batch_stats, frozen)
         native = config.data.evaluate_resize if resize is None else resize
         source = f"{workdir} ({checkpoint}, step {step})"
         reencode = config.data.reencode
         quality = sum(reencode) // 2 if reencode else 0
-        detector = cls(model, resize=native, source=source, jpeg_quality=quality)
+        detector = cls(
+            model,
+            resize=native,
+            crop=config.data.evaluate_crop,
+            small_images=config.data.small_images,
+            source=source,
+            jpeg_quality=quality,
+        )
         detector.config, detector.step = config, step
         detector.training_data = json.loads((workdir / "training_data.json").read_text())
         return detector
@@ -131,8 +155,12 @@ class Detector:
     @property
     def preprocessing(self) -> str:
         """What happens to a file's pixels before the network, in words."""
-        size = f"squashed to {self.resize}x{self.resize} pixels" if self.resize else "native size"
-        return (f"re-encoded as JPEG {self.jpeg_quality}, " if self.jpeg_quality else "") + size
+        text = f"re-encoded as JPEG {self.jpeg_quality}, " if self.jpeg_quality else ""
+        text += f"squashed to {self.resize}x{self.resize} pixels" if self.resize else "native size"
+        if self.crop:
+            how = "tiled" if self.small_images == "tile" else "padded by reflection"
+            text += f", centre crop of {self.crop} pixels (smaller images {how})"
+        return text
 
     def logits(self, images: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
         """Scores pixels as they are, without any resize.
@@ -216,7 +244,14 @@ class Detector:
             height, width = image.shape[:2]
             return f"too small: {height}x{width} pixels, at least {MIN_SIDE}x{MIN_SIDE} needed"
         image = jpeg(image, self.jpeg_quality) if self.jpeg_quality else image
-        return squash(image, self.resize) if self.resize else image
+        image = squash(image, self.resize) if self.resize else image
+        if self.crop:
+            return centre_crop(image, self.crop, self.small_images)
+        try:
+            check_size(image.shape[0], image.shape[1], self.model)
+        except ValueError as error:
+            return str(error)
+        return image
 
 
 def verdict_of(score: float, confidence: float) -> str:

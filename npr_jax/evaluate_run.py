@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import pathlib
@@ -37,6 +38,7 @@ def evaluate_run(
     workdir: pathlib.Path,
     *,
     name: str = "",
+    report: bool = True,
 ) -> dict[str, Any] | None:
     """Scores every test image once, prints the table, writes the evaluation and the report.
 
@@ -44,14 +46,16 @@ def evaluate_run(
         detector: its own preprocessing is used.
         config: names the test split and the delivery.
         dataset: prepared images.
-        workdir: gets ``evaluation/<name>/`` and ``report.html``.
+        workdir: gets ``evaluation/<name>/`` and, if wanted, ``report.html``.
         name: empty: made of the data set, split, delivery and preprocessing.
+        report: whether to make ``report.html``, which takes seconds; `report` can later.
 
     Returns:
         The results as in results.json; None on all processes but the first.
     """
     config = config.copy_and_resolve_references()
-    config.data.evaluate_resize = detector.resize
+    config.data.evaluate_resize, config.data.evaluate_crop = detector.resize, detector.crop
+    config.data.small_images = detector.small_images
     config.data.reencode = (detector.jpeg_quality,) * 2 if detector.jpeg_quality else ()
     started = time.monotonic()
     rows: list[dict[str, Any]] = []
@@ -72,7 +76,7 @@ def evaluate_run(
         generators=np.array([rows[i]["generator"] for i in order]),
         filenames=np.array([rows[i]["filename"] for i in order]),
         weights=None if weights is None else weights[order],
-        scales=() if weights is None else tuple(f"{f:g}" for f, _ in detector.model.residuals),
+        scales=() if weights is None else detector.model.scales,
     )
     meta = describe(detector, config, dataset, seconds=time.monotonic() - started)
     name = name or evaluation_name(config, dataset, detector)
@@ -83,9 +87,9 @@ def evaluate_run(
     print(format_table(results))
     if beside := format_baselines(results):
         print(f"\n{beside}")
-    report = build_report(workdir)
-    _LOG.info("wrote %s and %s", directory, report)
-    print(f"report: {report}")
+    _LOG.info("wrote %s", directory)
+    if report:
+        print(f"report: {build_report(workdir)}")
     return results
 
 
@@ -114,17 +118,17 @@ def describe(
 ) -> dict[str, Any]:
     """What the numbers were made with, for whoever wants to make them again."""
     run = detector.config
-    factors, mode = [f for f, _ in detector.model.residuals], detector.model.residuals[0][1]
+    front_ends = [dataclasses.asdict(front_end) for front_end in detector.model.front_ends]
     return {
         "model": run.model.name if run else "npr",
-        "factors": factors,
-        "mode": mode,
+        "front_ends": front_ends,
         "parameters": count_parameters(detector.model),
         "weights": None if run else detector.source,
         "checkpoint": detector.source if run else None,
         "steps": detector.step,
         "seed": run.seed if run else None,
-        "preprocessing": detector.preprocessing + _cropping(config),
+        "preprocessing": detector.preprocessing
+        + (", odd last row or column dropped" if config.data.evaluate_even else ""),
         "delivery": config.data.delivery,
         "data": dataset.name,
         "split": config.data.test_split,
@@ -133,15 +137,6 @@ def describe(
         **detector.training_data,
         **provenance(),
     }
-
-
-def _cropping(config: ml_collections.ConfigDict) -> str:
-    data = config.data
-    text = ""
-    if data.evaluate_crop:
-        how = "tiled" if data.small_images == "tile" else "padded by reflection"
-        text += f", centre crop of {data.evaluate_crop} pixels (smaller images {how})"
-    return text + (", odd last row or column dropped" if data.evaluate_even else "")
 
 
 def cheap_baselines(

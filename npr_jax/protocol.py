@@ -34,19 +34,18 @@ def use_protocol(
                 f"{stored.info['decoded_size']} pixels when they were stored, but the protocol is: "
                 f"{protocol.note}. Prepare it again with --storage=encoded"
             )
-    detector.resize = protocol.resize
-    config.data.evaluate_crop = protocol.crop
+    detector.resize, detector.crop = protocol.resize, protocol.crop
+    detector.small_images = _small_images(protocol)
     config.data.evaluate_even = protocol.even
-    config.data.small_images = _small_images(protocol)
 
 
 def departure(detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset) -> str:
     """One line that says how an evaluation differs from the published one; empty: it does not."""
     data = config.data
-    here = (detector.resize, data.evaluate_crop, data.evaluate_even)
+    here = (detector.resize, detector.crop, data.evaluate_even)
     for protocol in filter(None, _protocols(dataset, data.test_split)):
         same = here == (protocol.resize, protocol.crop, protocol.even)
-        if not same or (protocol.crop and data.small_images != _small_images(protocol)):
+        if not same or (protocol.crop and detector.small_images != _small_images(protocol)):
             return (
                 f"note: a published protocol of {dataset.name} is: {protocol.note}. Here images "
                 f"are prepared otherwise ({detector.preprocessing}); --resize=protocol follows it "

@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 
 from npr_jax import tiling
-from npr_jax.models import Model, Placement, Prediction, feature_sums
+from npr_jax.models import Frozen, Model, Placement, Prediction, feature_sums
 from npr_jax.sharding import data_mesh, replicated, split_rows
 
 # Pixels of one batch: enough to keep two cores busy, or a GPU, without filling the memory.
@@ -36,7 +36,7 @@ class _Partial:
     """The feature sums of an image some of whose tiles are still to come."""
 
     tiles_left: int
-    positions: int
+    positions: list[int]
     sums: list[np.ndarray] = dataclasses.field(default_factory=list)
 
     def add(self, sums: list[np.ndarray]) -> bool:
@@ -59,20 +59,22 @@ class Scorer:
         shapes: (height, width) of the padded batches, the largest last.
         """
         model.eval()
-        self._graphdef, params, batch_stats, rest = nnx.split(model, nnx.Param, nnx.BatchStat, ...)
-        del rest  # no other kind of variable exists in our detectors
+        self._graphdef, params, batch_stats, frozen = nnx.split(
+            model, nnx.Param, nnx.BatchStat, Frozen
+        )
         self._model = model
         self._shapes = shapes
         self._mesh = data_mesh(jax.local_devices())
         self._sums = jax.jit(self._tile_sums)
         self._head = jax.jit(self._logits)
+        self._frozen = jax.device_put(frozen, replicated(self._mesh))
         self.use(params, batch_stats)
 
     def use(self, params: nnx.State, batch_stats: nnx.State) -> None:
         """Scores with these parameters from now on, without compiling again."""
         # Through this process's copy: a scorer works alone, also where processes train together.
         local = jax.tree.map(_local_copy, (params, batch_stats))
-        self._variables = jax.device_put(local, replicated(self._mesh))
+        self._variables = (*jax.device_put(local, replicated(self._mesh)), self._frozen)
 
     def score(self, images: Iterable[np.ndarray]) -> Iterator[Scored]:
         """Scores images as they come; results come out of order and each exactly once.
@@ -90,8 +92,8 @@ class Scorer:
         for position, image in enumerate(images):
             tiles = self._plan(image)
             height, width = image.shape[:2]
-            count = tiling.feature_count(height, width, self._model.stride)
-            partial[position] = _Partial(len(tiles), count)
+            counts = tiling.feature_counts(height, width, self._model)
+            partial[position] = _Partial(len(tiles), counts)
             for tile in tiles:
                 bucket = waiting[tile.shape]
                 bucket.append((position, image, tile))
@@ -148,7 +150,9 @@ class Scorer:
         for row, (position, _) in enumerate(finished):
             yield Scored(position, float(logits[row]), None if weights is None else weights[row])
 
-    def _tile_sums(self, variables, images: jax.Array, placement: Placement) -> list[jax.Array]:
+    def _tile_sums(
+        self, variables, images: jax.Array, placement: Placement | None
+    ) -> list[jax.Array]:
         return feature_sums(nnx.merge(self._graphdef, *variables), images, placement)
 
     def _logits(self, variables, features: list[jax.Array]) -> Prediction:
@@ -163,7 +167,8 @@ def _land(batch, partial: dict[int, _Partial]) -> list[tuple[int, list[np.ndarra
     for row, position in enumerate(positions):
         if partial[position].add([s[row] for s in sums]):
             done = partial.pop(position)
-            finished.append((position, [s / done.positions for s in done.sums]))
+            means = [s / n for s, n in zip(done.sums, done.positions, strict=True)]
+            finished.append((position, means))
     return finished
 
 

@@ -37,9 +37,15 @@ def check_batch_size(batch_size: int, mesh: Mesh) -> None:
         )
 
 
-def to_devices(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, Any]:
-    """This process's rows of a global batch, onto its devices."""
-    sharding = split_rows(mesh)
+def to_devices(
+    batch: dict[str, np.ndarray], mesh: Mesh, *, stacked: bool = False
+) -> dict[str, Any]:
+    """This process's rows of a global batch, onto its devices.
+
+    ``stacked``: the arrays begin with an axis over runs side by side, the rows are the next one.
+    """
+    spec = PartitionSpec(None, DATA_AXIS) if stacked else PartitionSpec(DATA_AXIS)
+    sharding = NamedSharding(mesh, spec)
     return {
         key: jax.make_array_from_process_local_data(sharding, value) for key, value in batch.items()
     }

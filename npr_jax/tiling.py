@@ -12,8 +12,8 @@ import functools
 
 import numpy as np
 
-from npr_jax.models import Model, Placement
-from npr_jax.residual import axis_operator, reference_reach
+from npr_jax.front_end import FrontEnd
+from npr_jax.models import Grid, Model, Placement
 
 # (height, width) in pixels of the padded batches, multiples of every network's stride. One
 # compilation each; images that fit none are cut into tiles of the last.
@@ -30,14 +30,15 @@ SHAPES = (
     (1024, 1024),
 )
 MIN_SIDE = 32  # pixels; below, little is left of an image after the network's strides
+MAX_WHOLE_PIXELS = 2048 * 2048  # of an image that a model must see whole: some GB of features
 
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """A tile's share of one axis.
+    """A tile's share of one axis of ``length`` pixels.
 
-    ``start:stop`` are its pixels, ``core_start:core_stop`` the feature positions it
-    contributes, counted from the tile's own first feature.
+    ``start:stop`` are its pixels; it contributes the feature positions that lie at pixels
+    ``core_start:core_stop``, all counted in the whole image.
     """
 
     length: int
@@ -56,34 +57,47 @@ class Tile:
     columns: Span
 
 
+def check_size(height: int, width: int, model: Model) -> None:
+    """Raises ``ValueError`` for an image too small, or too large to be looked at whole."""
+    if min(height, width) < MIN_SIDE:
+        raise ValueError(f"image is {height}x{width} pixels; at least {MIN_SIDE}x{MIN_SIDE} needed")
+    if model.whole and height * width > MAX_WHOLE_PIXELS:
+        raise ValueError(
+            f"image is {height}x{width} pixels; this system looks at images whole, at most "
+            f"{MAX_WHOLE_PIXELS:,} pixels of them: give --resize=256 or another side"
+        )
+
+
 def plan(
     height: int, width: int, model: Model, shapes: tuple[tuple[int, int], ...] = SHAPES
 ) -> list[Tile]:
     """The tiles that score an image of the given size: one, if it fits a shape.
 
     Raises:
-        ValueError: if the image has a side under ``MIN_SIDE`` pixels, or needs tiles and the
-            last shape is no wider than two halos.
+        ValueError: if the image has a side under ``MIN_SIDE`` pixels, is too large for a model
+            that sees images whole, or needs tiles and the last shape is no wider than two halos.
     """
-    if min(height, width) < MIN_SIDE:
-        raise ValueError(f"image is {height}x{width} pixels; at least {MIN_SIDE}x{MIN_SIDE} needed")
-    fitting = [shape for shape in shapes if shape[0] >= height and shape[1] >= width]
-    shape = min(fitting, key=lambda s: s[0] * s[1]) if fitting else shapes[-1]
-    halo = _halo(model)
-    spans = [
-        _spans(n, side, halo, model.stride) for n, side in zip((height, width), shape, strict=True)
-    ]
+    check_size(height, width, model)
+    if model.whole:
+        shape = (height, width)
+    else:
+        fitting = [shape for shape in shapes if shape[0] >= height and shape[1] >= width]
+        shape = min(fitting, key=lambda s: s[0] * s[1]) if fitting else shapes[-1]
+    stride = max(grid.stride for grid in model.grids)
+    halo = _halo(model, stride)
+    spans = [_spans(n, side, halo, stride) for n, side in zip((height, width), shape, strict=True)]
     return [Tile(shape, rows, columns) for rows in spans[0] for columns in spans[1]]
 
 
-def _halo(model: Model) -> int:
-    reach = model.reach + max(reference_reach(factor) for factor, _ in model.residuals)
-    return -(-reach // model.stride) * model.stride
+def _halo(model: Model, stride: int) -> int:
+    reach = max(max(grid.reach, grid.field) for grid in model.grids)
+    reach += max(front_end.reach for front_end in model.front_ends)
+    return -(-reach // stride) * stride
 
 
 def _spans(length: int, side: int, halo: int, stride: int) -> list[Span]:
     if length <= side:
-        return [Span(length, 0, length, 0, -(-length // stride))]
+        return [Span(length, 0, length, 0, length)]
     core = (side - 2 * halo) // stride * stride
     if core <= 0:
         raise ValueError(f"tiles of {side} pixels are too small for halos of {halo} on each side")
@@ -91,58 +105,54 @@ def _spans(length: int, side: int, halo: int, stride: int) -> list[Span]:
     for first in range(0, length, core):
         start = max(0, first - halo)
         last = min(first + core, length)
-        spans.append(
-            Span(
-                length,
-                start,
-                min(start + side, length),
-                (first - start) // stride,
-                -(-(last - start) // stride),
-            )
-        )
+        spans.append(Span(length, start, min(start + side, length), first, last))
     return spans
 
 
-def feature_count(height: int, width: int, stride: int) -> int:
-    """Positions in the feature map of an image."""
-    return -(-height // stride) * -(-width // stride)
+def feature_counts(height: int, width: int, model: Model) -> list[int]:
+    """Positions in each feature map of an image; 1 where the maps' means are at hand."""
+    if model.whole:
+        return [1] * len(model.grids)
+    return [grid.positions(height) * grid.positions(width) for grid in model.grids]
 
 
 def batch_of(
     tiles: list[tuple[np.ndarray, Tile]], rows: int, model: Model
-) -> tuple[np.ndarray, Placement]:
+) -> tuple[np.ndarray, Placement | None]:
     """Lays tiles of one shape into a batch of ``rows`` rows, the rest of them empty.
 
     Args:
         tiles: each image, uint8 ``[h, w, 3]``, with the tile to take of it.
         rows: the batch size, at least ``len(tiles)``.
-        model: whose residuals and stride to prepare for.
+        model: whose front ends and grids to prepare for.
 
     Returns:
-        uint8 ``[rows, H, W, 3]`` and its placement.
+        uint8 ``[rows, H, W, 3]`` and its placement; None for a model that sees images whole.
     """
     height, width = tiles[0][1].shape
     images = np.zeros((rows, height, width, 3), np.uint8)
     for row, (image, tile) in enumerate(tiles):
         part = image[tile.rows.start : tile.rows.stop, tile.columns.start : tile.columns.stop]
         images[row, : part.shape[0], : part.shape[1]] = part
+    if model.whole:
+        return images, None
     row_spans = [tile.rows for _, tile in tiles]
     column_spans = [tile.columns for _, tile in tiles]
     placement = Placement(
-        rows=_operators(row_spans, rows, height, model),
-        columns=_operators(column_spans, rows, width, model),
+        rows=_operators(row_spans, rows, height, 0, model),
+        columns=_operators(column_spans, rows, width, 1, model),
         inside_rows=_inside(row_spans, rows, height),
         inside_columns=_inside(column_spans, rows, width),
-        core_rows=_core(row_spans, rows, -(-height // model.stride)),
-        core_columns=_core(column_spans, rows, -(-width // model.stride)),
+        core_rows=tuple(_core(row_spans, rows, height, grid) for grid in model.grids),
+        core_columns=tuple(_core(column_spans, rows, width, grid) for grid in model.grids),
     )
     return images, placement
 
 
-def _operators(spans: list[Span], rows: int, side: int, model: Model) -> tuple:
+def _operators(spans: list[Span], rows: int, side: int, axis: int, model: Model) -> tuple:
     stacks = []
-    for factor, mode in model.residuals:
-        parts = [_padded_operator(s.length, factor, mode, s.start, s.stop, side) for s in spans]
+    for front_end in model.front_ends:
+        parts = [_padded_operator(front_end, axis, s.length, s.start, s.stop, side) for s in spans]
         stack = np.zeros((rows, *parts[0].shape), parts[0].dtype)
         stack[: len(parts)] = parts
         stacks.append(stack)
@@ -150,9 +160,12 @@ def _operators(spans: list[Span], rows: int, side: int, model: Model) -> tuple:
 
 
 @functools.lru_cache(maxsize=64)
-def _padded_operator(length: int, factor: float, mode: str, start: int, stop: int, side: int):
-    operator = axis_operator(length, factor, mode, slice(start, stop))
-    padded = np.zeros((side,) * operator.ndim, operator.dtype)
+def _padded_operator(
+    front_end: FrontEnd, axis: int, length: int, start: int, stop: int, side: int
+) -> np.ndarray:
+    operator = front_end.operator(length, axis, slice(start, stop))
+    # A front end that subtracts nothing has an empty operator, and keeps it.
+    padded = np.zeros((side if operator.size else 0,) * operator.ndim, operator.dtype)
     padded[tuple(slice(n) for n in operator.shape)] = operator
     padded.setflags(write=False)
     return padded
@@ -165,8 +178,11 @@ def _inside(spans: list[Span], rows: int, side: int) -> np.ndarray:
     return inside
 
 
-def _core(spans: list[Span], rows: int, side: int) -> np.ndarray:
-    core = np.zeros((rows, side), bool)
+def _core(spans: list[Span], rows: int, side: int, grid: Grid) -> np.ndarray:
+    core = np.zeros((rows, grid.positions(side)), bool)
     for row, span in enumerate(spans):
-        core[row, span.core_start : span.core_stop] = True
+        places = span.start // grid.stride + np.arange(core.shape[1])
+        pixels = places * grid.stride
+        own = (pixels >= span.core_start) & (pixels < span.core_stop)
+        core[row] = own & (places < grid.positions(span.length))
     return core

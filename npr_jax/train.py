@@ -2,38 +2,32 @@
 
 Order: checks -> mesh -> input -> model and optimizer -> restore -> loop -> final evaluation.
 The step counter of the train state is the only clock; an epoch is ``steps_per_epoch`` steps.
+Several runs that differ in seed or learning rate alone can go through it side by side.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
-import logging
 import pathlib
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import ml_collections
-import numpy as np
 import optax
-from clu import parameter_overview
 from flax import nnx
 
-from npr_jax import inputs, sharding
+from npr_jax import sharding
 from npr_jax.augment import crop_and_flip
-from npr_jax.checkpoint import Checkpoints, abstract
-from npr_jax.config import check_config, save_json
-from npr_jax.detector import Detector
-from npr_jax.evaluate_run import evaluate_run
 from npr_jax.metrics import TrainMetrics
-from npr_jax.models import predict
-from npr_jax.reporting import CurveWriter, progress_bar
-from npr_jax.run_layout import check_same_layout, layout_of
+from npr_jax.models import Frozen, Model, predict
+from npr_jax.reporting import progress_bar
+from npr_jax.run import Run
 from npr_jax.scoring import Scorer
+from npr_jax.side_by_side import member, over_runs, stack
 from npr_jax.train_state import TrainState, init_train_state
-from npr_jax.validation import Progress, validate
-
-_LOG = logging.getLogger(__name__)
 
 
 def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | pathlib.Path) -> None:
@@ -48,105 +42,136 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | pathlib
             workdir whose run was started with other settings.
         FloatingPointError: when the loss stops being finite; names metric and step.
     """
-    check_config(config)
+    train_side_by_side([config], [workdir])
+
+
+def train_side_by_side(
+    configs: Sequence[ml_collections.ConfigDict],
+    workdirs: Sequence[str | pathlib.Path],
+    *,
+    programs: Programs | None = None,
+    report: bool = True,
+) -> None:
+    """Trains runs that differ in seed and learning rate alone as one program over all of them.
+
+    Args:
+        configs: one for each run.
+        workdirs: likewise; each becomes what ``train_and_evaluate`` would have made of it.
+        programs: compiled steps of earlier calls, to be used again where they fit.
+        report: whether to write ``report.html``.
+
+    Raises:
+        ValueError: as ``train_and_evaluate``, and for several runs that differ in more, that
+            may stop early or that stand at different steps.
+    """
+    check_alike(configs)
     mesh = sharding.data_mesh()
-    sharding.check_batch_size(config.batch_size, mesh)
-    workdir = pathlib.Path(workdir)
-    workdir.mkdir(parents=True, exist_ok=True)
-
-    dataset = inputs.open_dataset(config, workdir)
-    train_input = inputs.TrainInput(config, dataset)
-    steps_per_epoch = train_input.steps_per_epoch
-    num_steps = steps_per_epoch * config.num_epochs
-
-    graphdef, optimizer, state = init_train_state(config, steps_per_epoch)
-    state = jax.device_put(state, sharding.replicated(mesh))
-    train_step = make_train_step(config, graphdef, optimizer)
-    scorer = make_validation_scorer(config, graphdef, state)
-
-    # Closed also when the loop fails: a checkpoint under way is finished first.
+    count = len(configs)
+    programs = programs or Programs()
     with contextlib.ExitStack() as at_end:
-        checkpoints = at_end.enter_context(contextlib.closing(Checkpoints(workdir)))
-        layout = layout_of(config, dataset, steps_per_epoch)
-        batches = at_end.enter_context(contextlib.closing(train_input.train_batches()))
-        progress = Progress()
-        if (step := checkpoints.latest_step()) is not None:
-            saved = checkpoints.progress(step)
-            check_same_layout(saved["layout"], layout, workdir)
-            progress = Progress(**saved["validation"])
-            state = checkpoints.restore(step, abstract(state), batches)
-            _LOG.info("resuming %s at step %d of %d", workdir, step, num_steps)
-        if jax.process_index() == 0:
-            save_json(config.to_dict(), workdir / "config.json")
-            save_json(train_input.describe(), workdir / "training_data.json")
-            overview, line = _describe_start(config, train_input, state)
-            (workdir / "parameters.txt").write_text(overview + "\n")
-            _LOG.info(line)
-        start_step = int(state.step)
-
-        curves = CurveWriter(workdir, resume_step=start_step)
-        at_end.callback(curves.close)
+        runs = [Run(c, pathlib.Path(w), mesh) for c, w in zip(configs, workdirs, strict=True)]
+        for run in runs:
+            at_end.callback(run.close)
+        config, num_steps = runs[0].config, runs[0].num_steps
+        fresh = [init_train_state(run.config, run.steps_per_epoch) for run in runs]
+        program = programs.of(config, *fresh[0][:2], runs[0].steps_per_epoch, count)
+        state = stack([run.open(own) for run, (_, _, own) in zip(runs, fresh, strict=True)])
+        [start_step] = {run.start_step for run in runs} if count == 1 else _common_step(runs)
         bar = at_end.enter_context(
             progress_bar(
-                total_images=num_steps * config.batch_size,
-                done_images=start_step * config.batch_size,
+                total_images=num_steps * config.batch_size * count,
+                done_images=start_step * config.batch_size * count,
                 description="training",
             )
         )
         window: list[TrainMetrics] = []
         for step in range(start_step + 1, num_steps + 1):
-            if progress.stopped_early(config.early_stopping_epochs):
+            if count == 1 and runs[0].stopped_early:
                 break
-            batch = sharding.to_devices(next(batches), mesh)
-            state, step_metrics = train_step(state, batch)
+            batch = stack([next(run.batches) for run in runs])
+            state, step_metrics = program.train_step(
+                state, sharding.to_devices(batch, mesh, stacked=count > 1)
+            )
             window.append(step_metrics)
-            bar.update(config.batch_size)
+            bar.update(config.batch_size * count)
 
-            epoch_ends = step % steps_per_epoch == 0
+            epoch_ends = step % runs[0].steps_per_epoch == 0
             save_now = epoch_ends or _is_multiple(step, config.checkpoint_every_steps)
             if save_now or step % config.log_every_steps == 0:
-                values = _summarize(window, last_step=step)
+                on_host = jax.device_get(window)
                 window.clear()
-                epoch = step / steps_per_epoch
-                curves.write(step=step, epoch=epoch, split="train", values=values)
-                bar.set_postfix(loss=f"{values['loss']:.4f}", epoch=f"{epoch:.1f}")
-            improved = None
-            if epoch_ends:
-                scorer.use(state.params, state.batch_stats)
-                values = validate(scorer, train_input.validation_images())
-                improved = progress.update(values["ap"], values["loss"], step)
-                epoch = step // steps_per_epoch
-                curves.write(step=step, epoch=epoch, split="validation", values=values)
-                _LOG.info("epoch %d of %d: %s", epoch, config.num_epochs, _in_words(values))
-            if save_now:
-                saved = {"layout": layout, "validation": progress.as_dict()}
-                checkpoints.save(step, state, batches, saved, improved=improved)
+                for index, run in enumerate(runs):
+                    values = run.log([member(m, index, count) for m in on_host], step)
+                bar.set_postfix(loss=f"{values['loss']:.4f}")
+            if not save_now:
+                continue
+            for index, run in enumerate(runs):
+                own, improved = member(state, index, count), None
+                if epoch_ends:
+                    program.scorer.use(own.params, own.batch_stats)
+                    improved = run.validate(program.scorer, step)
+                run.save(own, step, improved=improved)
 
-    evaluate_run(Detector.load(workdir), config, dataset, workdir)
+    for run in runs:
+        run.evaluate(report=report)
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """What is compiled for a config: the step of all runs side by side, and validation."""
+
+    train_step: Callable[[TrainState, dict[str, jax.Array]], tuple[TrainState, TrainMetrics]]
+    scorer: Scorer
+
+
+class Programs:
+    """Compiled programs by what they depend on: all of a config but seed and learning rate."""
+
+    def __init__(self) -> None:
+        self._last: tuple[str, Program] | None = None
+
+    def of(
+        self,
+        config: ml_collections.ConfigDict,
+        model: Model,
+        optimizer: optax.GradientTransformation,
+        steps_per_epoch: int,
+        count: int,
+    ) -> Program:
+        """The program of ``count`` such runs; only the last one is kept."""
+        key = f"{_without_numbers(config)} {steps_per_epoch} {count}"
+        if self._last is None or self._last[0] != key:
+            step = make_train_step(config, model, optimizer, count)
+            side = config.data.validation_crop
+            self._last = key, Program(step, Scorer(model, shapes=((side, side),)))
+        return self._last[1]
 
 
 def make_train_step(
     config: ml_collections.ConfigDict,
-    graphdef: nnx.GraphDef,
+    model: Model,
     optimizer: optax.GradientTransformation,
-):
+    count: int = 1,
+) -> Callable[[TrainState, dict[str, jax.Array]], tuple[TrainState, TrainMetrics]]:
     """The jitted step ``(state, batch) -> (state, metrics)``; the old state is donated.
 
     ``batch``: uint8 ``image [b, h, w, 3]``, int32 ``label [b]`` (1 = generated) and float32
     ``mask [b]``, 0 on padding, which counts neither in the loss nor in batch statistics.
+    With ``count`` above 1 all arrays of state, batch and metrics begin with an axis over the
+    runs side by side. Of the model, the structure and what is frozen are used.
     """
+    graphdef, _, _, frozen = nnx.split(model, nnx.Param, nnx.BatchStat, Frozen)
 
-    @functools.partial(jax.jit, donate_argnums=0)
-    def train_step(
-        state: TrainState, batch: dict[str, jax.Array]
+    def step(
+        frozen: nnx.State, state: TrainState, batch: dict[str, jax.Array]
     ) -> tuple[TrainState, TrainMetrics]:
-        key = jax.random.fold_in(jax.random.key(config.seed), state.step)
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         images = crop_and_flip(key, batch["image"], config.data.crop, flip=config.data.flip)
         labels, mask = batch["label"].astype(jnp.float32), batch["mask"]
 
         def loss_fn(params):
             # A copy, so that the running statistics may change inside the differentiation.
-            model = nnx.merge(graphdef, params, state.batch_stats, copy=True)
+            model = nnx.merge(graphdef, params, state.batch_stats, frozen, copy=True)
             model.train()
             logits = predict(model, images, examples=mask > 0).logits
             losses = optax.sigmoid_binary_cross_entropy(logits, labels)
@@ -156,10 +181,12 @@ def make_train_step(
         gradients, aux = jax.grad(loss_fn, has_aux=True)(state.params)
         losses, logits, batch_stats = aux
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        updates = jax.tree.map(lambda update: state.learning_rate * update, updates)
         metrics = TrainMetrics.single_from_model_output(
             loss=losses, correct=(logits > 0) == (labels > 0), mask=mask > 0
         )
-        state = TrainState(
+        state = dataclasses.replace(
+            state,
             step=state.step + 1,
             params=optax.apply_updates(state.params, updates),
             batch_stats=batch_stats,
@@ -167,51 +194,42 @@ def make_train_step(
         )
         return state, metrics
 
-    return train_step
+    @functools.partial(jax.jit, donate_argnums=1)
+    def train_step(frozen, state, batch):
+        return over_runs(functools.partial(step, frozen), count)(state, batch)
+
+    # What is frozen is an argument: as a constant it would be compiled into the program.
+    return functools.partial(train_step, frozen)
 
 
-def make_validation_scorer(
-    config: ml_collections.ConfigDict, graphdef: nnx.GraphDef, state: TrainState
-) -> Scorer:
-    """Scores validation crops, which all have one size."""
-    model = nnx.merge(graphdef, state.params, state.batch_stats)
-    side = config.data.validation_crop
-    return Scorer(model, shapes=((side, side),))
+def check_alike(configs: Sequence[ml_collections.ConfigDict]) -> None:
+    """Raises ``ValueError`` unless the configs can be trained side by side."""
+    first = _without_numbers(configs[0])
+    for config in configs[1:]:
+        if _without_numbers(config) != first:
+            raise ValueError(
+                "runs side by side may differ in seed and optimizer.learning_rate alone; "
+                "train the others one by one"
+            )
+    if len(configs) > 1 and configs[0].early_stopping_epochs:
+        raise ValueError(
+            f"early_stopping_epochs is {configs[0].early_stopping_epochs}, but runs side by side "
+            "end together; set it to 0 or train them one by one"
+        )
 
 
-def _summarize(window: list[TrainMetrics], last_step: int) -> dict[str, float]:
-    """Means over the window's steps; refuses to go on from a loss that is not finite."""
-    window = jax.device_get(window)
-    first_step = last_step - len(window) + 1
-    for step, metrics in enumerate(window, start=first_step):
-        for name, value in metrics.compute().items():
-            if not np.isfinite(value):
-                raise FloatingPointError(
-                    f"train {name} is {value} at step {step}; no later step was saved: lower "
-                    "--config.optimizer.learning_rate, or look at the data of that step"
-                )
-    total = functools.reduce(lambda a, b: a.merge(b), window)
-    return {name: float(value) for name, value in total.compute().items()}
+def _without_numbers(config: ml_collections.ConfigDict) -> str:
+    config = config.copy_and_resolve_references()
+    config.seed, config.optimizer.learning_rate = 0, 0.0
+    return str(config)
 
 
-def _describe_start(
-    config: ml_collections.ConfigDict, train_input: inputs.TrainInput, state: TrainState
-) -> tuple[str, str]:
-    """The table of all parameters, and one line about what is going to happen."""
-    params = nnx.to_pure_dict(state.params)
-    overview = parameter_overview.get_parameter_overview(params)
-    devices = ", ".join(sorted({device.device_kind for device in jax.devices()}))
-    line = (
-        f"{config.model.name} at factors {tuple(config.model.factors)} ({config.model.mode}), "
-        f"{parameter_overview.count_parameters(params):,} parameters; "
-        f"{train_input.num_train_images} training images, "
-        f"{train_input.steps_per_epoch} steps per epoch; {jax.device_count()} x {devices}"
-    )
-    return overview, line
-
-
-def _in_words(values: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+def _common_step(runs: Sequence[Run]) -> set[int]:
+    steps = {run.start_step for run in runs}
+    if len(steps) > 1:
+        where = ", ".join(f"{run.workdir} at {run.start_step}" for run in runs)
+        raise ValueError(f"runs side by side must stand at one step: {where}; go on one by one")
+    return steps
 
 
 def _is_multiple(step: int, every: int) -> bool:

@@ -9,7 +9,15 @@ import ml_collections
 import pytest
 
 from configs import default, multiscale_attention, native_crops, npr, quickstart
-from npr_jax.config import RULES, check_config, data_paths, explain_override, load_config, save_json
+from npr_jax.config import (
+    check_config,
+    data_paths,
+    explain_override,
+    load_config,
+    rules_of,
+    save_json,
+)
+from npr_jax.models import SYSTEMS
 from tests import runs
 
 
@@ -46,9 +54,8 @@ def test_the_default_recipe_is_the_papers():
     assert config.model.to_dict() == {
         "name": "npr",
         "factors": (0.5,),
-        "mode": "nearest",
+        "modes": ("nearest",),
         "backbone": "cut_resnet50",
-        "attention_features": 128,
         "dtype": "float32",
     }
     optimizer = config.optimizer
@@ -80,7 +87,7 @@ def test_arguments_after_the_colon():
         ("model__factors", (0.5, 1.0), "numbers above 0 and below 1"),
         ("model__factors", (), "numbers above 0 and below 1"),
         ("model__factors", 0.5, "numbers above 0 and below 1"),
-        ("model__mode", "lanczos", "one of nearest, bilinear, bicubic"),
+        ("model__modes", ("lanczos",), "one or more of nearest, bilinear, bicubic"),
         ("model__dtype", "float16", "one of float32, bfloat16"),
         ("data__crop", 16, "an integer from 32 to 4096"),
         ("data__flip", 1, "True or False"),
@@ -125,13 +132,13 @@ def test_a_wrong_value_is_named_with_what_is_allowed_and_the_fix(key, value, all
 
 
 def test_all_problems_are_listed_at_once():
-    config = changed(batch_size=-3, model__mode="cubic", data__colour=1, optimiser__lr=1)
+    config = changed(batch_size=-3, model__modes=("cubic",), data__colour=1, optimiser__lr=1)
     del config.data["crop"]
     found = problems(config)
     assert len(found) == 5
     for text in (
         "batch_size is -3",
-        "model.mode is 'cubic'",
+        "model.modes is ('cubic',)",
         "data.colour: no such setting",
         "optimiser.lr: no such setting",
         "data.crop: missing",
@@ -183,22 +190,22 @@ def test_short_sides_and_a_crop_go_together():
 
 
 def test_every_setting_has_a_rule_and_an_explanation(root):
-    """default.py explains each: a comment on the line, or right above it."""
+    """A comment on its line, or right above it: in default.py, or in the system's own recipe."""
     settings = set(runs.flatten(default.get_config().to_dict() | {"_": 0})) - {"_"}
-    top = {re.sub(r"\.\d+$", "", key) for key in settings} | {
-        "data.reencode",
-        "data.weights",
-        "model.factors",
-    }
-    assert top == set(RULES)
-    lines = (root / "configs" / "default.py").read_text().splitlines()
-    for key in RULES:
-        pattern = re.compile(rf"^\s+\w+\.{key.split('.')[-1]} = ")
-        places = [i for i, line in enumerate(lines) if pattern.match(line)]
-        assert places, key
-        plain = ("data.train_split", "data.test_split", "num_epochs", "optimizer.learning_rate")
-        near = [line for i in places for line in lines[max(0, i - 3) : i + 1]]
-        assert any("#" in line for line in near) or key in plain, key
+    top = {re.sub(r"\.\d+$", "", key) for key in settings} | {"data.reencode", "data.weights"}
+    assert top == set(rules_of("npr"))
+    common = (root / "configs" / "default.py").read_text().splitlines()
+    for system in SYSTEMS:
+        own = root / "configs" / f"{system}.py"
+        lines = common + (own.read_text().splitlines() if own.exists() else [])
+        for key in rules_of(system):
+            name = key.split(".")[-1]
+            pattern = re.compile(rf"^\s+(\w+\.)*{name} = |^\s+{name}=")
+            places = [i for i, line in enumerate(lines) if pattern.match(line)]
+            assert places, (system, key)
+            plain = ("data.train_split", "data.test_split", "num_epochs", "optimizer.learning_rate")
+            near = [line for i in places for line in lines[max(0, i - 3) : i + 1]]
+            assert any("#" in line for line in near) or key in plain, (system, key)
 
 
 def test_config_of_a_run_survives_the_disk(tmp_path):

@@ -3,6 +3,7 @@
 import itertools
 
 import jax
+import ml_collections
 import numpy as np
 import pytest
 from flax import nnx
@@ -19,8 +20,8 @@ COMPILED = "/jax/core/compile/backend_compile_duration"
 
 
 def build(**changes):
-    config = default.get_model()
-    config.update({"backbone": "light_resnet"} | changes)
+    settings = default.get_model().to_dict() | {"backbone": "light_resnet"} | changes
+    config = ml_collections.ConfigDict(settings)
     return randomize_statistics(build_model(config, nnx.Rngs(params=0)), seed=1)
 
 
@@ -48,8 +49,8 @@ def _highest_precision():
     "changes",
     [
         {"backbone": "cut_resnet50"},
-        {"mode": "bicubic", "factors": (0.75,)},
-        {"name": "multiscale_attention", "factors": (0.25, 0.5)},
+        {"modes": ("bicubic",), "factors": (0.75,)},
+        {"name": "multiscale_attention", "attention_features": 128, "factors": (0.25, 0.5)},
     ],
     ids=["npr", "bicubic", "attention"],
 )
@@ -76,8 +77,11 @@ def test_a_score_depends_neither_on_the_batch_nor_on_padding(changes, monkeypatc
     ("changes", "size"),
     [
         ({}, (333, 201)),
-        ({"factors": (1 / 3,), "mode": "bilinear"}, (200, 301)),
-        ({"name": "multiscale_attention", "factors": (0.25, 0.125)}, (190, 255)),
+        ({"factors": (1 / 3,), "modes": ("bilinear",)}, (200, 301)),
+        (
+            {"name": "multiscale_attention", "attention_features": 128, "factors": (0.25, 0.125)},
+            (190, 255),
+        ),
     ],
     ids=["npr", "bilinear", "attention"],
 )
@@ -109,17 +113,20 @@ def test_cores_of_tiles_partition_every_image(backbone):
     config = default.get_model()
     config.backbone = backbone
     model = nnx.eval_shape(lambda: build_model(config, nnx.Rngs(params=0)))
+    [grid] = model.grids
     for length in (1025, 1111, 1999, 3000, 6001):
-        spans = [tile.rows for tile in tiling.plan(length, 64, model)]
+        picture = np.zeros((length, 64, 3), np.uint8)
+        tiles = tiling.plan(length, 64, model)
+        _, placement = tiling.batch_of([(picture, tile) for tile in tiles], len(tiles), model)
         covered = [
-            span.start // model.stride + place
-            for span in spans
-            for place in range(span.core_start, span.core_stop)
+            tile.rows.start // grid.stride + place
+            for tile, core in zip(tiles, placement.core_rows[0], strict=True)
+            for place in np.flatnonzero(core)
         ]
-        assert covered == list(range(-(-length // model.stride)))
-        for span in spans:
-            assert span.stop - span.start <= 1024
-            assert span.start % model.stride == 0
+        assert covered == list(range(-(-length // grid.stride)))
+        for tile in tiles:
+            assert tile.rows.stop - tile.rows.start <= 1024
+            assert tile.rows.start % grid.stride == 0
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ Panels are narrow, one subject each: a page sets several beside each other on a 
 below the other on a phone, and the letters keep their size.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,8 @@ import numpy as np
 from matplotlib import axes, ticker
 from PIL import Image
 
-from npr_jax import residual
 from npr_jax.analysis import style
+from npr_jax.front_end import FrontEnd
 
 PANEL = (3.5, 2.8)  # inches
 WIDE = 3.9  # inches, for a list of names with markers or bars
@@ -182,8 +183,8 @@ def dot_figure(
         return style.svg_uri(drawing)
 
 
-def residual_tiles(image: np.ndarray, factors: Sequence[float], mode: str) -> list[tuple[str, str]]:
-    """A sample image, its centre, and the residual of the centre at each scale.
+def residual_tiles(image: np.ndarray, front_ends: Sequence[FrontEnd]) -> list[tuple[str, str]]:
+    """A sample image, its centre, and the centre as each front end sees it.
 
     The residual is computed on the whole image and then cut, so that blocks lie as the detector
     sees them. It is shown with one fixed scaling, the same for every image and scale: a
@@ -192,8 +193,7 @@ def residual_tiles(image: np.ndarray, factors: Sequence[float], mode: str) -> li
 
     Args:
         image: uint8 [h, w, 3].
-        factors: scales in (0, 1).
-        mode: nearest, bilinear or bicubic.
+        front_ends: the detector's; their own scaling is left out.
 
     Returns:
         (caption, data URI) of each tile.
@@ -208,13 +208,12 @@ def residual_tiles(image: np.ndarray, factors: Sequence[float], mode: str) -> li
         (f"whole image, {width}×{height}", style.image_uri(np.asarray(small), quality=85)),
         (f"its centre, {side}", style.image_uri(image[centre])),
     ]
-    pixels = image.astype(np.float32) / 255
-    for factor in factors:
-        difference = np.asarray(residual.npr_residual(pixels, float(factor), mode))[centre]
+    for front_end in front_ends:
+        unscaled = dataclasses.replace(front_end, scale=(1 / 255,) * 3, offset=(0.0,) * 3)
+        difference = np.asarray(unscaled(image[None]))[0][centre]
         shown = np.clip(0.5 + 0.5 * difference / RESIDUAL_RANGE, 0, 1)
-        tiles.append(
-            (f"residual, scale {factor:g}", style.image_uri(np.rint(255 * shown).astype(np.uint8)))
-        )
+        pixels = np.rint(255 * shown).astype(np.uint8)
+        tiles.append((f"residual, scale {front_end.name}", style.image_uri(pixels)))
     return tiles
 
 

@@ -11,6 +11,7 @@ from npr_jax import tables
 from npr_jax.analysis import figures, markup, summary
 from npr_jax.analysis.markup import escape
 from npr_jax.analysis.run import Evaluation, Run, Sample, read_run
+from npr_jax.front_end import NONE, FrontEnd
 
 REPORT_FILE = "report.html"
 FULL_EVALUATIONS = 3  # those beyond get their tables without figures, to keep the page small
@@ -302,20 +303,23 @@ def _curves_section(run: Run) -> list[str]:
 
 def _samples_section(evaluation: Evaluation) -> list[str]:
     meta = evaluation.results["meta"]
-    factors = [float(factor) for factor in meta.get("factors") or (0.5,)]
-    mode = str(meta.get("mode") or "nearest")
-    samples = _choose(evaluation.samples, max(1, MAX_TILES // (2 + len(factors))))
+    front_ends = [FrontEnd.from_json(values) for values in meta.get("front_ends") or []]
+    # Of a network that sees the pixels themselves there is nothing to add.
+    front_ends = [front_end for front_end in front_ends if front_end.mode != NONE]
+    if not front_ends:
+        return []
+    samples = _choose(evaluation.samples, max(1, MAX_TILES // (2 + len(front_ends))))
     if not samples:
         return []
     limit = figures.RESIDUAL_RANGE
     return [
         "<h2>What the detector looks at</h2>",
-        f'<p class="soft">The residual is the image minus its copy scaled down and up again '
-        f"({escape(mode)}). It is shown enlarged and with one fixed scaling for every image and "
+        f'<p class="soft">The residual is the image minus its copy scaled down and up again. '
+        f"It is shown enlarged and with one fixed scaling for every image and "
         f"scale: a difference of −{limit:g} of the full range is black, none is grey, +{limit:g} "
         "is white, in each colour channel. Up-sampling shows as regular patterns, often too "
         "faint for the eye.</p>",
-        *(_sample(sample, factors, mode) for sample in samples),
+        *(_sample(sample, front_ends) for sample in samples),
     ]
 
 
@@ -330,13 +334,13 @@ def _choose(samples: Sequence[Sample], count: int) -> list[Sample]:
     return [samples[position] for position in sorted(p for _, p in sorted(order)[:count])]
 
 
-def _sample(sample: Sample, factors: Sequence[float], mode: str) -> str:
+def _sample(sample: Sample, front_ends: Sequence[FrontEnd]) -> str:
     truth = "generated" if sample.label else "photograph"
     verdict = "called generated" if sample.logit > 0 else "called a photograph"
     tiles = "".join(
         f'<figure><img class="{"pixels" if number else "whole"}" src="{uri}" '
         f'alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
-        for number, (caption, uri) in enumerate(figures.residual_tiles(sample.image, factors, mode))
+        for number, (caption, uri) in enumerate(figures.residual_tiles(sample.image, front_ends))
     )
     return (
         f'<div class="sample"><p><b>{escape(sample.generator)}</b> ({truth}), {verdict}, logit '

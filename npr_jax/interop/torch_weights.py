@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from npr_jax.front_end import paper_front_end
 from npr_jax.models.npr import NPR
 from npr_jax.models.resnet import CUT_RESNET50
 
@@ -77,7 +78,7 @@ def from_torch_state_dict(state_dict: Mapping[str, np.ndarray]) -> NPR:
             and every array whose shape does not fit, with both shapes.
     """
     model = nnx.eval_shape(
-        lambda: NPR(factor=0.5, mode="nearest", backbone=CUT_RESNET50, rngs=nnx.Rngs(0))
+        lambda: NPR(front_end=paper_front_end(0.5), backbone=CUT_RESNET50, rngs=nnx.Rngs(0))
     )
     graphdef, abstract = nnx.split(model)
     wanted = dict(nnx.to_flat_state(abstract))

@@ -2,58 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from npr_jax.models.base import Model, Placement, Prediction, feature_sums, predict
-from npr_jax.models.multiscale_attention import MultiscaleAttention
-from npr_jax.models.npr import NPR
-from npr_jax.models.resnet import CUT_RESNET50, LIGHT_RESNET, RESNET50
+from npr_jax.models import multiscale_attention, npr
+from npr_jax.models.base import (
+    Frozen,
+    Grid,
+    Model,
+    Placement,
+    Prediction,
+    feature_sums,
+    predict,
+    whole_maps,
+)
+from npr_jax.models.system import System
 
 __all__ = [
-    "BACKBONES",
     "DTYPES",
     "SYSTEMS",
+    "Frozen",
+    "Grid",
     "Model",
     "Placement",
     "Prediction",
+    "System",
     "build_model",
     "count_parameters",
     "feature_sums",
     "predict",
+    "whole_maps",
 ]
 
-BACKBONES = {"cut_resnet50": CUT_RESNET50, "light_resnet": LIGHT_RESNET, "resnet50": RESNET50}
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
-
-def _build_npr(config, dtype, rngs: nnx.Rngs) -> NPR:
-    return NPR(
-        factor=config.factors[0],
-        mode=config.mode,
-        backbone=BACKBONES[config.backbone],
-        dtype=dtype,
-        rngs=rngs,
-    )
-
-
-def _build_multiscale_attention(config, dtype, rngs: nnx.Rngs) -> MultiscaleAttention:
-    return MultiscaleAttention(
-        factors=tuple(config.factors),
-        mode=config.mode,
-        backbone=BACKBONES[config.backbone],
-        attention_features=config.attention_features,
-        dtype=dtype,
-        rngs=rngs,
-    )
-
-
-SYSTEMS: dict[str, Callable[..., Model]] = {
-    "npr": _build_npr,
-    "multiscale_attention": _build_multiscale_attention,
+SYSTEMS: dict[str, System] = {
+    "npr": npr.SYSTEM,
+    "multiscale_attention": multiscale_attention.SYSTEM,
 }
 
 
@@ -61,11 +47,11 @@ def build_model(config, rngs: nnx.Rngs) -> Model:
     """The detector that the ``model`` section of a checked config describes.
 
     Args:
-        config: attributes ``name``, ``factors``, ``mode``, ``backbone``, ``dtype``
-            (see configs/default.py) and what the system itself needs.
+        config: attributes ``name``, ``dtype`` and the system's own settings (its recipe in
+            configs/ explains them).
         rngs: the stream ``params`` draws the initial weights.
     """
-    return SYSTEMS[config.name](config, DTYPES[config.dtype], rngs)
+    return SYSTEMS[config.name].build(config, DTYPES[config.dtype], rngs)
 
 
 def count_parameters(model: Model) -> int:

@@ -1,4 +1,4 @@
-"""What every detector is: residuals, feature maps, their mean over the image, a head.
+"""What every detector is: views of the image, feature maps, their mean over the image, a head.
 
 The mean is kept apart from the maps because it is a sum over positions: a photograph too
 large for memory is cut into tiles, the tiles' sums are added, and the head sees exactly
@@ -13,23 +13,47 @@ from typing import NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
-from npr_jax.residual import npr_residual, subtract_reference
+from npr_jax.front_end import FrontEnd
 
-IMAGENET_STD = (0.229, 0.224, 0.225)
-# The published model normalises pixels to ImageNet's mean and deviation, takes the residual and
-# multiplies it by 2/3. The mean cancels. Residuals are taken of pixel values, whose differences
-# are exact, and scaled after: a reference pixel's own residual is then exactly zero, where
-# rounding would leave 1e-8 of it that Adam makes full steps of.
-RESIDUAL_SCALE = np.float32(2.0 / 3.0 / 255.0 / np.array(IMAGENET_STD))
+
+class Frozen(nnx.Variable):
+    """Numbers of a model that are not trained and lie in a file of their own, as CLIP's tower.
+
+    They are part of no checkpoint: building the model loads them.
+    """
 
 
 class Prediction(NamedTuple):
-    """``logits`` float32 ``[b]`` (positive: generated) and, for attention models, the softmax
-    ``weights`` over scales, float32 ``[b, scales]``, else None."""
+    """``logits`` float32 ``[b]`` (positive: generated) and, for models that weigh their scales,
+    the ``weights`` float32 ``[b, scales]``, else None."""
 
     logits: jax.Array
     weights: jax.Array | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Where the positions of a feature map lie; all lengths in input pixels.
+
+    Attributes:
+        stride: between neighbouring positions; a power of two.
+        reach: on each side of pixel ``stride * i``, within which position i is influenced.
+        field: 0 for padded layers, which give ``ceil(n / stride)`` positions. Otherwise layers
+            are unpadded: position i sees exactly the ``field`` pixels from ``stride * i`` on,
+            and there are only positions whose field lies inside the image.
+    """
+
+    stride: int
+    reach: int
+    field: int = 0
+
+    def positions(self, length: int) -> int:
+        """Positions along an axis of ``length`` pixels."""
+        if not self.field:
+            return -(-length // self.stride)
+        return max(0, (length - self.field) // self.stride + 1)
 
 
 @jax.tree_util.register_dataclass
@@ -38,43 +62,65 @@ class Placement:
     """Where each image, or tile of one, lies in a padded batch ``[b, H, W, 3]``.
 
     Attributes:
-        rows: for each residual its operator along the height, ``int32 [b, H]`` or
+        rows: for each front end its operator along the height, ``int32 [b, H]`` or
             ``float32 [b, H, H]`` (see npr_jax.residual).
         columns: likewise along the width.
         inside_rows: bool ``[b, H]``, true where the row belongs to the image.
         inside_columns: bool ``[b, W]``.
-        core_rows: bool ``[b, ceil(H / stride)]``, the feature rows to be summed: those of the
-            image, less those that another tile sums.
-        core_columns: bool ``[b, ceil(W / stride)]``.
+        core_rows: for each feature map bool ``[b, positions]``, the rows of it to be summed:
+            those of the image, less those that another tile sums.
+        core_columns: likewise along the width.
     """
 
     rows: tuple[jax.Array | np.ndarray, ...]
     columns: tuple[jax.Array | np.ndarray, ...]
     inside_rows: jax.Array | np.ndarray
     inside_columns: jax.Array | np.ndarray
-    core_rows: jax.Array | np.ndarray
-    core_columns: jax.Array | np.ndarray
+    core_rows: tuple[jax.Array | np.ndarray, ...]
+    core_columns: tuple[jax.Array | np.ndarray, ...]
 
 
 class Model(Protocol):
-    """The interface of ``npr_jax.models``: all systems share training, scoring and reports."""
+    """The interface of ``npr_jax.models``: all systems share training, scoring and reports.
 
-    residuals: tuple[tuple[float, str], ...]
-    stride: int
-    reach: int
+    Attributes:
+        front_ends: the views that ``feature_maps`` gets, in order.
+        grids: one for each map that ``feature_maps`` returns.
+        whole: whether the model needs images whole and at their own size, as a Fourier transform
+            of all pixels does: they are then neither padded nor tiled.
+        scales: names of the columns of ``Prediction.weights``; () for models without.
+    """
+
+    front_ends: tuple[FrontEnd, ...]
+    grids: tuple[Grid, ...]
+    whole: bool
+    scales: tuple[str, ...]
+
+    def train(self) -> None:
+        """Normalises with the statistics of each batch from now on."""
+        ...
 
     def eval(self) -> None:
         """Normalises with the running statistics from now on."""
         ...
 
     def feature_maps(
-        self, residuals: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
+        self, views: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
     ) -> list[jax.Array]:
-        """One map ``[b, h, w, features]`` per branch of residual images ``[b, H, W, 3]``."""
+        """Feature maps of the views.
+
+        Args:
+            views: float32 ``[b, H, W, channels]``, one for each front end, zero on padding.
+            mask: 1 on the image and 0 on padding, ``[b, H, W, 1]``; None: no padding.
+            examples: bool ``[b, 1, 1, 1]``, rows that count in batch statistics; None: all.
+
+        Returns:
+            One map ``[b, h, w, features]`` for each grid.
+        """
         ...
 
     def head(self, features: list[jax.Array]) -> Prediction:
-        """Logits from the branches' mean features, each float32 ``[b, features]``."""
+        """Logits from the maps' means over positions, each float32 ``[b, features]``."""
         ...
 
 
@@ -83,35 +129,43 @@ def predict(model: Model, images: jax.Array, examples: jax.Array | None = None) 
 
     Args:
         model: any of our detectors, in training or evaluation mode.
-        images: uint8 ``[b, h, w, 3]``.
+        images: ``[b, h, w, 3]`` of pixel values 0 to 255, uint8 or float.
         examples: bool ``[b]``, the rows that count in batch statistics; None: all.
     """
-    x = images.astype(jnp.float32)
-    residuals = [RESIDUAL_SCALE * npr_residual(x, f, mode) for f, mode in model.residuals]
     rows = None if examples is None else examples.reshape(-1, 1, 1, 1)
-    maps = model.feature_maps(residuals, None, rows)
-    # On the CPU XLA would draw the last block's additions into a slow reduction.
-    maps = jax.lax.optimization_barrier(maps)
+    maps = whole_maps(model, images, rows)
     return model.head([m.astype(jnp.float32).mean((1, 2)) for m in maps])
 
 
-def feature_sums(model: Model, images: jax.Array, placement: Placement) -> list[jax.Array]:
+def whole_maps(
+    model: Model, images: jax.Array, examples: jax.Array | None = None
+) -> list[jax.Array]:
+    """The feature maps of images of one size; ``examples`` is bool ``[b, 1, 1, 1]`` or None."""
+    maps = model.feature_maps([view(images) for view in model.front_ends], None, examples)
+    # On the CPU XLA would draw the last block's additions into a slow reduction.
+    return jax.lax.optimization_barrier(maps)
+
+
+def feature_sums(model: Model, images: jax.Array, placement: Placement | None) -> list[jax.Array]:
     """Sums over each placed image's (or tile's) own positions, float32 ``[b, features]`` each.
 
     Args:
         model: a detector in evaluation mode.
         images: uint8 ``[b, H, W, 3]``, anything on the padding.
-        placement: where the images lie.
+        placement: where the images lie; None: they fill the batch, and means are returned.
     """
-    x = images.astype(jnp.float32)
+    if placement is None:
+        return [m.astype(jnp.float32).mean((1, 2)) for m in whole_maps(model, images)]
     mask = _outer(placement.inside_rows, placement.inside_columns)
-    residuals = [
-        RESIDUAL_SCALE * subtract_reference(x, rows, columns) * mask
-        for rows, columns in zip(placement.rows, placement.columns, strict=True)
+    views = [
+        front_end.placed(images, rows, columns) * mask
+        for front_end, rows, columns in zip(
+            model.front_ends, placement.rows, placement.columns, strict=True
+        )
     ]
-    core = _outer(placement.core_rows, placement.core_columns)
-    maps = jax.lax.optimization_barrier(model.feature_maps(residuals, mask, None))
-    return [(m.astype(jnp.float32) * core).sum((1, 2)) for m in maps]
+    maps = jax.lax.optimization_barrier(model.feature_maps(views, mask, None))
+    cores = map(_outer, placement.core_rows, placement.core_columns)
+    return [(m.astype(jnp.float32) * core).sum((1, 2)) for m, core in zip(maps, cores, strict=True)]
 
 
 def _outer(rows: jax.Array | np.ndarray, columns: jax.Array | np.ndarray) -> jax.Array:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 from flax import nnx
 
+from npr_jax.front_end import FRONT_END_RULES, FrontEnd, front_ends_of
 from npr_jax.models import layers
 from npr_jax.models.base import Prediction
-from npr_jax.models.resnet import ResNet, ResNetShape
+from npr_jax.models.resnet import BACKBONES, ResNet, ResNetShape
+from npr_jax.models.system import System
+from npr_jax.rules import choice, integer
 
 
 class MultiscaleAttention(nnx.Module):
@@ -18,33 +22,32 @@ class MultiscaleAttention(nnx.Module):
     weighs the branches' features before the linear classifier.
     """
 
+    whole = False
+
     def __init__(
         self,
         *,
-        factors: tuple[float, ...],
-        mode: str,
+        front_ends: tuple[FrontEnd, ...],
         backbone: ResNetShape,
         attention_features: int,
         dtype=jnp.float32,
         rngs: nnx.Rngs,
     ):
-        self.residuals = tuple((factor, mode) for factor in factors)
-        self.stride, self.reach = backbone.stride, backbone.reach
-        self.branches = nnx.List([ResNet(backbone, dtype=dtype, rngs=rngs) for _ in factors])
-        width = backbone.features
-        self.attention_hidden = layers.torch_linear(
-            width * len(factors), attention_features, rngs=rngs
-        )
-        self.attention_out = layers.torch_linear(attention_features, len(factors), rngs=rngs)
+        self.front_ends = front_ends
+        self.grids = (backbone.grid,) * len(front_ends)
+        self.scales = tuple(front_end.name for front_end in front_ends)
+        self.branches = nnx.List([ResNet(backbone, dtype=dtype, rngs=rngs) for _ in front_ends])
+        width, count = backbone.features, len(front_ends)
+        self.attention_hidden = layers.torch_linear(width * count, attention_features, rngs=rngs)
+        self.attention_out = layers.torch_linear(attention_features, count, rngs=rngs)
         self.classifier = layers.torch_linear(width, 1, rngs=rngs)
 
     def feature_maps(
-        self, residuals: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
+        self, views: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
     ) -> list[jax.Array]:
         """See ``npr_jax.models.base.Model``."""
         return [
-            branch(residual, mask, examples)
-            for branch, residual in zip(self.branches, residuals, strict=True)
+            branch(view, mask, examples) for branch, view in zip(self.branches, views, strict=True)
         ]
 
     def head(self, features: list[jax.Array]) -> Prediction:
@@ -53,3 +56,21 @@ class MultiscaleAttention(nnx.Module):
         weights = nnx.softmax(self.attention_out(hidden), axis=-1)
         mixed = jnp.einsum("bs,bsf->bf", weights, jnp.stack(features, axis=1))
         return Prediction(self.classifier(mixed)[:, 0], weights)
+
+
+def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> MultiscaleAttention:
+    return MultiscaleAttention(
+        front_ends=front_ends_of(config),
+        backbone=BACKBONES[config.backbone],
+        attention_features=config.attention_features,
+        dtype=dtype,
+        rngs=rngs,
+    )
+
+
+SYSTEM = System(
+    build=_build,
+    rules=FRONT_END_RULES
+    | {"backbone": choice(*BACKBONES), "attention_features": integer(1, 65536)},
+    paper="this project: attention over residual scales, after the NPR residual",
+)

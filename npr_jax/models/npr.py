@@ -4,36 +4,61 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 from flax import nnx
 
+from npr_jax.front_end import FRONT_END_RULES, FrontEnd, front_ends_of
 from npr_jax.models import layers
 from npr_jax.models.base import Prediction
-from npr_jax.models.resnet import ResNet, ResNetShape
+from npr_jax.models.resnet import BACKBONES, ResNet, ResNetShape
+from npr_jax.models.system import System
+from npr_jax.rules import choice
 
 
 class NPR(nnx.Module):
     """Tan et al., CVPR 2024, section 3; 1,437,761 parameters with the cut ResNet-50."""
 
+    whole = False
+    scales = ()
+
     def __init__(
-        self,
-        *,
-        factor: float,
-        mode: str,
-        backbone: ResNetShape,
-        dtype=jnp.float32,
-        rngs: nnx.Rngs,
+        self, *, front_end: FrontEnd, backbone: ResNetShape, dtype=jnp.float32, rngs: nnx.Rngs
     ):
-        self.residuals = ((factor, mode),)
-        self.stride, self.reach = backbone.stride, backbone.reach
+        self.front_ends = (front_end,)
+        self.grids = (backbone.grid,)
         self.backbone = ResNet(backbone, dtype=dtype, rngs=rngs)
         self.classifier = layers.torch_linear(backbone.features, 1, rngs=rngs)
 
     def feature_maps(
-        self, residuals: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
+        self, views: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
     ) -> list[jax.Array]:
         """See ``npr_jax.models.base.Model``."""
-        return [self.backbone(residuals[0], mask, examples)]
+        return [self.backbone(views[0], mask, examples)]
 
     def head(self, features: list[jax.Array]) -> Prediction:
         """See ``npr_jax.models.base.Model``."""
         return Prediction(self.classifier(features[0])[:, 0], None)
+
+
+def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> NPR:
+    [front_end] = front_ends_of(config)
+    return NPR(front_end=front_end, backbone=BACKBONES[config.backbone], dtype=dtype, rngs=rngs)
+
+
+def _problems(config: ml_collections.ConfigDict) -> list[str]:
+    model = config.model
+    if all(len(model[key]) == 1 for key in FRONT_END_RULES):
+        return []
+    return [
+        f"model.factors is {tuple(model.factors)} and model.modes {tuple(model.modes)} for "
+        "model.name npr, which takes exactly one residual; use configs/multiscale_attention.py "
+        "for several"
+    ]
+
+
+SYSTEM = System(
+    build=_build,
+    rules=FRONT_END_RULES | {"backbone": choice(*BACKBONES)},
+    paper="Tan et al., Rethinking the Up-Sampling Operations ..., CVPR 2024",
+    problems=_problems,
+)

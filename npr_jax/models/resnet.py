@@ -13,14 +13,22 @@ import jax.numpy as jnp
 from flax import nnx
 
 from npr_jax.models import gradients, layers
+from npr_jax.models.base import Grid
 
 
 @dataclasses.dataclass(frozen=True)
 class ResNetShape:
-    """Which blocks a ResNet stacks: ``(channels, blocks)`` per stage, bottleneck or basic."""
+    """Which blocks a ResNet stacks.
+
+    Attributes:
+        stages: ``(channels, blocks)`` of each.
+        bottleneck: whether blocks are bottlenecks, which give four times their channels.
+        width: channels of the stem.
+    """
 
     stages: tuple[tuple[int, int], ...]
     bottleneck: bool
+    width: int = 64
 
     @property
     def features(self) -> int:
@@ -44,10 +52,22 @@ class ResNetShape:
                 reach += 0 if self.bottleneck else stride
         return reach
 
+    @property
+    def grid(self) -> Grid:
+        """Where the last feature map's positions lie."""
+        return Grid(stride=self.stride, reach=self.reach)
+
 
 CUT_RESNET50 = ResNetShape(stages=((64, 3), (128, 4)), bottleneck=True)
 RESNET50 = ResNetShape(stages=((64, 3), (128, 4), (256, 6), (512, 3)), bottleneck=True)
 LIGHT_RESNET = ResNetShape(stages=((64, 2), (128, 2)), bottleneck=False)
+THIN_RESNET = ResNetShape(stages=((16, 1), (32, 1)), bottleneck=False, width=16)
+BACKBONES = {
+    "cut_resnet50": CUT_RESNET50,
+    "light_resnet": LIGHT_RESNET,
+    "resnet50": RESNET50,
+    "thin_resnet": THIN_RESNET,
+}
 
 
 class Bottleneck(nnx.Module):
@@ -121,10 +141,10 @@ class ResNet(nnx.Module):
     """
 
     def __init__(self, shape: ResNetShape, *, dtype=jnp.float32, rngs: nnx.Rngs):
-        self.conv1 = layers.Convolution(3, 64, 2, dtype=dtype, rngs=rngs)
-        self.bn1 = layers.BatchNorm(64, dtype=dtype, rngs=rngs)
+        self.conv1 = layers.Convolution(3, shape.width, 2, dtype=dtype, rngs=rngs)
+        self.bn1 = layers.BatchNorm(shape.width, dtype=dtype, rngs=rngs)
         block_type = Bottleneck if shape.bottleneck else BasicBlock
-        stages, channels_in = [], 64
+        stages, channels_in = [], shape.width
         for index, (channels, blocks) in enumerate(shape.stages):
             stage = []
             for block in range(blocks):

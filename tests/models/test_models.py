@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 import pytest
 from flax import nnx
@@ -28,8 +29,8 @@ RESNET50 = 25_557_032 - 49 * 3 * 64 - 1000 * 2049 + 9 * 3 * 64 + 2049
 
 
 def build(seed=0, **changes):
-    config = default.get_model()
-    config.update(changes)
+    settings = default.get_model().to_dict() | {"attention_features": 128} | changes
+    config = ml_collections.ConfigDict(settings)
     return build_model(config, nnx.Rngs(params=seed))
 
 

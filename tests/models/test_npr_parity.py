@@ -61,8 +61,8 @@ def trained(reference_inputs):
     config.data.crop, config.data.flip = SIDE, False
     model = from_torch_state_dict(reference_inputs.make_weights(0))
     optimizer = make_optimizer(config.optimizer, steps_per_epoch=1000)
-    state = create_train_state(model, optimizer)
-    step = make_train_step(config, nnx.graphdef(model), optimizer)
+    state = create_train_state(model, optimizer, learning_rate=2e-4, seed=0)
+    step = make_train_step(config, model, optimizer)
     losses = []
     for index in range(STEPS):
         batch = {

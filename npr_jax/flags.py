@@ -1,0 +1,59 @@
+"""Every flag of ``main.py``; each names the commands that read it."""
+
+from __future__ import annotations
+
+from absl import flags
+from ml_collections import config_flags
+
+
+def define() -> flags.FlagHolder:
+    """Defines the flags, once per process; returns the holder of ``--config``."""
+    config = config_flags.DEFINE_config_file("config", None, "train: the recipe, configs/*.py.")
+    _define_running()
+    _define_preparing()
+    return config
+
+
+def _define_running() -> None:
+    """Of train, evaluate and predict."""
+    flags.DEFINE_string("workdir", "", "Directory of the run: checkpoints, curves, report.")
+    flags.DEFINE_string(
+        "coordinator", "", "train: HOST:PORT of process 0, to train as one of several."
+    )
+    flags.DEFINE_integer("process_id", 0, "train, with --coordinator: number of this process.")
+    flags.DEFINE_integer("num_processes", 1, "train, with --coordinator: how many there are.")
+    flags.DEFINE_string("weights", "", "evaluate, predict: published weights instead of a run.")
+    flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "evaluate, predict: which of a run.")
+    flags.DEFINE_string(
+        "resize", "", "evaluate, predict: native, pixels or protocol; empty: the run's."
+    )
+    flags.DEFINE_string("data", "", "evaluate: prepared data sets, A or A,B; empty: the run's own.")
+    flags.DEFINE_string("split", "", "evaluate: split to score; prepare: name of the only split.")
+    flags.DEFINE_enum(
+        "delivery", "", ["", "clean", "web", "hard"], "evaluate: how test images reached us."
+    )
+    flags.DEFINE_string("output", "", "predict: CSV file; prepare: directory; evaluate: directory.")
+    flags.DEFINE_float("confidence", 0.75, "predict: verdicts below this probability are 'unsure'.")
+
+
+def _define_preparing() -> None:
+    """Of prepare."""
+    flags.DEFINE_string("dataset", "", "prepare: which published data set --source is, see --list.")
+    flags.DEFINE_bool("list", False, "prepare: print the catalogue of published data sets.")
+    flags.DEFINE_bool(
+        "check", False, "prepare: examine --source, write nothing but --output=X.json."
+    )
+    flags.DEFINE_string(
+        "against", "", "prepare --check: prepared sets (A,B) to share no file with."
+    )
+    flags.DEFINE_string("source", "", "prepare: tree [split/]generator/[class/]{0_real,1_fake}/*.")
+    flags.DEFINE_string("photographs", "", "prepare: tree of photographs, with --generated.")
+    flags.DEFINE_string("generated", "", "prepare: tree of generated images, with --photographs.")
+    flags.DEFINE_string("name", "", "prepare: name of the data set; empty: the source's.")
+    flags.DEFINE_enum(
+        "storage", "encoded", ["encoded", "decoded"], "prepare: files as they are, or pixels."
+    )
+    flags.DEFINE_integer("image_size", None, "prepare: pixels, side of decoded images; 0: native.")
+    flags.DEFINE_float(
+        "max_bad_fraction", 0.05, "prepare: stop if more of the files are unreadable."
+    )

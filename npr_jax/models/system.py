@@ -1,0 +1,34 @@
+"""How a system of the field enters the harness: one entry that says all others need to know."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import ml_collections
+
+from npr_jax.models.base import Model
+from npr_jax.rules import Rule
+
+
+def _no_problems(config: ml_collections.ConfigDict) -> list[str]:
+    del config
+    return []
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """One entry of the registry in ``npr_jax.models``.
+
+    Attributes:
+        build: makes the model from the config's ``model`` section, a dtype for its arithmetic and
+            ``nnx.Rngs`` whose stream ``params`` draws the initial weights.
+        rules: what the settings of the ``model`` section may be, besides ``name`` and ``dtype``.
+        paper: where the system is described, in one line.
+        problems: settings of a whole config that are each allowed but not together.
+    """
+
+    build: Callable[..., Model]
+    rules: Mapping[str, Rule]
+    paper: str
+    problems: Callable[[ml_collections.ConfigDict], list[str]] = _no_problems

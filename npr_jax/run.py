@@ -1,0 +1,172 @@
+"""What belongs to one training run on the host: its input, checkpoints, curves and progress."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import grain
+import jax
+import ml_collections
+import numpy as np
+from clu import parameter_overview
+from flax import nnx
+from jax.sharding import Mesh
+
+from npr_jax import inputs, sharding
+from npr_jax.checkpoint import Checkpoints, abstract
+from npr_jax.config import check_config, save_json
+from npr_jax.detector import Detector
+from npr_jax.evaluate_run import evaluate_run
+from npr_jax.metrics import TrainMetrics
+from npr_jax.models import SYSTEMS
+from npr_jax.reporting import CurveWriter
+from npr_jax.run_layout import check_same_layout, layout_of
+from npr_jax.scoring import Scorer
+from npr_jax.train_state import TrainState
+from npr_jax.validation import Progress, validate
+
+_LOG = logging.getLogger(__name__)
+
+
+class Run:
+    """One config in one directory. Opened with ``open``, closed with ``close``.
+
+    Attributes:
+        config: checked.
+        workdir: made if missing.
+        batches: endless, seeded; valid after ``open``.
+        start_step: steps that were done when it was opened.
+    """
+
+    batches: grain.DatasetIterator
+    start_step: int
+
+    def __init__(self, config: ml_collections.ConfigDict, workdir: pathlib.Path, mesh: Mesh):
+        """Checks the config and opens its data set.
+
+        Raises:
+            ValueError: for a config or a data set that cannot be used.
+        """
+        check_config(config)
+        sharding.check_batch_size(config.batch_size, mesh)
+        self.config, self.workdir = config, workdir
+        workdir.mkdir(parents=True, exist_ok=True)
+        self._mesh = mesh
+        self._dataset = inputs.open_dataset(config, workdir)
+        self._input = inputs.TrainInput(config, self._dataset)
+        self._progress = Progress()
+        self._closing = contextlib.ExitStack()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of one epoch."""
+        return self._input.steps_per_epoch
+
+    @property
+    def num_steps(self) -> int:
+        """Of the whole run."""
+        return self.steps_per_epoch * self.config.num_epochs
+
+    def open(self, fresh: TrainState) -> TrainState:
+        """The state to go on from: the workdir's, where it holds any, else the fresh one.
+
+        Raises:
+            ValueError: where the workdir's run was started with other settings.
+        """
+        state = jax.device_put(fresh, sharding.replicated(self._mesh))
+        # Closed also when the loop fails: a checkpoint under way is finished first.
+        closing = self._closing
+        self._checkpoints = closing.enter_context(contextlib.closing(Checkpoints(self.workdir)))
+        self._layout = layout_of(self.config, self._dataset, self.steps_per_epoch)
+        self.batches = closing.enter_context(contextlib.closing(self._input.train_batches()))
+        if (step := self._checkpoints.latest_step()) is not None:
+            saved = self._checkpoints.progress(step)
+            check_same_layout(saved["layout"], self._layout, self.workdir)
+            self._progress = Progress(**saved["validation"])
+            state = self._checkpoints.restore(step, abstract(state), self.batches)
+            _LOG.info("resuming %s at step %d of %d", self.workdir, step, self.num_steps)
+        self._describe(state)
+        self.start_step = int(state.step)
+        self._curves = CurveWriter(self.workdir, resume_step=self.start_step)
+        closing.callback(self._curves.close)
+        return state
+
+    def close(self) -> None:
+        """Waits until everything is on disk."""
+        self._closing.close()
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether validation has not improved for as long as the config waits."""
+        return self._progress.stopped_early(self.config.early_stopping_epochs)
+
+    def log(self, window: Sequence[TrainMetrics], step: int) -> dict[str, float]:
+        """Writes the means over the window's steps, of which ``step`` is the last.
+
+        Raises:
+            FloatingPointError: for a metric that is not finite; names metric and step.
+        """
+        values = summarize(window, last_step=step)
+        self._write(step, "train", values)
+        return values
+
+    def validate(self, scorer: Scorer, step: int) -> bool:
+        """Scores the validation images; true if the epoch is the best so far."""
+        values = validate(scorer, self._input.validation_images())
+        improved = self._progress.update(values["ap"], values["loss"], step)
+        self._write(step, "validation", values)
+        words = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+        epoch = step // self.steps_per_epoch
+        _LOG.info("epoch %d of %d: %s", epoch, self.config.num_epochs, words)
+        return improved
+
+    def save(self, state: TrainState, step: int, *, improved: bool | None) -> None:
+        """Starts writing a checkpoint; ``improved`` is None where validation was not due."""
+        saved = {"layout": self._layout, "validation": self._progress.as_dict()}
+        self._checkpoints.save(step, state, self.batches, saved, improved=improved)
+
+    def evaluate(self, *, report: bool) -> None:
+        """Scores the test split with the best checkpoint; see ``evaluate_run``."""
+        detector = Detector.load(self.workdir)
+        evaluate_run(detector, self.config, self._dataset, self.workdir, report=report)
+
+    def _write(self, step: int, split: str, values: Mapping[str, float]) -> None:
+        epoch = step / self.steps_per_epoch
+        self._curves.write(step=step, epoch=epoch, split=split, values=values)
+
+    def _describe(self, state: TrainState) -> None:
+        """Settings, data and parameters as files, and one line about what is going to happen."""
+        if jax.process_index() != 0:
+            return
+        save_json(self.config.to_dict(), self.workdir / "config.json")
+        save_json(self._input.describe(), self.workdir / "training_data.json")
+        params = nnx.to_pure_dict(state.params)
+        overview = parameter_overview.get_parameter_overview(params)
+        (self.workdir / "parameters.txt").write_text(overview + "\n")
+        model = self.config.model
+        settings = ", ".join(f"{key} {model[key]}" for key in SYSTEMS[model.name].rules)
+        devices = ", ".join(sorted({device.device_kind for device in jax.devices()}))
+        _LOG.info(
+            f"{model.name} ({settings}), {parameter_overview.count_parameters(params):,} "
+            f"parameters; {self._input.num_train_images} training images, "
+            f"{self.steps_per_epoch} steps per epoch; {jax.device_count()} x {devices}"
+        )
+
+
+def summarize(window: Sequence[TrainMetrics], last_step: int) -> dict[str, float]:
+    """Means over the window's steps; refuses to go on from a loss that is not finite."""
+    first_step = last_step - len(window) + 1
+    for step, metrics in enumerate(window, start=first_step):
+        for name, value in metrics.compute().items():
+            if not np.isfinite(value):
+                raise FloatingPointError(
+                    f"train {name} is {value} at step {step}; no later step was saved: lower "
+                    "--config.optimizer.learning_rate, or look at the data of that step"
+                )
+    total = window[0]
+    for metrics in window[1:]:
+        total = total.merge(metrics)
+    return {name: float(value) for name, value in total.compute().items()}
