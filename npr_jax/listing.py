@@ -9,7 +9,7 @@ import jax
 import ml_collections
 from flax import nnx
 
-from npr_jax.models import SYSTEMS, Frozen, Model, build_model, predict
+from npr_jax.models import SYSTEMS, Frozen, Model, build_model, count_parameters, predict
 
 DEFAULT_SIDE = 256  # pixels, where a recipe evaluates images at their own size
 
@@ -36,11 +36,8 @@ def list_systems() -> list[Listed]:
         config = importlib.import_module(f"configs.{name}").get_config()
         model = nnx.eval_shape(lambda c=config: build_model(c.model, nnx.Rngs(params=0)))
         side = evaluation_side(config)
-        sizes = [
-            sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, kind)))
-            for kind in (nnx.Param, Frozen)
-        ]
-        rows.append(Listed(name, *sizes, count_flops(model, side), side, system.paper))
+        trained, frozen = count_parameters(model), count_parameters(model, Frozen)
+        rows.append(Listed(name, trained, frozen, count_flops(model, side), side, system.paper))
     return rows
 
 
@@ -62,7 +59,7 @@ def count_flops(model: Model, side: int) -> float:
     lowered = jax.jit(lambda v, x: predict(nnx.merge(graphdef, v), x).logits).lower(
         variables, image
     )
-    return lowered.cost_analysis()["flops"]
+    return (lowered.cost_analysis() or {})["flops"]
 
 
 def format_systems() -> str:
