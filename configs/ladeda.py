@@ -1,0 +1,34 @@
+"""LaDeDa: the NPR residual judged in patches of 9x9 pixels, whose scores are averaged.
+
+    python main.py --config=configs/ladeda.py --workdir=DIR --config.data.path=PREPARED
+    python main.py predict --workdir=DIR --maps=MAPS FOLDER      # the patches' scores
+
+Paper: Cavia et al., "Real-Time Deepfake Detection in the Real-World", 2024. Its numbers are not
+among the facts this project was written from, so none is expected here.
+
+Cost: 13.6 million parameters; the maps stay large (stride 8 without padding), so that a step
+takes several times as long as NPR's.
+"""
+
+import ml_collections
+
+from configs import default
+
+
+def get_config():
+    """The published recipe: Adam 2e-4, batch 32, as NPR."""
+    config = default.get_config()
+    config.model = ml_collections.ConfigDict(
+        {
+            "name": "ladeda",
+            "dtype": "float32",  # arithmetic: float32, bfloat16
+            "factors": (0.5,),  # down-sampling factor of the residual, in (0, 1)
+            "modes": ("nearest",),  # resize of the residual: nearest, bilinear, bicubic, none
+            # ladeda9 (as published) or thin_patch (a block of each stage, few channels).
+            "backbone": "ladeda9",
+            # Share of a batch in the stem's running statistics; 0.1 for runs under some
+            # thousand steps, whose statistics 0.001 would leave where they began.
+            "stem_momentum": 0.001,
+        }
+    )
+    return config

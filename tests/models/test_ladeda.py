@@ -1,0 +1,137 @@
+"""LaDeDa: its field of view, its patch map, and an independent PyTorch version."""
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import pytest
+from flax import nnx
+
+from configs import ladeda
+from npr_jax.interop import recognise
+from npr_jax.models import build_model, count_parameters, predict
+from npr_jax.models.patch_resnet import LADEDA9, THIN_PATCH, PatchResNet
+from npr_jax.scoring import Scorer
+from tests.models.parity import gradient_norms, images, published_gradients
+
+FIELD, STRIDE = 9, 8
+
+
+def thin(seed=0):
+    config = ml_collections.ConfigDict(ladeda.get_config().model)
+    config.backbone, config.stem_momentum = "thin_patch", 0.1
+    model = build_model(config, nnx.Rngs(params=seed))
+    model.eval()
+    return model
+
+
+@pytest.mark.parametrize("shape", [LADEDA9, THIN_PATCH], ids=["ladeda9", "thin"])
+def test_grid(shape):
+    assert (shape.stride, shape.field) == (STRIDE, FIELD)
+
+
+@pytest.mark.parametrize("size", [(41, 50), (48, 33)])
+def test_each_position_sees_exactly_its_patch(size):
+    backbone = PatchResNet(THIN_PATCH, stem_momentum=0.1, rngs=nnx.Rngs(params=0))
+    backbone.eval()
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(1, *size, 3)), jnp.float32)
+    maps = backbone(x)
+    rows, columns = ((n - FIELD) // STRIDE + 1 for n in size)
+    assert maps.shape[1:3] == (rows, columns)
+    gradient = jax.jit(
+        jax.vmap(lambda i, j: jax.grad(lambda x: jnp.abs(backbone(x)[0, i, j]).sum())(x), (0, 0))
+    )
+    places = np.array([(0, 0), (rows - 1, columns - 1), (1, 2)])
+    for (i, j), influence in zip(places, gradient(places[:, 0], places[:, 1]), strict=True):
+        seen = np.abs(influence[0]).sum(-1) > 0
+        expected = np.zeros(size, bool)
+        expected[STRIDE * i : STRIDE * i + FIELD, STRIDE * j : STRIDE * j + FIELD] = True
+        np.testing.assert_array_equal(seen, expected)
+
+
+def test_patch_map_averages_to_the_logit():
+    model, pixels = thin(), images(2, 47, 64)
+    maps = model.feature_maps([view(pixels) for view in model.front_ends], None, None)
+    prediction = model.head([m.mean((1, 2)) for m in maps])
+    positions = model.position_logits(maps, prediction)
+    assert positions.shape == (2, 5, 7)
+    np.testing.assert_allclose(positions.mean((1, 2)), prediction.logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("shapes", [((128, 128),), ((64, 64),)], ids=["padded", "tiled"])
+def test_padded_and_tiled_images_score_as_alone(shapes):
+    model = thin()
+    odd = [images(1, *size, seed=n)[0] for n, size in enumerate([(90, 101), (64, 127)])]
+    alone = [float(predict(model, image[None]).logits[0]) for image in odd]
+    np.testing.assert_allclose(Scorer(model, shapes).score_all(odd)[0], alone, atol=1e-5)
+
+
+def hand_count():
+    """Convolutions without bias, two numbers per normalised channel, the classifier."""
+    count = 3 * 64 + 9 * 64 * 64 + 2 * 64 + 2048 + 1
+    width = 64
+    for channels, blocks, spatial in ((64, 3, 9), (128, 4, 9), (256, 6, 1), (512, 3, 1)):
+        for index in range(blocks):
+            middle = spatial if index == 0 else 1
+            count += width * channels + middle * channels**2 + 4 * channels**2
+            count += 2 * (channels + channels + 4 * channels)
+            if index == 0:
+                count += width * 4 * channels + 2 * 4 * channels
+            width = 4 * channels
+    return count
+
+
+def test_parameter_count():
+    config = ladeda.get_config().model
+    model = nnx.eval_shape(lambda: build_model(config, nnx.Rngs(params=0)))
+    assert count_parameters(model) == hand_count() == 13_641_793
+
+
+torch = pytest.importorskip("torch", reason="needs the torch extra")
+
+from tests.twins.ladeda import LaDeDa, residual  # noqa: E402  (imports torch)
+from tests.twins.weights import arrays, randomised  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """The twin and our model of its weights."""
+    twin = randomised(LaDeDa())
+    published, model = recognise(arrays(twin))
+    assert published.name == "ladeda"
+    return twin, model
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(64, 64), (71, 53)], ids=["even", "odd"])
+def test_logits(pair, size):
+    twin, model = pair
+    pixels = images(2, *size)
+    twin.eval()
+    model.eval()
+    with torch.no_grad():
+        expected = twin(residual(pixels)).numpy()
+    ours = jax.jit(lambda x: predict(model, x).logits)(pixels)
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(64, 64), (71, 53)], ids=["even", "odd"])
+def test_gradient_norms_of_a_training_step(pair, size):
+    twin, model = pair
+    pixels, labels = images(2, *size), np.array([0, 1], np.float32)
+    expected = published_gradients(twin, lambda net: net(residual(pixels)), labels)
+    ours = gradient_norms(model, pixels, labels)
+    assert len(ours) == len(expected)
+    np.testing.assert_allclose(sorted(ours), sorted(expected), rtol=1e-3)
+
+
+def test_keys_of_the_file():
+    """Names and shapes as the paper's layers give under BagNet's names."""
+    shapes = {name: value.shape for name, value in LaDeDa().state_dict().items()}
+    assert shapes["conv1.weight"] == (64, 3, 1, 1)
+    assert shapes["conv2.weight"] == (64, 64, 3, 3)
+    threes = {n for n, s in shapes.items() if len(s) == 4 and s[2:] == (3, 3)}
+    assert threes == {"conv2.weight", "layer1.0.conv2.weight", "layer2.0.conv2.weight"}
+    assert shapes["layer4.2.bn3.running_var"] == (2048,)
+    assert shapes["fc.weight"] == (1, 2048)

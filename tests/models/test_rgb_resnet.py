@@ -1,0 +1,143 @@
+"""CNNDetection against an independent PyTorch version, and torchvision's file as a start."""
+
+import jax
+import ml_collections
+import numpy as np
+import pytest
+from flax import nnx
+
+from configs import cnndetection
+from npr_jax.config import check_config
+from npr_jax.interop import recognise
+from npr_jax.models import SYSTEMS, build_model, count_parameters, predict
+from tests.models.parity import gradient_norms, images, published_gradients
+
+torch = pytest.importorskip("torch", reason="needs the torch extra")
+
+from tests.twins.resnet50 import ResNet50, normalised  # noqa: E402  (imports torch)
+from tests.twins.weights import arrays, randomised  # noqa: E402
+
+# torchvision's documented count for 1000 classes, whose classifier is 2048 x 1000 + 1000.
+TORCHVISION_PARAMETERS = 25_557_032
+# Channels, blocks and channels in of the four stages.
+STAGES = ((64, 3, 64), (128, 4, 256), (256, 6, 512), (512, 3, 1024))
+
+
+def torchvision_shapes(outputs):
+    """Names and shapes of torchvision's file, from its documented layout."""
+    shapes = {"conv1.weight": (64, 3, 7, 7)}
+
+    def norm(name, channels):
+        for leaf in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{name}.{leaf}"] = (channels,)
+        shapes[f"{name}.num_batches_tracked"] = ()
+
+    norm("bn1", 64)
+    for number, (width, blocks, first) in enumerate(STAGES, 1):
+        for index in range(blocks):
+            block = f"layer{number}.{index}"
+            channels_in = first if index == 0 else 4 * width
+            shapes[f"{block}.conv1.weight"] = (width, channels_in, 1, 1)
+            shapes[f"{block}.conv2.weight"] = (width, width, 3, 3)
+            shapes[f"{block}.conv3.weight"] = (4 * width, width, 1, 1)
+            for layer, channels in ((1, width), (2, width), (3, 4 * width)):
+                norm(f"{block}.bn{layer}", channels)
+            if index == 0:
+                shapes[f"{block}.downsample.0.weight"] = (4 * width, channels_in, 1, 1)
+                norm(f"{block}.downsample.1", 4 * width)
+    shapes |= {"fc.weight": (outputs, 2048), "fc.bias": (outputs,)}
+    return shapes
+
+
+def small_arrays(shapes):
+    return {
+        name: np.full(shape, 0.01, np.float32) if shape else np.int64(1)
+        for name, shape in shapes.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """The twin and our model of its weights."""
+    twin = randomised(ResNet50())
+    published, model = recognise(arrays(twin))
+    assert published.name == "cnndetection"
+    return twin, model
+
+
+def test_parameter_counts():
+    shapes = torchvision_shapes(1000)
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    trained = {k: v for k, v in shapes.items() if not k.endswith(statistics)}
+    assert sum(int(np.prod(v)) for v in trained.values()) == TORCHVISION_PARAMETERS
+    model = nnx.eval_shape(lambda: build_model(cnndetection.get_config().model, nnx.Rngs(params=0)))
+    assert count_parameters(model) == TORCHVISION_PARAMETERS - 1000 * 2049 + 2049 == 23_510_081
+
+
+@pytest.mark.parametrize("size", [(64, 64), (71, 53)], ids=["even", "odd"])
+def test_logits(pair, size):
+    twin, model = pair
+    pixels = images(2, *size)
+    twin.eval()
+    model.eval()
+    with torch.no_grad():
+        expected = twin(normalised(pixels))[:, 0].numpy()
+    ours = jax.jit(lambda x: predict(model, x).logits)(pixels)
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(64, 64), (71, 53)], ids=["even", "odd"])
+def test_gradient_norms_of_a_training_step(pair, size):
+    twin, model = pair
+    pixels, labels = images(2, *size), np.array([0, 1], np.float32)
+    expected = published_gradients(twin, lambda net: net(normalised(pixels))[:, 0], labels)
+    ours = gradient_norms(model, pixels, labels)
+    assert len(ours) == len(expected)
+    np.testing.assert_allclose(sorted(ours), sorted(expected), rtol=1e-3)
+
+
+def test_torchvisions_file_starts_a_run_and_its_classifier_is_dropped(tmp_path):
+    shapes = torchvision_shapes(1000)
+    state = {k: torch.from_numpy(np.asarray(v)) for k, v in small_arrays(shapes).items()}
+    torch.save(state, tmp_path / "resnet50.pth")
+    config = cnndetection.get_config()
+    config.model.imagenet_weights = str(tmp_path / "resnet50.pth")
+    check_config(config)
+    model = nnx.eval_shape(lambda: build_model(config.model, nnx.Rngs(params=0)))
+    drawn = nnx.state(model, nnx.Param, nnx.BatchStat)
+    params, statistics = SYSTEMS["cnndetection"].start(config.model, *drawn)
+    flat = dict(nnx.to_flat_state(params))
+    assert flat[("backbone", "conv1", "kernel")].get_value()[0, 0, 0, 0] == np.float32(0.01)
+    kernel = flat[("classifier", "kernel")].get_value()
+    assert isinstance(kernel, jax.ShapeDtypeStruct), "the classifier stays as it was drawn"
+    given = [v.get_value() for _, v in nnx.to_flat_state(statistics)]
+    assert all(isinstance(value, jax.Array) for value in given)
+
+
+def test_weights_need_torchvisions_stem():
+    config = cnndetection.get_config()
+    config.model.imagenet_weights, config.model.backbone = "a.pth", "thin_resnet"
+    with pytest.raises(ValueError, match="backbone=torchvision_resnet50"):
+        check_config(config)
+
+
+def test_class_activation_map_averages_to_the_logit():
+    config = ml_collections.ConfigDict(cnndetection.get_config().model)
+    config.backbone = "thin_resnet"
+    model = build_model(config, nnx.Rngs(params=0))
+    model.eval()
+    maps = model.feature_maps([view(images(2, 48, 61)) for view in model.front_ends], None, None)
+    prediction = model.head([m.mean((1, 2)) for m in maps])
+    positions = model.position_logits(maps, prediction)
+    assert positions.shape == (2, 6, 8)
+    np.testing.assert_allclose(positions.mean((1, 2)), prediction.logits, atol=1e-5)
+
+
+def test_head_is_drawn_with_deviation_002():
+    model = build_model(
+        ml_collections.ConfigDict(cnndetection.get_config().model), nnx.Rngs(params=3)
+    )
+    kernel = np.asarray(model.classifier.kernel[...])
+    assert kernel.shape == (2048, 1)
+    assert abs(kernel.std() - 0.02) < 0.002
