@@ -123,7 +123,9 @@ def _predict(words: list[str], flags: Any, config: ml_collections.ConfigDict | N
     detector = load_detector(
         flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=_resize(flags.resize)
     )
-    return predict_files(detector, words, flags.output, confidence=flags.confidence)
+    return predict_files(
+        detector, words, flags.output, confidence=flags.confidence, maps=flags.maps
+    )
 
 
 def _prepare(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:

@@ -19,6 +19,7 @@ from npr_jax.checkpoint import restore_for_scoring
 from npr_jax.config import load_config
 from npr_jax.interop import load_state_dict, recognise
 from npr_jax.models import Frozen, Model, build_model
+from npr_jax.position_maps import PositionMaps
 from npr_jax.scoring import Scorer
 from npr_jax.tiling import MIN_SIDE, check_size
 from npr_jax.train_state import abstract_train_state
@@ -86,6 +87,7 @@ class Detector:
         self.config: ml_collections.ConfigDict | None = None
         self.step: int | None = None
         self.training_data: dict[str, Any] = {}
+        self._maps: PositionMaps | None = None
         self._scorer = Scorer(model)
 
     @classmethod
@@ -192,6 +194,29 @@ class Detector:
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """As ``logits``, with the attention's weights float32 ``[n, scales]`` or None."""
         return self._scorer.score_all(images)
+
+    def maps(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """What each position of one image adds to its logit; see ``npr_jax.position_maps``.
+
+        Args:
+            image: uint8 ``[h, w, 3]``, scored as it is, whole.
+
+        Raises:
+            ValueError: for a system without such a map, or an image too large.
+        """
+        self._maps = self._maps or PositionMaps(self.model)
+        return self._maps(image)
+
+    def read(self, path: str) -> np.ndarray:
+        """A file's pixels as they are scored, uint8 ``[h, w, 3]``.
+
+        Raises:
+            ValueError: with the reason, where there are none.
+        """
+        outcome = self._read(path)
+        if isinstance(outcome, str):
+            raise ValueError(f"{path}: {outcome}")
+        return outcome
 
     def score(
         self, paths: Iterable[str | pathlib.Path], *, confidence: float = CONFIDENCE

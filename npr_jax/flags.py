@@ -33,6 +33,7 @@ def _define_running() -> None:
         "delivery", "", ["", "clean", "web", "hard"], "evaluate: how test images reached us."
     )
     flags.DEFINE_string("output", "", "predict: CSV file; prepare: directory; evaluate: directory.")
+    flags.DEFINE_string("maps", "", "predict: directory for each file's map of positions (.npz).")
     flags.DEFINE_float("confidence", 0.75, "predict: verdicts below this probability are 'unsure'.")
 
 

@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from tqdm import tqdm
 
 from npr_jax.detector import Detector, ImageScore
+from npr_jax.position_maps import save_maps
 
 COLUMNS = ("path", "score", "verdict", "error")
 
 
 def predict_files(
-    detector: Detector, paths: Iterable[str], output: str, *, confidence: float
+    detector: Detector, paths: Iterable[str], output: str, *, confidence: float, maps: str = ""
 ) -> int:
     """Scores every file named or found in a named folder and writes a CSV table.
 
@@ -25,6 +26,8 @@ def predict_files(
         paths: files and folders; folders are searched to any depth, hidden files left out.
         output: the CSV file, written beside and renamed at the end; empty: standard output.
         confidence: probability below which a verdict is ``unsure``.
+        maps: directory, made if missing, for one .npz of position maps per scored file; empty:
+            none are made.
 
     Returns:
         Exit status: 0 if every file was scored, 1 if some could not be.
@@ -46,9 +49,18 @@ def predict_files(
         progress.update()
     progress.close()
     _write(results, output)
+    if maps:
+        _write_maps(detector, results, pathlib.Path(maps))
     failed = sum(bool(result.error) for result in results)
     print(_summary(results, failed), file=sys.stderr)
     return 1 if failed else 0
+
+
+def _write_maps(detector: Detector, results: list[ImageScore], directory: pathlib.Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for number, result in enumerate(results):
+        if not result.error:
+            save_maps(directory, number, result.path, detector.maps(detector.read(result.path)))
 
 
 def find_files(paths: Iterable[str]) -> list[str]:

@@ -68,6 +68,15 @@ def check_size(height: int, width: int, model: Model) -> None:
         )
 
 
+def check_map_size(height: int, width: int) -> None:
+    """Raises ``ValueError`` for an image too large to be looked at whole by any system."""
+    if height * width > MAX_WHOLE_PIXELS:
+        raise ValueError(
+            f"image is {height}x{width} pixels; maps are made of whole images, at most "
+            f"{MAX_WHOLE_PIXELS:,} pixels of them: give --resize=256 or another side"
+        )
+
+
 def plan(
     height: int, width: int, model: Model, shapes: tuple[tuple[int, int], ...] = SHAPES
 ) -> list[Tile]:

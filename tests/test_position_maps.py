@@ -1,0 +1,69 @@
+"""Maps of positions, from Python and from ``predict --maps``."""
+
+import ml_collections
+import numpy as np
+import pytest
+from flax import nnx
+from PIL import Image
+
+from configs import ladeda, spectrum
+from npr_jax.detector import Detector
+from npr_jax.models import build_model
+from npr_jax.position_maps import PositionMaps
+from npr_jax.predict import predict_files
+from tests.models.parity import images
+
+
+def detector():
+    config = ml_collections.ConfigDict(spectrum.get_config().model)
+    model = build_model(config, nnx.Rngs(params=0))
+    return Detector(model, resize=0, source="test")
+
+
+def test_a_window_changes_its_own_position_alone():
+    image = images(1, 96, 70)[0]
+    changed = image.copy()
+    changed[32:64, 32:64] //= 2
+    ours = detector()
+    before, after = ours.maps(image), ours.maps(changed)
+    assert before["position_logits"].shape == (3, 2)
+    assert before["grid"].tolist() == [32, 32]
+    differs = before["position_logits"] != after["position_logits"]
+    np.testing.assert_array_equal(differs, np.arange(6).reshape(3, 2) == 3)
+    [expected] = ours.logits(changed[None])
+    np.testing.assert_allclose(after["position_logits"].mean(), expected, atol=1e-4)
+
+
+def test_predict_writes_one_file_for_each_scored_image(tmp_path, capsys):
+    Image.fromarray(images(1, 64, 64)[0]).save(tmp_path / "a.png")
+    (tmp_path / "b.txt").write_text("no image")
+    target = tmp_path / "maps"
+    paths = [str(tmp_path / "b.txt"), str(tmp_path / "a.png")]
+    assert predict_files(detector(), paths, "", confidence=0.75, maps=str(target)) == 1
+    rows = capsys.readouterr().out.splitlines()
+    [file] = target.iterdir()
+    assert file.name == "000001-a.png.npz"
+    with np.load(file) as saved:
+        assert str(saved["path"]) == paths[1]
+        score = 1 / (1 + np.exp(-saved["position_logits"].mean()))
+    assert float(rows[2].split(",")[1]) == pytest.approx(score, abs=1e-5)
+
+
+def test_other_models_are_refused():
+    class Whole(nnx.Module):
+        pass
+
+    with pytest.raises(ValueError, match="leave --maps out"):
+        PositionMaps(Whole())
+
+
+def test_large_images_are_refused():
+    with pytest.raises(ValueError, match="give --resize"):
+        detector().maps(np.zeros((9000, 9000, 3), np.uint8))
+
+
+def test_ladedas_recipe_has_a_map():
+    config = ml_collections.ConfigDict(ladeda.get_config().model)
+    config.backbone = "thin_patch"
+    ours = Detector(build_model(config, nnx.Rngs(params=0)), resize=0, source="test")
+    assert ours.maps(images(1, 41, 49)[0])["position_logits"].shape == (5, 6)
