@@ -27,7 +27,11 @@ DIFFERENCES = np.array([[1.0, -1.0, 0.0], [0.0, -1.0, 1.0], [1.0, 0.0, -1.0]])
 
 # Linear sRGB to XYZ (IEC 61966-2-1) and its white point D65.
 _XYZ = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
 )
 _WHITE = _XYZ.sum(axis=1)
 _KNEE = 6.0 / 29.0  # of CIE's cube root: below its cube the curve goes on as a line
@@ -96,10 +100,15 @@ def convert(pixels: jax.Array, color: str) -> jax.Array:
     Raises:
         ValueError: for an unknown name, or pixels that are no float ``[..., 3]``.
     """
-    if color not in COLORS:
-        raise ValueError(f"color is {color!r}; expected one of {', '.join(COLORS)}")
+    check_color(color)
     if pixels.ndim < 1 or pixels.shape[-1] != 3 or not jnp.issubdtype(pixels.dtype, jnp.floating):
         raise ValueError(
             f"pixels are {pixels.dtype} {list(pixels.shape)}; expected float [..., 3], as RGB"
         )
     return COLORS[color](pixels)
+
+
+def check_color(color: str) -> None:
+    """Raises ``ValueError`` unless there is a colour space of that name."""
+    if color not in COLORS:
+        raise ValueError(f"color is {color!r}; expected one of {', '.join(COLORS)}")

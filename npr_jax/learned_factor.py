@@ -89,3 +89,16 @@ def _down_positions(samples: Any, factor: Any, length: int) -> Any:
 def _hats(positions: Any, knots: Any) -> Any:
     """Bilinear weights of ``knots`` (one pixel apart) at ``positions``, ``[positions, knots]``."""
     return (1.0 - abs(positions[:, None] - knots)).clip(0)
+
+
+def check_start(factor: float, mode: str) -> None:
+    """Raises ``ValueError`` unless a factor can be trained from there in this mode."""
+    if mode != "bilinear":
+        raise ValueError(
+            f"a learned factor needs mode bilinear, not {mode}; its derivative by the "
+            "others is zero or does not exist"
+        )
+    if not LIMITS[0] <= factor <= LIMITS[1]:
+        raise ValueError(
+            f"factor is {factor:g}; expected {LIMITS[0]} to {LIMITS[1]} where it is learned"
+        )

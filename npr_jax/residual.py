@@ -8,8 +8,8 @@ operator per axis:
 * mode ``hh``: ``A_h x A_w^T``, A the high-pass of a wavelet level stretched to the image's size;
 * mode ``none``: x itself.
 
-An operator is ``int32 [n]``, for each pixel the index of its reference pixel (``nearest``; for
-``none`` its own), or else the matrix, ``float32 [n, n]``. Operators depend on the length of the
+An operator is ``int32 [n]``, for each pixel the index of its reference pixel (``nearest``), or the
+matrix, ``float32 [n, n]``; that of ``none`` is empty. Operators depend on the length of the
 axis alone and are made on the host; with a leading batch axis they let images of different sizes
 share one padded batch. Frequency responses and linear dependences: docs/residuals.md.
 """
@@ -107,7 +107,7 @@ def axis_operator(
     phase: int = 0,
     dtype: type = np.float32,
 ) -> np.ndarray:
-    """The operator of one axis: ``int32 [n]`` for nearest and none, else a matrix ``[n, n]``.
+    """The operator of one axis: ``int32 [n]`` for nearest, ``[0]`` for none, else ``[n, n]``.
 
     Args:
         length: pixels of the whole axis.
@@ -130,7 +130,7 @@ def axis_operator(
         raise ValueError(f"an image axis has length {length}; expected at least 1")
     start, stop, _ = (window or slice(None)).indices(length)
     if mode == "none":
-        return np.arange(stop - start, dtype=np.int32)
+        return np.zeros(0, np.int32)
     outputs = np.arange(start, stop)
     if mode == "hh":
         return resized_high_pass(length, outputs, dtype)[:, start:stop].astype(dtype)
@@ -184,9 +184,3 @@ def check_residual(factor: float, mode: str, phase: int = 0) -> None:
             f"phase is {phase} at factor {factor:g}; expected 0 to {math.ceil(1 / factor) - 1}, "
             "the pixels of a block"
         )
-
-
-def subtract_reference(images, rows, columns):
-    """Until the core: as before."""
-    mode = "nearest" if jnp.issubdtype(rows.dtype, jnp.integer) else "bilinear"
-    return apply_operators(images, rows, columns, mode)

@@ -11,7 +11,16 @@ from npr_jax.residual import apply_operators, axis_operator, reference_reach
 
 @pytest.mark.parametrize(
     ("length", "factor"),
-    [(32, 0.25), (32, 0.5), (32, 0.75), (224, 0.25), (224, 0.625), (33, 1 / 3), (40, 0.1), (20, 0.95)],
+    [
+        (32, 0.25),
+        (32, 0.5),
+        (32, 0.75),
+        (224, 0.25),
+        (224, 0.625),
+        (33, 1 / 3),
+        (40, 0.1),
+        (20, 0.95),
+    ],
 )
 def test_equals_mode_bilinear_where_the_small_size_is_whole(length, factor):
     ours = learned_operator(length, jnp.float32(factor))
@@ -66,11 +75,12 @@ def test_where_the_small_size_is_whole_the_gradient_lies_between_the_two_sides(f
             return (apply_operators(jnp.asarray(images), *operators, "bilinear") ** 2).sum()
 
         step = 1e-6
-        left = (loss(factor) - loss(factor - step)) / step
-        right = (loss(factor + step) - loss(factor)) / step
-        ours = jax.grad(loss)(jnp.float64(factor))
+        here = jnp.float64(factor)
+        left = (loss(here) - loss(here - step)) / step
+        right = (loss(here + step) - loss(here)) / step
+        ours = jax.grad(loss)(here)
     low, high = sorted((float(left), float(right)))
-    assert low - 1e-2 <= ours <= high + 1e-2
+    assert low - 1e-2 <= float(ours) <= high + 1e-2
 
 
 def test_clipping_drops_what_pushes_out_and_passes_what_pushes_in():

@@ -68,7 +68,7 @@ def test_odd_length_shifts_blocks_as_the_method_notes_say():
 
 
 def test_the_phase_chooses_the_pixel_of_the_block():
-    """Counted by hand: the four choices at 0.5, two of the nine at 1/3, the last block cut short."""
+    """Counted by hand: the four choices at 0.5, two of three at 1/3, blocks of uneven length."""
     images = np.random.default_rng(5).normal(size=(1, 6, 8, 3)).astype(np.float32)
     for row in (0, 1):
         for column in (0, 1):
@@ -122,7 +122,7 @@ def test_a_window_agrees_with_the_whole_axis_beyond_the_reach(mode, phase):
                 last = length if stop == length else stop - reach
                 expected, ours = whole[first:last], part[first - start : max(last - start, 0)]
                 if mode == "none":
-                    assert part.tolist() == list(range(stop - start))
+                    assert part.size == 0
                 elif mode == "nearest":
                     np.testing.assert_array_equal(ours, expected - start)
                 else:
@@ -136,7 +136,9 @@ def test_the_reach_covers_every_reference_and_little_more(mode, phase):
     for factor in (*FACTORS, 0.1, 0.03):
         for length in (33, 64, 150, 192, 257):
             operator = axis_operator(length, factor, mode, phase=phase)
-            if operator.ndim == 1:
+            if mode == "none":
+                distance = 0
+            elif operator.ndim == 1:
                 distance = np.abs(operator - np.arange(length)).max()
             else:
                 rows, columns = np.nonzero(operator)
@@ -225,7 +227,7 @@ def test_operators_with_a_batch_axis_serve_mixed_sizes(mode):
         operators = np.zeros((2, 12) if indices else (2, 12, 12), np.float32)
         for i, size in enumerate(sizes):
             n = size[axis]
-            part = axis_operator(n, 0.5, mode)
+            part = np.arange(n) if mode == "none" else axis_operator(n, 0.5, mode)
             operators[(i,) + (slice(n),) * (operators.ndim - 1)] = part
         stacks.append(operators.astype(np.int32) if indices else operators)
     batched = apply_operators(jnp.asarray(images), *map(jnp.asarray, stacks), mode)
