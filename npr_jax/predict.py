@@ -7,16 +7,20 @@ import os
 import pathlib
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from npr_jax.detector import Detector, ImageScore
 
+if TYPE_CHECKING:
+    from npr_jax.ensemble import Ensemble
+
 COLUMNS = ("path", "score", "verdict", "error")
 
 
 def predict_files(
-    detector: Detector, paths: Iterable[str], output: str, *, confidence: float
+    detector: Detector | Ensemble, paths: Iterable[str], output: str, *, confidence: float
 ) -> int:
     """Scores every file named or found in a named folder and writes a CSV table.
 

@@ -19,6 +19,24 @@ SIZES = [(32, 32), (33, 47), (48, 40), (61, 95), (64, 33), (127, 65), (100, 128)
 COMPILED = "/jax/core/compile/backend_compile_duration"
 
 
+FUSIONS = ("stack", "mean", "concatenation", "fixed", "attention", "spatial", "cross")
+
+
+def fused(fusion, **changes):
+    """Settings of the multi-scale system with a small network."""
+    return {
+        "name": "multiscale",
+        "fusion": fusion,
+        "backbone": "thin_resnet",
+        "factors": (0.25, 0.5),
+        "share_branches": False,
+        "batch_branches": False,
+        "attention_features": 8,
+        "attention_heads": 2,
+        "scale_weights": (1.0, 3.0) if fusion == "fixed" else (),
+    } | changes
+
+
 def build(**changes):
     settings = default.get_model().to_dict() | {"backbone": "light_resnet"} | changes
     config = ml_collections.ConfigDict(settings)
@@ -51,8 +69,11 @@ def _highest_precision():
         {"backbone": "cut_resnet50"},
         {"modes": ("bicubic",), "factors": (0.75,)},
         {"name": "multiscale_attention", "attention_features": 128, "factors": (0.25, 0.5)},
+        *map(fused, FUSIONS),
+        fused("mean", batch_branches=True),
+        fused("mean", share_branches=True),
     ],
-    ids=["npr", "bicubic", "attention"],
+    ids=["npr", "bicubic", "multiscale_attention", *FUSIONS, "batched", "shared"],
 )
 def test_a_score_depends_neither_on_the_batch_nor_on_padding(changes, monkeypatch):
     monkeypatch.setitem(scoring.BATCH_PIXELS, "cpu", 4 * 64 * 64)
@@ -82,8 +103,9 @@ def test_a_score_depends_neither_on_the_batch_nor_on_padding(changes, monkeypatc
             {"name": "multiscale_attention", "attention_features": 128, "factors": (0.25, 0.125)},
             (190, 255),
         ),
+        *((fused(fusion), (200, 301)) for fusion in FUSIONS),
     ],
-    ids=["npr", "bilinear", "attention"],
+    ids=["npr", "bilinear", "multiscale_attention", *FUSIONS],
 )
 def test_tiles_add_up_to_the_whole_image(changes, size):
     model = build(**changes)

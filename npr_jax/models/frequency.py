@@ -30,13 +30,13 @@ def log_amplitudes(pixels: jax.Array) -> jax.Array:
         vertical ones (0 to 31, from 17 on the negative ones) inside. Quantisation to 8 bits alone
         gives ``|F|`` of about 3.5.
     """
-    grey = (pixels * np.float32(GREY)).sum(axis=-1)
+    grey = (pixels * np.array(GREY, np.float32)).sum(axis=-1)
     rows, columns = (_window_starts(n) for n in grey.shape[1:])
     inside = np.arange(WINDOW)
     # [b, windows down, 32, windows along, 32]
     windows = grey[:, rows[:, None] + inside][..., columns[:, None] + inside]
     # The periodic Hann window, as for spectra.
-    hann = np.float32(0.5 - 0.5 * np.cos(2 * np.pi * inside / WINDOW))
+    hann = (0.5 - 0.5 * np.cos(2 * np.pi * inside / WINDOW)).astype(np.float32)
     windows = windows * hann[:, None, None] * hann
     spectra = jnp.fft.fft(jnp.fft.rfft(windows, axis=4), axis=2)
     spectra = jnp.log1p(jnp.abs(spectra)).transpose(0, 1, 3, 4, 2)

@@ -71,7 +71,7 @@ class Mean(BranchedModel):
         return _logits(self.classifier, self._mixed(maps))
 
     def _mixed(self, features: list[jax.Array]) -> jax.Array:
-        return sum(f.astype(jnp.float32) for f in features) / len(features)
+        return jnp.stack([f.astype(jnp.float32) for f in features]).mean(axis=0)
 
 
 class Fixed(Mean):
@@ -86,8 +86,8 @@ class Fixed(Mean):
         self.scale_weights = tuple(float(w) for w in np.array(scale_weights) / sum(scale_weights))
 
     def _mixed(self, features: list[jax.Array]) -> jax.Array:
-        pairs = zip(self.scale_weights, features, strict=True)
-        return sum(w * f.astype(jnp.float32) for w, f in pairs)
+        stacked = jnp.stack([f.astype(jnp.float32) for f in features], axis=-1)
+        return (stacked * jnp.array(self.scale_weights, jnp.float32)).sum(axis=-1)
 
 
 class Concatenation(BranchedModel):
