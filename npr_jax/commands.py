@@ -76,7 +76,7 @@ def _evaluate(words: list[str], flags: Any, config: ml_collections.ConfigDict | 
     from configs import default
     from npr_jax import host, inputs
     from npr_jax.config import check_config
-    from npr_jax.detector import load_detector
+    from npr_jax.detector import load_detector, workdirs_of
     from npr_jax.evaluate_run import evaluate_run
     from npr_jax.protocol import departure, use_protocol
 
@@ -101,12 +101,19 @@ def _evaluate(words: list[str], flags: Any, config: ml_collections.ConfigDict | 
     settings.data.test_split = flags.split or settings.data.test_split
     settings.data.delivery = flags.delivery or settings.data.delivery
     check_config(settings)
+    if len(detector.members) > 1 and not flags.output:
+        raise ValueError(
+            f"evaluate --workdir={flags.workdir} is an ensemble; give --output=DIR for its results"
+        )
     directory = pathlib.Path(flags.output or flags.workdir)
-    dataset = inputs.open_dataset(settings, pathlib.Path(flags.workdir or flags.output))
-    if as_published:
-        use_protocol(detector, settings, dataset)
-    elif note := departure(detector, settings, dataset):
-        print(note, file=sys.stderr)
+    # Where the runs' own simulation lies, of an ensemble the first run's.
+    home = workdirs_of(flags.workdir)[0] if flags.workdir else flags.output
+    dataset = inputs.open_dataset(settings, pathlib.Path(home))
+    for member in detector.members:
+        if as_published:
+            use_protocol(member, settings, dataset)
+        elif note := departure(member, settings, dataset):
+            print(note, file=sys.stderr)
     evaluate_run(detector, settings, dataset, directory)
     return 0
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import ml_collections
@@ -23,6 +23,9 @@ from npr_jax.position_maps import PositionMaps
 from npr_jax.scoring import Scorer
 from npr_jax.tiling import MIN_SIDE, check_size
 from npr_jax.train_state import abstract_train_state
+
+if TYPE_CHECKING:
+    from npr_jax.ensemble import Ensemble
 
 # Files decoded ahead of the network; each may be a large photograph, so few.
 DECODE_AHEAD = 4
@@ -40,6 +43,7 @@ class ImageScore:
         verdict: ``generated``, ``photograph`` or ``unsure``; empty where the file has an error.
         error: why the file could not be scored; empty where it was.
         weights: the attention's weights over the residuals, for models that have them.
+        logit: what the score is the sigmoid of; None where the file has an error.
     """
 
     path: str
@@ -47,6 +51,7 @@ class ImageScore:
     verdict: str
     error: str
     weights: tuple[float, ...] | None = None
+    logit: float | None = None
 
 
 class Detector:
@@ -165,6 +170,24 @@ class Detector:
         source = f"{path} ({published.name})"
         return cls(model, resize=resize, source=source)
 
+    @staticmethod
+    def ensemble(
+        workdirs: Sequence[str | pathlib.Path],
+        *,
+        checkpoint: str = "best",
+        resize: int | None = None,
+    ) -> Ensemble:
+        """Several runs' detectors as one, by their mean logit; see ``npr_jax.ensemble``."""
+        from npr_jax.ensemble import Ensemble
+
+        members = [Detector.load(w, checkpoint=checkpoint, resize=resize) for w in workdirs]
+        return Ensemble(members)
+
+    @property
+    def members(self) -> tuple[Detector, ...]:
+        """The separately trained detectors that make up this one: itself."""
+        return (self,)
+
     @property
     def preprocessing(self) -> str:
         """What happens to a file's pixels before the network, in words."""
@@ -241,11 +264,8 @@ class Detector:
         done = 0
         for scored in self._scorer.score(pixels):
             place = places[scored.position]
-            score = float(1.0 / (1.0 + np.exp(-np.float64(scored.logit))))
             weights = None if scored.weights is None else tuple(map(float, scored.weights))
-            results[place] = ImageScore(
-                names[place], score, verdict_of(score, confidence), "", weights
-            )
+            results[place] = score_of(names[place], scored.logit, confidence, weights)
             while done in results:
                 yield results.pop(done)
                 done += 1
@@ -290,6 +310,14 @@ class Detector:
         return image
 
 
+def score_of(
+    path: str, logit: float, confidence: float, weights: tuple[float, ...] | None = None
+) -> ImageScore:
+    """The result for a file whose logit is known."""
+    score = float(1.0 / (1.0 + np.exp(-np.float64(logit))))
+    return ImageScore(path, score, verdict_of(score, confidence), "", weights, logit)
+
+
 def verdict_of(score: float, confidence: float) -> str:
     """``generated``, ``photograph`` or, where neither reaches the confidence, ``unsure``."""
     if score >= confidence:
@@ -299,8 +327,14 @@ def verdict_of(score: float, confidence: float) -> str:
 
 def load_detector(
     workdir: str, weights: str, *, checkpoint: str = "best", resize: int | None = None
-) -> Detector:
-    """A run's detector or published weights, whichever of the two is named.
+) -> Detector | Ensemble:
+    """A run's detector, an ensemble of several runs' or published weights, whichever is named.
+
+    Args:
+        workdir: a run, or several separated by commas; empty: none.
+        weights: a file; empty: none.
+        checkpoint: ``best`` or ``last``, of every run.
+        resize: see ``Detector``; None: as each run's config says.
 
     Raises:
         ValueError: unless exactly one of workdir and weights is given.
@@ -310,4 +344,23 @@ def load_detector(
         raise ValueError(f"give either --workdir=RUN or --weights=FILE; got {given}")
     if weights:
         return Detector.from_weights(weights, resize=resize)
-    return Detector.load(workdir, checkpoint=checkpoint, resize=resize)
+    workdirs = workdirs_of(workdir)
+    if len(workdirs) > 1:
+        return Detector.ensemble(workdirs, checkpoint=checkpoint, resize=resize)
+    return Detector.load(workdirs[0], checkpoint=checkpoint, resize=resize)
+
+
+def workdirs_of(text: str) -> list[str]:
+    """The runs that ``--workdir=A,B`` names; a directory whose own name has a comma is one.
+
+    Raises:
+        ValueError: if there is nothing before, after or between commas, or a run is there twice.
+    """
+    if "," not in text or pathlib.Path(text).is_dir():
+        return [text]
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise ValueError(f"--workdir={text}: a run is missing beside a comma; give A,B,C")
+    if len({pathlib.Path(name).resolve() for name in names}) < len(names):
+        raise ValueError(f"--workdir={text} names a run twice; an ensemble has each of them once")
+    return names

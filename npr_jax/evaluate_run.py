@@ -18,6 +18,7 @@ from input_pipeline.mixture import MixedDataset
 from npr_jax import inputs
 from npr_jax.analysis.report import build_report
 from npr_jax.detector import Detector
+from npr_jax.ensemble import Ensemble, mean_scores
 from npr_jax.evaluate import Scores, format_table, write_evaluation
 from npr_jax.metadata_baseline import can_measure, measure_metadata
 from npr_jax.models import count_parameters
@@ -32,7 +33,7 @@ SAMPLE_SIDE = 1024  # pixels; larger images are no use in a report
 
 
 def evaluate_run(
-    detector: Detector,
+    detector: Detector | Ensemble,
     config: ml_collections.ConfigDict,
     dataset: MixedDataset,
     workdir: pathlib.Path,
@@ -43,7 +44,7 @@ def evaluate_run(
     """Scores every test image once, prints the table, writes the evaluation and the report.
 
     Args:
-        detector: its own preprocessing is used.
+        detector: its own preprocessing is used, that of each member of an ensemble for itself.
         config: names the test split and the delivery.
         dataset: prepared images.
         workdir: gets ``evaluation/<name>/`` and, if wanted, ``report.html``.
@@ -53,22 +54,63 @@ def evaluate_run(
     Returns:
         The results as in results.json; None on all processes but the first.
     """
+    started = time.monotonic()
+    configs = [_config_of(member, config) for member in detector.members]
+    parts = [
+        _score(member, own, dataset) for member, own in zip(detector.members, configs, strict=True)
+    ]
+    if jax.process_index() != 0:
+        return None
+    scores = mean_scores([part.scores for part in parts])
+    samples = parts[0].samples
+    samples.set_logits(np.mean([part.logits for part in parts], axis=0))
+    meta = describe(detector, configs[0], dataset, seconds=time.monotonic() - started)
+    names = {
+        evaluation_name(own, dataset, member)
+        for member, own in zip(detector.members, configs, strict=True)
+    }
+    own_ways = f"{dataset.name}-{config.data.test_split}-mixed-{config.data.delivery}"
+    name = name or (names.pop() if len(names) == 1 else own_ways)
+    directory = workdir / "evaluation" / name
+    results = write_evaluation(
+        directory, scores, meta, samples.as_dict(), cheap_baselines(configs[0], dataset)
+    )
+    print(format_table(results))
+    if beside := format_baselines(results):
+        print(f"\n{beside}")
+    _LOG.info("wrote %s", directory)
+    if report:
+        print(f"report: {build_report(workdir)}")
+    return results
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """One detector's scores of all test images, in their order; and of the images that passed
+    through this process, in the order they did, a few and all logits."""
+
+    scores: Scores
+    samples: SampleKeeper
+    logits: np.ndarray
+
+
+def _config_of(detector: Detector, config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """The config with this detector's own preprocessing."""
     config = config.copy_and_resolve_references()
     config.data.evaluate_resize, config.data.evaluate_crop = detector.resize, detector.crop
     config.data.small_images = detector.small_images
     config.data.reencode = (detector.jpeg_quality,) * 2 if detector.jpeg_quality else ()
-    started = time.monotonic()
+    return config
+
+
+def _score(detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset) -> _Part:
     rows: list[dict[str, Any]] = []
     samples = SampleKeeper()
     images = _observe(inputs.test_images(config, dataset), rows, samples)
-    logits, weights = detector.logits_and_weights(images)
-    samples.set_logits(logits)
-
-    logits = gather_rows(logits)
+    own_logits, weights = detector.logits_and_weights(images)
+    logits = gather_rows(own_logits)
     weights = None if weights is None else gather_rows(weights)
     rows = gather_lists(rows)
-    if jax.process_index() != 0:
-        return None
     order = np.argsort([row["index"] for row in rows], kind="stable")
     scores = Scores(
         labels=np.array([rows[i]["label"] for i in order], np.int64),
@@ -78,19 +120,7 @@ def evaluate_run(
         weights=None if weights is None else weights[order],
         scales=() if weights is None else detector.model.scales,
     )
-    meta = describe(detector, config, dataset, seconds=time.monotonic() - started)
-    name = name or evaluation_name(config, dataset, detector)
-    directory = workdir / "evaluation" / name
-    results = write_evaluation(
-        directory, scores, meta, samples.as_dict(), cheap_baselines(config, dataset)
-    )
-    print(format_table(results))
-    if beside := format_baselines(results):
-        print(f"\n{beside}")
-    _LOG.info("wrote %s", directory)
-    if report:
-        print(f"report: {build_report(workdir)}")
-    return results
+    return _Part(scores, samples, own_logits)
 
 
 def evaluation_name(
@@ -110,21 +140,24 @@ def evaluation_name(
 
 
 def describe(
-    detector: Detector,
+    detector: Detector | Ensemble,
     config: ml_collections.ConfigDict,
     dataset: MixedDataset,
     *,
     seconds: float,
 ) -> dict[str, Any]:
     """What the numbers were made with, for whoever wants to make them again."""
-    run = detector.config
-    front_ends = [dataclasses.asdict(front_end) for front_end in detector.model.front_ends]
+    members = detector.members
+    names = [member.config.model.name if member.config else "npr" for member in members]
+    run = detector.config if len(members) == 1 else None
+    front_ends = dict.fromkeys(f for member in members for f in member.model.front_ends)
+    published = len(members) == 1 and not run
     return {
-        "model": run.model.name if run else "npr",
-        "front_ends": front_ends,
-        "parameters": count_parameters(detector.model),
-        "weights": None if run else detector.source,
-        "checkpoint": detector.source if run else None,
+        "model": names[0] if len(names) == 1 else f"ensemble of {', '.join(names)}",
+        "front_ends": [dataclasses.asdict(front_end) for front_end in front_ends],
+        "parameters": sum(count_parameters(member.model) for member in members),
+        "weights": detector.source if published else None,
+        "checkpoint": None if published else detector.source,
         "steps": detector.step,
         "seed": run.seed if run else None,
         "preprocessing": detector.preprocessing

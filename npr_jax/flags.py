@@ -16,7 +16,9 @@ def define() -> flags.FlagHolder:
 
 def _define_running() -> None:
     """Of train, evaluate and predict."""
-    flags.DEFINE_string("workdir", "", "Directory of the run: checkpoints, curves, report.")
+    flags.DEFINE_string(
+        "workdir", "", "Directory of the run; evaluate, predict: A,B,C for their ensemble."
+    )
     flags.DEFINE_string(
         "coordinator", "", "train: HOST:PORT of process 0, to train as one of several."
     )

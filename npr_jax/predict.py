@@ -7,17 +7,26 @@ import os
 import pathlib
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from npr_jax.detector import Detector, ImageScore
 from npr_jax.position_maps import save_maps
 
+if TYPE_CHECKING:
+    from npr_jax.ensemble import Ensemble
+
 COLUMNS = ("path", "score", "verdict", "error")
 
 
 def predict_files(
-    detector: Detector, paths: Iterable[str], output: str, *, confidence: float, maps: str = ""
+    detector: Detector | Ensemble,
+    paths: Iterable[str],
+    output: str,
+    *,
+    confidence: float,
+    maps: str = "",
 ) -> int:
     """Scores every file named or found in a named folder and writes a CSV table.
 

@@ -20,6 +20,24 @@ ATTENTION = {"name": "multiscale_attention", "attention_features": 128}
 COMPILED = "/jax/core/compile/backend_compile_duration"
 
 
+FUSIONS = ("stack", "mean", "concatenation", "fixed", "attention", "spatial", "cross")
+
+
+def fused(fusion, **changes):
+    """Settings of the multi-scale system with a small network."""
+    return {
+        "name": "multiscale",
+        "fusion": fusion,
+        "backbone": "thin_resnet",
+        "factors": (0.25, 0.5),
+        "share_branches": False,
+        "batch_branches": False,
+        "attention_features": 8,
+        "attention_heads": 2,
+        "scale_weights": (1.0, 3.0) if fusion == "fixed" else (),
+    } | changes
+
+
 def build(**changes):
     settings = default.get_model().to_dict() | {"backbone": "light_resnet"} | changes
     config = ml_collections.ConfigDict(settings)
@@ -58,8 +76,15 @@ def _highest_precision():
         {"modes": ("none",), "colors": ("lab",)},
         {"modes": ("bilinear",), "factors": (0.437,), "learn_factors": (True,)},
         ATTENTION | {"factors": (0.25, 0.5)},
+        *map(fused, FUSIONS),
+        fused("mean", batch_branches=True),
+        fused("mean", share_branches=True),
     ],
-    ids=["npr", "bicubic", "area", "phase", "eighth", "hh", "none", "learned", "attention"],
+    ids=[
+        *("npr", "bicubic", "area", "phase", "eighth", "hh", "none", "learned", "attention"),
+        *(f"fusion {fusion}" for fusion in FUSIONS),
+        *("batched", "shared"),
+    ],
 )
 def test_a_score_depends_neither_on_the_batch_nor_on_padding(changes, monkeypatch):
     monkeypatch.setitem(scoring.BATCH_PIXELS, "cpu", 4 * 64 * 64)
@@ -94,8 +119,12 @@ def test_a_score_depends_neither_on_the_batch_nor_on_padding(changes, monkeypatc
             ATTENTION | {"factors": (0.25, 0.125)},
             (190, 255),
         ),
+        *((fused(fusion), (200, 301)) for fusion in FUSIONS),
     ],
-    ids=["npr", "bilinear", "area", "phase", "hh", "none", "learned", "attention"],
+    ids=[
+        *("npr", "bilinear", "area", "phase", "hh", "none", "learned", "attention"),
+        *(f"fusion {fusion}" for fusion in FUSIONS),
+    ],
 )
 def test_tiles_add_up_to_the_whole_image(changes, size):
     model = build(**changes)

@@ -24,6 +24,9 @@ RECIPES = {
     "default": ("default", None),
     "npr": ("npr", "0.5"),
     "multiscale_attention": ("multiscale_attention", None),
+    "multiscale:stack": ("multiscale", "stack,0.25,0.5"),
+    "multiscale:spatial": ("multiscale", "spatial,0.25,0.5"),
+    "multiscale:cross": ("multiscale", "cross,0.25,0.5"),
     "quickstart": ("quickstart", None),
     "quickstart:multiscale_attention": ("quickstart", "multiscale_attention"),
     "native_crops": ("native_crops", None),
@@ -69,7 +72,9 @@ def test_every_recipe_trains_one_step(recipe, tiny_data, tmp_path, capsys, monke
     [scores] = (tmp_path / "evaluation").glob("*/scores.csv")
     header, *rows = scores.read_text().splitlines()
     assert len(rows) == runs.SPLITS["dev"]
-    assert ("weight_0.25" in header) == (config.model.name == "multiscale_attention")
+    assert ("weight_0.25" in header) == (
+        config.model.get("fusion") != "stack" and len(config.model.factors) > 1
+    )
 
 
 def test_learning_rate_is_the_published_one():

@@ -39,6 +39,14 @@ class NPR(nnx.Module):
         """See ``npr_jax.models.base.Model``."""
         return Prediction(self.classifier(features[0])[:, 0], None)
 
+    def position_logits(self, maps: list[jax.Array], prediction: Prediction) -> jax.Array:
+        """What each position adds, float32 ``[b, h, w]``; the mean over positions is the logit.
+
+        Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016.
+        """
+        del prediction
+        return self.classifier(maps[0].astype(jnp.float32))[..., 0]
+
 
 def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> NPR:
     [front_end] = front_ends_of(config)

@@ -144,22 +144,24 @@ def _shortcut(projection, x, stride, examples):
 
 
 class ResNet(nnx.Module):
-    """Stem and stages: float ``[b, h, w, 3]`` to feature maps ``[b, h/s, w/s, features]``.
+    """Stem and stages: float ``[b, h, w, channels]`` to maps ``[b, h/s, w/s, features]``.
 
-    Map sizes are rounded up; ``s`` is ``shape.stride``.
+    Map sizes are rounded up; ``s`` is ``shape.stride``. ``channels`` is 3 unless said otherwise.
     """
 
-    def __init__(self, shape: ResNetShape, *, dtype=jnp.float32, rngs: nnx.Rngs):
-        self.conv1 = layers.Convolution(3, shape.width, 2, size=shape.stem, dtype=dtype, rngs=rngs)
+    def __init__(self, shape: ResNetShape, *, channels: int = 3, dtype=jnp.float32, rngs: nnx.Rngs):
+        self.conv1 = layers.Convolution(
+            channels, shape.width, 2, size=shape.stem, dtype=dtype, rngs=rngs
+        )
         self.bn1 = layers.BatchNorm(shape.width, dtype=dtype, rngs=rngs)
         block_type = Bottleneck if shape.bottleneck else BasicBlock
         stages, channels_in = [], shape.width
-        for index, (channels, blocks) in enumerate(shape.stages):
+        for index, (width, blocks) in enumerate(shape.stages):
             stage = []
             for block in range(blocks):
                 stride = 2 if index > 0 and block == 0 else 1
-                stage.append(block_type(channels_in, channels, stride, dtype=dtype, rngs=rngs))
-                channels_in = channels * (4 if shape.bottleneck else 1)
+                stage.append(block_type(channels_in, width, stride, dtype=dtype, rngs=rngs))
+                channels_in = width * (4 if shape.bottleneck else 1)
             stages.append(nnx.List(stage))
         self.stages = nnx.List(stages)
 
@@ -169,7 +171,7 @@ class ResNet(nnx.Module):
         """Feature maps of ``x``.
 
         Args:
-            x: float ``[b, h, w, 3]``.
+            x: float ``[b, h, w, channels]``.
             mask: 1 on the image and 0 on padding, ``[b, h, w, 1]``; None: no padding.
             examples: bool ``[b, 1, 1, 1]``, the rows that count in batch statistics.
         """

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch", reason="needs the torch extra")
 
 from benchmarks.torch_npr import TorchNPR  # noqa: E402  (imports torch)
 from benchmarks.torch_npr import normalize as torch_normalize  # noqa: E402
+from tests.twins import branches  # noqa: E402
 
 # Of one light branch: 3x3 stem; two blocks of two 3x3; one that doubles channels; another one.
 # Batch normalisation has two numbers per channel.
@@ -129,57 +130,9 @@ def test_multiscale_attention_equals_torch_and_its_weights_sum_to_one():
     randomize_statistics(model, seed=3)
     pixels = images(3, 45, 64, seed=4)
     prediction = scored(model, pixels)
-    logits, weights = torch_attention(model, pixels, factors)
+    logits, weights = branches.attention(branches.Numbers(model), pixels, factors)
     assert prediction.weights.shape == (3, 3)
     np.testing.assert_allclose(prediction.weights.sum(axis=1), 1, rtol=1e-6)
     np.testing.assert_allclose(prediction.weights, weights, rtol=0, atol=1e-5)
     np.testing.assert_allclose(prediction.logits, logits, rtol=0, atol=1e-4)
     assert np.ptp(weights, axis=0).max() > 1e-4, "weights are per image"
-
-
-def torch_attention(model, pixels, factors):
-    """Logits and weights by torch functions on the model's numbers."""
-    functional = torch.nn.functional
-    numbers = {
-        ".".join(map(str, path)): torch.from_numpy(np.array(variable.get_value()))
-        for path, variable in nnx.to_flat_state(nnx.state(model))
-    }
-
-    def convolution(x, name, stride=1):
-        kernel = numbers[f"{name}.kernel"]
-        kernel = kernel[None, None] if kernel.ndim == 2 else kernel
-        padding = kernel.shape[0] // 2
-        return functional.conv2d(x, kernel.permute(3, 2, 0, 1), stride=stride, padding=padding)
-
-    def norm(x, name):
-        statistics = [numbers[f"{name}.{leaf}"] for leaf in ("mean", "var", "scale", "bias")]
-        return functional.batch_norm(x, *statistics)
-
-    def block(x, name, stride):
-        y = functional.relu(norm(convolution(x, f"{name}.conv1", stride), f"{name}.bn1"))
-        y = norm(convolution(y, f"{name}.conv2"), f"{name}.bn2")
-        if f"{name}.projection.conv.kernel" in numbers:
-            x = convolution(x, f"{name}.projection.conv", stride)
-            x = norm(x, f"{name}.projection.bn")
-        return functional.relu(x + y)
-
-    def linear(x, name):
-        return x @ numbers[f"{name}.kernel"] + numbers[f"{name}.bias"]
-
-    x = torch_normalize(torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()))
-    features = []
-    for index, factor in enumerate(factors):
-        small = [int(n * factor) for n in x.shape[2:]]
-        reference = functional.interpolate(functional.interpolate(x, small), x.shape[2:])
-        y = convolution((x - reference) * 2 / 3, f"branches.{index}.conv1", 2)
-        y = functional.relu(norm(y, f"branches.{index}.bn1"))
-        y = functional.max_pool2d(y, 3, 2, padding=1)
-        for stage in (0, 1):
-            for place in (0, 1):
-                stride = 2 if (stage, place) == (1, 0) else 1
-                y = block(y, f"branches.{index}.stages.{stage}.{place}", stride)
-        features.append(y.mean((2, 3)))
-    hidden = functional.relu(linear(torch.cat(features, 1), "attention_hidden"))
-    weights = linear(hidden, "attention_out").softmax(1)
-    mixed = sum(w[:, None] * f for w, f in zip(weights.T, features, strict=True))
-    return linear(mixed, "classifier")[:, 0].numpy(), weights.numpy()

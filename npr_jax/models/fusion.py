@@ -1,0 +1,184 @@
+"""How residuals at several scales become one logit: the heads that are linear in the features.
+
+A head is a model of its own: its layers lie beside the branches, so the names of a checkpoint's
+parameters say which head it has. Cross attention, which is not linear, has a file of its own.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from npr_jax.front_end import FrontEnd
+from npr_jax.models import layers
+from npr_jax.models.base import Prediction
+from npr_jax.models.branches import BranchedModel
+from npr_jax.models.resnet import ResNet, ResNetShape
+
+
+class Stack(nnx.Module):
+    """All residuals as channels of one image, into one ResNet."""
+
+    whole = False
+    scales = ()
+
+    def __init__(
+        self,
+        *,
+        front_ends: tuple[FrontEnd, ...],
+        backbone: ResNetShape,
+        dtype=jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        self.front_ends = front_ends
+        self.grids = (backbone.grid,)
+        channels = 3 * len(front_ends)
+        self.backbone = ResNet(backbone, channels=channels, dtype=dtype, rngs=rngs)
+        self.classifier = layers.torch_linear(backbone.features, 1, rngs=rngs)
+
+    def feature_maps(
+        self, views: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
+    ) -> list[jax.Array]:
+        """See ``npr_jax.models.base.Model``."""
+        return [self.backbone(jnp.concatenate(views, axis=-1), mask, examples)]
+
+    def head(self, features: list[jax.Array]) -> Prediction:
+        """See ``npr_jax.models.base.Model``."""
+        return Prediction(_logits(self.classifier, features[0]), None)
+
+    def position_logits(self, maps: list[jax.Array], prediction: Prediction) -> jax.Array:
+        """What each position adds, float32 ``[b, h, w]``; the mean over positions is the logit."""
+        del prediction
+        return _logits(self.classifier, maps[0])
+
+
+class Mean(BranchedModel):
+    """The branches' features, averaged."""
+
+    def __init__(self, *, backbone: ResNetShape, rngs: nnx.Rngs, **settings):
+        super().__init__(backbone=backbone, rngs=rngs, **settings)
+        self.classifier = layers.torch_linear(backbone.features, 1, rngs=rngs)
+
+    def head(self, features: list[jax.Array]) -> Prediction:
+        """See ``npr_jax.models.base.Model``."""
+        return Prediction(_logits(self.classifier, self._mixed(features)), None)
+
+    def position_logits(self, maps: list[jax.Array], prediction: Prediction) -> jax.Array:
+        """What each position adds, float32 ``[b, h, w]``; the mean over positions is the logit."""
+        del prediction
+        return _logits(self.classifier, self._mixed(maps))
+
+    def _mixed(self, features: list[jax.Array]) -> jax.Array:
+        return jnp.stack([f.astype(jnp.float32) for f in features]).mean(axis=0)
+
+
+class Fixed(Mean):
+    """The branches' features, weighed by numbers of the config that are not learned."""
+
+    def __init__(self, *, scale_weights: tuple[float, ...], **settings):
+        """Args:
+        scale_weights: one for each front end, not negative; divided by their sum.
+        settings: see ``BranchedModel``.
+        """
+        super().__init__(**settings)
+        self.scale_weights = tuple(float(w) for w in np.array(scale_weights) / sum(scale_weights))
+
+    def _mixed(self, features: list[jax.Array]) -> jax.Array:
+        stacked = jnp.stack([f.astype(jnp.float32) for f in features], axis=-1)
+        return (stacked * jnp.array(self.scale_weights, jnp.float32)).sum(axis=-1)
+
+
+class Concatenation(BranchedModel):
+    """A linear classifier on all branches' features."""
+
+    def __init__(self, *, backbone: ResNetShape, rngs: nnx.Rngs, **settings):
+        super().__init__(backbone=backbone, rngs=rngs, **settings)
+        width = backbone.features * len(self.front_ends)
+        self.classifier = layers.torch_linear(width, 1, rngs=rngs)
+
+    def head(self, features: list[jax.Array]) -> Prediction:
+        """See ``npr_jax.models.base.Model``."""
+        return Prediction(_logits(self.classifier, jnp.concatenate(features, axis=-1)), None)
+
+    def position_logits(self, maps: list[jax.Array], prediction: Prediction) -> jax.Array:
+        """What each position adds, float32 ``[b, h, w]``; the mean over positions is the logit."""
+        del prediction
+        return _logits(self.classifier, jnp.concatenate(maps, axis=-1))
+
+
+class _Weighing(BranchedModel):
+    """A two-layer perceptron on the concatenated features whose softmax weighs the branches."""
+
+    def __init__(
+        self, *, backbone: ResNetShape, attention_features: int, rngs: nnx.Rngs, **settings
+    ):
+        super().__init__(backbone=backbone, rngs=rngs, **settings)
+        self.scales = tuple(front_end.name for front_end in self.front_ends)
+        width, count = backbone.features, len(self.front_ends)
+        self.attention_hidden = layers.torch_linear(width * count, attention_features, rngs=rngs)
+        self.attention_out = layers.torch_linear(attention_features, count, rngs=rngs)
+        self.classifier = layers.torch_linear(width, 1, rngs=rngs)
+
+    def _weights(self, features: list[jax.Array]) -> jax.Array:
+        """Softmax over the scales, float32 ``[..., scales]``, of features ``[..., width]``."""
+        together = jnp.concatenate(features, axis=-1).astype(jnp.float32)
+        return nnx.softmax(self.attention_out(nnx.relu(self.attention_hidden(together))), axis=-1)
+
+
+class Attention(_Weighing):
+    """Softmax attention over the scales, once per image."""
+
+    def head(self, features: list[jax.Array]) -> Prediction:
+        """See ``npr_jax.models.base.Model``; ``weights`` sum to 1 over the scales."""
+        weights = self._weights(features)
+        mixed = jnp.einsum("bs,bsf->bf", weights, jnp.stack(features, axis=1))
+        return Prediction(_logits(self.classifier, mixed), weights)
+
+    def position_logits(self, maps: list[jax.Array], prediction: Prediction) -> jax.Array:
+        """What each position adds, float32 ``[b, h, w]``; the mean over positions is the logit."""
+        stacked = jnp.stack(maps, axis=-2).astype(jnp.float32)
+        mixed = jnp.einsum("bs,bhwsf->bhwf", prediction.weights, stacked)
+        return _logits(self.classifier, mixed)
+
+
+class Spatial(_Weighing):
+    """Softmax attention over the scales at each position of the branches' maps.
+
+    The second map holds the weights, so that an image's weights are their mean over positions.
+    """
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.grids = self.grids[:1] * 2
+
+    def feature_maps(
+        self, views: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
+    ) -> list[jax.Array]:
+        """The fused map ``[b, h, w, features]`` and the weights ``[b, h, w, scales]``, float32.
+
+        On padding the fused map is zero, as the branches' maps are; the weights are not.
+        """
+        maps = super().feature_maps(views, mask, examples)
+        weights = self._weights(maps)
+        stacked = jnp.stack(maps, axis=-2).astype(jnp.float32)
+        return [jnp.einsum("bhws,bhwsf->bhwf", weights, stacked), weights]
+
+    def head(self, features: list[jax.Array]) -> Prediction:
+        """See ``npr_jax.models.base.Model``; ``weights`` are means over positions, of sum 1."""
+        return Prediction(_logits(self.classifier, features[0]), features[1])
+
+    def position_logits(self, maps: list[jax.Array], prediction: Prediction) -> jax.Array:
+        """What each position adds, float32 ``[b, h, w]``; the mean over positions is the logit."""
+        del prediction
+        return _logits(self.classifier, maps[0])
+
+    def position_maps(self, maps: list[jax.Array]) -> dict[str, jax.Array]:
+        """The weight of each scale at each position: float32 ``[b, h, w]`` by scale name."""
+        return {f"weight {name}": maps[1][..., i] for i, name in enumerate(self.scales)}
+
+
+def _logits(classifier: nnx.Linear, features: jax.Array) -> jax.Array:
+    """The classifier's one output for features ``[..., width]``: float32 ``[...]``."""
+    return classifier(features.astype(jnp.float32))[..., 0]
