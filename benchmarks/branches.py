@@ -82,7 +82,7 @@ def training_step(
         states.append(new_state)
         return time.perf_counter() - start
 
-    return step.cost_analysis()["flops"], seconds_once
+    return (step.cost_analysis() or {})["flops"], seconds_once
 
 
 def compare(backbone: str, batch: int, side: int, rounds: int) -> list[dict[str, Any]]:

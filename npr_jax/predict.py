@@ -43,12 +43,14 @@ def predict_files(
 
     Raises:
         ValueError: for a path that does not exist, no file at all, a confidence outside
-            [0.5, 1), or an output whose folder does not exist.
+            [0.5, 1), an output whose folder does not exist, or maps of several detectors.
     """
     if not 0.5 <= confidence < 1:
         raise ValueError(f"--confidence={confidence}; expected at least 0.5 and below 1")
     if output and not pathlib.Path(output).absolute().parent.is_dir():
         raise ValueError(f"--output={output}: its folder does not exist")
+    if maps and not isinstance(detector, Detector):
+        raise ValueError("--maps is of one detector, not of several; give one --workdir")
     files = find_files(paths)
     print(f"detector: {detector.source}; images: {detector.preprocessing}", file=sys.stderr)
     progress = tqdm(total=len(files), unit="img", disable=not sys.stderr.isatty())
@@ -58,7 +60,7 @@ def predict_files(
         progress.update()
     progress.close()
     _write(results, output)
-    if maps:
+    if maps and isinstance(detector, Detector):
         _write_maps(detector, results, pathlib.Path(maps))
     failed = sum(bool(result.error) for result in results)
     print(_summary(results, failed), file=sys.stderr)
