@@ -30,7 +30,9 @@ TOGETHER = (
 def get_config(scale: str = "small"):
     """The sweep at ``small`` or ``full``."""
     base = get_base(scale)
-    variants = {f"{factor:g}": {"model.factors": (factor,)} for factor in ALONE}
+    variants: dict[str, dict] = {}
+    for factor in ALONE:
+        variants[f"{factor:g}"] = {"model.factors": (factor,)}
     for factors in TOGETHER:
         model = several(base, factors, "attention")
         variants["+".join(f"{factor:g}" for factor in factors)] = {"model": model}
@@ -40,11 +42,5 @@ def get_config(scale: str = "small"):
 
 def several(base, factors: tuple[float, ...], fusion: str) -> dict:
     """The model section with one branch per factor, put together by ``fusion``."""
-    return dict(
-        name="multiscale",
-        dtype=base.model.dtype,
-        factors=factors,
-        modes=("nearest",),
-        backbone=base.model.backbone,
-        fusion=fusion,
-    )
+    own = {"name": "multiscale", "factors": factors, "fusion": fusion}
+    return base.model.to_dict() | own

@@ -10,7 +10,8 @@ import contextlib
 import dataclasses
 import logging
 import pathlib
-from collections.abc import Callable, Sequence
+import platform
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -28,7 +29,10 @@ from npr_jax.sweep.table import FILE, write_table
 _LOG = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
-Train = Callable[[list[ml_collections.ConfigDict], list[pathlib.Path]], list[dict[str, Any]]]
+Train = Callable[
+    [list[ml_collections.ConfigDict], list[pathlib.Path]], Sequence[Mapping[str, Any] | None]
+]
+_WORTH_KEEPING = 0.2  # seconds that a program took to compile
 
 
 @dataclasses.dataclass
@@ -81,7 +85,9 @@ def run_sweep(
     mine = grid.shard_of(grid.batches(runs, side_by_side), *shard)
     workdir = pathlib.Path(workdir).absolute()
     if "," in str(workdir):
-        raise ValueError(f"--workdir={workdir}: data.path separates directories by commas; use none")
+        raise ValueError(
+            f"--workdir={workdir}: data.path separates directories by commas; use none"
+        )
     workdir.mkdir(parents=True, exist_ok=True)
     keep_compiled(workdir / "compiled")
     shared_data = "" if sweep.base.data.path else str(prepare_simulation(sweep.base, workdir))
@@ -127,10 +133,16 @@ def prepare_simulation(base: ml_collections.ConfigDict, workdir: pathlib.Path) -
 
 
 def keep_compiled(directory: pathlib.Path) -> None:
-    """Has JAX keep compiled programs there, unless it has a place for them already."""
-    if not jax.config.jax_compilation_cache_dir:
-        directory.mkdir(parents=True, exist_ok=True)
-        jax.config.update("jax_compilation_cache_dir", str(directory))
+    """Has JAX keep compiled programs there, unless it has a place for them already.
+
+    Each machine has a folder of its own: a program for one processor may not run on another.
+    """
+    if jax.config.values.get("jax_compilation_cache_dir"):
+        return
+    folder = directory / platform.node()
+    folder.mkdir(parents=True, exist_ok=True)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", _WORTH_KEEPING)
 
 
 def _run_group(
@@ -185,6 +197,8 @@ def _finish(
     _LOG.info("%s", ", ".join(run.folder for run, _, _ in waiting))
     all_results = train([config for _, config, _ in waiting], folders)
     for (run, config, data), folder, results in zip(waiting, folders, all_results, strict=True):
+        if results is None:
+            continue  # of several processes the first one writes
         settings = settings_of(config)
         Record(run.variant, run.seed, settings, data, results["name"], folder).save()
         tally.finished.append(run.folder)

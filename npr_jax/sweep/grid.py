@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import ml_collections
 
 from npr_jax.config import check_config
+from npr_jax.train import likeness
 
 SECTIONS = ("base", "variants", "grid", "seeds")
 # Names become folders and cells of a table.
@@ -55,13 +55,16 @@ def expand(sweep: ml_collections.ConfigDict) -> list[Run]:
     """
     problems = _structural_problems(sweep)
     if not problems:
-        problems = [f"base: {problem}" for problem in config_problems(sweep.base)]
+        found = config_problems(sweep.base)
+        problems = ["base: " + text.replace("--config.", "--config.base.") for text in found]
     runs: list[Run] = []
     if not problems:
         for name, settings in _points(sweep):
             config = _changed(sweep.base, settings)
             found = config_problems(config) or _shared_problems(config, sweep.base)
-            problems += _name_problems(name) + [f"variant {name}: {text}" for text in found]
+            problems += _name_problems(name) + [
+                f"variant {name}: {text.partition('; set it with')[0]}" for text in found
+            ]
             runs += [Run(name, seed, _changed(config, {"seed": seed})) for seed in sweep.seeds]
         problems += _duplicates("variant", [name for name, _ in _points(sweep)])
     if problems:
@@ -89,19 +92,12 @@ def batches(runs: Sequence[Run], side_by_side: int) -> list[list[Run]]:
     alike: dict[str, list[Run]] = {}
     for run in runs:
         alike.setdefault(likeness(run.config), []).append(run)
-    return [
-        group[start : start + side_by_side]
-        for group in alike.values()
-        for start in range(0, len(group), side_by_side)
-    ]
-
-
-def likeness(config: ml_collections.ConfigDict) -> str:
-    """Equal for runs that one compiled program can train: all but seed and learning rate."""
-    settings = config.to_dict()
-    settings.pop("seed")
-    settings["optimizer"].pop("learning_rate")
-    return json.dumps(settings, sort_keys=True)
+    groups = []
+    for like in alike.values():
+        # Runs side by side end together, so those that may stop early go one by one.
+        size = 1 if like[0].config.early_stopping_epochs else side_by_side
+        groups += [like[start : start + size] for start in range(0, len(like), size)]
+    return groups
 
 
 def parse_shard(text: str) -> tuple[int, int]:
