@@ -15,6 +15,7 @@ Networks have thin_resnet branches at ``small`` and light_resnet ones at ``full`
 """
 
 from configs.sweeps.base import get_base, get_sweep
+from configs.sweeps.branches import multiscale_model
 
 ALONE = (0.25, 0.5, 0.75)
 TOGETHER = (
@@ -34,13 +35,7 @@ def get_config(scale: str = "small"):
     for factor in ALONE:
         variants[f"{factor:g}"] = {"model.factors": (factor,)}
     for factors in TOGETHER:
-        model = several(base, factors, "attention")
+        model = multiscale_model(base, "attention", factors)
         variants["+".join(f"{factor:g}" for factor in factors)] = {"model": model}
-    variants["stacked"] = {"model": several(base, (0.25, 0.5, 0.75), "stack")}
+    variants["stacked"] = {"model": multiscale_model(base, "stack", (0.25, 0.5, 0.75))}
     return get_sweep(base, variants)
-
-
-def several(base, factors: tuple[float, ...], fusion: str) -> dict:
-    """The model section with one branch per factor, put together by ``fusion``."""
-    own = {"name": "multiscale", "factors": factors, "fusion": fusion}
-    return base.model.to_dict() | own
