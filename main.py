@@ -1,9 +1,10 @@
-"""The one command line: train, evaluate, predict, prepare, report and list.
+"""The one command line: train, evaluate, predict, prepare, sweep, report and list.
 
 python main.py [train] --config=configs/npr.py --workdir=DIR
 python main.py evaluate --workdir=RUN [--data=PREPARED --split=dev]
 python main.py predict --workdir=RUN PATH... --output=scores.csv
 python main.py prepare --source=FOLDERS --output=PREPARED [--dataset=NAME | --list | --check]
+python main.py sweep --config=configs/sweeps/scales.py --workdir=DIR [--shard=0/4]
 python main.py report --workdir=RUN
 python main.py list
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import pathlib
 import sys
 from collections.abc import Callable, Iterator
@@ -57,19 +58,50 @@ def _train(words: list[str], flags: Any, config: ml_collections.ConfigDict | Non
     from npr_jax.processes import join_processes
     from npr_jax.train import train_and_evaluate
 
-    if config is None:
-        raise ValueError("train needs --config=configs/NAME.py; see the folder configs")
-    if not isinstance(config, ml_collections.ConfigDict):
-        # What ml_collections gives for a missing file fails on first use only.
-        path = config_flags.get_config_filename(flags["config"])
-        raise ValueError(f"--config={path} does not exist; see the folder configs")
-    if not flags.workdir:
-        raise ValueError("train needs --workdir=DIR, a directory for checkpoints and reports")
+    config = _recipe("train", flags, config, folder="configs")
     if flags.coordinator:
         join_processes(flags.coordinator, flags.num_processes, flags.process_id)
     host.keep_freed_memory()
     train_and_evaluate(config, flags.workdir)
     return 0
+
+
+def _sweep(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax import host
+    from npr_jax.sweep.execute import run_sweep
+    from npr_jax.sweep.grid import parse_shard
+    from npr_jax.train import Programs, train_side_by_side
+
+    config = _recipe("sweep", flags, config, folder="configs/sweeps")
+    if flags.coordinator:
+        raise ValueError("sweep takes no --coordinator; start it on each machine with --shard=i/n")
+    host.keep_freed_memory()
+    tally = run_sweep(
+        config,
+        flags.workdir,
+        functools.partial(train_side_by_side, programs=Programs(), report=False),
+        name=pathlib.Path(config_flags.get_config_filename(flags["config"])).stem,
+        shard=parse_shard(flags.shard),
+        side_by_side=flags.side_by_side,
+    )
+    for folder, problem in tally.failed:
+        print(f"failed: {folder}: {problem}", file=sys.stderr)
+    return 1 if tally.failed else 0
+
+
+def _recipe(
+    command: str, flags: Any, config: ml_collections.ConfigDict | None, *, folder: str
+) -> ml_collections.ConfigDict:
+    """The config, where there is one and a workdir with it."""
+    if config is None:
+        raise ValueError(f"{command} needs --config={folder}/NAME.py; see the folder {folder}")
+    if not isinstance(config, ml_collections.ConfigDict):
+        # What ml_collections gives for a missing file fails on first use only.
+        path = config_flags.get_config_filename(flags["config"])
+        raise ValueError(f"--config={path} does not exist; see the folder {folder}")
+    if not flags.workdir:
+        raise ValueError(f"{command} needs --workdir=DIR, a directory for checkpoints and reports")
+    return config
 
 
 def _evaluate(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
@@ -239,6 +271,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": _evaluate,
     "predict": _predict,
     "prepare": _prepare,
+    "sweep": _sweep,
     "report": _report,
     "list": _list,
 }

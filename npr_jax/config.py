@@ -122,6 +122,13 @@ RULES: dict[str, Rule] = {
     "checkpoint_every_steps": integer(1, zero="at the end of epochs only"),
 }
 
+# Of a sweep's own settings, which npr_jax.sweep.grid checks, only what to say of them.
+_SWEEP_RULES: dict[str, Rule] = {
+    "seeds": Rule(lambda value: True, 'a tuple of integers, as "(0,1,2)"'),
+    "variants": Rule(lambda value: True, "what a file in configs/sweeps gives"),
+    "grid": Rule(lambda value: True, "a tuple of (setting, values)"),
+}
+
 
 def check_config(config: ml_collections.ConfigDict) -> None:
     """Raises one ``ValueError`` that lists every wrong key, type and value with its fix."""
@@ -182,15 +189,18 @@ def _suggest(key: str, rules: Mapping[str, Rule]) -> str:
 
 def explain_override(argument: str, error: str) -> str:
     """What is wrong with a ``--config.KEY=VALUE`` argument, given absl's error; empty: nothing."""
-    match = re.fullmatch(r"--?config\.([\w.]+)(?:=(.*))?", argument, re.DOTALL)
+    match = re.fullmatch(r"--?config\.(base\.)?([\w.]+)(?:=(.*))?", argument, re.DOTALL)
     if not match:
         return ""
-    key, value = match.groups()
-    rules = RULES | _known_model_rules()
-    if key not in rules or f"'config.{key}'" in error:
-        return f"--config.{key}: no such setting{_suggest(key, rules)}"
-    if f"config.{key}=" in error:
-        return f"--config.{key}={value}: expected {rules[key].allowed}"
+    base, key, value = match.groups()  # a sweep's settings are those of its base
+    full = f"config.{base or ''}{key}"
+    rules = RULES | _known_model_rules() | _SWEEP_RULES
+    if key not in rules or f"'{full}'" in error:
+        return f"--{full}: no such setting{_suggest(key, rules)}"
+    if not base and error.strip("\"'") == key.partition(".")[0]:
+        return f"--{full}: this config has no such setting; a sweep's is --config.base.{key}"
+    if f"{full}=" in error:
+        return f"--{full}={value}: expected {rules[key].allowed}"
     return ""
 
 

@@ -8,8 +8,11 @@ from ml_collections import config_flags
 
 def define() -> flags.FlagHolder:
     """Defines the flags, once per process; returns the holder of ``--config``."""
-    config = config_flags.DEFINE_config_file("config", None, "train: the recipe, configs/*.py.")
+    config = config_flags.DEFINE_config_file(
+        "config", None, "train: the recipe, configs/*.py; sweep: configs/sweeps/*.py."
+    )
     _define_running()
+    _define_sweeping()
     _define_preparing()
     return config
 
@@ -37,6 +40,16 @@ def _define_running() -> None:
     flags.DEFINE_string("output", "", "predict: CSV file; prepare: directory; evaluate: directory.")
     flags.DEFINE_string("maps", "", "predict: directory for each file's map of positions (.npz).")
     flags.DEFINE_float("confidence", 0.75, "predict: verdicts below this probability are 'unsure'.")
+
+
+def _define_sweeping() -> None:
+    """Of sweep."""
+    flags.DEFINE_string(
+        "shard", "", "sweep: i/n, every n-th run from number i, which counts from 0 to n - 1."
+    )
+    flags.DEFINE_integer(
+        "side_by_side", 1, "sweep: runs alike but for seed and learning rate trained as one."
+    )
 
 
 def _define_preparing() -> None:

@@ -140,10 +140,10 @@ class Run:
         saved = {"layout": self._layout, "validation": self._progress.as_dict()}
         self._checkpoints.save(step, state, self.batches, saved, improved=improved)
 
-    def evaluate(self, *, report: bool) -> None:
+    def evaluate(self, *, report: bool) -> dict[str, Any] | None:
         """Scores the test split with the best checkpoint; see ``evaluate_run``."""
         detector = Detector.load(self.workdir)
-        evaluate_run(detector, self.config, self._dataset, self.workdir, report=report)
+        return evaluate_run(detector, self.config, self._dataset, self.workdir, report=report)
 
     def _write(self, step: int, split: str, values: Mapping[str, float]) -> None:
         epoch = step / self.steps_per_epoch

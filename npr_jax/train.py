@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +52,7 @@ def train_side_by_side(
     *,
     programs: Programs | None = None,
     report: bool = True,
-) -> None:
+) -> list[dict[str, Any] | None]:
     """Trains runs that differ in seed and learning rate alone as one program over all of them.
 
     Args:
@@ -59,6 +60,9 @@ def train_side_by_side(
         workdirs: likewise; each becomes what ``train_and_evaluate`` would have made of it.
         programs: compiled steps of earlier calls, to be used again where they fit.
         report: whether to write ``report.html``.
+
+    Returns:
+        For each run what ``evaluate_run`` returns.
 
     Raises:
         ValueError: as ``train_and_evaluate``, and for several runs that differ in more, that
@@ -113,8 +117,7 @@ def train_side_by_side(
                     improved = run.validate(program.scorer, step)
                 run.save(own, step, improved=improved)
 
-    for run in runs:
-        run.evaluate(report=report)
+    return [run.evaluate(report=report) for run in runs]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +143,7 @@ class Programs:
         count: int,
     ) -> Program:
         """The program of ``count`` such runs; only the last one is kept."""
-        key = f"{_without_numbers(config)} {steps_per_epoch} {count}"
+        key = f"{likeness(config)} {steps_per_epoch} {count}"
         if self._last is None or self._last[0] != key:
             step = make_train_step(config, model, optimizer, count)
             side = config.data.validation_crop
@@ -205,9 +208,9 @@ def make_train_step(
 
 def check_alike(configs: Sequence[ml_collections.ConfigDict]) -> None:
     """Raises ``ValueError`` unless the configs can be trained side by side."""
-    first = _without_numbers(configs[0])
+    first = likeness(configs[0])
     for config in configs[1:]:
-        if _without_numbers(config) != first:
+        if likeness(config) != first:
             raise ValueError(
                 "runs side by side may differ in seed and optimizer.learning_rate alone; "
                 "train the others one by one"
@@ -219,7 +222,8 @@ def check_alike(configs: Sequence[ml_collections.ConfigDict]) -> None:
         )
 
 
-def _without_numbers(config: ml_collections.ConfigDict) -> str:
+def likeness(config: ml_collections.ConfigDict) -> str:
+    """Equal for configs that one compiled program can train: all but seed and learning rate."""
     config = config.copy_and_resolve_references()
     config.seed, config.optimizer.learning_rate = 0, 0.0
     return str(config)

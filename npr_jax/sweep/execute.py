@@ -1,0 +1,210 @@
+"""Runs what of a sweep is not done yet, and keeps its table current.
+
+Any number of processes may work in one directory, each on its shard or all on the whole: a run
+that another one is at work on is passed over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import pathlib
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import ml_collections
+
+from input_pipeline.mixture import MixedDataset
+from npr_jax import inputs
+from npr_jax.config import data_paths
+from npr_jax.sweep import grid
+from npr_jax.sweep.locks import locked
+from npr_jax.sweep.record import Record, is_done, settings_of
+from npr_jax.sweep.summary import format_summary
+from npr_jax.sweep.table import FILE, write_table
+
+_LOG = logging.getLogger(__name__)
+
+LOCK_FILE = ".lock"
+Train = Callable[
+    [list[ml_collections.ConfigDict], list[pathlib.Path]], Sequence[Mapping[str, Any] | None]
+]
+_WORTH_KEEPING = 0.2  # seconds that a program took to compile
+
+
+@dataclasses.dataclass
+class Tally:
+    """Runs of a shard by what became of them; ``failed`` holds (folder, what is wrong)."""
+
+    skipped: list[str] = dataclasses.field(default_factory=list)
+    finished: list[str] = dataclasses.field(default_factory=list)
+    elsewhere: list[str] = dataclasses.field(default_factory=list)
+    failed: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+
+    def __str__(self) -> str:
+        text = (
+            f"{len(self.finished)} runs finished, {len(self.skipped)} were done before, "
+            f"{len(self.failed)} failed"
+        )
+        if self.elsewhere:
+            text += f", {len(self.elsewhere)} left to another process that is at work on them"
+        return text
+
+
+def run_sweep(
+    sweep: ml_collections.ConfigDict,
+    workdir: str | pathlib.Path,
+    train: Train,
+    *,
+    name: str,
+    shard: tuple[int, int] = (0, 1),
+    side_by_side: int = 1,
+) -> Tally:
+    """Runs the shard's share of the grid, skips what is done, rewrites the table after each run.
+
+    A run that cannot be trained does not stop the others. A killed sweep goes on with the same
+    call: finished runs are skipped, the one that was interrupted resumes from its checkpoint.
+
+    Args:
+        sweep: see ``grid.expand``; checked before any work.
+        workdir: gets ``<variant>/seed<k>/`` per run, ``simulation/`` where ``base`` names no data,
+            ``compiled/`` and ``runs.csv``.
+        train: trains and evaluates some configs in their workdirs, all of them together; returns
+            their results.json as dictionaries.
+        name: of the sweep, for the table.
+        shard: (i, n): every n-th group of runs from number i, counted from 0.
+        side_by_side: how many runs that differ in seed or learning rate alone are trained together.
+
+    Raises:
+        ValueError: for a sweep, shard or directory that cannot be used.
+    """
+    runs = grid.expand(sweep)
+    mine = grid.shard_of(grid.batches(runs, side_by_side), *shard)
+    workdir = pathlib.Path(workdir).absolute()
+    if "," in str(workdir):
+        raise ValueError(
+            f"--workdir={workdir}: data.path separates directories by commas; use none"
+        )
+    workdir.mkdir(parents=True, exist_ok=True)
+    keep_compiled(workdir / "compiled")
+    shared_data = "" if sweep.base.data.path else str(prepare_simulation(sweep.base, workdir))
+    planned = {run.folder: settings_of(run.config) for run in runs}
+    _LOG.info(
+        "sweep %s: %d runs, %d of them in shard %d of %d (from 0)",
+        name, len(runs), sum(map(len, mine)), *shard,
+    )  # fmt: skip
+
+    tally = Tally()
+    for group in mine:
+        before = len(tally.finished)
+        _run_group(group, workdir, shared_data, train, tally)
+        if len(tally.finished) > before:
+            write_table(workdir, name, planned)
+    rows = write_table(workdir, name, planned)
+    print(format_summary(rows))
+    print(f"{tally}; table: {workdir / FILE}")
+    return tally
+
+
+def prepare_simulation(base: ml_collections.ConfigDict, workdir: pathlib.Path) -> pathlib.Path:
+    """The images that all runs share, rendered with the seed of ``base`` unless they are there.
+
+    Of several processes one renders and the others wait. Nothing is left over by one that is
+    killed: the kernel drops its lock, and a data set appears only when it is complete. Where
+    the disk has no locks both render the same images and the first to finish is kept.
+
+    Raises:
+        ValueError: the directory holds a data set made with other settings.
+    """
+    config = base.copy_and_resolve_references()
+    directory = pathlib.Path(config.data.simulation.directory or workdir / "simulation").absolute()
+    config.data.simulation.directory = str(directory)
+    with locked(directory.parent / f".{directory.name}.lock", wait=True):
+        try:
+            inputs.open_dataset(config, workdir)
+        except (OSError, ValueError):
+            if not directory.is_dir():
+                raise
+            inputs.open_dataset(config, workdir)  # another one was first, without a lock
+    return directory
+
+
+def keep_compiled(directory: pathlib.Path) -> None:
+    """Has JAX keep compiled programs there, unless it has a place for them already.
+
+    Each machine has a folder of its own: a program for one processor may not run on another.
+    """
+    if jax.config.values.get("jax_compilation_cache_dir"):
+        return
+    folder = directory / platform.node()
+    folder.mkdir(parents=True, exist_ok=True)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", _WORTH_KEEPING)
+
+
+def _run_group(
+    group: Sequence[grid.Run],
+    workdir: pathlib.Path,
+    shared_data: str,
+    train: Train,
+    tally: Tally,
+) -> None:
+    """Trains together what of a group is neither done nor in other hands."""
+    with contextlib.ExitStack() as at_end:
+        waiting = []
+        for run in group:
+            folder = workdir / run.folder
+            if not at_end.enter_context(locked(folder / LOCK_FILE, wait=False)):
+                tally.elsewhere.append(run.folder)
+                continue
+            config = run.config.copy_and_resolve_references()
+            config.data.path = config.data.path or shared_data
+            try:
+                data = MixedDataset.load(data_paths(config.data.path)).fingerprint
+            except ValueError as error:
+                _fail([run], error, tally)
+                continue
+            if is_done(folder, config, data):
+                tally.skipped.append(run.folder)
+            else:
+                waiting.append((run, config, data))
+        if not waiting:
+            return
+        try:
+            _finish(waiting, workdir, train, tally)
+        except (ValueError, FloatingPointError) as error:
+            if len(waiting) == 1:
+                _fail([waiting[0][0]], error, tally)
+                return
+            _LOG.warning("%s; these runs are tried one by one", error)
+            for item in waiting:
+                try:
+                    _finish([item], workdir, train, tally)
+                except (ValueError, FloatingPointError) as its_error:
+                    _fail([item[0]], its_error, tally)
+
+
+def _finish(
+    waiting: Sequence[tuple[grid.Run, ml_collections.ConfigDict, str]],
+    workdir: pathlib.Path,
+    train: Train,
+    tally: Tally,
+) -> None:
+    folders = [workdir / run.folder for run, _, _ in waiting]
+    _LOG.info("%s", ", ".join(run.folder for run, _, _ in waiting))
+    all_results = train([config for _, config, _ in waiting], folders)
+    for (run, config, data), folder, results in zip(waiting, folders, all_results, strict=True):
+        if results is None:
+            continue  # of several processes the first one writes
+        settings = settings_of(config)
+        Record(run.variant, run.seed, settings, data, results["name"], folder).save()
+        tally.finished.append(run.folder)
+
+
+def _fail(runs: Sequence[grid.Run], error: Exception, tally: Tally) -> None:
+    for run in runs:
+        _LOG.error("%s failed: %s", run.folder, error)
+        tally.failed.append((run.folder, str(error)))

@@ -1,0 +1,43 @@
+"""Locks between processes that work in one directory."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pathlib
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def locked(path: pathlib.Path, *, wait: bool) -> Iterator[bool]:
+    """Holds an advisory lock on a file for the length of the block.
+
+    The lock belongs to the open file, not to the file's existence: the kernel drops it when the
+    process ends, killed or not, so that none is ever left over. On a shared disk it works across
+    machines where the disk supports ``flock`` (NFS from Linux 2.6.12 on, Lustre mounted with
+    ``flock``); elsewhere every process gets it.
+
+    Args:
+        path: the lock file; made where missing, never removed.
+        wait: whether to wait for whoever holds it.
+
+    Yields:
+        Whether the lock is held: always if ``wait``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        yield _take(descriptor, wait)
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, wait: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a disk without locks: they only spare work, see those who use them
+    return True

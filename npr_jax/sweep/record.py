@@ -1,0 +1,98 @@
+"""What a finished run leaves beside its results, so that it is neither repeated nor mistaken."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+
+from npr_jax.config import save_json
+
+FILE = "sweep_run.json"
+# Where the images lie (they have a fingerprint), who reads them, and what is said and saved on the
+# way: none of it is in a result.
+NOT_IN_RESULTS = (
+    "data.path",
+    "data.photos",
+    "data.workers",
+    "data.prefetch",
+    "data.simulation.directory",
+    "log_every_steps",
+    "checkpoint_every_steps",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """A finished run.
+
+    Attributes:
+        variant: name of its point of the grid.
+        seed: of everything random in it.
+        settings: {dotted key: value} of all that is in its results, as JSON gives it back.
+        data: fingerprint of its data set.
+        evaluation: name of the folder under ``evaluation`` that holds its results.
+        folder: the run's directory; not written.
+    """
+
+    variant: str
+    seed: int
+    settings: Mapping[str, Any]
+    data: str
+    evaluation: str
+    folder: pathlib.Path
+
+    def results(self) -> dict[str, Any]:
+        """Its results.json."""
+        return json.loads(self.results_path.read_text())
+
+    @property
+    def results_path(self) -> pathlib.Path:
+        """Where its results.json lies."""
+        return self.folder / "evaluation" / self.evaluation / "results.json"
+
+    def save(self) -> None:
+        """Writes it into the run's directory, whole or not at all."""
+        values = dataclasses.asdict(self)
+        del values["folder"]
+        save_json(values, self.folder / FILE)
+
+
+def read_record(folder: pathlib.Path) -> Record | None:
+    """The record of a directory; None unless it and the results it speaks of are there."""
+    try:
+        record = Record(**json.loads((folder / FILE).read_text()), folder=folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{folder / FILE} is damaged ({error}); remove it and the run is evaluated again"
+        ) from error
+    return record if record.results_path.is_file() else None
+
+
+def is_done(folder: pathlib.Path, config: ml_collections.ConfigDict, data: str) -> bool:
+    """Whether a directory holds the results of these settings on these data."""
+    record = read_record(folder)
+    return record is not None and (record.settings, record.data) == (settings_of(config), data)
+
+
+def settings_of(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """{dotted key: value} of all settings that results depend on, lists for tuples."""
+    flat = flatten(json.loads(json.dumps(config.to_dict())))
+    return {key: value for key, value in flat.items() if key not in NOT_IN_RESULTS}
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one of dotted keys, sorted; empty mappings vanish."""
+    flat: dict[str, Any] = {}
+    for key, value in sorted(settings.items()):
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

@@ -1,0 +1,164 @@
+"""``runs.csv``: one row per run and generator, rebuilt from the runs that lie on disk."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from npr_jax.sweep.locks import locked
+from npr_jax.sweep.record import Record, read_record
+from npr_jax.tables import METRICS
+
+FILE = "runs.csv"
+BEFORE_SETTINGS = ("sweep", "variant", "system", "seed")
+AFTER_SETTINGS = (
+    "model_settings",
+    "data",
+    "data_fingerprint",
+    "split",
+    "delivery",
+    "commit",
+    "date",
+    "machine",
+    "parameters",
+    "train_images",
+    "steps",
+    "images_trained",
+    "generator",
+    "kind",
+    "pairing",
+    "n_photographs",
+    "n_generated",
+    *METRICS,
+    "best_threshold",
+)
+WEIGHT_COLUMN = "weight_"
+
+
+def write_table(
+    workdir: pathlib.Path, sweep: str, planned: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Writes ``runs.csv`` of all finished runs in a sweep's workdir, whole or not at all.
+
+    The runs are read while a lock is held, so of several processes the last one to write has
+    seen what the others finished before.
+
+    Args:
+        workdir: the sweep's directory.
+        sweep: its name, first column of the table.
+        planned: {folder: settings as ``record.settings_of``} of the runs of this sweep. They decide
+            which settings are columns; a finished run that lies in such a folder with other
+            settings will be repeated and is left out. Runs in other folders are kept.
+
+    Returns:
+        The rows, {column: value}.
+    """
+    with locked(workdir / f".{FILE}.lock", wait=True):
+        records = [
+            record
+            for record in _records(workdir)
+            if planned.get(_folder_name(record, workdir), record.settings) == record.settings
+        ]
+        varied = varied_settings([*planned.values(), *(record.settings for record in records)])
+        rows = [row for record in records for row in run_rows(record, sweep, varied)]
+        weights = list(dict.fromkeys(key for row in rows for key in row if _is_weight(key)))
+        columns = [*BEFORE_SETTINGS, *varied, *AFTER_SETTINGS, *sorted(weights)]
+        partial = workdir / f".{FILE}.partial"
+        partial.write_text(_csv(rows, columns), encoding="utf-8", newline="")
+        os.replace(partial, workdir / FILE)
+    return rows
+
+
+def varied_settings(all_settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Settings, seed aside, that are not the same in all of these, sorted."""
+    values: dict[str, set[str]] = {}
+    for settings in all_settings:
+        for key, value in settings.items():
+            values.setdefault(key, set()).add(json.dumps(value))
+    counts = {key: sum(key in settings for settings in all_settings) for key in values}
+    return sorted(
+        key
+        for key, found in values.items()
+        if key != "seed" and (len(found) > 1 or counts[key] < len(all_settings))
+    )
+
+
+def run_rows(record: Record, sweep: str, varied: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The rows of one run, in the order of its results.json: generators, controls, photographs."""
+    results = record.results()
+    settings, meta = record.settings, results["meta"]
+    model = {key: value for key, value in settings.items() if key.startswith("model.")}
+    model = {key.removeprefix("model."): value for key, value in model.items()}
+    common = {
+        "sweep": sweep,
+        "variant": record.variant,
+        "system": settings["model.name"],
+        "seed": record.seed,
+        "data_fingerprint": record.data[:12],
+        **{key: _cell(settings[key]) for key in varied if key in settings},
+        "model_settings": json.dumps(model, sort_keys=True, separators=(",", ":")),
+        **{key: meta.get(key) for key in AFTER_SETTINGS if key in meta},
+        "images_trained": _images_trained(meta, settings["batch_size"]),
+    }
+    attention = _mean_weights(results["attention"])
+    rows = [("unseen" if not row["trained"] else "trained", row) for row in results["generators"]]
+    rows += [("control", row) for row in results["control"]]
+    rows += [("photographs", row) for row in results["photographs"]]
+    for kind, row in rows:
+        measures = {key: value for key, value in row.items() if key in AFTER_SETTINGS}
+        label = 0 if kind == "photographs" else 1
+        weights = attention.get((row["generator"], label), {})
+        yield {**common, "kind": kind, **measures, **weights}
+
+
+def _records(workdir: pathlib.Path) -> list[Record]:
+    """Finished runs on disk, by variant and seed."""
+    folders = (path.parent for path in workdir.glob("*/seed*/sweep_run.json"))
+    found = [record for folder in folders if (record := read_record(folder)) is not None]
+    return sorted(found, key=lambda record: (record.variant, record.seed))
+
+
+def _folder_name(record: Record, workdir: pathlib.Path) -> str:
+    return record.folder.relative_to(workdir).as_posix()
+
+
+def _images_trained(meta: Mapping[str, Any], batch_size: int) -> int | None:
+    """Images seen up to the checkpoint that was scored, repeats counted, padding not."""
+    steps, images = meta.get("steps"), meta.get("train_images")
+    if steps is None or images is None:
+        return None
+    epochs, rest = divmod(steps, -(-images // batch_size))
+    return epochs * images + min(rest * batch_size, images)
+
+
+def _mean_weights(attention: Mapping[str, Any] | None) -> dict[tuple[str, int], dict[str, float]]:
+    """Mean weight of each scale by (generator, label)."""
+    if not attention:
+        return {}
+    columns = [WEIGHT_COLUMN + scale for scale in attention["scales"]]
+    return {
+        (row["generator"], row["label"]): dict(zip(columns, row["mean"], strict=True))
+        for row in attention["rows"]
+    }
+
+
+def _is_weight(column: str) -> bool:
+    return column.startswith(WEIGHT_COLUMN)
+
+
+def _cell(value: Any) -> Any:
+    """Lists as JSON, without blanks; all else as it is."""
+    return json.dumps(value, separators=(",", ":")) if isinstance(value, list) else value
+
+
+def _csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
