@@ -19,7 +19,7 @@ PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 def get_config(scale: str = "small"):
     """The sweep at ``small`` or ``full``."""
-    variants = {
+    variants: dict[str, dict] = {
         f"nearest{row}{column}": {"model.modes": ("nearest",), "model.phases": ((row, column),)}
         for row, column in PHASES
     }
