@@ -107,7 +107,7 @@ def _curves(
     place.set_title(title)
     place.set_xlim(0, 0.5)
     # Room for the legend above the curves.
-    place.set_ylim(-0.05, 1.35 * max(line.get_ydata().max() for line in place.get_lines()))
+    place.set_ylim(-0.05, 1.35 * place.dataLim.y1)
     axis = "along each axis (cycles/pixel)" if diagonal else "(cycles/pixel)"
     place.set_xlabel(f"frequency {axis}")
     place.set_ylabel("mean output power")
