@@ -110,10 +110,9 @@ def mean_scores(parts: Sequence[Scores]) -> Scores:
     for other in others:
         if not np.array_equal(first.filenames, other.filenames):
             raise ValueError("the members of the ensemble scored different images")
-    logits = np.stack([part.logits for part in parts]).mean(axis=0, dtype=np.float64)
     return Scores(
         labels=first.labels,
-        logits=logits.astype(np.float32),
+        logits=np.stack([part.logits for part in parts]).mean(axis=0, dtype=np.float32),
         generators=first.generators,
         filenames=first.filenames,
         weights=None,

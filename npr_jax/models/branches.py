@@ -117,12 +117,17 @@ def _batched(branches, views, mask, examples):
     states = [nnx.state(branch) for branch in branches]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 
+    # Only training changes statistics; scoring must not write to the networks, which may belong
+    # to whoever traces this.
+    training = not branches[0].bn1.use_running_average
+
     def apply(state, view):
         network = nnx.merge(graphdef, state)
         maps = network(view, mask, examples)
-        return maps, nnx.state(network, nnx.BatchStat)
+        return maps, nnx.state(network, nnx.BatchStat) if training else None
 
     maps, statistics = jax.vmap(apply)(stacked, jnp.stack(views))
-    for index, branch in enumerate(branches):
-        nnx.update(branch, jax.tree.map(lambda leaf, i=index: leaf[i], statistics))
+    if training:
+        for index, branch in enumerate(branches):
+            nnx.update(branch, jax.tree.map(lambda leaf, i=index: leaf[i], statistics))
     return list(maps)
