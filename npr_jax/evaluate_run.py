@@ -120,7 +120,7 @@ def describe(
     run = detector.config
     front_ends = [dataclasses.asdict(front_end) for front_end in detector.model.front_ends]
     return {
-        "model": run.model.name if run else "npr",
+        "model": detector.system,
         "front_ends": front_ends,
         "parameters": count_parameters(detector.model),
         "weights": None if run else detector.source,
