@@ -6,8 +6,8 @@
 Paper: Cavia et al., "Real-Time Deepfake Detection in the Real-World", 2024. Its numbers are not
 among the facts this project was written from, so none is expected here.
 
-Cost: 13.6 million parameters; the maps stay large (stride 8 without padding), so that a step
-takes several times as long as NPR's.
+Cost: 13,641,793 parameters and 42.2 GFLOP forward per image of 256x256 pixels (`main.py list`),
+9.5 times NPR's.
 """
 
 import ml_collections

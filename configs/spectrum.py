@@ -7,7 +7,8 @@ frequency, in logarithms, standardised, averaged over the windows, one linear la
 detector gains over this is not in the second-order statistics.
 
 After Durall et al., "Watch your Up-Convolution", CVPR 2020, who take the spectrum of the whole
-image; their numbers are on faces and not comparable. Cost: 18 parameters, a few minutes.
+image; their numbers are on faces and not comparable. Cost: 18 parameters,
+0.02 GFLOP per image of 256x256 pixels (`main.py list`): reading the images takes longer.
 """
 
 import ml_collections

@@ -91,6 +91,7 @@ class Detector:
         self.source = source
         self.config: ml_collections.ConfigDict | None = None
         self.step: int | None = None
+        self.system = ""  # its name in npr_jax.models.SYSTEMS; empty: a model of the caller's own
         self.training_data: dict[str, Any] = {}
         self._maps: PositionMaps | None = None
         self._scorer = Scorer(model)
@@ -139,6 +140,7 @@ class Detector:
             jpeg_quality=quality,
         )
         detector.config, detector.step = config, step
+        detector.system = config.model.name
         detector.training_data = json.loads((workdir / "training_data.json").read_text())
         return detector
 
@@ -155,20 +157,22 @@ class Detector:
         Raises:
             ValueError: if no system has these keys and shapes.
         """
-        published, model = recognise(state_dict)
-        return cls(
-            model,
-            resize=published.resize if resize is None else resize,
-            source=f"a state dict of {published.table.title}",
-        )
+        return cls._published(state_dict, resize, source="a state dict")
 
     @classmethod
     def from_weights(cls, path: str | pathlib.Path, *, resize: int | None = None) -> Detector:
         """A published detector from a ``.safetensors`` or ``.pth`` file; see above."""
-        published, model = recognise(load_state_dict(path))
+        return cls._published(load_state_dict(path), resize, source=str(path))
+
+    @classmethod
+    def _published(
+        cls, state_dict: Mapping[str, np.ndarray], resize: int | None, source: str
+    ) -> Detector:
+        published, model = recognise(state_dict)
         resize = published.resize if resize is None else resize
-        source = f"{path} ({published.name})"
-        return cls(model, resize=resize, source=source)
+        detector = cls(model, resize=resize, source=f"{source} ({published.name})")
+        detector.system = published.name
+        return detector
 
     @staticmethod
     def ensemble(

@@ -9,9 +9,14 @@ import pytest
 import safetensors.numpy
 from flax import nnx
 
-from npr_jax.interop import from_torch_state_dict, load_state_dict
+from npr_jax.interop import from_torch_state_dict, load_state_dict, recognise
+from npr_jax.interop.registry import PUBLISHED
+from npr_jax.interop.torch_weights import problems_of
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")
+
+from tests.twins.ladeda import LaDeDa  # noqa: E402  (imports torch)
+from tests.twins.resnet50 import ResNet50  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +131,38 @@ def test_pth_without_a_state_dict_is_refused(tmp_path):
     torch.save({"epoch": 3, "lr": 0.1}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match="holds no state dict"):
         load_state_dict(tmp_path / "other.pth")
+
+
+def test_what_fits_no_system_names_the_nearest_and_counts_the_others(weights):
+    broken = {k: v for k, v in weights.items() if k != "fc1.bias"}
+    with pytest.raises(ValueError) as caught:
+        from_torch_state_dict(broken)
+    message = str(caught.value)
+    assert "does not fit the NPR detector (1 problems" in message
+    assert "the CNNDetection detector (" in message
+    assert "the LaDeDa detector (" in message
+
+
+def test_unknown_system_is_refused(weights):
+    with pytest.raises(ValueError, match=r"'nrp' are known; known: .*npr"):
+        recognise(weights, "nrp")
+
+
+def test_every_system_recognises_its_own_keys_and_no_other():
+    """Of shapes alone: a state dict of zeros under each table's own names."""
+    for published in PUBLISHED:
+        arrays = zeros_of(published)
+        fitting = [p.name for p in PUBLISHED if not problems_of(p.table, p.abstract(), arrays)]
+        assert fitting == [published.name]
+
+
+def zeros_of(published):
+    """Zeros in torch's layout under the keys that torch gives the same layers."""
+    twin = {"npr": npr_twin, "cnndetection": ResNet50, "ladeda": LaDeDa}[published.name]()
+    return {k: np.zeros(v.shape, np.float32) for k, v in twin.state_dict().items()}
+
+
+def npr_twin():
+    from benchmarks.torch_npr import TorchNPR
+
+    return TorchNPR()

@@ -1,5 +1,7 @@
 """CNNDetection against an independent PyTorch version, and torchvision's file as a start."""
 
+import dataclasses
+
 import jax
 import ml_collections
 import numpy as np
@@ -8,8 +10,12 @@ from flax import nnx
 
 from configs import cnndetection
 from npr_jax.config import check_config
+from npr_jax.front_end import rgb_front_end
 from npr_jax.interop import recognise
 from npr_jax.models import SYSTEMS, build_model, count_parameters, predict
+from npr_jax.models.resnet import THIN_RESNET
+from npr_jax.models.rgb_resnet import RGBResNet
+from npr_jax.scoring import Scorer
 from tests.models.parity import gradient_norms, images, published_gradients
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")
@@ -132,6 +138,16 @@ def test_class_activation_map_averages_to_the_logit():
     positions = model.position_logits(maps, prediction)
     assert positions.shape == (2, 6, 8)
     np.testing.assert_allclose(positions.mean((1, 2)), prediction.logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(90, 101), (150, 200)], ids=["padded", "tiled"])
+def test_padded_and_tiled_images_score_as_alone(size):
+    shape = dataclasses.replace(THIN_RESNET, stem=7)
+    model = RGBResNet(front_end=rgb_front_end(), backbone=shape, rngs=nnx.Rngs(params=0))
+    model.eval()
+    image = images(1, *size)
+    ours = Scorer(model, shapes=((128, 128),)).score_all(image)[0]
+    np.testing.assert_allclose(ours, predict(model, image).logits, atol=2e-5)
 
 
 def test_head_is_drawn_with_deviation_002():
