@@ -1,126 +1,178 @@
-"""Published NPR weights into our parameters: one table, every key matched exactly once."""
+"""Published PyTorch weights into our parameters, by a table of keys.
+
+A table says which key of a state dict becomes which of our parameters, and how its array is
+turned. Each published system has one such table in a file of its own beside this one; the
+mechanism here places every key exactly once and reports all that does not fit together.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from npr_jax.front_end import paper_front_end
-from npr_jax.models.npr import NPR
-from npr_jax.models.resnet import CUT_RESNET50
+Path = tuple[str | int, ...]
+Arrays = Mapping[str, np.ndarray]
+M = TypeVar("M", bound=nnx.Module)
 
-CONV = (2, 3, 1, 0)  # OIHW -> HWIO
-_NORM = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "var"}
-_NORM_LEAF = "(weight|bias|running_mean|running_var)"
 # Counters of torch's batch norm: nothing of ours corresponds to them.
-_IGNORED = re.compile(r".*\.num_batches_tracked")
+COUNTERS = r".*\.num_batches_tracked"
 
 
-def _rules() -> list[tuple[re.Pattern[str], Callable, Callable]]:
-    """(torch key, our path from the match, array transformation); tried in order."""
+@dataclasses.dataclass(frozen=True)
+class KeyRule:
+    """One line of a table.
 
-    def block(match):
-        return ("backbone", "stages", int(match[1]) - 1, int(match[2]))
+    Attributes:
+        pattern: regular expression that the whole torch key matches.
+        path: our parameter's path, from the match.
+        transform: torch's array to ours. Several rules may match one key: each takes its part.
+    """
 
-    def matrix(a):
-        return a[:, :, 0, 0].T
-
-    def kernel(a):
-        return a.transpose(CONV)
-
-    def same(a):
-        return a
-
-    table: list[tuple[str, Callable, Callable]] = [
-        (r"conv1\.weight", lambda m: ("backbone", "conv1", "kernel"), kernel),
-        (rf"bn1\.{_NORM_LEAF}", lambda m: ("backbone", "bn1", _NORM[m[1]]), same),
-        (
-            r"layer(\d)\.(\d+)\.conv([13])\.weight",
-            lambda m: (*block(m), f"conv{m[3]}", "kernel"),
-            matrix,
-        ),
-        (r"layer(\d)\.(\d+)\.conv2\.weight", lambda m: (*block(m), "conv2", "kernel"), kernel),
-        (
-            rf"layer(\d)\.(\d+)\.bn([123])\.{_NORM_LEAF}",
-            lambda m: (*block(m), f"bn{m[3]}", _NORM[m[4]]),
-            same,
-        ),
-        (
-            r"layer(\d)\.(\d+)\.downsample\.0\.weight",
-            lambda m: (*block(m), "projection", "conv", "kernel"),
-            matrix,
-        ),
-        (
-            rf"layer(\d)\.(\d+)\.downsample\.1\.{_NORM_LEAF}",
-            lambda m: (*block(m), "projection", "bn", _NORM[m[3]]),
-            same,
-        ),
-        (r"fc1\.weight", lambda m: ("classifier", "kernel"), np.transpose),
-        (r"fc1\.bias", lambda m: ("classifier", "bias"), same),
-    ]
-    return [(re.compile(pattern), path, transform) for pattern, path, transform in table]
+    pattern: str
+    path: Callable[[re.Match[str]], Path]
+    transform: Callable[[np.ndarray], np.ndarray]
 
 
-def from_torch_state_dict(state_dict: Mapping[str, np.ndarray]) -> NPR:
-    """The NPR detector (factor 0.5, nearest) with the given published weights.
+@dataclasses.dataclass(frozen=True)
+class KeyTable:
+    """How one published state dict maps to our parameters.
+
+    Attributes:
+        title: what the weights belong to, for messages: ``the NPR detector``.
+        rules: tried on every key; each that matches takes the array.
+        ignored: regular expression of keys that nothing of ours corresponds to.
+        under: our parameters that the keys must give all lie below this path; () means that
+            every parameter and running statistic of the model must be given.
+    """
+
+    title: str
+    rules: tuple[KeyRule, ...]
+    ignored: str = COUNTERS
+    under: Path = ()
+
+
+def fixed(*path: str | int) -> Callable[[re.Match[str]], Path]:
+    """A rule's path that does not depend on the match."""
+    return lambda match: path
+
+
+def same(array: np.ndarray) -> np.ndarray:
+    """The array as it is."""
+    return array
+
+
+def kernel(array: np.ndarray) -> np.ndarray:
+    """A convolution's weight: ``[out, in, height, width]`` to ``[height, width, in, out]``."""
+    return array.transpose(2, 3, 1, 0)
+
+
+def matrix(array: np.ndarray) -> np.ndarray:
+    """A 1x1 convolution's weight ``[out, in, 1, 1]`` to ``[in, out]``."""
+    return array.reshape(array.shape[:2]).T
+
+
+def transposed(array: np.ndarray) -> np.ndarray:
+    """A linear layer's weight ``[out, in]`` to ``[in, out]``."""
+    if array.ndim != 2:
+        raise ValueError("not a matrix")
+    return array.T
+
+
+def problems_of(table: KeyTable, model: nnx.Module, arrays: Arrays) -> list[str]:
+    """What keeps the arrays from being the model's weights; empty: they fit."""
+    return _place_all(table, _wanted(table, model), arrays)[1]
+
+
+def fill(model: M, table: KeyTable, arrays: Arrays) -> M:
+    """The model with the arrays in place of its own, which may be abstract.
 
     Args:
-        state_dict: torch names to arrays in torch's layout, with or without
-            ``num_batches_tracked``.
+        model: built with concrete values or under ``nnx.eval_shape``. What does not lie under
+            ``table.under`` keeps its value.
+        table: which key goes where.
+        arrays: torch names to arrays in torch's layout.
 
     Raises:
         ValueError: listing together every unknown key, every parameter that no key gives,
             and every array whose shape does not fit, with both shapes.
     """
-    model = nnx.eval_shape(
-        lambda: NPR(front_end=paper_front_end(0.5), backbone=CUT_RESNET50, rngs=nnx.Rngs(0))
-    )
-    graphdef, abstract = nnx.split(model)
-    wanted = dict(nnx.to_flat_state(abstract))
-    values: dict = {}
-    problems: list[str] = []
-    rules = _rules()
-    for name, array in state_dict.items():
-        if _IGNORED.fullmatch(name):
-            continue
-        hits = [(r.fullmatch(name), path, transform) for r, path, transform in rules]
-        hits = [hit for hit in hits if hit[0]]
-        path = hits[0][1](hits[0][0]) if hits else None
-        if path not in wanted:
-            problems.append(f"{name}: no such parameter in the NPR detector")
-            continue
-        problem = _place(values, wanted[path], path, name, np.asarray(array), hits[0][2])
-        if problem:
-            problems.append(problem)
-    missing = [path for path in wanted if path not in values]
-    claimed = {problem.split(":")[0] for problem in problems}
-    problems += [f"missing: nothing gives {'.'.join(map(str, path))}" for path in missing]
+    graphdef, state = nnx.split(model)
+    wanted = _wanted(table, model)
+    values, problems = _place_all(table, wanted, arrays)
     if problems:
-        raise ValueError(
-            f"the state dict does not fit the NPR detector ({len(problems)} problems, "
-            f"{len(claimed)} keys at fault):\n  " + "\n  ".join(problems)
-        )
-    flat = [(path, wanted[path].replace(jnp.asarray(value))) for path, value in values.items()]
-    return nnx.merge(graphdef, nnx.from_flat_state(flat))
+        raise ValueError(refusal(table, problems))
+    flat = dict(nnx.to_flat_state(state))
+    for path, value in values.items():
+        flat[path] = wanted[path].replace(jnp.asarray(value))
+    return nnx.merge(graphdef, nnx.from_flat_state(list(flat.items())))
 
 
-def _place(values, variable, path, name, array, transform) -> str | None:
+def refusal(table: KeyTable, problems: list[str], shown: int = 0) -> str:
+    """The message of a state dict that does not fit, with so many problems; 0: all."""
+    keys = {problem.split(":")[0] for problem in problems if not problem.startswith("missing:")}
+    lines = problems[:shown] if shown else problems
+    if len(lines) < len(problems):
+        lines = [*lines, f"... and {len(problems) - len(lines)} more"]
+    return (
+        f"the state dict does not fit {table.title} ({len(problems)} problems, "
+        f"{len(keys)} keys at fault):\n  " + "\n  ".join(lines)
+    )
+
+
+def _wanted(table: KeyTable, model: nnx.Module) -> dict[Path, nnx.Variable]:
+    state = dict(nnx.to_flat_state(nnx.state(model)))
+    depth = len(table.under)
+    return {
+        path: variable
+        for path, variable in state.items()
+        if path[:depth] == table.under and not isinstance(variable, nnx.RngState)
+    }
+
+
+def _place_all(
+    table: KeyTable, wanted: Mapping[Path, nnx.Variable], arrays: Arrays
+) -> tuple[dict[Path, np.ndarray], list[str]]:
+    """Our arrays by path, and all problems in words, one a line."""
+    rules = [(re.compile(rule.pattern), rule) for rule in table.rules]
+    values: dict[Path, np.ndarray] = {}
+    problems: list[str] = []
+    for name, array in arrays.items():
+        if re.fullmatch(table.ignored, name):
+            continue
+        matches = [(pattern.fullmatch(name), rule) for pattern, rule in rules]
+        targets = [(rule.path(match), rule) for match, rule in matches if match]
+        if not targets or any(path not in wanted for path, _ in targets):
+            problems.append(f"{name}: no such parameter in {table.title}")
+            continue
+        placed = [_place(values, wanted[p], p, name, np.asarray(array), r) for p, r in targets]
+        problems += [problem for problem in placed if problem]
+    missing = [path for path in wanted if path not in values]
+    problems += [f"missing: nothing gives {'.'.join(map(str, path))}" for path in missing]
+    return values, problems
+
+
+def _place(values, variable, path: Path, name: str, array: np.ndarray, rule: KeyRule) -> str | None:
     """Puts one array where it belongs; returns what is wrong with it, if anything."""
     if path in values:
         return f"{name}: a second array for {'.'.join(map(str, path))}"
     expected = variable.get_value().shape
     try:
-        placed = transform(array)
+        placed = rule.transform(array)
     except (IndexError, ValueError):
         placed = None
     if placed is None or placed.shape != expected:
         return f"{name}: shape {array.shape} does not become {expected}"
-    if not np.issubdtype(placed.dtype, np.floating) or not np.isfinite(placed).all():
+    if not jnp.issubdtype(placed.dtype, jnp.floating):
         return f"{name}: expected finite floating-point numbers, got {placed.dtype}"
-    values[path] = placed.astype(jax.dtypes.canonicalize_dtype(np.float32))
+    # Half-precision files are widened: our parameters are float32.
+    placed = placed.astype(np.float32)
+    if not np.isfinite(placed).all():
+        return f"{name}: expected finite floating-point numbers, got NaN or infinity"
+    values[path] = placed
     return None
