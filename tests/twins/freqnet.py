@@ -44,7 +44,7 @@ class TorchFreqNet(nn.Module):
             weight = torch.empty(channels_out, channels_in, 1, 1)
             nn.init.kaiming_normal_(weight, mode="fan_out")
             setattr(self, f"weight{index}", nn.Parameter(weight))
-            setattr(self, f"bias{index}", nn.Parameter(0.1 * torch.randn(channels_out)))
+            setattr(self, f"bias{index}", nn.Parameter(0.01 * torch.randn(channels_out)))
             for part in ("real", "imag"):
                 layer = nn.Conv2d(channels_out, channels_out, 1, bias=False)
                 setattr(self, f"{part}conv{index}", layer)
