@@ -1,10 +1,11 @@
-"""The one command line: train, evaluate, predict, prepare and report.
+"""The one command line: train, evaluate, predict, prepare, report and list.
 
 python main.py [train] --config=configs/npr.py --workdir=DIR
 python main.py evaluate --workdir=RUN [--data=PREPARED --split=dev]
 python main.py predict --workdir=RUN PATH... --output=scores.csv
 python main.py prepare --source=FOLDERS --output=PREPARED [--dataset=NAME | --list | --check]
 python main.py report --workdir=RUN
+python main.py list
 """
 
 import logging as python_logging
@@ -12,11 +13,12 @@ import sys
 import warnings
 
 from absl import app, logging
-from absl.flags import FLAGS, Error
+from absl.flags import FLAGS, Error, adopt_module_key_flags
 
 from npr_jax import commands, flags
 
 _CONFIG = flags.define()
+adopt_module_key_flags(flags)  # --help then shows them
 
 USAGE_ERROR = 2
 

@@ -204,6 +204,13 @@ def _report(words: list[str], flags: Any, config: ml_collections.ConfigDict | No
     return 0
 
 
+def _list(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax.listing import format_systems
+
+    print(format_systems())
+    return 0
+
+
 def _resize(text: str) -> int | None:
     if not text:
         return None
@@ -224,4 +231,5 @@ COMMANDS: dict[str, Command] = {
     "predict": _predict,
     "prepare": _prepare,
     "report": _report,
+    "list": _list,
 }

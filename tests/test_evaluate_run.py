@@ -72,7 +72,8 @@ def test_table_equals_scikit_learn(evaluation):
 
 def test_results_say_what_they_were_made_with(evaluation):
     meta = evaluation[0]["meta"]
-    assert (meta["model"], meta["factors"], meta["mode"]) == ("npr", [0.5], "nearest")
+    [front_end] = meta["front_ends"]
+    assert (meta["model"], front_end["factor"], front_end["mode"]) == ("npr", 0.5, "nearest")
     assert (meta["data"], meta["split"], meta["delivery"]) == ("tiny", "test", "clean")
     assert meta["train_images"] == runs.SPLITS["train"]
     assert meta["seed"] == 0

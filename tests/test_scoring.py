@@ -16,6 +16,7 @@ from tests.models.test_models import randomize_statistics
 
 SMALL_SHAPES = ((48, 48), (64, 96), (128, 128))
 SIZES = [(32, 32), (33, 47), (48, 40), (61, 95), (64, 33), (127, 65), (100, 128), (46, 46)]
+ATTENTION = {"name": "multiscale_attention", "attention_features": 128}
 COMPILED = "/jax/core/compile/backend_compile_duration"
 
 
@@ -50,7 +51,7 @@ def _highest_precision():
     [
         {"backbone": "cut_resnet50"},
         {"modes": ("bicubic",), "factors": (0.75,)},
-        {"name": "multiscale_attention", "attention_features": 128, "factors": (0.25, 0.5)},
+        ATTENTION | {"factors": (0.25, 0.5)},
     ],
     ids=["npr", "bicubic", "attention"],
 )
@@ -79,7 +80,7 @@ def test_a_score_depends_neither_on_the_batch_nor_on_padding(changes, monkeypatc
         ({}, (333, 201)),
         ({"factors": (1 / 3,), "modes": ("bilinear",)}, (200, 301)),
         (
-            {"name": "multiscale_attention", "attention_features": 128, "factors": (0.25, 0.125)},
+            ATTENTION | {"factors": (0.25, 0.125)},
             (190, 255),
         ),
     ],

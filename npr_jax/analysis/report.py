@@ -304,13 +304,14 @@ def _curves_section(run: Run) -> list[str]:
 def _samples_section(evaluation: Evaluation) -> list[str]:
     meta = evaluation.results["meta"]
     front_ends = [FrontEnd.from_json(values) for values in meta.get("front_ends") or []]
-    # Of a network that sees the pixels themselves there is nothing to add.
+    # Where a network sees the pixels themselves there is nothing to add to the image.
     front_ends = [front_end for front_end in front_ends if front_end.mode != NONE]
-    if not front_ends:
-        return []
     samples = _choose(evaluation.samples, max(1, MAX_TILES // (2 + len(front_ends))))
     if not samples:
         return []
+    drawn = [_sample(sample, front_ends) for sample in samples]
+    if not front_ends:
+        return ["<h2>Some of the images</h2>", *drawn]
     limit = figures.RESIDUAL_RANGE
     return [
         "<h2>What the detector looks at</h2>",
@@ -319,7 +320,7 @@ def _samples_section(evaluation: Evaluation) -> list[str]:
         f"scale: a difference of −{limit:g} of the full range is black, none is grey, +{limit:g} "
         "is white, in each colour channel. Up-sampling shows as regular patterns, often too "
         "faint for the eye.</p>",
-        *(_sample(sample, front_ends) for sample in samples),
+        *drawn,
     ]
 
 

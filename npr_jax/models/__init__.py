@@ -56,6 +56,6 @@ def build_model(config, rngs: nnx.Rngs) -> Model:
     return SYSTEMS[config.name].build(config, DTYPES[config.dtype], rngs)
 
 
-def count_parameters(model: Model) -> int:
-    """Trained numbers of a model; running statistics do not count."""
-    return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+def count_parameters(model: Model, kind: type[nnx.Variable] = nnx.Param) -> int:
+    """Trained numbers of a model, or those of another kind, as what is ``Frozen``."""
+    return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, kind)))

@@ -15,6 +15,7 @@ from npr_jax import residual
 from npr_jax.analysis import figures, style, summary
 from npr_jax.analysis.report import build_report
 from npr_jax.evaluate import Scores, tabulate, write_evaluation
+from npr_jax.front_end import paper_front_end
 
 FAMILIES = {"nearest": 8.0, "fir": 3.0, "bicubic": 0.0, "control": 0.3}
 CONTROL = "On the control family"
@@ -55,8 +56,7 @@ META = {
     "steps": 500,
     "train_family": "nearest",
     "train_images": 2000,
-    "factors": [0.25, 0.5, 0.75],
-    "mode": "nearest",
+    "front_ends": [{"mode": "nearest", "factor": f} for f in (0.25, 0.5, 0.75)],
     "delivery": "clean",
     "simulated": True,
     "commit": "abc123",
@@ -220,7 +220,7 @@ def test_report_of_one_class(tmp_path, label):
 def test_residual_tiles_show_the_residual_with_the_stated_scaling(shape):
     rng = np.random.default_rng(0)
     image = rng.integers(120, 136, (*shape, 3), np.uint8)
-    tiles = figures.residual_tiles(image, [0.5, 0.25], "nearest")
+    tiles = figures.residual_tiles(image, [paper_front_end(f) for f in (0.5, 0.25)])
     assert [caption.split(",")[0] for caption, _ in tiles[2:]] == ["residual"] * 2
     height, width = shape
     top, left = max(0, (height - 96) // 2), max(0, (width - 96) // 2)
