@@ -40,7 +40,13 @@ def get_model() -> ml_collections.ConfigDict:
     # One residual for npr, several for others. Each of these settings gives one value for each
     # residual, or a single one for all.
     model.factors = (0.5,)  # down-sampling factor of the residual, in (0, 1)
-    model.modes = ("nearest",)  # resize of the residual: nearest, bilinear, bicubic, none
+    # How the residual resizes: nearest, bilinear, bicubic, area; or hh (a wavelet's diagonal
+    # band, no factor), none (the pixels themselves).
+    model.modes = ("nearest",)
+    model.phases = ((0, 0),)  # pixels: (row, column) of nearest's reference within its block
+    model.colors = ("rgb",)  # rgb, ycbcr, lab, differences (R-G, B-G, R-B)
+    # Whether the factor is trained, from the one given on: mode bilinear, within 0.1 to 0.95.
+    model.learn_factors = (False,)
     # cut_resnet50 (the paper's: two stages), light_resnet (two stages of two basic blocks),
     # thin_resnet (16 channels, two stages of one basic block: for trials on small machines) or
     # resnet50 (all four stages).

@@ -15,6 +15,7 @@ import ml_collections
 from input_pipeline.augmentations import JPEG_CODECS
 from input_pipeline.balancing import BALANCES
 from input_pipeline.transforms import RESIZE_MODES, SMALL_IMAGES
+from npr_jax.front_end import FRONT_END_RULES, front_end_problems
 from npr_jax.models import DTYPES, SYSTEMS
 from npr_jax.rules import (
     BOOLEAN,
@@ -196,7 +197,10 @@ def explain_override(argument: str, error: str) -> str:
 def _contradictions(config: ml_collections.ConfigDict) -> list[str]:
     """Settings that are each allowed but not together."""
     data = config.data
-    problems = SYSTEMS[config.model.name].problems(config)
+    system = SYSTEMS[config.model.name]
+    problems = system.problems(config)
+    if system.rules.keys() >= FRONT_END_RULES.keys():
+        problems += front_end_problems(config.model)
     keeps_aspect = data.resize_mode == "short_side"
     if data.resize and data.host_crop and not keeps_aspect:
         problems.append(

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import grain
 import jax
@@ -103,13 +104,18 @@ class Run:
         """Whether validation has not improved for as long as the config waits."""
         return self._progress.stopped_early(self.config.early_stopping_epochs)
 
-    def log(self, window: Sequence[TrainMetrics], step: int) -> dict[str, float]:
+    def log(
+        self, window: Sequence[TrainMetrics], step: int, factors: Mapping[str, Any]
+    ) -> dict[str, float]:
         """Writes the means over the window's steps, of which ``step`` is the last.
+
+        ``factors`` are the trained factors after that step, {} where there are none.
 
         Raises:
             FloatingPointError: for a metric that is not finite; names metric and step.
         """
         values = summarize(window, last_step=step)
+        values |= {name: float(value) for name, value in factors.items()}
         self._write(step, "train", values)
         return values
 
@@ -117,7 +123,7 @@ class Run:
         """Scores the validation images; true if the epoch is the best so far."""
         values = validate(scorer, self._input.validation_images())
         improved = self._progress.update(values["ap"], values["loss"], step)
-        self._write(step, "validation", values)
+        self._write(step, "validation", values | scorer.factors)
         words = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
         epoch = step // self.steps_per_epoch
         _LOG.info("epoch %d of %d: %s", epoch, self.config.num_epochs, words)

@@ -12,7 +12,8 @@ import numpy as np
 from flax import nnx
 
 from npr_jax import tiling
-from npr_jax.models import Frozen, Model, Placement, Prediction, feature_sums
+from npr_jax.front_end import with_factors
+from npr_jax.models import Frozen, Model, Placement, Prediction, feature_sums, learned_factors
 from npr_jax.sharding import data_mesh, replicated, split_rows
 
 # Pixels of one batch: enough to keep two cores busy, or a GPU, without filling the memory.
@@ -74,6 +75,11 @@ class Scorer:
         """Scores with these parameters from now on, without compiling again."""
         # Through this process's copy: a scorer works alone, also where processes train together.
         local = jax.tree.map(_local_copy, (params, batch_stats))
+        # Trained factors, {} for models without: the host makes operators of their values, and
+        # the model's front ends say where they stand.
+        self.factors = {name: float(value) for name, value in learned_factors(local[0]).items()}
+        if self.factors:
+            self._model.front_ends = with_factors(self._model.front_ends, self.factors)
         self._variables = (*jax.device_put(local, replicated(self._mesh)), self._frozen)
 
     def score(self, images: Iterable[np.ndarray]) -> Iterator[Scored]:

@@ -84,14 +84,16 @@ def plan(
         fitting = [shape for shape in shapes if shape[0] >= height and shape[1] >= width]
         shape = min(fitting, key=lambda s: s[0] * s[1]) if fitting else shapes[-1]
     stride = max(grid.stride for grid in model.grids)
-    halo = _halo(model, stride)
-    spans = [_spans(n, side, halo, stride) for n, side in zip((height, width), shape, strict=True)]
+    spans = [
+        _spans(n, side, _halo(model, stride, n), stride)
+        for n, side in zip((height, width), shape, strict=True)
+    ]
     return [Tile(shape, rows, columns) for rows in spans[0] for columns in spans[1]]
 
 
-def _halo(model: Model, stride: int) -> int:
+def _halo(model: Model, stride: int, length: int) -> int:
     reach = max(max(grid.reach, grid.field) for grid in model.grids)
-    reach += max(front_end.reach for front_end in model.front_ends)
+    reach += max(front_end.reach(length) for front_end in model.front_ends)
     return -(-reach // stride) * stride
 
 

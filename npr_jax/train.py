@@ -22,7 +22,7 @@ from flax import nnx
 from npr_jax import sharding
 from npr_jax.augment import crop_and_flip
 from npr_jax.metrics import TrainMetrics
-from npr_jax.models import Frozen, Model, predict
+from npr_jax.models import Frozen, Model, learned_factors, predict
 from npr_jax.reporting import progress_bar
 from npr_jax.run import Run
 from npr_jax.scoring import Scorer
@@ -98,10 +98,11 @@ def train_side_by_side(
             epoch_ends = step % runs[0].steps_per_epoch == 0
             save_now = epoch_ends or _is_multiple(step, config.checkpoint_every_steps)
             if save_now or step % config.log_every_steps == 0:
-                on_host = jax.device_get(window)
+                on_host, factors = jax.device_get((window, learned_factors(state.params)))
                 window.clear()
                 for index, run in enumerate(runs):
-                    values = run.log([member(m, index, count) for m in on_host], step)
+                    own_window = [member(m, index, count) for m in on_host]
+                    values = run.log(own_window, step, member(factors, index, count))
                 bar.set_postfix(loss=f"{values['loss']:.4f}")
             if not save_now:
                 continue

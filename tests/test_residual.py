@@ -1,18 +1,25 @@
-"""The NPR operators against torch, the published model's values and float64 algebra."""
+"""The front ends' operators against torch, PyWavelets, the published values and float64 algebra."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from npr_jax.residual import MODES, axis_operator, npr_residual, subtract_reference
+from npr_jax.residual import (
+    MODES,
+    RESIDUAL_MODES,
+    apply_operators,
+    axis_operator,
+    npr_residual,
+    reference_reach,
+)
 
 FACTORS = (0.25, 0.5, 0.75, 1 / 3, 1 / 8, 0.9)
 
 
 def torch_residual(images, factor, mode):
     torch = pytest.importorskip("torch", reason="needs the torch extra")
-    kwargs = {} if mode == "nearest" else {"align_corners": False}
+    kwargs = {} if mode in ("nearest", "area") else {"align_corners": False}
     x = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
     height, width = x.shape[2:]
     small = (max(1, int(height * factor)), max(1, int(width * factor)))
@@ -21,7 +28,7 @@ def torch_residual(images, factor, mode):
     return (x - up).numpy().transpose(0, 2, 3, 1)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", RESIDUAL_MODES)
 @pytest.mark.parametrize("factor", FACTORS)
 def test_equals_torch_at_even_and_odd_sizes(mode, factor):
     rng = np.random.default_rng(0)
@@ -58,6 +65,94 @@ def test_even_size_half_subtracts_the_top_left_pixel_of_each_block():
 
 def test_odd_length_shifts_blocks_as_the_method_notes_say():
     assert axis_operator(9, 0.5, "nearest").tolist() == [0, 0, 0, 2, 2, 4, 4, 6, 6]
+
+
+def test_the_phase_chooses_the_pixel_of_the_block():
+    """Counted by hand: the four choices at 0.5, two of three at 1/3, blocks of uneven length."""
+    images = np.random.default_rng(5).normal(size=(1, 6, 8, 3)).astype(np.float32)
+    for row in (0, 1):
+        for column in (0, 1):
+            reference = images[:, row::2, column::2].repeat(2, axis=1).repeat(2, axis=2)
+            ours = npr_residual(jnp.asarray(images), phase=(row, column))
+            np.testing.assert_array_equal(ours, images - reference)
+    assert axis_operator(9, 1 / 3, "nearest", phase=1).tolist() == [1, 1, 1, 4, 4, 4, 7, 7, 7]
+    assert axis_operator(9, 1 / 3, "nearest", phase=2).tolist() == [2, 2, 2, 5, 5, 5, 8, 8, 8]
+    assert axis_operator(3, 0.75, "nearest", phase=1).tolist() == [1, 1, 2]
+    assert axis_operator(4, 0.25, "nearest", phase=3).tolist() == [3, 3, 3, 3]
+    assert axis_operator(9, 0.5, "nearest", phase=1).tolist() == [1, 1, 1, 3, 3, 5, 5, 7, 7]
+
+
+@pytest.mark.parametrize("shape", [(32, 48), (33, 47), (9, 40), (101, 64), (6, 7)])
+def test_the_wavelet_band_equals_pywavelets_resized_by_torch(shape):
+    pywt = pytest.importorskip("pywt", reason="needs the test extra")
+    torch = pytest.importorskip("torch", reason="needs the torch extra")
+    images = np.random.default_rng(6).normal(size=(2, *shape, 3)).astype(np.float32)
+    _, (_, _, band) = pywt.dwt2(images, "bior1.3", mode="symmetric", axes=(1, 2))
+    tensor = torch.from_numpy(band.astype(np.float32).transpose(0, 3, 1, 2).copy())
+    resized = torch.nn.functional.interpolate(
+        tensor, size=shape, mode="bilinear", align_corners=False
+    )
+    # torchvision's Resize antialiases: of no effect where an axis grows, as the band does here.
+    antialiased = torch.nn.functional.interpolate(
+        tensor, size=shape, mode="bilinear", align_corners=False, antialias=True
+    )
+    ours = npr_residual(jnp.asarray(images), mode="hh")
+    for expected in (resized, antialiased):
+        expected = expected.numpy().transpose(0, 2, 3, 1)
+        np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_none_is_the_image_itself():
+    images = np.random.default_rng(7).normal(size=(2, 5, 7, 3)).astype(np.float32)
+    np.testing.assert_array_equal(npr_residual(jnp.asarray(images), mode="none"), images)
+
+
+CHOICES = [(mode, 0) for mode in MODES] + [("nearest", 1)]
+
+
+@pytest.mark.parametrize(("mode", "phase"), CHOICES)
+def test_a_window_agrees_with_the_whole_axis_beyond_the_reach(mode, phase):
+    for factor in (*FACTORS, 0.1, 0.03):
+        for length in (199, 260):
+            whole = axis_operator(length, factor, mode, phase=phase)
+            reach = reference_reach(length, factor, mode)
+            for start, stop in ((0, 150), (40, 170), (91, length)):
+                part = axis_operator(length, factor, mode, slice(start, stop), phase=phase)
+                first = 0 if start == 0 else start + reach
+                last = length if stop == length else stop - reach
+                expected, ours = whole[first:last], part[first - start : max(last - start, 0)]
+                if mode == "none":
+                    assert part.size == 0
+                elif mode == "nearest":
+                    np.testing.assert_array_equal(ours, expected - start)
+                else:
+                    assert not expected[:, :start].any()
+                    assert not expected[:, stop:].any()
+                    np.testing.assert_allclose(ours, expected[:, start:stop], rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize(("mode", "phase"), CHOICES)
+def test_the_reach_covers_every_reference_and_little_more(mode, phase):
+    for factor in (*FACTORS, 0.1, 0.03):
+        for length in (33, 64, 150, 192, 257):
+            operator = axis_operator(length, factor, mode, phase=phase)
+            if mode == "none":
+                distance = 0
+            elif operator.ndim == 1:
+                distance = np.abs(operator - np.arange(length)).max()
+            else:
+                rows, columns = np.nonzero(operator)
+                distance = np.abs(rows - columns).max()
+            assert distance <= reference_reach(length, factor, mode)
+
+
+def test_float64_operators_are_those_of_float32_unrounded():
+    for mode in MODES:
+        for factor in (0.5, 1 / 3):
+            double = axis_operator(24, factor, mode, dtype=np.float64)
+            single = axis_operator(24, factor, mode)
+            np.testing.assert_allclose(double, single, rtol=0, atol=1e-6)
+            assert double.dtype == (np.int32 if mode in ("nearest", "none") else np.float64)
 
 
 def test_published_values(parity):
@@ -128,13 +223,14 @@ def test_operators_with_a_batch_axis_serve_mixed_sizes(mode):
     images = rng.normal(size=(2, 12, 12, 3)).astype(np.float32)
     stacks = []
     for axis in (0, 1):
-        operators = np.zeros((2, 12) if mode == "nearest" else (2, 12, 12), np.float32)
+        indices = mode in ("nearest", "none")
+        operators = np.zeros((2, 12) if indices else (2, 12, 12), np.float32)
         for i, size in enumerate(sizes):
             n = size[axis]
-            part = axis_operator(n, 0.5, mode)
+            part = np.arange(n) if mode == "none" else axis_operator(n, 0.5, mode)
             operators[(i,) + (slice(n),) * (operators.ndim - 1)] = part
-        stacks.append(operators.astype(np.int32) if mode == "nearest" else operators)
-    batched = subtract_reference(jnp.asarray(images), *map(jnp.asarray, stacks))
+        stacks.append(operators.astype(np.int32) if indices else operators)
+    batched = apply_operators(jnp.asarray(images), *map(jnp.asarray, stacks), mode)
     for i, (h, w) in enumerate(sizes):
         alone = npr_residual(jnp.asarray(images[i, :h, :w]), 0.5, mode)
         np.testing.assert_allclose(batched[i, :h, :w], alone, atol=1e-6)
@@ -155,7 +251,11 @@ def test_smaller_factors_carry_larger_ones_at_sizes_divisible_by_four():
     [
         ({"factor": 1.0}, "between 0 and 1"),
         ({"factor": -0.5}, "between 0 and 1"),
-        ({"mode": "lanczos"}, "nearest, bilinear, bicubic"),
+        ({"mode": "lanczos"}, "nearest, bilinear, bicubic, area, hh, none"),
+        ({"phase": (0, 2)}, "phase is 2 at factor 0.5; expected 0 to 1"),
+        ({"phase": (-1, 0)}, "phase is -1 at factor 0.5; expected 0 to 1"),
+        ({"factor": 0.75, "phase": (2, 0)}, "expected 0 to 1"),
+        ({"mode": "area", "phase": (1, 0)}, "only nearest has a reference pixel"),
     ],
 )
 def test_refuses_what_it_cannot_do(kwargs, message):

@@ -51,9 +51,15 @@ def _highest_precision():
     [
         {"backbone": "cut_resnet50"},
         {"modes": ("bicubic",), "factors": (0.75,)},
+        {"modes": ("area",), "factors": (1 / 3,), "colors": ("ycbcr",)},
+        {"phases": ((1, 0),), "colors": ("differences",)},
+        {"phases": ((3, 7),), "factors": (1 / 8,)},
+        {"modes": ("hh",), "colors": ("lab",)},
+        {"modes": ("none",), "colors": ("lab",)},
+        {"modes": ("bilinear",), "factors": (0.437,), "learn_factors": (True,)},
         ATTENTION | {"factors": (0.25, 0.5)},
     ],
-    ids=["npr", "bicubic", "attention"],
+    ids=["npr", "bicubic", "area", "phase", "eighth", "hh", "none", "learned", "attention"],
 )
 def test_a_score_depends_neither_on_the_batch_nor_on_padding(changes, monkeypatch):
     monkeypatch.setitem(scoring.BATCH_PIXELS, "cpu", 4 * 64 * 64)
@@ -79,12 +85,17 @@ def test_a_score_depends_neither_on_the_batch_nor_on_padding(changes, monkeypatc
     [
         ({}, (333, 201)),
         ({"factors": (1 / 3,), "modes": ("bilinear",)}, (200, 301)),
+        ({"factors": (0.4,), "modes": ("area",), "colors": ("ycbcr",)}, (200, 301)),
+        ({"factors": (1 / 3,), "phases": ((1, 2),), "colors": ("lab",)}, (200, 301)),
+        ({"modes": ("hh",), "colors": ("differences",)}, (200, 301)),
+        ({"modes": ("none",), "colors": ("ycbcr",)}, (200, 301)),
+        ({"factors": (0.437,), "modes": ("bilinear",), "learn_factors": (True,)}, (200, 301)),
         (
             ATTENTION | {"factors": (0.25, 0.125)},
             (190, 255),
         ),
     ],
-    ids=["npr", "bilinear", "attention"],
+    ids=["npr", "bilinear", "area", "phase", "hh", "none", "learned", "attention"],
 )
 def test_tiles_add_up_to_the_whole_image(changes, size):
     model = build(**changes)

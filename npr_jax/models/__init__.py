@@ -13,7 +13,9 @@ from npr_jax.models.base import (
     Model,
     Placement,
     Prediction,
+    add_learned_factors,
     feature_sums,
+    learned_factors,
     predict,
     whole_maps,
 )
@@ -31,6 +33,7 @@ __all__ = [
     "build_model",
     "count_parameters",
     "feature_sums",
+    "learned_factors",
     "predict",
     "whole_maps",
 ]
@@ -53,7 +56,9 @@ def build_model(config, rngs: nnx.Rngs) -> Model:
             configs/ explains them).
         rngs: the stream ``params`` draws the initial weights.
     """
-    return SYSTEMS[config.name].build(config, DTYPES[config.dtype], rngs)
+    model = SYSTEMS[config.name].build(config, DTYPES[config.dtype], rngs)
+    add_learned_factors(model)
+    return model
 
 
 def count_parameters(model: Model, kind: type[nnx.Variable] = nnx.Param) -> int:

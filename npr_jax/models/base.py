@@ -8,7 +8,7 @@ what it would have seen of the whole image.
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,9 @@ import numpy as np
 from flax import nnx
 
 from npr_jax.front_end import FrontEnd
+from npr_jax.learned_factor import LIMITS
+
+_FACTORS = "learned_factors"  # the attribute of a model that holds them
 
 
 class Frozen(nnx.Variable):
@@ -124,6 +127,29 @@ class Model(Protocol):
         ...
 
 
+def add_learned_factors(model: Model) -> None:
+    """Gives the model a parameter for each front end whose factor is trained."""
+    starts = {
+        f"factor_{i}": nnx.Param(jnp.float32(front_end.factor))
+        for i, front_end in enumerate(model.front_ends)
+        if front_end.learned
+    }
+    if starts:
+        setattr(model, _FACTORS, nnx.Dict(starts))
+
+
+def learned_factors(params: nnx.State, *, clip: bool = True) -> dict[str, Any]:
+    """The trained factors among a model's parameters: ``factor_0`` is the first front end's.
+
+    As they are used, within their limits, if ``clip``; else as the optimizer sees them. {} where
+    none are trained. In a state of several runs side by side each is ``[runs]``.
+    """
+    if _FACTORS not in params:
+        return {}
+    values = nnx.to_pure_dict(params[_FACTORS])
+    return {name: value.clip(*LIMITS) for name, value in values.items()} if clip else values
+
+
 def predict(model: Model, images: jax.Array, examples: jax.Array | None = None) -> Prediction:
     """Scores images of one size.
 
@@ -141,7 +167,12 @@ def whole_maps(
     model: Model, images: jax.Array, examples: jax.Array | None = None
 ) -> list[jax.Array]:
     """The feature maps of images of one size; ``examples`` is bool ``[b, 1, 1, 1]`` or None."""
-    maps = model.feature_maps([view(images) for view in model.front_ends], None, examples)
+    factors = learned_factors(nnx.state(model, nnx.Param), clip=False)
+    views = [
+        front_end(images, factors.get(f"factor_{i}"))
+        for i, front_end in enumerate(model.front_ends)
+    ]
+    maps = model.feature_maps(views, None, examples)
     # On the CPU XLA would draw the last block's additions into a slow reduction.
     return jax.lax.optimization_barrier(maps)
 
