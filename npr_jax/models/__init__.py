@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from npr_jax.models import multiscale_attention, npr
+from npr_jax.models import ladeda, multiscale_attention, npr, rgb_resnet, spectrum
 from npr_jax.models.base import (
     Frozen,
     Grid,
@@ -40,6 +40,9 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 SYSTEMS: dict[str, System] = {
     "npr": npr.SYSTEM,
     "multiscale_attention": multiscale_attention.SYSTEM,
+    "cnndetection": rgb_resnet.SYSTEM,
+    "ladeda": ladeda.SYSTEM,
+    "spectrum": spectrum.SYSTEM,
 }
 
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from npr_jax.models import gradients, layers
+from npr_jax.models.base import Grid
 from npr_jax.models.resnet import Projection
 
 
@@ -56,9 +57,15 @@ class PatchShape:
             stride *= step
         return field
 
+    @property
+    def grid(self) -> Grid:
+        """Where the last feature map's positions lie."""
+        return Grid(stride=self.stride, reach=self.field, field=self.field)
+
 
 LADEDA9 = PatchShape()
 THIN_PATCH = PatchShape(width=16, stages=((8, 1, 2), (16, 1, 2), (16, 1, 2), (16, 1, 1)))
+PATCH_SHAPES = {"ladeda9": LADEDA9, "thin_patch": THIN_PATCH}
 
 
 class PatchBlock(nnx.Module):
