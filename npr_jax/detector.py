@@ -17,7 +17,7 @@ from flax import nnx
 from input_pipeline.transforms import UnreadableImageError, centre_crop, decode, jpeg, squash
 from npr_jax.checkpoint import restore_for_scoring
 from npr_jax.config import load_config
-from npr_jax.interop import from_torch_state_dict, load_state_dict
+from npr_jax.interop import load_state_dict, recognise
 from npr_jax.models import Frozen, Model, build_model
 from npr_jax.scoring import Scorer
 from npr_jax.tiling import MIN_SIDE, check_size
@@ -25,7 +25,6 @@ from npr_jax.train_state import abstract_train_state
 
 # Files decoded ahead of the network; each may be a large photograph, so few.
 DECODE_AHEAD = 4
-PUBLISHED_RESIZE = 256  # pixels; the published tables 1, 3 and 4 squash test images to this
 # Until a calibration says better, a verdict needs this probability for either class.
 CONFIDENCE = 0.75
 
@@ -138,19 +137,31 @@ class Detector:
 
     @classmethod
     def from_torch_state_dict(
-        cls, state_dict: Mapping[str, np.ndarray], *, resize: int = PUBLISHED_RESIZE
+        cls, state_dict: Mapping[str, np.ndarray], *, resize: int | None = None
     ) -> Detector:
-        """The published NPR detector from its weights, torch names to numpy arrays."""
-        return cls(from_torch_state_dict(state_dict), resize=resize, source="a state dict")
+        """A published detector from its weights, torch names to numpy arrays.
+
+        Args:
+            state_dict: of any system in ``npr_jax.interop.registry``; which one, its keys tell.
+            resize: see ``__init__``; None: as that system was published.
+
+        Raises:
+            ValueError: if no system has these keys and shapes.
+        """
+        published, model = recognise(state_dict)
+        return cls(
+            model,
+            resize=published.resize if resize is None else resize,
+            source=f"a state dict of {published.table.title}",
+        )
 
     @classmethod
     def from_weights(cls, path: str | pathlib.Path, *, resize: int | None = None) -> Detector:
-        """The published NPR detector from a ``.safetensors`` or ``.pth`` file."""
-        detector = cls.from_torch_state_dict(
-            load_state_dict(path), resize=PUBLISHED_RESIZE if resize is None else resize
-        )
-        detector.source = str(path)
-        return detector
+        """A published detector from a ``.safetensors`` or ``.pth`` file; see above."""
+        published, model = recognise(load_state_dict(path))
+        resize = published.resize if resize is None else resize
+        source = f"{path} ({published.name})"
+        return cls(model, resize=resize, source=source)
 
     @property
     def preprocessing(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -77,13 +78,18 @@ class Run:
         Raises:
             ValueError: where the workdir's run was started with other settings.
         """
-        state = jax.device_put(fresh, sharding.replicated(self._mesh))
         # Closed also when the loop fails: a checkpoint under way is finished first.
         closing = self._closing
         self._checkpoints = closing.enter_context(contextlib.closing(Checkpoints(self.workdir)))
         self._layout = layout_of(self.config, self._dataset, self.steps_per_epoch)
         self.batches = closing.enter_context(contextlib.closing(self._input.train_batches()))
-        if (step := self._checkpoints.latest_step()) is not None:
+        step = self._checkpoints.latest_step()
+        if step is None:
+            start = SYSTEMS[self.config.model.name].start
+            params, batch_stats = start(self.config.model, fresh.params, fresh.batch_stats)
+            fresh = dataclasses.replace(fresh, params=params, batch_stats=batch_stats)
+        state = jax.device_put(fresh, sharding.replicated(self._mesh))
+        if step is not None:
             saved = self._checkpoints.progress(step)
             check_same_layout(saved["layout"], self._layout, self.workdir)
             self._progress = Progress(**saved["validation"])

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from npr_jax.interop import freqnet, npr, safe
+from npr_jax.interop import cnndetection, freqnet, ladeda, npr, safe
 from npr_jax.interop.published import Published
 from npr_jax.interop.torch_weights import Arrays, fill, problems_of, refusal
 from npr_jax.models import Model
 
 SHOWN = 20  # problems of the nearest system that a refusal lists
 # The first that fits is taken: of systems that share all keys the likelier comes first.
-PUBLISHED: tuple[Published, ...] = (npr.PUBLISHED, freqnet.PUBLISHED, safe.PUBLISHED)
+PUBLISHED: tuple[Published, ...] = (
+    npr.PUBLISHED,
+    cnndetection.PUBLISHED,
+    ladeda.PUBLISHED,
+    freqnet.PUBLISHED,
+    safe.PUBLISHED,
+)
 
 
 def recognise(arrays: Arrays, name: str = "") -> tuple[Published, Model]:

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from npr_jax.interop.torch_weights import KeyRule, Path, fixed, kernel, matrix, same, transposed
 
 NORM = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "var"}
 NORM_LEAF = "(weight|bias|running_mean|running_var)"
 _BLOCK = r"layer(\d)\.(\d+)\."
+
+
+def kernel_or_matrix(array: np.ndarray) -> np.ndarray:
+    """A convolution's weight as we keep it: 1x1 ones, which LaDeDa has here, as matrices."""
+    return matrix(array) if array.shape[2:] == (1, 1) else kernel(array)
 
 
 def norm_rule(name: str, *path: str | int) -> KeyRule:
@@ -44,7 +51,9 @@ def bottleneck_rules(*root: str | int) -> tuple[KeyRule, ...]:
         KeyRule(
             _BLOCK + r"conv([13])\.weight", lambda m: (*block(m), f"conv{m[3]}", "kernel"), matrix
         ),
-        KeyRule(_BLOCK + r"conv2\.weight", lambda m: (*block(m), "conv2", "kernel"), kernel),
+        KeyRule(
+            _BLOCK + r"conv2\.weight", lambda m: (*block(m), "conv2", "kernel"), kernel_or_matrix
+        ),
         KeyRule(
             _BLOCK + rf"bn([123])\.{NORM_LEAF}",
             lambda m: (*block(m), f"bn{m[3]}", NORM[m[4]]),

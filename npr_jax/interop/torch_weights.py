@@ -86,7 +86,7 @@ def transposed(array: np.ndarray) -> np.ndarray:
 
 def problems_of(table: KeyTable, model: nnx.Module, arrays: Arrays) -> list[str]:
     """What keeps the arrays from being the model's weights; empty: they fit."""
-    return _place_all(table, _wanted(table, model), arrays)[1]
+    return _place_all(table, _wanted(table, nnx.state(model)), arrays)[1]
 
 
 def fill(model: M, table: KeyTable, arrays: Arrays) -> M:
@@ -103,14 +103,19 @@ def fill(model: M, table: KeyTable, arrays: Arrays) -> M:
             and every array whose shape does not fit, with both shapes.
     """
     graphdef, state = nnx.split(model)
-    wanted = _wanted(table, model)
+    return nnx.merge(graphdef, fill_state(state, table, arrays))
+
+
+def fill_state(state: nnx.State, table: KeyTable, arrays: Arrays) -> nnx.State:
+    """As ``fill``, of a model's variables alone."""
+    wanted = _wanted(table, state)
     values, problems = _place_all(table, wanted, arrays)
     if problems:
         raise ValueError(refusal(table, problems))
     flat = dict(nnx.to_flat_state(state))
     for path, value in values.items():
         flat[path] = wanted[path].replace(jnp.asarray(value))
-    return nnx.merge(graphdef, nnx.from_flat_state(list(flat.items())))
+    return nnx.from_flat_state(list(flat.items()))
 
 
 def refusal(table: KeyTable, problems: list[str], shown: int = 0) -> str:
@@ -125,12 +130,11 @@ def refusal(table: KeyTable, problems: list[str], shown: int = 0) -> str:
     )
 
 
-def _wanted(table: KeyTable, model: nnx.Module) -> dict[Path, nnx.Variable]:
-    state = dict(nnx.to_flat_state(nnx.state(model)))
+def _wanted(table: KeyTable, state: nnx.State) -> dict[Path, nnx.Variable]:
     depth = len(table.under)
     return {
         path: variable
-        for path, variable in state.items()
+        for path, variable in nnx.to_flat_state(state)
         if path[:depth] == table.under and not isinstance(variable, nnx.RngState)
     }
 

@@ -6,7 +6,15 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from npr_jax.models import freqnet, multiscale_attention, npr, safe
+from npr_jax.models import (
+    freqnet,
+    ladeda,
+    multiscale_attention,
+    npr,
+    rgb_resnet,
+    safe,
+    spectrum,
+)
 from npr_jax.models.base import (
     Frozen,
     Grid,
@@ -43,6 +51,9 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 SYSTEMS: dict[str, System] = {
     "npr": npr.SYSTEM,
     "multiscale_attention": multiscale_attention.SYSTEM,
+    "cnndetection": rgb_resnet.SYSTEM,
+    "ladeda": ladeda.SYSTEM,
+    "spectrum": spectrum.SYSTEM,
     "freqnet": freqnet.SYSTEM,
     "safe": safe.SYSTEM,
 }

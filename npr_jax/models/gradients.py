@@ -19,58 +19,72 @@ NHWC = ("NHWC", "HWIO", "NHWC")
 IMAGES_PER_PART = 2
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def convolution_3x3(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """3x3 cross-correlation, one pixel of zeros on every side.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def convolution(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    """Cross-correlation with a square kernel, ``padding`` pixels of zeros on every side.
 
     Args:
         x: ``[b, h, w, i]``.
-        kernel: ``[3, 3, i, o]``, the dtype of ``x``.
-        stride: 1 or 2, in both directions.
+        kernel: ``[k, k, i, o]``, the dtype of ``x``.
+        stride: in both directions.
+        padding: ``k // 2`` keeps positions over pixels (at odd ``k``), 0 keeps to the image.
 
     Returns:
-        ``[b, ceil(h / stride), ceil(w / stride), o]``.
+        ``[b, rows, columns, o]`` with ``rows = (h + 2 padding - k) // stride + 1``.
     """
-    return _convolve(x, kernel, stride)
+    return _convolve(x, kernel, stride, padding)
 
 
-def _convolve(x, kernel, stride):
-    padding = ((1, 1), (1, 1))
-    return lax.conv_general_dilated(x, kernel, (stride,) * 2, padding, dimension_numbers=NHWC)
+def _convolve(x, kernel, stride, padding):
+    around = ((padding, padding),) * 2
+    return lax.conv_general_dilated(x, kernel, (stride,) * 2, around, dimension_numbers=NHWC)
 
 
-def _convolution_forward(x, kernel, stride):
-    return _convolve(x, kernel, stride), (x, kernel)
+def _convolution_forward(x, kernel, stride, padding):
+    return _convolve(x, kernel, stride, padding), (x, kernel)
 
 
-def _convolution_backward(stride, saved, cotangent):
+def _convolution_backward(stride, padding, saved, cotangent):
     x, kernel = saved
-    [x_gradient] = jax.linear_transpose(lambda v: _convolve(v, kernel, stride), x)(cotangent)
+    [x_gradient] = jax.linear_transpose(lambda v: _convolve(v, kernel, stride, padding), x)(
+        cotangent
+    )
 
     def derived(x, cotangent):
-        return jax.linear_transpose(lambda k: _convolve(x, k, stride), kernel)(cotangent)[0]
+        function = jax.linear_transpose(lambda k: _convolve(x, k, stride, padding), kernel)
+        return function(cotangent)[0]
 
-    by_taps = functools.partial(_kernel_gradient_by_taps, stride=stride)
+    by_taps = functools.partial(
+        _kernel_gradient_by_taps, size=kernel.shape[0], stride=stride, padding=padding
+    )
     kernel_gradient = lax.platform_dependent(x, cotangent, cpu=by_taps, default=derived)
     return x_gradient, kernel_gradient
 
 
-convolution_3x3.defvjp(_convolution_forward, _convolution_backward)
+convolution.defvjp(_convolution_forward, _convolution_backward)
 
 
-def _kernel_gradient_by_taps(x: jax.Array, cotangent: jax.Array, *, stride: int) -> jax.Array:
+def convolution_3x3(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """``convolution`` with one pixel of zeros on every side; sizes are rounded up."""
+    return convolution(x, kernel, stride, 1)
+
+
+def _kernel_gradient_by_taps(
+    x: jax.Array, cotangent: jax.Array, *, size: int, stride: int, padding: int
+) -> jax.Array:
     """Per tap of the kernel one matrix product over positions, a few images at a time.
 
-    ``d kernel[r, c] = sum over positions p of x[stride p + (r, c) - 1]^T cotangent[p]``.
+    ``d kernel[r, c] = sum over positions p of x[stride p + (r, c) - padding]^T cotangent[p]``.
     """
     batch, channels_in = x.shape[0], x.shape[-1]
     rows, columns, channels_out = cotangent.shape[1:]
     part = IMAGES_PER_PART if batch % IMAGES_PER_PART == 0 else 1
+    around = ((0, 0), (padding, padding), (padding, padding), (0, 0))
 
     def add(total, arrays):
         image, gradient = arrays
-        padded = jnp.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)))
-        # Transposed once for all nine taps; without the barrier XLA would do it in each.
+        padded = jnp.pad(image, around)
+        # Transposed once for all taps; without the barrier XLA would do it in each.
         transposed = lax.optimization_barrier(gradient.reshape(-1, channels_out).T)
 
         def tap(r, c):
@@ -80,13 +94,14 @@ def _kernel_gradient_by_taps(x: jax.Array, cotangent: jax.Array, *, stride: int)
                 transposed, shifted.reshape(-1, channels_in), preferred_element_type=jnp.float32
             )
 
-        taps = jnp.stack([tap(r, c) for r in range(3) for c in range(3)])
+        taps = jnp.stack([tap(r, c) for r in range(size) for c in range(size)])
         return total + taps, None
 
     parts = [a.reshape(batch // part, part, *a.shape[1:]) for a in (x, cotangent)]
-    total = jnp.zeros((9, channels_out, channels_in), jnp.float32)
+    total = jnp.zeros((size * size, channels_out, channels_in), jnp.float32)
     total, _ = lax.scan(add, total, tuple(parts))
-    return total.transpose(0, 2, 1).reshape(3, 3, channels_in, channels_out).astype(x.dtype)
+    total = total.transpose(0, 2, 1).reshape(size, size, channels_in, channels_out)
+    return total.astype(x.dtype)
 
 
 @jax.custom_vjp

@@ -1,7 +1,7 @@
 """ResNets that can be cut after any stage and that keep padding out of their features.
 
 He et al., CVPR 2016, in torchvision's form (the stride of a bottleneck sits on its 3x3),
-with the NPR paper's stem: a 3x3 convolution of stride 2 in place of the 7x7.
+with torchvision's 7x7 stem or the NPR paper's: a 3x3 convolution, of stride 2 as well.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ class ResNetShape:
         stages: ``(channels, blocks)`` of each.
         bottleneck: whether blocks are bottlenecks, which give four times their channels.
         width: channels of the stem.
+        stem: pixels, height and width of the stem's kernel, 3 or 7.
     """
 
     stages: tuple[tuple[int, int], ...]
     bottleneck: bool
     width: int = 64
+    stem: int = 3
 
     @property
     def features(self) -> int:
@@ -43,7 +45,8 @@ class ResNetShape:
     @property
     def reach(self) -> int:
         """Input pixels on each side of a feature's own position that can influence it."""
-        reach, stride = 1 + 2, 4  # the stem's 3x3 at stride 1, the pool's at stride 2
+        # The stem's kernel at stride 1, the pool's 3x3 at stride 2.
+        reach, stride = self.stem // 2 + 2, 4
         for index, (_, blocks) in enumerate(self.stages):
             for block in range(blocks):
                 downsamples = index > 0 and block == 0
@@ -60,6 +63,7 @@ class ResNetShape:
 
 CUT_RESNET50 = ResNetShape(stages=((64, 3), (128, 4)), bottleneck=True)
 RESNET50 = ResNetShape(stages=((64, 3), (128, 4), (256, 6), (512, 3)), bottleneck=True)
+TORCHVISION_RESNET50 = dataclasses.replace(RESNET50, stem=7)
 LIGHT_RESNET = ResNetShape(stages=((64, 2), (128, 2)), bottleneck=False)
 THIN_RESNET = ResNetShape(stages=((16, 1), (32, 1)), bottleneck=False, width=16)
 BACKBONES = {
@@ -67,6 +71,7 @@ BACKBONES = {
     "light_resnet": LIGHT_RESNET,
     "resnet50": RESNET50,
     "thin_resnet": THIN_RESNET,
+    "torchvision_resnet50": TORCHVISION_RESNET50,
 }
 
 
@@ -121,6 +126,10 @@ class Projection(nnx.Module):
         self.conv = layers.Pointwise(channels_in, channels_out, dtype=dtype, rngs=rngs)
         self.bn = layers.BatchNorm(channels_out, dtype=dtype, rngs=rngs)
 
+    def __call__(self, x: jax.Array, examples: jax.Array | None) -> jax.Array:
+        """``[b, h, w, channels_in]``, strided already, to ``[b, h, w, channels_out]``."""
+        return self.bn(self.conv(x), examples)
+
 
 def _projection(channels_in: int, channels_out: int, stride: int, *, dtype, rngs):
     if stride == 1 and channels_in == channels_out:
@@ -131,7 +140,7 @@ def _projection(channels_in: int, channels_out: int, stride: int, *, dtype, rngs
 def _shortcut(projection, x, stride, examples):
     if projection is None:
         return x
-    return projection.bn(projection.conv(x[:, ::stride, ::stride]), examples)
+    return projection(x[:, ::stride, ::stride], examples)
 
 
 class ResNet(nnx.Module):
@@ -141,7 +150,7 @@ class ResNet(nnx.Module):
     """
 
     def __init__(self, shape: ResNetShape, *, dtype=jnp.float32, rngs: nnx.Rngs):
-        self.conv1 = layers.Convolution(3, shape.width, 2, dtype=dtype, rngs=rngs)
+        self.conv1 = layers.Convolution(3, shape.width, 2, size=shape.stem, dtype=dtype, rngs=rngs)
         self.bn1 = layers.BatchNorm(shape.width, dtype=dtype, rngs=rngs)
         block_type = Bottleneck if shape.bottleneck else BasicBlock
         stages, channels_in = [], shape.width

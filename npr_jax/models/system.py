@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 import ml_collections
+from flax import nnx
 
 from npr_jax.models.base import Model
 from npr_jax.rules import Rule
@@ -14,6 +15,13 @@ from npr_jax.rules import Rule
 def _no_problems(config: ml_collections.ConfigDict) -> list[str]:
     del config
     return []
+
+
+def _as_drawn(
+    config: ml_collections.ConfigDict, params: nnx.State, batch_stats: nnx.State
+) -> tuple[nnx.State, nnx.State]:
+    del config
+    return params, batch_stats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +34,13 @@ class System:
         rules: what the settings of the ``model`` section may be, besides ``name`` and ``dtype``.
         paper: where the system is described, in one line.
         problems: settings of a whole config that are each allowed but not together.
+        start: the parameters and running statistics that a new run begins with, from the
+            ``model`` section and those that ``build`` has drawn; weights that the user gives
+            are read here, and never again: a checkpoint holds what became of them.
     """
 
     build: Callable[..., Model]
     rules: Mapping[str, Rule]
     paper: str
     problems: Callable[[ml_collections.ConfigDict], list[str]] = _no_problems
+    start: Callable[[ml_collections.ConfigDict, nnx.State, nnx.State], tuple] = _as_drawn
