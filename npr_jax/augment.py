@@ -29,8 +29,9 @@ def augment(key: jax.Array, images: jax.Array, data: ml_collections.ConfigDict) 
         ``[b, crop, crop, 3]``, uint8 or, where pixels are changed and not only moved, float32.
     """
     images = crop_and_flip(key, images, data.crop, flip=data.flip)
-    # Keys by number: what one change draws does not depend on which others are switched on.
-    keys = [jax.random.fold_in(key, number) for number in range(1, 4)]
+    # A key each, whichever others are switched on. From 3 on: ``split`` into three, as for the
+    # crop, makes the keys that ``fold_in`` makes of 0 to 2.
+    keys = [jax.random.fold_in(key, number) for number in (3, 4, 5)]
     settings = data.augment
     if settings.rotation:
         images = rotate(keys[0], images, settings.rotation, bilinear=settings.rotation_bilinear)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
-SCHEDULES = ("step", "cosine", "plateau", "constant")
+SCHEDULES = ("step", "cosine", "plateau")
 
 
 def share_of_rate(
@@ -25,15 +25,12 @@ def share_of_rate(
         steps_per_epoch: batches of an epoch.
         num_epochs: of the whole run; the cosine ends there.
     """
-    schedules = {
-        "step": lambda: decay_in_steps(
-            config.decay_rate, config.decay_every_epochs, steps_per_epoch
-        ),
-        "cosine": lambda: warm_up_and_cosine(
-            config.warmup_epochs * steps_per_epoch, num_epochs * steps_per_epoch
-        ),
-    }
-    return schedules.get(config.schedule, lambda: optax.constant_schedule(1.0))()
+    if config.schedule == "step":
+        return decay_in_steps(config.decay_rate, config.decay_every_epochs, steps_per_epoch)
+    if config.schedule == "cosine":
+        warmup = config.warmup_epochs * steps_per_epoch
+        return warm_up_and_cosine(warmup, num_epochs * steps_per_epoch)
+    return optax.constant_schedule(1.0)
 
 
 def decay_in_steps(rate: float, every_epochs: int, steps_per_epoch: int) -> optax.Schedule:

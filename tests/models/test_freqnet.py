@@ -72,7 +72,7 @@ def test_names_and_shapes_of_published_checkpoints(ours, twin):
     }.items():
         assert shapes[name] == expected, name
     assert sum(int(np.prod(shape)) for shape in shapes.values()) == 1_850_433
-    with pytest.raises(ValueError, match="realconv5.weight: no such parameter in FreqNet"):
+    with pytest.raises(ValueError, match=r"realconv5\.weight: no such parameter in FreqNet"):
         recognise(
             compare.state_dict(twin) | {"realconv5.weight": np.zeros((1, 1, 1, 1))}, "freqnet"
         )

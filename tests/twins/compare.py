@@ -50,7 +50,10 @@ def training_pass(model, pixels: np.ndarray, labels: np.ndarray):
             own.train()
             logits = predict(own, pixels).logits
             signs = jnp.asarray(1 - 2 * labels)
-            return jnp.logaddexp(0.0, signs * logits).mean(), (logits, nnx.state(own, nnx.BatchStat))
+            return jnp.logaddexp(0.0, signs * logits).mean(), (
+                logits,
+                nnx.state(own, nnx.BatchStat),
+            )
 
         return jax.grad(loss, has_aux=True)(params)
 
