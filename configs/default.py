@@ -20,6 +20,9 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.batch_size = 32  # images per step, over all devices and processes together
     config.num_epochs = 50
+    # Share of the loss's target that is spread over both classes alike, 0 to below 1: labels
+    # become 0.05 and 0.95 for 0.1.
+    config.label_smoothing = 0.0
     # Stop after this many epochs without a better validation AP; 0: never.
     config.early_stopping_epochs = 0
     # Steps between two points of the training curve (and two looks for NaN).
@@ -110,9 +113,11 @@ def get_data() -> ml_collections.ConfigDict:
 
 
 def get_augment() -> ml_collections.ConfigDict:
-    """Random changes of training images, in this order between resize and crop; none by default.
+    """Random changes of training images; none by default.
 
-    CNNDetection (Wang et al., CVPR 2020) blurs and compresses with probability 0.1 or 0.5 each.
+    Blur and compression, in this order between resize and crop, are CNNDetection's (Wang et al.,
+    CVPR 2020), with probability 0.1 or 0.5 each. What follows, in this order after crop and flip
+    on the device, is SAFE's (Li et al., KDD 2025).
     """
     augment = ml_collections.ConfigDict()
     augment.blur_probability = 0.0  # of a Gaussian blur, 0 to 1
@@ -122,6 +127,16 @@ def get_augment() -> ml_collections.ConfigDict:
     augment.jpeg_codecs = ("pil", "opencv")  # one of these is drawn for each image
     augment.webp_probability = 0.0  # of a trip through lossy WebP, 0 to 1
     augment.webp_quality = (30, 100)  # lowest and highest, 1 to 100
+    # degrees, 0 to 180: images turn about their centre by up to this, either way; corners that
+    # come in from outside are black.
+    augment.rotation = 0.0
+    augment.rotation_bilinear = True  # interpolate between pixels; False: take the nearest
+    # Brightness, contrast and saturation are each multiplied by a factor from 1 - this to
+    # 1 + this, 0 to 1.
+    augment.color_jitter = 0.0
+    augment.mask_probability = 0.0  # of black squares in an image, 0 to 1
+    augment.mask_patch = 16  # pixels: side of a square
+    augment.mask_ratio = (0.0, 0.75)  # lowest and highest share of an image's squares
     return augment
 
 
@@ -141,13 +156,26 @@ def get_simulation() -> ml_collections.ConfigDict:
 def get_optimizer() -> ml_collections.ConfigDict:
     """Adam with the learning rate in steps."""
     optimizer = ml_collections.ConfigDict()
+    optimizer.name = "adam"  # or adamw, for a weight decay
     optimizer.learning_rate = 2e-4
     optimizer.b1 = 0.9  # decay of the gradient's running mean
     optimizer.b2 = 0.999  # decay of its running square
-    # The rate is multiplied by `decay_rate` at the end of epochs 10, 20, ... (0-based)
+    optimizer.weight_decay = 0.0  # of adamw: share of each weight lost per step, times the rate
+    # What becomes of the rate during training: step, cosine (to 0 at the end of the last
+    # epoch, after a warm-up) or plateau (lower where validation accuracy stalls).
+    optimizer.schedule = "step"
+    # step: the rate is multiplied by `decay_rate` at the end of epochs 10, 20, ... (0-based)
     # for `decay_every_epochs` = 10: epochs 0 to 10 run at the full rate.
+    # plateau: it is multiplied by `decay_rate` where validation accuracy has not risen by
+    # `plateau_improvement` (0 to 1) for `plateau_epochs`; training ends once the rate is below
+    # `min_learning_rate`, or with the last epoch.
     optimizer.decay_rate = 0.9
     optimizer.decay_every_epochs = 10
+    optimizer.plateau_epochs = 5
+    optimizer.plateau_improvement = 0.001
+    optimizer.min_learning_rate = 1e-6
+    # cosine: epochs during which the rate rises from 0 in a line; 0: none.
+    optimizer.warmup_epochs = 0
     return optimizer
 
 

@@ -29,6 +29,7 @@ from npr_jax.rules import (
     number,
     text,
 )
+from npr_jax.schedules import SCHEDULES
 
 
 def _is_qualities(value: Any) -> bool:
@@ -93,6 +94,16 @@ RULES: dict[str, Rule] = {
     ),
     "data.augment.webp_probability": PROBABILITY,
     "data.augment.webp_quality": _QUALITIES,
+    "data.augment.rotation": Rule(
+        lambda value: is_real(value) and 0 <= value <= 180, "degrees from 0 (none) to 180"
+    ),
+    "data.augment.rotation_bilinear": BOOLEAN,
+    "data.augment.color_jitter": PROBABILITY,
+    "data.augment.mask_probability": PROBABILITY,
+    "data.augment.mask_patch": integer(1, 4096),
+    "data.augment.mask_ratio": Rule(
+        lambda value: is_range(value, 0, 1, is_real), "two numbers from 0 to 1, lowest first"
+    ),
     "data.validation_crop": integer(32, 4096),
     "data.evaluate_resize": integer(32, 4096, zero="native size"),
     "data.evaluate_crop": integer(32, 4096, zero="none"),
@@ -115,6 +126,18 @@ RULES: dict[str, Rule] = {
     "optimizer.b2": number(0, 1),
     "optimizer.decay_rate": number(0, 1, closed=True),
     "optimizer.decay_every_epochs": integer(1),
+    "optimizer.name": choice("adam", "adamw"),
+    "optimizer.weight_decay": Rule(
+        lambda value: is_real(value) and 0 <= value < 1, "a number from 0 to below 1"
+    ),
+    "optimizer.schedule": choice(*SCHEDULES),
+    "optimizer.plateau_epochs": integer(1),
+    "optimizer.plateau_improvement": number(0, 1),
+    "optimizer.min_learning_rate": number(0, 10),
+    "optimizer.warmup_epochs": integer(0),
+    "label_smoothing": Rule(
+        lambda value: is_real(value) and 0 <= value < 1, "a number from 0 to below 1"
+    ),
     "batch_size": integer(2),
     "num_epochs": integer(1),
     "early_stopping_epochs": integer(1, zero="never"),
@@ -208,7 +231,7 @@ def _contradictions(config: ml_collections.ConfigDict) -> list[str]:
     """Settings that are each allowed but not together."""
     data = config.data
     system = SYSTEMS[config.model.name]
-    problems = system.problems(config)
+    problems = system.problems(config) + _optimizer_problems(config)
     if system.rules.keys() >= FRONT_END_RULES.keys():
         problems += front_end_problems(config.model)
     keeps_aspect = data.resize_mode == "short_side"
@@ -250,6 +273,22 @@ def _contradictions(config: ml_collections.ConfigDict) -> list[str]:
         problems.append(
             f"data.validation_crop is {data.validation_crop}, larger than data.resize "
             f"{data.resize}; expected at most {data.resize}"
+        )
+    return problems
+
+
+def _optimizer_problems(config: ml_collections.ConfigDict) -> list[str]:
+    optimizer = config.optimizer
+    problems = []
+    if optimizer.weight_decay and optimizer.name != "adamw":
+        problems.append(
+            f"optimizer.weight_decay is {optimizer.weight_decay} for optimizer.name "
+            f"{optimizer.name}, which has none; give --config.optimizer.name=adamw"
+        )
+    if optimizer.schedule == "cosine" and optimizer.warmup_epochs > config.num_epochs:
+        problems.append(
+            f"optimizer.warmup_epochs is {optimizer.warmup_epochs}, more than num_epochs "
+            f"{config.num_epochs}; expected at most that"
         )
     return problems
 

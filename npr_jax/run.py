@@ -26,6 +26,7 @@ from npr_jax.metrics import TrainMetrics
 from npr_jax.models import SYSTEMS
 from npr_jax.reporting import CurveWriter
 from npr_jax.run_layout import check_same_layout, layout_of
+from npr_jax.schedules import Plateau
 from npr_jax.scoring import Scorer
 from npr_jax.train_state import TrainState
 from npr_jax.validation import Progress, validate
@@ -60,6 +61,7 @@ class Run:
         self._dataset = inputs.open_dataset(config, workdir)
         self._input = inputs.TrainInput(config, self._dataset)
         self._progress = Progress()
+        self._plateau = Plateau()
         self._closing = contextlib.ExitStack()
 
     @property
@@ -93,6 +95,7 @@ class Run:
             saved = self._checkpoints.progress(step)
             check_same_layout(saved["layout"], self._layout, self.workdir)
             self._progress = Progress(**saved["validation"])
+            self._plateau = Plateau(**saved["plateau"])
             state = self._checkpoints.restore(step, abstract(state), self.batches)
             _LOG.info("resuming %s at step %d of %d", self.workdir, step, self.num_steps)
         self._describe(state)
@@ -108,7 +111,13 @@ class Run:
     @property
     def stopped_early(self) -> bool:
         """Whether validation has not improved for as long as the config waits."""
-        return self._progress.stopped_early(self.config.early_stopping_epochs)
+        settings = self.config.optimizer
+        rate = settings.learning_rate * self._plateau.share(settings.decay_rate)
+        # Rounding must not decide whether 1e-4 / 100 is below 1e-6.
+        too_low = rate < settings.min_learning_rate * (1 - 1e-6)
+        return (settings.schedule == "plateau" and too_low) or self._progress.stopped_early(
+            self.config.early_stopping_epochs
+        )
 
     def log(
         self, window: Sequence[TrainMetrics], step: int, factors: Mapping[str, Any]
@@ -129,15 +138,36 @@ class Run:
         """Scores the validation images; true if the epoch is the best so far."""
         values = validate(scorer, self._input.validation_images())
         improved = self._progress.update(values["ap"], values["loss"], step)
+        self._follow_plateau(values["accuracy"])
         self._write(step, "validation", values | scorer.factors)
         words = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
         epoch = step // self.steps_per_epoch
         _LOG.info("epoch %d of %d: %s", epoch, self.config.num_epochs, words)
         return improved
 
+    def _follow_plateau(self, accuracy: float) -> None:
+        settings = self.config.optimizer
+        if settings.schedule == "plateau" and self._plateau.update(
+            accuracy, patience=settings.plateau_epochs, improvement=settings.plateau_improvement
+        ):
+            _LOG.info("validation accuracy has stalled: learning rate x %g", settings.decay_rate)
+
+    def with_learning_rate(self, state: TrainState) -> TrainState:
+        """The run's state with the rate that its validation so far asks for."""
+        if not self._plateau.drops:
+            return state
+        settings = self.config.optimizer
+        rate = np.float32(settings.learning_rate * self._plateau.share(settings.decay_rate))
+        placed = jax.device_put(rate, state.learning_rate.sharding)
+        return dataclasses.replace(state, learning_rate=placed)
+
     def save(self, state: TrainState, step: int, *, improved: bool | None) -> None:
         """Starts writing a checkpoint; ``improved`` is None where validation was not due."""
-        saved = {"layout": self._layout, "validation": self._progress.as_dict()}
+        saved = {
+            "layout": self._layout,
+            "validation": self._progress.as_dict(),
+            "plateau": dataclasses.asdict(self._plateau),
+        }
         self._checkpoints.save(step, state, self.batches, saved, improved=improved)
 
     def evaluate(self, *, report: bool) -> dict[str, Any] | None:

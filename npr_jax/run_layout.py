@@ -18,7 +18,9 @@ def layout_of(
     config: ml_collections.ConfigDict, dataset: MixedDataset, steps_per_epoch: int
 ) -> dict[str, Any]:
     """The settings, data and machine layout that the saved input position depends on."""
-    settings = {k: v for k, v in config.to_dict().items() if k not in _FREE}
+    # The cosine ends with the last epoch: another number of epochs is another rate at every step.
+    free = _FREE[1:] if config.optimizer.schedule == "cosine" else _FREE
+    settings = {k: v for k, v in config.to_dict().items() if k not in free}
     settings["data"] = dict(settings["data"])
     # Where files lie (their content and order have a fingerprint), who reads them (the batches are
     # the same) and how test images are treated may differ on another machine.

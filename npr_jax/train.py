@@ -21,7 +21,7 @@ import optax
 from flax import nnx
 
 from npr_jax import sharding
-from npr_jax.augment import crop_and_flip
+from npr_jax.augment import augment
 from npr_jax.metrics import TrainMetrics
 from npr_jax.models import Frozen, Model, learned_factors, predict
 from npr_jax.reporting import progress_bar
@@ -115,6 +115,8 @@ def train_side_by_side(
                 if epoch_ends:
                     program.scorer.use(own.params, own.batch_stats)
                     improved = run.validate(program.scorer, step)
+                    own = run.with_learning_rate(own)
+                    state = own if count == 1 else state
                 run.save(own, step, improved=improved)
 
     return [run.evaluate(report=report) for run in runs]
@@ -170,15 +172,17 @@ def make_train_step(
         frozen: nnx.State, state: TrainState, batch: dict[str, jax.Array]
     ) -> tuple[TrainState, TrainMetrics]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
-        images = crop_and_flip(key, batch["image"], config.data.crop, flip=config.data.flip)
+        images = augment(key, batch["image"], config.data)
         labels, mask = batch["label"].astype(jnp.float32), batch["mask"]
+        # Of two classes: smoothing s moves a label by s / 2 towards the other.
+        targets = labels + config.label_smoothing * (0.5 - labels)
 
         def loss_fn(params):
             # A copy, so that the running statistics may change inside the differentiation.
             model = nnx.merge(graphdef, params, state.batch_stats, frozen, copy=True)
             model.train()
             logits = predict(model, images, examples=mask > 0).logits
-            losses = optax.sigmoid_binary_cross_entropy(logits, labels)
+            losses = optax.sigmoid_binary_cross_entropy(logits, targets)
             batch_stats = nnx.state(model, nnx.BatchStat)
             return (losses * mask).sum() / mask.sum(), (losses, logits, batch_stats)
 
@@ -215,6 +219,11 @@ def check_alike(configs: Sequence[ml_collections.ConfigDict]) -> None:
                 "runs side by side may differ in seed and optimizer.learning_rate alone; "
                 "train the others one by one"
             )
+    if len(configs) > 1 and configs[0].optimizer.schedule == "plateau":
+        raise ValueError(
+            "optimizer.schedule is 'plateau', but runs side by side change their rates and end "
+            "together; take another schedule or train them one by one"
+        )
     if len(configs) > 1 and configs[0].early_stopping_epochs:
         raise ValueError(
             f"early_stopping_epochs is {configs[0].early_stopping_epochs}, but runs side by side "

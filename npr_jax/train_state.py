@@ -12,6 +12,7 @@ import optax
 from flax import nnx
 
 from npr_jax.models import Model, build_model
+from npr_jax.schedules import share_of_rate
 
 
 @flax.struct.dataclass
@@ -35,31 +36,24 @@ class TrainState:
     opt_state: Any
 
 
-def learning_rate_fn(config: ml_collections.ConfigDict, steps_per_epoch: int) -> optax.Schedule:
-    """Share of the learning rate by step: constant within an epoch, less after every N-th.
-
-    With ``decay_every_epochs`` N the rate of epoch e (0-based) has been multiplied
-    ``max(0, (e - 1) // N)`` times: epochs 0 to N run at the full rate.
-    Source: the published training code's ``adjust_learning_rate`` (method notes, section 2).
-    """
-
-    def learning_rate(step):
-        epoch = step // steps_per_epoch
-        decays = jnp.maximum(0, (epoch - 1) // config.decay_every_epochs)
-        return config.decay_rate**decays
-
-    return learning_rate
-
-
 def make_optimizer(
-    config: ml_collections.ConfigDict, steps_per_epoch: int
+    config: ml_collections.ConfigDict, steps_per_epoch: int, num_epochs: int = 1
 ) -> optax.GradientTransformation:
-    """Adam without weight decay, as the paper trains (section 4.1), at a learning rate of 1.
+    """Adam or AdamW at a learning rate of 1 times the schedule's share.
 
     The rate itself is part of the train state: runs that differ in it alone share a program.
+    AdamW (Loshchilov and Hutter, ICLR 2019) shrinks every parameter by the rate times
+    ``weight_decay`` at each step, normalisation and biases included, as torch's does.
+
+    Args:
+        config: the ``optimizer`` section, see configs/default.py.
+        steps_per_epoch: batches of an epoch.
+        num_epochs: of the whole run, for the cosine, which ends there.
     """
-    schedule = learning_rate_fn(config, steps_per_epoch)
-    return optax.adam(schedule, b1=config.b1, b2=config.b2)
+    share = share_of_rate(config, steps_per_epoch, num_epochs)
+    if config.name == "adamw":
+        return optax.adamw(share, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay)
+    return optax.adam(share, b1=config.b1, b2=config.b2)
 
 
 def create_train_state(
@@ -82,7 +76,7 @@ def init_train_state(
 ) -> tuple[Model, optax.GradientTransformation, TrainState]:
     """Model, optimizer and fresh state; the seed decides the initial weights."""
     model = build_model(config.model, nnx.Rngs(params=config.seed))
-    optimizer = make_optimizer(config.optimizer, steps_per_epoch)
+    optimizer = make_optimizer(config.optimizer, steps_per_epoch, config.num_epochs)
     rate = config.optimizer.learning_rate
     return (
         model,

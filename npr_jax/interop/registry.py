@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from npr_jax.interop import cnndetection, ladeda, npr
+from npr_jax.interop import cnndetection, freqnet, ladeda, npr, safe
 from npr_jax.interop.published import Published
 from npr_jax.interop.torch_weights import Arrays, fill, problems_of, refusal
 from npr_jax.models import Model
@@ -13,6 +13,8 @@ PUBLISHED: tuple[Published, ...] = (
     npr.PUBLISHED,
     cnndetection.PUBLISHED,
     ladeda.PUBLISHED,
+    freqnet.PUBLISHED,
+    safe.PUBLISHED,
 )
 
 

@@ -6,7 +6,16 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from npr_jax.models import ladeda, multiscale, multiscale_attention, npr, rgb_resnet, spectrum
+from npr_jax.models import (
+    freqnet,
+    ladeda,
+    multiscale,
+    multiscale_attention,
+    npr,
+    rgb_resnet,
+    safe,
+    spectrum,
+)
 from npr_jax.models.base import (
     Frozen,
     Grid,
@@ -47,6 +56,8 @@ SYSTEMS: dict[str, System] = {
     "ladeda": ladeda.SYSTEM,
     "spectrum": spectrum.SYSTEM,
     "multiscale": multiscale.SYSTEM,
+    "freqnet": freqnet.SYSTEM,
+    "safe": safe.SYSTEM,
 }
 
 
