@@ -23,8 +23,9 @@ def get_config():
             "name": "ladeda",
             "dtype": "float32",  # arithmetic: float32, bfloat16
             "factors": (0.5,),  # down-sampling factor of the residual, in (0, 1)
-            "modes": ("nearest",),  # resize of the residual, see configs/default.py
-            "phases": ((0, 0),),  # (row, column) of the reference pixel in its block
+            # Resize of the residual: nearest, bilinear, bicubic, area; or hh, none.
+            "modes": ("nearest",),
+            "phases": ((0, 0),),  # pixels: (row, column) of nearest's reference in its block
             "colors": ("rgb",),  # rgb, ycbcr, lab, differences
             "learn_factors": (False,),  # whether the factor is trained (mode bilinear)
             # ladeda9 (as published) or thin_patch (a block of each stage, few channels).

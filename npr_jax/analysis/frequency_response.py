@@ -87,8 +87,11 @@ def draw(path: pathlib.Path) -> None:
         maps = [(mode, 1 / 2, f"{mode} 1/2") for mode in ("nearest", "bilinear", "bicubic", "area")]
         maps += [("nearest", names[n], f"nearest {n}") for n in ("1/4", "1/3", "3/4")]
         maps.append(("hh", 1 / 2, "hh"))
-        images = [_map(place, *what) for place, what in zip(grid[1:].ravel(), maps, strict=True)]
-        bar = drawing.colorbar(images[-1], ax=grid[1:].ravel().tolist(), shrink=0.7, pad=0.02)
+        images = [
+            _map(place, mode, factor, title)
+            for place, (mode, factor, title) in zip(grid[1:].ravel(), maps, strict=True)
+        ]
+        bar = drawing.colorbar(images[0], ax=grid[1:].ravel().tolist(), shrink=0.7, pad=0.02)
         bar.set_label("mean output power")
         drawing.savefig(path, dpi=110)
 
