@@ -114,7 +114,10 @@ def load_noise_predictor(path: str | pathlib.Path) -> NoisePredictor:
         schedule, steps = ADM_SCHEDULE
         shape, image_size = ADM_256, ADM_IMAGE_SIZE
     else:
-        tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in about["unet"].items()}
+        tuples: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in about["unet"].items()
+        }
         shape, image_size = UNetShape(**tuples), about["image_size"]
         schedule, steps = about["schedule"], about["steps"]
     unet = load_unet(arrays, shape, str(path))
