@@ -57,18 +57,66 @@ def _train(words: list[str], flags: Any, config: ml_collections.ConfigDict | Non
     from npr_jax.processes import join_processes
     from npr_jax.train import train_and_evaluate
 
+    config = _recipe("train", flags, config)
+    if flags.coordinator:
+        join_processes(flags.coordinator, flags.num_processes, flags.process_id)
+    host.keep_freed_memory()
+    train_and_evaluate(config, flags.workdir)
+    return 0
+
+
+def _recipe(
+    command: str, flags: Any, config: ml_collections.ConfigDict | None
+) -> ml_collections.ConfigDict:
+    """The config of a command that also needs a workdir; ``ValueError`` where one is missing."""
     if config is None:
-        raise ValueError("train needs --config=configs/NAME.py; see the folder configs")
+        raise ValueError(f"{command} needs --config=configs/NAME.py; see the folder configs")
     if not isinstance(config, ml_collections.ConfigDict):
         # What ml_collections gives for a missing file fails on first use only.
         path = config_flags.get_config_filename(flags["config"])
         raise ValueError(f"--config={path} does not exist; see the folder configs")
     if not flags.workdir:
-        raise ValueError("train needs --workdir=DIR, a directory for checkpoints and reports")
-    if flags.coordinator:
-        join_processes(flags.coordinator, flags.num_processes, flags.process_id)
+        raise ValueError(f"{command} needs --workdir=DIR, a directory for checkpoints and reports")
+    return config
+
+
+def _noise_predictor(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax import host
+    from npr_jax.diffusion.train import train_noise_predictor
+
+    config = _recipe("noise_predictor", flags, config)
     host.keep_freed_memory()
-    train_and_evaluate(config, flags.workdir)
+    print(f"noise predictor: {train_noise_predictor(config, flags.workdir)}")
+    return 0
+
+
+def _reconstruct(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from input_pipeline.prepared import PreparedDataset
+    from npr_jax import host
+    from npr_jax.diffusion.noise_predictor import load_noise_predictor
+    from npr_jax.diffusion.reconstruct import reconstruct
+
+    for name in ("data", "noise_predictor", "output"):
+        if not flags[name].value:
+            raise ValueError(
+                f"reconstruct needs --{name}: reconstruct --data=PREPARED --noise_predictor=FILE "
+                "--output=DIR"
+            )
+    host.use_cores_as_devices()
+    predictor = load_noise_predictor(flags.noise_predictor)
+    with _progress() as progress:
+        written = reconstruct(
+            PreparedDataset.load(flags.data),
+            predictor,
+            flags.output,
+            steps=flags.ddim_steps,
+            image_size=flags.image_size or 0,
+            name=flags.name,
+            progress=progress,
+        )
+    for name, split in written.splits.items():
+        print(f"{name}: {split.num_examples} error maps, {split.num_bytes / 1e6:.1f} MB")
+    print(f"written to {written.path}")
     return 0
 
 
@@ -230,6 +278,8 @@ COMMANDS: dict[str, Command] = {
     "evaluate": _evaluate,
     "predict": _predict,
     "prepare": _prepare,
+    "noise_predictor": _noise_predictor,
+    "reconstruct": _reconstruct,
     "report": _report,
     "list": _list,
 }

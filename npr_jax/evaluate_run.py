@@ -20,7 +20,7 @@ from npr_jax.analysis.report import build_report
 from npr_jax.detector import Detector
 from npr_jax.evaluate import Scores, format_table, write_evaluation
 from npr_jax.metadata_baseline import can_measure, measure_metadata
-from npr_jax.models import count_parameters
+from npr_jax.models import SYSTEMS, count_parameters
 from npr_jax.processes import gather_lists, gather_rows
 from npr_jax.provenance import provenance
 from npr_jax.tables import format_baselines
@@ -52,7 +52,11 @@ def evaluate_run(
 
     Returns:
         The results as in results.json; None on all processes but the first.
+
+    Raises:
+        ValueError: where the data set is not what the system learns from.
     """
+    SYSTEMS[config.model.name].data_facts(config, dataset)
     config = config.copy_and_resolve_references()
     config.data.evaluate_resize, config.data.evaluate_crop = detector.resize, detector.crop
     config.data.small_images = detector.small_images

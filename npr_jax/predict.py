@@ -38,7 +38,10 @@ def predict_files(
     if output and not pathlib.Path(output).absolute().parent.is_dir():
         raise ValueError(f"--output={output}: its folder does not exist")
     files = find_files(paths)
-    print(f"detector: {detector.source}; images: {detector.preprocessing}", file=sys.stderr)
+    images = detector.preprocessing
+    if detector.file_view is not None:
+        images += f", {detector.file_view.description}"
+    print(f"detector: {detector.source}; images: {images}", file=sys.stderr)
     progress = tqdm(total=len(files), unit="img", disable=not sys.stderr.isatty())
     results = []
     for result in detector.iter_scores(files, confidence=confidence):

@@ -100,14 +100,7 @@ def load_noise_predictor(path: str | pathlib.Path) -> NoisePredictor:
     Raises:
         ValueError: there is no such file, it cannot be read or its arrays fit no known U-Net.
     """
-    path = pathlib.Path(path)
-    if path.is_dir():
-        if not (path / FILE_NAME).is_file():
-            raise ValueError(
-                f"{path} holds no {FILE_NAME}; it is written when `python main.py "
-                "noise_predictor` has come to its end"
-            )
-        path = path / FILE_NAME
+    path = _file(path)
     arrays = load_state_dict(path)
     about = _about(path)
     if about is None:
@@ -121,7 +114,32 @@ def load_noise_predictor(path: str | pathlib.Path) -> NoisePredictor:
         shape, image_size = UNetShape(**tuples), about["image_size"]
         schedule, steps = about["schedule"], about["steps"]
     unet = load_unet(arrays, shape, str(path))
-    return NoisePredictor(unet, schedule, steps, image_size, _sha256(path), str(path))
+    return NoisePredictor(unet, schedule, steps, image_size, hash_of(path), str(path))
+
+
+def hash_of(path: str | pathlib.Path) -> str:
+    """SHA-256 in hex of the file that ``load_noise_predictor`` would read.
+
+    Raises:
+        ValueError: there is no such file.
+    """
+    path = _file(path)
+    if not path.is_file():
+        raise ValueError(f"noise predictor {path} does not exist; give its file or its run")
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _file(path: str | pathlib.Path) -> pathlib.Path:
+    path = pathlib.Path(path)
+    if not path.is_dir():
+        return path
+    if not (path / FILE_NAME).is_file():
+        raise ValueError(
+            f"{path} holds no {FILE_NAME}; it is written when `python main.py noise_predictor` "
+            "has come to its end"
+        )
+    return path / FILE_NAME
 
 
 def _about(path: pathlib.Path) -> dict[str, Any] | None:
@@ -131,8 +149,3 @@ def _about(path: pathlib.Path) -> dict[str, Any] | None:
     with safetensors.safe_open(path, framework="numpy") as file:
         metadata = file.metadata() or {}
     return json.loads(metadata[_KEY]) if _KEY in metadata else None
-
-
-def _sha256(path: pathlib.Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

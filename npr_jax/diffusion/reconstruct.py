@@ -83,9 +83,16 @@ class ErrorMaps:
         batch = jax.device_put(padded, sharding.split_rows(self._mesh))
         return np.asarray(self._compute(self._params, batch))[: len(images)]
 
-    def of_image(self, image: np.ndarray) -> np.ndarray:
-        """The error map of one image of any size, squashed first as for the data set."""
-        return self(self.resized(image)[None])[0]
+    @property
+    def description(self) -> str:
+        """What becomes of an image, in words."""
+        return f"reconstruction error at {self.image_size}x{self.image_size} pixels"
+
+    def stream(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Error maps of images of any size, in order, each squashed as for the data set."""
+        remaining = map(self.resized, images)
+        while batch := list(itertools.islice(remaining, self.rows)):
+            yield from self(np.stack(batch))
 
     def resized(self, image: np.ndarray) -> np.ndarray:
         """uint8 ``[h, w, 3]`` at the size of the maps."""

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
 
-from npr_jax.diffusion.schedule import betas
+from npr_jax.diffusion.schedule import SCHEDULES
 from npr_jax.diffusion.unet import UNetShape
+from npr_jax.rules import Rule, choice, integer, is_integer, number, several, text
 
-# May change on resumption: they decide when to stop, report and save, and where files lie.
-_FREE = ("num_steps", "log_every_steps", "checkpoint_every_steps", "data")
-_POSITIVE_INTEGERS = (
-    "batch_size",
-    "num_steps",
-    "diffusion_steps",
-    "log_every_steps",
-    "checkpoint_every_steps",
-)
+
+def _is_reductions(value: Any) -> bool:
+    return isinstance(value, tuple | list) and all(is_integer(v) and v >= 1 for v in value)
+
+
+RULES: Mapping[str, Rule] = {
+    "seed": integer(0, 2**31 - 1),
+    "unet.channels": integer(2),
+    "unet.multipliers": several(integer(1), "a tuple of integers of at least 1, as (1, 2, 2)"),
+    "unet.blocks": integer(1),
+    "unet.attention": Rule(_is_reductions, "() or a tuple of reductions, as (4,)"),
+    "unet.head_channels": integer(1),
+    "unet.groups": integer(1),
+    "schedule": choice(*SCHEDULES),
+    "diffusion_steps": integer(20),
+    "data.train_split": text(),
+    "data.resize": integer(8, 4096, zero="native size"),
+    "data.crop": integer(8, 4096),
+    "data.workers": integer(0, 256),
+    "batch_size": integer(1),
+    "num_steps": integer(1),
+    "learning_rate": number(0, 10),
+    "ema": number(0, 1),
+    "log_every_steps": integer(1),
+    "checkpoint_every_steps": integer(1),
+}
+# May change on resumption: they decide when to stop, report and save.
+_FREE = ("num_steps", "log_every_steps", "checkpoint_every_steps")
+# Of section `data`; where the files lie may change, their content has a fingerprint.
+_FIXED_DATA = ("train_split", "resize", "crop")
 
 
 def unet_shape(config: ml_collections.ConfigDict) -> UNetShape:
@@ -37,38 +60,40 @@ def unet_shape(config: ml_collections.ConfigDict) -> UNetShape:
     )
 
 
+def image_side(config: ml_collections.ConfigDict) -> int:
+    """Side in pixels of the images that the predictor learns from."""
+    return config.data.resize or config.data.crop
+
+
 def check_noise_config(config: ml_collections.ConfigDict) -> None:
-    """Raises ``ValueError`` for settings that cannot be used, all at once."""
-    problems = [
-        f"{key} is {config.get(key)!r}; expected an integer of at least 1"
-        for key in _POSITIVE_INTEGERS
-        if not isinstance(config.get(key), int) or config[key] < 1
-    ]
-    for key, low, high in (("learning_rate", 0, 10), ("ema", 0, 1)):
-        value = config.get(key)
-        if not isinstance(value, int | float) or not low < value < high:
-            problems.append(f"{key} is {value!r}; expected a number above {low} and below {high}")
-    if "unet" not in config:
-        problems.append("unet is missing; begin from configs/noise_predictor.py")
+    """Raises one ``ValueError`` that lists every wrong setting with its fix."""
+    problems = []
+    for key, rule in RULES.items():
+        section, _, name = key.rpartition(".")
+        values = config.get(section, {}) if section else config
+        if name not in values:
+            problems.append(f"{key}: missing; begin from configs/diffusion/noise_predictor.py")
+        elif not rule.accepts(values[name]):
+            problems.append(
+                f"{key} is {values[name]!r}; expected {rule.allowed}; set it with "
+                f"--config.{key}=..."
+            )
     if problems:
         raise ValueError("the config cannot be used:\n  " + "\n  ".join(problems))
-    betas(config.schedule, config.diffusion_steps)
-    stride = unet_shape(config).stride
-    sides = (config.data.resize, config.data.crop)
-    side = sides[0] or sides[1]
-    if side < 8 or side % stride:
+    stride, side = unet_shape(config).stride, image_side(config)
+    if side % stride:
         raise ValueError(
-            f"data.resize is {sides[0]} and data.crop {sides[1]}: images of {side} pixels; "
-            f"expected at least 8 and a multiple of {stride}, the U-Net's largest reduction"
+            f"data.resize is {config.data.resize} and data.crop {config.data.crop}: images of "
+            f"{side} pixels; expected a multiple of {stride}, the U-Net's largest reduction"
         )
 
 
 def layout(config: ml_collections.ConfigDict, fingerprint: str) -> dict[str, Any]:
     """What must not change between the start of a run and its resumption, as JSON values."""
-    settings = {key: value for key, value in config.to_dict().items() if key not in _FREE}
-    settings["unet"] = {
+    settings = {key: config[key] for key in RULES if "." not in key and key not in _FREE}
+    unet = {
         key: list(value) if isinstance(value, tuple | list) else value
-        for key, value in settings["unet"].items()
+        for key, value in config.unet.items()
     }
-    data = {key: config.data[key] for key in ("train_split", "resize", "crop")}
-    return {"settings": settings, "data": data, "data fingerprint": fingerprint}
+    data = {key: config.data[key] for key in _FIXED_DATA}
+    return {"settings": settings | {"unet": unet, "data": data}, "data fingerprint": fingerprint}

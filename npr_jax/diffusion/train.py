@@ -63,7 +63,7 @@ def train_noise_predictor(
     """Trains as the config says, resuming what the workdir holds.
 
     Args:
-        config: see configs/noise_predictor.py; checked before any work.
+        config: see configs/diffusion/noise_predictor.py; checked before any work.
         workdir: directory of the run; made if missing.
 
     Returns:
@@ -208,7 +208,7 @@ def _save(
     workdir: pathlib.Path,
 ) -> pathlib.Path:
     unet = nnx.merge(graphdef, jax.device_get(state.mean_params))
-    side = config.data.resize or config.data.crop
+    side = settings.image_side(config)
     path = workdir / FILE_NAME
     save_noise_predictor(NoisePredictor(unet, config.schedule, config.diffusion_steps, side), path)
     return path

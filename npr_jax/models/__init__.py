@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from npr_jax.models import ladeda, multiscale_attention, npr, rgb_resnet, spectrum
+from npr_jax.models import dire, ladeda, multiscale_attention, npr, rgb_resnet, spectrum
 from npr_jax.models.base import (
     Frozen,
     Grid,
@@ -43,6 +43,7 @@ SYSTEMS: dict[str, System] = {
     "cnndetection": rgb_resnet.SYSTEM,
     "ladeda": ladeda.SYSTEM,
     "spectrum": spectrum.SYSTEM,
+    "dire": dire.SYSTEM,
 }
 
 

@@ -1,7 +1,7 @@
 """A small diffusion model of photographs: what DIRE reconstructs images with.
 
-    python main.py noise_predictor --config=configs/noise_predictor.py --workdir=runs/noise
-    python main.py noise_predictor --config=configs/noise_predictor.py --workdir=DIR \\
+    python main.py noise_predictor --config=configs/diffusion/noise_predictor.py --workdir=DIR
+    python main.py noise_predictor --config=configs/diffusion/noise_predictor.py --workdir=DIR \\
         --config.data.path=PREPARED --config.data.crop=128
 
 Papers: Ho et al., NeurIPS 2020 (loss); Dhariwal and Nichol, NeurIPS 2021 (network). DIRE itself
@@ -25,8 +25,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.diffusion_steps = 1000  # of the forward process
 
     config.data = get_data()
-    config.batch_size = 32  # images per step
-    config.num_steps = 1500
+    config.batch_size = 16  # images per step
+    config.num_steps = 1000
     config.learning_rate = 1e-3  # Adam's, constant
     config.ema = 0.995  # decay of the running mean of the parameters
     config.log_every_steps = 50
@@ -37,11 +37,11 @@ def get_config() -> ml_collections.ConfigDict:
 def get_unet() -> ml_collections.ConfigDict:
     """The network; the published ADM is 256, (1, 1, 2, 2, 4, 4), 2, (8, 16, 32), 64, 32."""
     unet = ml_collections.ConfigDict()
-    unet.channels = 32  # at full resolution
+    unet.channels = 24  # at full resolution
     unet.multipliers = (1, 2, 2)  # of the channels at 1, 1/2, 1/4 of the resolution
     unet.blocks = 1  # residual blocks at each resolution
     unet.attention = ()  # reductions with attention, as (4,); the middle always has one
-    unet.head_channels = 32  # width of an attention head
+    unet.head_channels = 24  # width of an attention head
     unet.groups = 8  # of the group normalisation
     return unet
 
