@@ -185,7 +185,7 @@ def _counted(
 def _items(records: RecordSource, maps: ErrorMaps, done: int) -> Iterator[ImageRecord | Skipped]:
     """One item for each record from number ``done`` on."""
     # Batches always begin at the same records: a continued run computes what one run would have.
-    first = done - done % maps.rows
+    first = done - done % maps.rows if done < len(records) else done
     with ThreadPoolExecutor(_DECODING_THREADS) as pool:
         read = functools.partial(_read, records, maps)
         batches = (

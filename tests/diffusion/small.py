@@ -3,16 +3,15 @@
 import io
 import pathlib
 
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from flax import nnx
 from PIL import Image
 
 from configs.diffusion import noise_predictor
 from input_pipeline.builders import write_dataset
 from input_pipeline.prepared import PreparedDataset
 from input_pipeline.records import ImageRecord
+from npr_jax.diffusion.adm import load_unet, published_shapes
 from npr_jax.diffusion.noise_predictor import (
     NoisePredictor,
     load_noise_predictor,
@@ -24,14 +23,18 @@ SIDE = 32
 SHAPE = UNetShape(8, (1, 2), 1, head_channels=8, groups=4)
 
 
-def predictor(folder: pathlib.Path, seed: int = 0) -> NoisePredictor:
-    """Written to a file and read again; its last layer is random, not the zeros it starts from."""
-    unet = UNet(SHAPE, rngs=nnx.Rngs(seed))
+def unet(seed: int = 0) -> UNet:
+    """All its parameters random, also those that training starts from zero."""
     rng = np.random.default_rng(seed)
-    kernel = unet.conv.kernel
-    kernel.set_value(jnp.asarray(0.1 * rng.normal(size=kernel.get_value().shape), jnp.float32))
+    shapes = published_shapes(SHAPE)
+    arrays = {name: np.float32(0.1 * rng.normal(size=s)) for name, s in shapes.items()}
+    return load_unet(arrays, SHAPE)
+
+
+def predictor(folder: pathlib.Path, seed: int = 0) -> NoisePredictor:
+    """Written to a file and read again."""
     path = folder / f"predictor{seed}.safetensors"
-    save_noise_predictor(NoisePredictor(unet, "linear", 1000, SIDE), path)
+    save_noise_predictor(NoisePredictor(unet(seed), "linear", 1000, SIDE), path)
     return load_noise_predictor(path)
 
 
