@@ -5,6 +5,8 @@ python main.py evaluate --workdir=RUN [--data=PREPARED --split=dev]
 python main.py predict --workdir=RUN PATH... --output=scores.csv
 python main.py prepare --source=FOLDERS --output=PREPARED [--dataset=NAME | --list | --check]
 python main.py sweep --config=configs/sweeps/scales.py --workdir=DIR [--shard=0/4]
+python main.py noise_predictor --config=configs/diffusion/noise_predictor.py --workdir=DIR
+python main.py reconstruct --data=PREPARED --noise_predictor=FILE --output=PREPARED
 python main.py report --workdir=RUN
 python main.py list
 """

@@ -66,6 +66,46 @@ def _train(words: list[str], flags: Any, config: ml_collections.ConfigDict | Non
     return 0
 
 
+def _noise_predictor(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax import host
+    from npr_jax.diffusion.train import train_noise_predictor
+
+    config = _recipe("noise_predictor", flags, config, folder="configs/diffusion")
+    host.keep_freed_memory()
+    print(f"noise predictor: {train_noise_predictor(config, flags.workdir)}")
+    return 0
+
+
+def _reconstruct(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from input_pipeline.prepared import PreparedDataset
+    from npr_jax import host
+    from npr_jax.diffusion.noise_predictor import load_noise_predictor
+    from npr_jax.diffusion.reconstruct import reconstruct
+
+    for name in ("data", "noise_predictor", "output"):
+        if not flags[name].value:
+            raise ValueError(
+                f"reconstruct needs --{name}: reconstruct --data=PREPARED --noise_predictor=FILE "
+                "--output=DIR"
+            )
+    host.use_cores_as_devices()
+    predictor = load_noise_predictor(flags.noise_predictor)
+    with _progress() as progress:
+        written = reconstruct(
+            PreparedDataset.load(flags.data),
+            predictor,
+            flags.output,
+            steps=flags.ddim_steps,
+            image_size=flags.image_size or 0,
+            name=flags.name,
+            progress=progress,
+        )
+    for name, split in written.splits.items():
+        print(f"{name}: {split.num_examples} error maps, {split.num_bytes / 1e6:.1f} MB")
+    print(f"written to {written.path}")
+    return 0
+
+
 def _sweep(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
     from npr_jax import host
     from npr_jax.sweep.execute import run_sweep
@@ -272,6 +312,8 @@ COMMANDS: dict[str, Command] = {
     "predict": _predict,
     "prepare": _prepare,
     "sweep": _sweep,
+    "noise_predictor": _noise_predictor,
+    "reconstruct": _reconstruct,
     "report": _report,
     "list": _list,
 }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ from input_pipeline.transforms import UnreadableImageError, centre_crop, decode,
 from npr_jax.checkpoint import restore_for_scoring
 from npr_jax.config import load_config
 from npr_jax.interop import load_state_dict, recognise
-from npr_jax.models import Frozen, Model, build_model
+from npr_jax.models import SYSTEMS, Frozen, Model, build_model
+from npr_jax.models.system import FileView
 from npr_jax.position_maps import PositionMaps
 from npr_jax.scoring import Scorer
 from npr_jax.tiling import MIN_SIDE, check_size
@@ -94,6 +96,7 @@ class Detector:
         self.system = ""  # its name in npr_jax.models.SYSTEMS; empty: a model of the caller's own
         self.training_data: dict[str, Any] = {}
         self._maps: PositionMaps | None = None
+        self._make_file_view: Callable[[], FileView | None] | None = None
         self._scorer = Scorer(model)
 
     @classmethod
@@ -142,6 +145,8 @@ class Detector:
         detector.config, detector.step = config, step
         detector.system = config.model.name
         detector.training_data = json.loads((workdir / "training_data.json").read_text())
+        if make := SYSTEMS[config.model.name].file_view:
+            detector._make_file_view = functools.partial(make, config.model, detector.training_data)
         return detector
 
     @classmethod
@@ -191,6 +196,15 @@ class Detector:
     def members(self) -> tuple[Detector, ...]:
         """The separately trained detectors that make up this one: itself."""
         return (self,)
+
+    @functools.cached_property
+    def file_view(self) -> FileView | None:
+        """What files go through before the network; made when the first file is scored.
+
+        Raises:
+            ValueError: what it needs is not there, or is not what the run was trained with.
+        """
+        return None if self._make_file_view is None else self._make_file_view()
 
     @property
     def preprocessing(self) -> str:
@@ -265,6 +279,8 @@ class Detector:
         results: dict[int, ImageScore] = {}
         places: list[int] = []
         pixels = self._readable(names, results, places)
+        if self.file_view is not None:
+            pixels = self.file_view.stream(pixels)
         done = 0
         for scored in self._scorer.score(pixels):
             place = places[scored.position]

@@ -21,7 +21,7 @@ from npr_jax.detector import Detector
 from npr_jax.ensemble import Ensemble, mean_scores
 from npr_jax.evaluate import Scores, format_table, write_evaluation
 from npr_jax.metadata_baseline import can_measure, measure_metadata
-from npr_jax.models import count_parameters
+from npr_jax.models import SYSTEMS, count_parameters
 from npr_jax.processes import gather_lists, gather_rows
 from npr_jax.provenance import provenance
 from npr_jax.tables import format_baselines
@@ -53,7 +53,13 @@ def evaluate_run(
 
     Returns:
         The results as in results.json; None on all processes but the first.
+
+    Raises:
+        ValueError: where the data set is not what the system learns from.
     """
+    for member in detector.members:
+        if member.config:
+            SYSTEMS[member.system].data_facts(member.config, dataset)
     started = time.monotonic()
     configs = [_config_of(member, config) for member in detector.members]
     parts = [

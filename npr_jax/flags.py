@@ -9,11 +9,12 @@ from ml_collections import config_flags
 def define() -> flags.FlagHolder:
     """Defines the flags, once per process; returns the holder of ``--config``."""
     config = config_flags.DEFINE_config_file(
-        "config", None, "train: the recipe, configs/*.py; sweep: configs/sweeps/*.py."
+        "config", None, "train, noise_predictor: configs/*.py; sweep: configs/sweeps/*.py."
     )
     _define_running()
     _define_sweeping()
     _define_preparing()
+    _define_diffusion()
     return config
 
 
@@ -32,12 +33,18 @@ def _define_running() -> None:
     flags.DEFINE_string(
         "resize", "", "evaluate, predict: native, pixels or protocol; empty: the run's."
     )
-    flags.DEFINE_string("data", "", "evaluate: prepared data sets, A or A,B; empty: the run's own.")
+    flags.DEFINE_string(
+        "data",
+        "",
+        "evaluate: prepared data sets, A or A,B; empty: the run's own; reconstruct: one data set.",
+    )
     flags.DEFINE_string("split", "", "evaluate: split to score; prepare: name of the only split.")
     flags.DEFINE_enum(
         "delivery", "", ["", "clean", "web", "hard"], "evaluate: how test images reached us."
     )
-    flags.DEFINE_string("output", "", "predict: CSV file; prepare: directory; evaluate: directory.")
+    flags.DEFINE_string(
+        "output", "", "predict: CSV file; prepare, reconstruct, evaluate: directory."
+    )
     flags.DEFINE_string("maps", "", "predict: directory for each file's map of positions (.npz).")
     flags.DEFINE_float("confidence", 0.75, "predict: verdicts below this probability are 'unsure'.")
 
@@ -65,11 +72,23 @@ def _define_preparing() -> None:
     flags.DEFINE_string("source", "", "prepare: tree [split/]generator/[class/]{0_real,1_fake}/*.")
     flags.DEFINE_string("photographs", "", "prepare: tree of photographs, with --generated.")
     flags.DEFINE_string("generated", "", "prepare: tree of generated images, with --photographs.")
-    flags.DEFINE_string("name", "", "prepare: name of the data set; empty: the source's.")
+    flags.DEFINE_string(
+        "name", "", "prepare, reconstruct: name of the data set; empty: the source's."
+    )
     flags.DEFINE_enum(
         "storage", "encoded", ["encoded", "decoded"], "prepare: files as they are, or pixels."
     )
-    flags.DEFINE_integer("image_size", None, "prepare: pixels, side of decoded images; 0: native.")
+    flags.DEFINE_integer(
+        "image_size", None, "prepare, reconstruct: pixels, side of decoded images; 0: native."
+    )
     flags.DEFINE_float(
         "max_bad_fraction", 0.05, "prepare: stop if more of the files are unreadable."
     )
+
+
+def _define_diffusion() -> None:
+    """Of reconstruct."""
+    flags.DEFINE_string(
+        "noise_predictor", "", "reconstruct: file of a noise predictor, or the run that made it."
+    )
+    flags.DEFINE_integer("ddim_steps", 20, "reconstruct: of the inversion, and as many back.")

@@ -52,7 +52,9 @@ def predict_files(
     if maps and not isinstance(detector, Detector):
         raise ValueError("--maps is of one detector, not of several; give one --workdir")
     files = find_files(paths)
-    print(f"detector: {detector.source}; images: {detector.preprocessing}", file=sys.stderr)
+    views = (member.file_view for member in detector.members)
+    images = ", ".join([detector.preprocessing, *(v.description for v in views if v is not None)])
+    print(f"detector: {detector.source}; images: {images}", file=sys.stderr)
     progress = tqdm(total=len(files), unit="img", disable=not sys.stderr.isatty())
     results = []
     for result in detector.iter_scores(files, confidence=confidence):

@@ -59,6 +59,7 @@ class Run:
         workdir.mkdir(parents=True, exist_ok=True)
         self._mesh = mesh
         self._dataset = inputs.open_dataset(config, workdir)
+        self._facts = SYSTEMS[config.model.name].data_facts(config, self._dataset)
         self._input = inputs.TrainInput(config, self._dataset)
         self._progress = Progress()
         self._plateau = Plateau()
@@ -184,7 +185,8 @@ class Run:
         if jax.process_index() != 0:
             return
         save_json(self.config.to_dict(), self.workdir / "config.json")
-        save_json(self._input.describe(), self.workdir / "training_data.json")
+        described = self._input.describe() | self._facts
+        save_json(described, self.workdir / "training_data.json")
         params = nnx.to_pure_dict(state.params)
         overview = parameter_overview.get_parameter_overview(params)
         (self.workdir / "parameters.txt").write_text(overview + "\n")

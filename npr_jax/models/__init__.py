@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from npr_jax.models import (
+    dire,
     freqnet,
     ladeda,
     multiscale,
@@ -58,6 +59,7 @@ SYSTEMS: dict[str, System] = {
     "multiscale": multiscale.SYSTEM,
     "freqnet": freqnet.SYSTEM,
     "safe": safe.SYSTEM,
+    "dire": dire.SYSTEM,
 }
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 import ml_collections
+import numpy as np
 from flax import nnx
 
+from input_pipeline.mixture import MixedDataset
 from npr_jax.models.base import Model
 from npr_jax.rules import Rule
 
@@ -24,6 +27,24 @@ def _as_drawn(
     return params, batch_stats
 
 
+def _no_facts(config: ml_collections.ConfigDict, dataset: MixedDataset) -> dict[str, Any]:
+    del config, dataset
+    return {}
+
+
+class FileView(Protocol):
+    """Turns users' files into what the system's prepared data sets hold."""
+
+    @property
+    def description(self) -> str:
+        """What it makes of an image, in words."""
+        ...
+
+    def stream(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """uint8 ``[h, w, 3]`` each, in order, to uint8 images of any other size."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class System:
     """One entry of the registry in ``npr_jax.models``.
@@ -37,6 +58,10 @@ class System:
         start: the parameters and running statistics that a new run begins with, from the
             ``model`` section and those that ``build`` has drawn; weights that the user gives
             are read here, and never again: a checkpoint holds what became of them.
+        data_facts: what a run records of its data sets, JSON values; raises ``ValueError`` for
+            data sets that are not what the system learns from.
+        file_view: from the ``model`` section and what ``data_facts`` recorded, what files go
+            through before they are scored; None (also as its result): nothing.
     """
 
     build: Callable[..., Model]
@@ -44,3 +69,7 @@ class System:
     paper: str
     problems: Callable[[ml_collections.ConfigDict], list[str]] = _no_problems
     start: Callable[[ml_collections.ConfigDict, nnx.State, nnx.State], tuple] = _as_drawn
+    data_facts: Callable[[ml_collections.ConfigDict, MixedDataset], dict[str, Any]] = _no_facts
+    file_view: Callable[[ml_collections.ConfigDict, Mapping[str, Any]], FileView | None] | None = (
+        None
+    )

@@ -1,0 +1,1 @@
+"""Recipes of noise predictors, for `python main.py noise_predictor`."""

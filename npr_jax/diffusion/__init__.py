@@ -1,0 +1,1 @@
+"""Denoising diffusion: noise predictors, and what DIRE computes with them."""
