@@ -23,6 +23,7 @@ def rate_saved(workdir):
     return last, float(runs.saved_arrays(workdir, last)["learning_rate"])
 
 
+@pytest.mark.slow
 def test_a_plateau_run_resumes_bit_identical_and_ends_at_its_lowest_rate(tiny_data, tmp_path):
     """1e-4 after one epoch, 1e-5, 1e-6, then below 1e-6: epoch 5 is never begun."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -50,6 +51,7 @@ def test_plateau_runs_do_not_go_side_by_side(tiny_data, tmp_path):
         train_side_by_side(configs, [tmp_path / "a", tmp_path / "b"])
 
 
+@pytest.mark.slow
 def test_a_cosine_run_is_not_resumed_with_another_end(tiny_data, tmp_path):
     settings = {"model__backbone": "thin_resnet", "optimizer__schedule": "cosine"}
     train_and_evaluate(runs.tiny_config(tiny_data, **settings, num_epochs=1), tmp_path)

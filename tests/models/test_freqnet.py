@@ -11,7 +11,9 @@ from npr_jax.models.freqnet import FreqNet
 torch = pytest.importorskip("torch", reason="needs the torch extra")
 
 from benchmarks.torch_npr import normalize  # noqa: E402  (imports torch)
+from npr_jax.interop.freqnet import TABLE  # noqa: E402
 from npr_jax.interop.registry import recognise  # noqa: E402
+from npr_jax.interop.torch_weights import fill  # noqa: E402
 from tests.twins import compare  # noqa: E402
 from tests.twins.freqnet import TorchFreqNet  # noqa: E402
 
@@ -86,25 +88,33 @@ def test_logits_at_even_and_odd_sizes(ours, twin, size):
     np.testing.assert_allclose(compare.logits_of(ours, pixels), expected, rtol=0, atol=1e-4)
 
 
-def test_a_training_step(ours, twin):
-    """Logits 1e-4, norms of gradients 1e-3, running means, with the batch's statistics."""
-    pixels, labels = images(4, 48, 48, seed=1), np.array([0, 1, 1, 0])
-    before = compare.state_dict(twin)
-    logits, gradients, statistics = compare.training_pass(ours, pixels, labels)
-    twin.train()
+def test_a_training_step():
+    """Logits 1e-4, norms of gradients 1e-3, running means, with the batch's statistics.
+
+    At an eighth of the width: with 64 channels and images this small, single activations on a
+    ReLU's edge, which rounding decides, move norms by up to one percent.
+    """
+    torch.manual_seed(0)
+    twin = compare.randomize(TorchFreqNet(width=8)).train()
+    model = thin_model(compare.state_dict(twin))
+    pixels, labels = images(4, 32, 32, seed=1), np.array([0, 1, 1, 0])
+    logits, gradients, statistics = compare.training_pass(model, pixels, labels)
     predicted = twin(as_torch(pixels))
     loss = torch.nn.functional.binary_cross_entropy_with_logits
     loss(predicted, torch.from_numpy(labels).float()).backward()
     np.testing.assert_allclose(logits, predicted.detach(), rtol=0, atol=1e-4)
-    arrays = compare.gradients_as_state(twin)
-    expected = compare.flat(nnx.state(recognise(arrays, "freqnet")[1]))
+    expected = compare.flat(nnx.state(thin_model(compare.gradients_as_state(twin))))
     for name, gradient in compare.flat(gradients).items():
         norms = [np.linalg.norm(a) for a in (gradient, expected[name])]
         np.testing.assert_allclose(*norms, rtol=1e-3, err_msg=name)
     for name, statistic in compare.flat(statistics).items():
         if name.endswith("mean"):
             np.testing.assert_allclose(statistic, expected[name], atol=1e-4, err_msg=name)
-    twin.load_state_dict({name: torch.from_numpy(a) for name, a in before.items()})
+
+
+def thin_model(arrays):
+    abstract = nnx.eval_shape(lambda: FreqNet(width=8, rngs=nnx.Rngs(0)))
+    return fill(abstract, TABLE, arrays)
 
 
 def test_every_position_sees_the_whole_image():
