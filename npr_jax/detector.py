@@ -15,9 +15,11 @@ import numpy as np
 from flax import nnx
 
 from input_pipeline.transforms import UnreadableImageError, centre_crop, decode, jpeg, squash
+from npr_jax import frozen_file
 from npr_jax.checkpoint import restore_for_scoring
 from npr_jax.config import load_config
 from npr_jax.interop import load_state_dict, recognise
+from npr_jax.interop.clip_weights import load_univfd
 from npr_jax.models import Frozen, Model, build_model
 from npr_jax.position_maps import PositionMaps
 from npr_jax.scoring import Scorer
@@ -115,7 +117,8 @@ class Detector:
         """
         workdir = pathlib.Path(workdir)
         config = load_config(workdir)
-        model = nnx.eval_shape(lambda: build_model(config.model, nnx.Rngs(params=0)))
+        frozen_file.check(workdir, config.model, frozen_file.fingerprint(config.model))
+        model = nnx.eval_shape(lambda: build_model(config.model, nnx.Rngs(params=0), load=False))
         graphdef, _, _, frozen = nnx.split(model, nnx.Param, nnx.BatchStat, Frozen)
         if frozen:
             frozen = nnx.state(build_model(config.model, nnx.Rngs(params=0)), Frozen)
@@ -187,6 +190,14 @@ class Detector:
     def members(self) -> tuple[Detector, ...]:
         """The separately trained detectors that make up this one: itself."""
         return (self,)
+
+    @classmethod
+    def from_univfd(
+        cls, head: str | pathlib.Path, tower: str | pathlib.Path, *, resize: int = 0
+    ) -> Detector:
+        """The published UnivFD from ``fc_weights.pth`` and a file of CLIP ViT-L/14's weights."""
+        model = load_univfd(head, tower)
+        return cls(model, resize=resize, crop=model.image_side, source=f"{head}, {tower}")
 
     @property
     def preprocessing(self) -> str:
@@ -342,6 +353,14 @@ def load_detector(
     if bool(workdir) == bool(weights):
         given = f"--workdir={workdir} and --weights={weights}" if workdir else "neither"
         raise ValueError(f"give either --workdir=RUN or --weights=FILE; got {given}")
+    if "," in weights:
+        files = [name.strip() for name in weights.split(",")]
+        if len(files) != 2 or not all(files):
+            raise ValueError(
+                f"--weights={weights}; expected one file, or UnivFD's linear layer and CLIP's "
+                "weights, as fc_weights.pth,CLIP.safetensors"
+            )
+        return Detector.from_univfd(*files, resize=resize or 0)
     if weights:
         return Detector.from_weights(weights, resize=resize)
     workdirs = workdirs_of(workdir)

@@ -67,12 +67,18 @@ class ClipShape:
 VIT_L14 = ClipShape()
 
 
+def _drawn(init, shape: tuple[int, ...], rngs: nnx.Rngs | None) -> jax.Array:
+    if rngs is None:
+        return jnp.zeros(shape, jnp.float32)
+    return init(rngs.params(), shape, jnp.float32)
+
+
 class Dense(nnx.Module):
     """``x @ kernel + bias`` in a dtype; the numbers are kept in float32."""
 
     def __init__(self, features_in: int, features_out: int, *, kind, bias=True, dtype, rngs):
         init = nnx.initializers.lecun_normal()
-        self.kernel = kind(init(rngs.params(), (features_in, features_out), jnp.float32))
+        self.kernel = kind(_drawn(init, (features_in, features_out), rngs))
         self.bias = kind(jnp.zeros(features_out)) if bias else None
         self.dtype = dtype
 
@@ -147,21 +153,21 @@ class ClipVision(nnx.Module):
         *,
         kind: type[nnx.Variable] = nnx.Param,
         dtype=jnp.float32,
-        rngs: nnx.Rngs,
+        rngs: nnx.Rngs | None,
     ):
         """Args:
         shape: sizes of the tower.
         kind: class of its variables, another than ``nnx.Param`` where they are not trained.
         dtype: of the arithmetic; the numbers are kept in float32.
-        rngs: the stream ``params`` draws the initial weights, which are no published ones.
+        rngs: the stream ``params`` draws the initial weights, which are no published ones;
+            None: all are zero, to be filled from a file.
         """
         self.shape = shape
         pixels = 3 * shape.patch**2
         self.patches = Dense(pixels, shape.width, kind=kind, bias=False, dtype=dtype, rngs=rngs)
         spread = nnx.initializers.normal(shape.width**-0.5)
-        self.class_token = kind(spread(rngs.params(), (shape.width,), jnp.float32))
-        positions = (shape.tokens, shape.width)
-        self.positions = kind(spread(rngs.params(), positions, jnp.float32))
+        self.class_token = kind(_drawn(spread, (shape.width,), rngs))
+        self.positions = kind(_drawn(spread, (shape.tokens, shape.width), rngs))
         self.norm_before = LayerNorm(shape.width, kind=kind, dtype=dtype)
         blocks = (Block(shape, kind=kind, dtype=dtype, rngs=rngs) for _ in range(shape.layers))
         self.blocks = nnx.List(blocks)

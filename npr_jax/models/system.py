@@ -12,6 +12,11 @@ from npr_jax.models.base import Model
 from npr_jax.rules import Rule
 
 
+def _as_built(model: Model, config: ml_collections.ConfigDict) -> Model:
+    del config
+    return model
+
+
 def _no_problems(config: ml_collections.ConfigDict) -> list[str]:
     del config
     return []
@@ -37,6 +42,11 @@ class System:
         start: the parameters and running statistics that a new run begins with, from the
             ``model`` section and those that ``build`` has drawn; weights that the user gives
             are read here, and never again: a checkpoint holds what became of them.
+        load: gives a built model its ``Frozen`` numbers, as the ``model`` section says.
+        frozen_file: the setting of the ``model`` section that names their file; empty: the
+            system has none.
+        trains_head_only: whether everything before the head is frozen. Training then computes
+            the features of every image once and trains the head on them.
     """
 
     build: Callable[..., Model]
@@ -44,3 +54,6 @@ class System:
     paper: str
     problems: Callable[[ml_collections.ConfigDict], list[str]] = _no_problems
     start: Callable[[ml_collections.ConfigDict, nnx.State, nnx.State], tuple] = _as_drawn
+    load: Callable[[Model, ml_collections.ConfigDict], Model] = _as_built
+    frozen_file: str = ""
+    trains_head_only: bool = False

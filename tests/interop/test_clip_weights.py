@@ -10,6 +10,7 @@ from flax import nnx
 from npr_jax.interop.clip_weights import HUGGING_FACE, OPENAI, fill_tower, load_head, load_tower
 from npr_jax.interop.torch_weights import problems_of
 from npr_jax.models.clip import VIT_L14, ClipShape, ClipVision
+from tests import clips
 
 SMALL = ClipShape(image_side=40, patch=8, width=32, layers=3, heads=4, hidden=96, projection=24)
 
@@ -25,26 +26,7 @@ def torch():
 
 @pytest.fixture(scope="module")
 def theirs(torch):
-    """transformers' tower of random weights, every array of them different from its default."""
-    transformers = pytest.importorskip("transformers", reason="needs the test extra")
-    settings = transformers.CLIPVisionConfig(
-        image_size=SMALL.image_side,
-        patch_size=SMALL.patch,
-        hidden_size=SMALL.width,
-        num_hidden_layers=SMALL.layers,
-        num_attention_heads=SMALL.heads,
-        intermediate_size=SMALL.hidden,
-        projection_dim=SMALL.projection,
-    )
-    model = transformers.CLIPVisionModelWithProjection(settings).eval()
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            noise = torch.randn(parameter.shape, generator=generator)
-            norm_scale = "norm" in name and name.endswith("weight")
-            parameter.copy_(1 + 0.2 * noise if norm_scale else 0.2 * noise)
-            parameter.copy_(parameter.half().float())  # so that half precision keeps them
-    return model
+    return clips.torch_tower(SMALL, seed=1)[1]
 
 
 @pytest.fixture(scope="module")
