@@ -21,6 +21,7 @@ from npr_jax.config import load_config
 from npr_jax.interop import load_state_dict, recognise
 from npr_jax.interop.clip_weights import load_univfd
 from npr_jax.models import Frozen, Model, build_model
+from npr_jax.models.clip import VIT_L14, ClipShape
 from npr_jax.position_maps import PositionMaps
 from npr_jax.scoring import Scorer
 from npr_jax.tiling import MIN_SIDE, check_size
@@ -193,10 +194,15 @@ class Detector:
 
     @classmethod
     def from_univfd(
-        cls, head: str | pathlib.Path, tower: str | pathlib.Path, *, resize: int = 0
+        cls,
+        head: str | pathlib.Path,
+        tower: str | pathlib.Path,
+        *,
+        resize: int = 0,
+        shape: ClipShape = VIT_L14,
     ) -> Detector:
-        """The published UnivFD from ``fc_weights.pth`` and a file of CLIP ViT-L/14's weights."""
-        model = load_univfd(head, tower)
+        """The published UnivFD from ``fc_weights.pth`` and a file of CLIP's weights."""
+        model = load_univfd(head, tower, shape)
         return cls(model, resize=resize, crop=model.image_side, source=f"{head}, {tower}")
 
     @property

@@ -47,7 +47,7 @@ def test_every_number_is_of_the_kind_asked_for():
 
 
 def test_an_embedding_does_not_depend_on_the_other_images():
-    tower = ClipVision(TINY, rngs=nnx.Rngs(0))
+    tower = jax.jit(ClipVision(TINY, rngs=nnx.Rngs(0)))
     x = np.random.default_rng(1).normal(size=(3, 32, 32, 3)).astype(np.float32)
     together = tower(x)
     assert together.shape == (3, 8)
