@@ -30,21 +30,7 @@ from configs import default
 def get_config():
     """Adam 1e-4, batch 256, blur and JPEG with probability 0.5."""
     config = default.get_config()
-    config.model = ml_collections.ConfigDict(
-        {
-            "name": "univfd",
-            "dtype": "float32",  # arithmetic of the tower: float32, bfloat16
-            "weights": "",  # file of CLIP's published weights; empty: random numbers, for trials
-            # The vision tower's shape, which must be that of the file: ViT-L/14.
-            "image_side": 224,  # pixels: images it takes; data.*crop must be the same
-            "patch": 14,  # pixels: side of a patch
-            "width": 1024,  # features of a token
-            "layers": 24,
-            "heads": 16,  # of the attention
-            "hidden": 4096,  # units of the feed-forward layers
-            "projection": 768,  # features of the embedding
-        }
-    )
+    config.model = get_model()
     config.batch_size = 256
     config.num_epochs = 50
     config.early_stopping_epochs = 5
@@ -62,3 +48,20 @@ def get_config():
     data.augment.blur_probability = 0.5
     data.augment.jpeg_probability = 0.5
     return config
+
+
+def get_model() -> ml_collections.ConfigDict:
+    """The vision tower."""
+    model = ml_collections.ConfigDict()
+    model.name = "univfd"
+    model.dtype = "float32"  # arithmetic of the tower: float32, bfloat16
+    model.weights = ""  # file of CLIP's published weights; empty: random numbers, for trials
+    # The tower's shape, which must be that of the file: ViT-L/14.
+    model.image_side = 224  # pixels: images it takes; crop, validation_crop, evaluate_crop too
+    model.patch = 14  # pixels: side of a patch
+    model.width = 1024  # features of a token
+    model.layers = 24  # transformer blocks
+    model.heads = 16  # of the attention
+    model.hidden = 4096  # units of the feed-forward layers
+    model.projection = 768  # features of the embedding
+    return model

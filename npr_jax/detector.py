@@ -74,6 +74,7 @@ class Detector:
         crop: int = 0,
         small_images: str = "reflect",
         jpeg_quality: int = 0,
+        system: str = "npr",
     ):
         """Args:
         model: one of ``npr_jax.models``.
@@ -83,6 +84,7 @@ class Detector:
         source: where the weights came from, for reports.
         jpeg_quality: quality that files are re-encoded with before scoring, as the images
             of the training were; 0: never.
+        system: its name in ``npr_jax.models.SYSTEMS``, for reports.
         """
         if resize and resize < MIN_SIDE:
             raise ValueError(f"resize is {resize}; expected 0 (native size) or at least {MIN_SIDE}")
@@ -92,6 +94,7 @@ class Detector:
         self.small_images = small_images
         self.jpeg_quality = jpeg_quality
         self.source = source
+        self.system = system
         self.config: ml_collections.ConfigDict | None = None
         self.step: int | None = None
         self.training_data: dict[str, Any] = {}
@@ -141,6 +144,7 @@ class Detector:
             small_images=config.data.small_images,
             source=source,
             jpeg_quality=quality,
+            system=config.model.name,
         )
         detector.config, detector.step = config, step
         detector.training_data = json.loads((workdir / "training_data.json").read_text())
@@ -164,6 +168,7 @@ class Detector:
             model,
             resize=published.resize if resize is None else resize,
             source=f"a state dict of {published.table.title}",
+            system=published.name,
         )
 
     @classmethod
@@ -172,7 +177,7 @@ class Detector:
         published, model = recognise(load_state_dict(path))
         resize = published.resize if resize is None else resize
         source = f"{path} ({published.name})"
-        return cls(model, resize=resize, source=source)
+        return cls(model, resize=resize, source=source, system=published.name)
 
     @staticmethod
     def ensemble(
@@ -203,7 +208,9 @@ class Detector:
     ) -> Detector:
         """The published UnivFD from ``fc_weights.pth`` and a file of CLIP's weights."""
         model = load_univfd(head, tower, shape)
-        return cls(model, resize=resize, crop=model.image_side, source=f"{head}, {tower}")
+        source = f"{head}, {tower} (univfd)"
+        crop = model.image_side
+        return cls(model, resize=resize, crop=crop, source=source, system="univfd")
 
     @property
     def preprocessing(self) -> str:

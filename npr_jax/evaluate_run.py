@@ -148,7 +148,7 @@ def describe(
 ) -> dict[str, Any]:
     """What the numbers were made with, for whoever wants to make them again."""
     members = detector.members
-    names = [member.config.model.name if member.config else "npr" for member in members]
+    names = [member.system for member in members]
     run = detector.config if len(members) == 1 else None
     front_ends = dict.fromkeys(f for member in members for f in member.model.front_ends)
     published = len(members) == 1 and not run

@@ -91,20 +91,21 @@ class Run:
         closing = self._closing
         self._checkpoints = closing.enter_context(contextlib.closing(Checkpoints(self.workdir)))
         self._layout = layout_of(self.config, self._dataset, self.steps_per_epoch)
-        if SYSTEMS[self.config.model.name].trains_head_only:
-            self._embed(scorer)
-        batches = self._input.train_batches(self._train_features)
-        self.batches = closing.enter_context(contextlib.closing(batches))
+        system = SYSTEMS[self.config.model.name]
         step = self._checkpoints.latest_step()
         if step is None:
-            start = SYSTEMS[self.config.model.name].start
-            params, batch_stats = start(self.config.model, fresh.params, fresh.batch_stats)
+            params, batch_stats = system.start(self.config.model, fresh.params, fresh.batch_stats)
             fresh = dataclasses.replace(fresh, params=params, batch_stats=batch_stats)
-        state = jax.device_put(fresh, sharding.replicated(self._mesh))
-        if step is not None:
+        else:
             saved = self._checkpoints.progress(step)
             check_same_layout(saved["layout"], self._layout, self.workdir)
             self._progress = Progress(**saved["validation"])
+        if system.trains_head_only:
+            self._embed(scorer)
+        batches = self._input.train_batches(self._train_features)
+        self.batches = closing.enter_context(contextlib.closing(batches))
+        state = jax.device_put(fresh, sharding.replicated(self._mesh))
+        if step is not None:
             state = self._checkpoints.restore(step, abstract(state), self.batches)
             _LOG.info("resuming %s at step %d of %d", self.workdir, step, self.num_steps)
         self._describe(state)

@@ -5,13 +5,18 @@ import ml_collections
 import numpy as np
 import pytest
 from flax import nnx
+from PIL import Image
 
 from configs import univfd as recipe
+from input_pipeline.mixture import MixedDataset
 from npr_jax.config import check_config
+from npr_jax.detector import Detector, load_detector
 from npr_jax.interop.clip_weights import load_univfd
 from npr_jax.models import Frozen, build_model, count_parameters, predict
+from npr_jax.protocol import use_protocol
 from npr_jax.scoring import Scorer
 from tests import clips
+from tests.trees import prepare, save
 
 
 def small_config(**changes) -> ml_collections.ConfigDict:
@@ -104,3 +109,38 @@ def test_settings_that_cannot_be_together(changes, message):
 
 def test_recipe_is_accepted():
     check_config(recipe.get_config())
+
+
+def test_published_files_score_pictures_cropped_in_the_centre(published, tmp_path):
+    folder, theirs = published
+    files = folder / "fc_weights.pth", folder / "clip.pth"
+    detector = Detector.from_univfd(*files, shape=clips.TINY)
+    pixels = np.random.default_rng(9).integers(0, 256, (50, 41, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    [result] = detector.score([tmp_path / "picture.png"])
+    # Torchvision's CenterCrop: (50 - 32) / 2 and (41 - 32) / 2, rounded to even.
+    [logit] = theirs(np.ascontiguousarray(pixels[None, 9:41, 4:36]))
+    assert result.score == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-5)
+    assert detector.system == "univfd"
+
+
+def test_two_files_on_the_command_line_are_the_layer_and_the_tower(published, monkeypatch):
+    folder, _ = published
+    original = Detector.from_univfd
+    monkeypatch.setattr(
+        Detector, "from_univfd", lambda *files, **o: original(*files, **o, shape=clips.TINY)
+    )
+    detector = load_detector("", f"{folder / 'fc_weights.pth'}, {folder / 'clip.pth'}")
+    assert (detector.resize, detector.crop) == (0, clips.TINY.image_side)
+    with pytest.raises(ValueError, match=r"fc_weights\.pth,CLIP\.safetensors"):
+        load_detector("", "one.pth,two.pth,three.pth")
+
+
+def test_a_protocol_without_crop_leaves_the_tower_its_own(published, tmp_path):
+    folder, _ = published
+    files = folder / "fc_weights.pth", folder / "clip.pth"
+    detector = Detector.from_univfd(*files, shape=clips.TINY)
+    save(tmp_path / "in/BEGAN/1_fake/a.png", 0, (50, 40))
+    prepare(tmp_path / "in", tmp_path / "out", dataset="gangen_detection", storage="encoded")
+    use_protocol(detector, recipe.get_config(), MixedDataset.load([tmp_path / "out"]))
+    assert (detector.resize, detector.crop) == (0, clips.TINY.image_side)
