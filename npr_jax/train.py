@@ -77,7 +77,10 @@ def train_side_by_side(
         for run in runs:
             at_end.callback(run.close)
         config, num_steps = runs[0].config, runs[0].num_steps
-        fresh = [init_train_state(run.config, run.steps_per_epoch) for run in runs]
+        # What is frozen is one file for all runs, and read once.
+        fresh = [
+            init_train_state(run.config, run.steps_per_epoch, load=run is runs[0]) for run in runs
+        ]
         program = programs.of(config, *fresh[0][:2], runs[0].steps_per_epoch, count)
         state = stack(
             [run.open(own, program.scorer) for run, (_, _, own) in zip(runs, fresh, strict=True)]

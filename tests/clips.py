@@ -44,7 +44,9 @@ def torch_tower(shape: ClipShape = TINY, seed: int = 0):
         for name, parameter in model.named_parameters():
             noise = torch.randn(parameter.shape, generator=generator)
             norm_scale = "norm" in name and name.endswith("weight")
-            parameter.copy_((1 + 0.2 * noise if norm_scale else 0.2 * noise).half())
+            # Sums over a token's features stay near 1 at any width.
+            changed = 1 + 0.2 * noise if norm_scale else noise * shape.width**-0.5
+            parameter.copy_(changed.half())
     return torch, model
 
 

@@ -9,7 +9,7 @@ from flax import nnx
 
 from npr_jax.interop.clip_weights import HUGGING_FACE, OPENAI, fill_tower, load_head, load_tower
 from npr_jax.interop.torch_weights import problems_of
-from npr_jax.models.clip import VIT_L14, ClipShape, ClipVision
+from npr_jax.models.clip import CLIP_MEAN, CLIP_STD, VIT_L14, ClipShape, ClipVision
 from tests import clips
 
 SMALL = ClipShape(image_side=40, patch=8, width=32, layers=3, heads=4, hidden=96, projection=24)
@@ -73,6 +73,19 @@ def test_embeddings_are_those_of_transformers(torch, theirs, hugging_face):
     expected = embeddings_of_theirs(torch, theirs, x)
     assert np.abs(expected).max() > 1, "differences would not show"
     np.testing.assert_allclose(jax.jit(tower)(x), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_vit_l14_embeds_as_transformers_does():
+    """The published size on random weights: 304 million of them, some 5 GB of memory."""
+    _, theirs = clips.torch_tower(VIT_L14, seed=2)
+    arrays = {name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
+    tower = fill_tower(abstract_tower(VIT_L14), arrays)
+    pixels = np.random.default_rng(6).integers(0, 256, (1, 224, 224, 3), np.uint8)
+    expected = clips.torch_embeddings(theirs, pixels)
+    x = (pixels / 255.0 - np.array(CLIP_MEAN)) / np.array(CLIP_STD)
+    ours = np.asarray(jax.jit(tower)(x.astype(np.float32)))
+    assert np.linalg.norm(ours - expected) < 1e-4 * np.linalg.norm(expected)
 
 
 def test_bfloat16_is_near_transformers_in_float32(torch, theirs, hugging_face):
