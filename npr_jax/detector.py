@@ -16,10 +16,13 @@ import numpy as np
 from flax import nnx
 
 from input_pipeline.transforms import UnreadableImageError, centre_crop, decode, jpeg, squash
+from npr_jax import frozen_file
 from npr_jax.checkpoint import restore_for_scoring
 from npr_jax.config import load_config
 from npr_jax.interop import load_state_dict, recognise
+from npr_jax.interop.clip_weights import load_univfd
 from npr_jax.models import SYSTEMS, Frozen, Model, build_model
+from npr_jax.models.clip import VIT_L14, ClipShape
 from npr_jax.models.system import FileView
 from npr_jax.position_maps import PositionMaps
 from npr_jax.scoring import Scorer
@@ -73,6 +76,7 @@ class Detector:
         crop: int = 0,
         small_images: str = "reflect",
         jpeg_quality: int = 0,
+        system: str = "npr",
     ):
         """Args:
         model: one of ``npr_jax.models``.
@@ -82,6 +86,7 @@ class Detector:
         source: where the weights came from, for reports.
         jpeg_quality: quality that files are re-encoded with before scoring, as the images
             of the training were; 0: never.
+        system: its name in ``npr_jax.models.SYSTEMS``, for reports.
         """
         if resize and resize < MIN_SIDE:
             raise ValueError(f"resize is {resize}; expected 0 (native size) or at least {MIN_SIDE}")
@@ -91,9 +96,9 @@ class Detector:
         self.small_images = small_images
         self.jpeg_quality = jpeg_quality
         self.source = source
+        self.system = system
         self.config: ml_collections.ConfigDict | None = None
         self.step: int | None = None
-        self.system = ""  # its name in npr_jax.models.SYSTEMS; empty: a model of the caller's own
         self.training_data: dict[str, Any] = {}
         self._maps: PositionMaps | None = None
         self._make_file_view: Callable[[], FileView | None] | None = None
@@ -119,7 +124,8 @@ class Detector:
         """
         workdir = pathlib.Path(workdir)
         config = load_config(workdir)
-        model = nnx.eval_shape(lambda: build_model(config.model, nnx.Rngs(params=0)))
+        frozen_file.check(workdir, config.model, frozen_file.fingerprint(config.model))
+        model = nnx.eval_shape(lambda: build_model(config.model, nnx.Rngs(params=0), load=False))
         graphdef, _, _, frozen = nnx.split(model, nnx.Param, nnx.BatchStat, Frozen)
         if frozen:
             frozen = nnx.state(build_model(config.model, nnx.Rngs(params=0)), Frozen)
@@ -141,9 +147,9 @@ class Detector:
             small_images=config.data.small_images,
             source=source,
             jpeg_quality=quality,
+            system=config.model.name,
         )
         detector.config, detector.step = config, step
-        detector.system = config.model.name
         detector.training_data = json.loads((workdir / "training_data.json").read_text())
         if make := SYSTEMS[config.model.name].file_view:
             detector._make_file_view = functools.partial(make, config.model, detector.training_data)
@@ -175,9 +181,8 @@ class Detector:
     ) -> Detector:
         published, model = recognise(state_dict)
         resize = published.resize if resize is None else resize
-        detector = cls(model, resize=resize, source=f"{source} ({published.name})")
-        detector.system = published.name
-        return detector
+        source = f"{source} ({published.name})"
+        return cls(model, resize=resize, source=source, system=published.name)
 
     @staticmethod
     def ensemble(
@@ -197,15 +202,7 @@ class Detector:
         """The separately trained detectors that make up this one: itself."""
         return (self,)
 
-    @functools.cached_property
-    def file_view(self) -> FileView | None:
-        """What files go through before the network; made when the first file is scored.
-
-        Raises:
-            ValueError: what it needs is not there, or is not what the run was trained with.
-        """
-        return None if self._make_file_view is None else self._make_file_view()
-
+ba
     @property
     def preprocessing(self) -> str:
         """What happens to a file's pixels before the network, in words."""
@@ -362,6 +359,14 @@ def load_detector(
     if bool(workdir) == bool(weights):
         given = f"--workdir={workdir} and --weights={weights}" if workdir else "neither"
         raise ValueError(f"give either --workdir=RUN or --weights=FILE; got {given}")
+    if "," in weights:
+        files = [name.strip() for name in weights.split(",")]
+        if len(files) != 2 or not all(files):
+            raise ValueError(
+                f"--weights={weights}; expected one file, or UnivFD's linear layer and CLIP's "
+                "weights, as fc_weights.pth,CLIP.safetensors"
+            )
+        return Detector.from_univfd(*files, resize=resize or 0)
     if weights:
         return Detector.from_weights(weights, resize=resize)
     workdirs = workdirs_of(workdir)

@@ -16,12 +16,14 @@ import numpy as np
 from input_pipeline import pipeline
 from input_pipeline.augmentations import augmentations
 from input_pipeline.epochs import steps_per_epoch
+from input_pipeline.features import feature_iterator, training_images_once
 from input_pipeline.groups import Groups
 from input_pipeline.holdout import SubsetSource, held_out
 from input_pipeline.mixture import MixedDataset, MixedSplit
 from input_pipeline.sampling import Sampling, sample
 from input_pipeline.tfrecord import RecordSource
 from npr_jax.config import data_paths
+from npr_jax.embeddings import Embedded
 from npr_jax.processes import wait_for_all
 
 _LOG = logging.getLogger(__name__)
@@ -91,9 +93,23 @@ class TrainInput:
             "train_family": sorted(makers),
         }
 
-    def train_batches(self) -> grain.DatasetIterator:
-        """This process's share of endless epochs: uint8 images, labels and masks."""
+    def train_batches(self, embedded: Embedded | None = None) -> grain.DatasetIterator:
+        """This process's share of endless epochs: uint8 images, labels and masks.
+
+        With the features of all images in the order of ``train_images_once``, these take the
+        place of the images.
+        """
         data = self._config.data
+        if embedded is not None:
+            return feature_iterator(
+                embedded.features,
+                embedded.labels,
+                batch_size=self._config.batch_size,
+                seed=self._config.seed,
+                process_index=jax.process_index(),
+                process_count=jax.process_count(),
+                groups=self._groups,
+            )
         return pipeline.train_iterator(
             self._train,
             batch_size=self._config.batch_size,
@@ -109,6 +125,28 @@ class TrainInput:
             process_index=jax.process_index(),
             process_count=jax.process_count(),
             groups=self._groups,
+        )
+
+    def train_images_once(self) -> Iterator[dict]:
+        """This process's share of the training images, each once as training would get it.
+
+        What is random about an image is drawn once, from the streams that training draws from;
+        it is cropped in the centre and never mirrored. Elements: ``image``, ``label``.
+        """
+        data = self._config.data
+        return training_images_once(
+            self._train,
+            seed=self._config.seed,
+            resize=data.resize,
+            resize_mode=data.resize_mode,
+            host_crop=data.host_crop,
+            crop=data.crop,
+            small_images=data.small_images,
+            reencode=tuple(data.reencode),
+            augment=augmentations(data.augment),
+            workers=data.workers,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
         )
 
     def validation_images(self) -> Iterator[dict]:

@@ -34,7 +34,9 @@ def list_systems() -> list[Listed]:
     rows = []
     for name, system in SYSTEMS.items():
         config = importlib.import_module(f"configs.{name}").get_config()
-        model = nnx.eval_shape(lambda c=config: build_model(c.model, nnx.Rngs(params=0)))
+        model = nnx.eval_shape(
+            lambda c=config: build_model(c.model, nnx.Rngs(params=0), load=False)
+        )
         side = evaluation_side(config)
         trained, frozen = count_parameters(model), count_parameters(model, Frozen)
         rows.append(Listed(name, trained, frozen, count_flops(model, side), side, system.paper))
@@ -69,7 +71,11 @@ def format_systems() -> str:
     head = f"{'system':{width}}  {'parameters':>11}  {'frozen':>11}  {'GFLOPs':>7}  {'pixels':>7}"
     lines = [f"{head}  described in"]
     for row in rows:
-        numbers = f"{row.parameters:>11,}  {row.frozen or '-':>11}  {row.flops / 1e9:>7.2f}"
+        numbers = f"{row.parameters:>11,}  {_count(row.frozen):>11}  {row.flops / 1e9:>7.2f}"
         lines.append(f"{row.name:{width}}  {numbers}  {row.side:>3}x{row.side:<3}  {row.paper}")
     lines.append("GFLOPs: one image of that size, forward, by XLA's cost analysis.")
     return "\n".join(lines)
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else "-"

@@ -7,6 +7,7 @@ import ml_collections
 from input_pipeline.catalog_entry import Preprocessing
 from input_pipeline.mixture import MixedDataset
 from npr_jax.detector import Detector
+from npr_jax.models import fixed_side
 
 
 def use_protocol(
@@ -34,7 +35,8 @@ def use_protocol(
                 f"{stored.info['decoded_size']} pixels when they were stored, but the protocol is: "
                 f"{protocol.note}. Prepare it again with --storage=encoded"
             )
-    detector.resize, detector.crop = protocol.resize, protocol.crop
+    detector.resize = protocol.resize
+    detector.crop = fixed_side(detector.model) or protocol.crop
     detector.small_images = _small_images(protocol)
     config.data.evaluate_even = protocol.even
 

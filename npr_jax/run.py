@@ -17,10 +17,11 @@ from clu import parameter_overview
 from flax import nnx
 from jax.sharding import Mesh
 
-from npr_jax import inputs, sharding
+from npr_jax import embeddings, frozen_file, inputs, sharding
 from npr_jax.checkpoint import Checkpoints, abstract
 from npr_jax.config import check_config, save_json
 from npr_jax.detector import Detector
+from npr_jax.embeddings import Embedded
 from npr_jax.evaluate_run import evaluate_run
 from npr_jax.metrics import TrainMetrics
 from npr_jax.models import SYSTEMS
@@ -29,7 +30,7 @@ from npr_jax.run_layout import check_same_layout, layout_of
 from npr_jax.schedules import Plateau
 from npr_jax.scoring import Scorer
 from npr_jax.train_state import TrainState
-from npr_jax.validation import Progress, validate
+from npr_jax.validation import Progress, validate, validate_embedded
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,9 +62,13 @@ class Run:
         self._dataset = inputs.open_dataset(config, workdir)
         self._facts = SYSTEMS[config.model.name].data_facts(config, self._dataset)
         self._input = inputs.TrainInput(config, self._dataset)
+        self._frozen = frozen_file.fingerprint(config.model)
+        frozen_file.check(workdir, config.model, self._frozen)
         self._progress = Progress()
         self._plateau = Plateau()
         self._closing = contextlib.ExitStack()
+        self._train_features: Embedded | None = None
+        self._validation_features: Embedded | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -75,8 +80,12 @@ class Run:
         """Of the whole run."""
         return self.steps_per_epoch * self.config.num_epochs
 
-    def open(self, fresh: TrainState) -> TrainState:
+    def open(self, fresh: TrainState, scorer: Scorer) -> TrainState:
         """The state to go on from: the workdir's, where it holds any, else the fresh one.
+
+        Args:
+            fresh: the state before the first step.
+            scorer: of the run's model; computes the features where only the head is trained.
 
         Raises:
             ValueError: where the workdir's run was started with other settings.
@@ -85,18 +94,22 @@ class Run:
         closing = self._closing
         self._checkpoints = closing.enter_context(contextlib.closing(Checkpoints(self.workdir)))
         self._layout = layout_of(self.config, self._dataset, self.steps_per_epoch)
-        self.batches = closing.enter_context(contextlib.closing(self._input.train_batches()))
+        system = SYSTEMS[self.config.model.name]
         step = self._checkpoints.latest_step()
         if step is None:
-            start = SYSTEMS[self.config.model.name].start
-            params, batch_stats = start(self.config.model, fresh.params, fresh.batch_stats)
+            params, batch_stats = system.start(self.config.model, fresh.params, fresh.batch_stats)
             fresh = dataclasses.replace(fresh, params=params, batch_stats=batch_stats)
-        state = jax.device_put(fresh, sharding.replicated(self._mesh))
-        if step is not None:
+        else:
             saved = self._checkpoints.progress(step)
             check_same_layout(saved["layout"], self._layout, self.workdir)
             self._progress = Progress(**saved["validation"])
             self._plateau = Plateau(**saved["plateau"])
+        if system.trains_head_only:
+            self._embed(scorer)
+        batches = self._input.train_batches(self._train_features)
+        self.batches = closing.enter_context(contextlib.closing(batches))
+        state = jax.device_put(fresh, sharding.replicated(self._mesh))
+        if step is not None:
             state = self._checkpoints.restore(step, abstract(state), self.batches)
             _LOG.info("resuming %s at step %d of %d", self.workdir, step, self.num_steps)
         self._describe(state)
@@ -137,7 +150,10 @@ class Run:
 
     def validate(self, scorer: Scorer, step: int) -> bool:
         """Scores the validation images; true if the epoch is the best so far."""
-        values = validate(scorer, self._input.validation_images())
+        if self._validation_features is None:
+            values = validate(scorer, self._input.validation_images())
+        else:
+            values = validate_embedded(scorer, self._validation_features)
         improved = self._progress.update(values["ap"], values["loss"], step)
         self._follow_plateau(values["accuracy"])
         self._write(step, "validation", values | scorer.factors)
@@ -176,6 +192,18 @@ class Run:
         detector = Detector.load(self.workdir)
         return evaluate_run(detector, self.config, self._dataset, self.workdir, report=report)
 
+    def _embed(self, scorer: Scorer) -> None:
+        """Computes the features of all images, or takes those that an earlier start computed."""
+        identity = embeddings.identity_of(self._layout, self._frozen)
+        directory = self.workdir / "embeddings"
+        own = self._input
+        self._train_features = embeddings.embed(
+            directory, identity | {"images": "train"}, own.train_images_once, scorer
+        )
+        self._validation_features = embeddings.embed(
+            directory, identity | {"images": "validation"}, own.validation_images, scorer
+        )
+
     def _write(self, step: int, split: str, values: Mapping[str, float]) -> None:
         epoch = step / self.steps_per_epoch
         self._curves.write(step=step, epoch=epoch, split=split, values=values)
@@ -185,6 +213,7 @@ class Run:
         if jax.process_index() != 0:
             return
         save_json(self.config.to_dict(), self.workdir / "config.json")
+        frozen_file.remember(self.workdir, self.config.model, self._frozen)
         described = self._input.describe() | self._facts
         save_json(described, self.workdir / "training_data.json")
         params = nnx.to_pure_dict(state.params)

@@ -9,6 +9,7 @@ import jax
 import ml_collections
 
 from input_pipeline.mixture import MixedDataset
+from npr_jax.models import SYSTEMS
 
 # May change on resumption: they decide when to stop, report and save, not what is computed.
 _FREE = ("num_epochs", "early_stopping_epochs", "log_every_steps", "checkpoint_every_steps")
@@ -21,7 +22,9 @@ def layout_of(
     # The cosine ends with the last epoch: another number of epochs is another rate at every step.
     free = _FREE[1:] if config.optimizer.schedule == "cosine" else _FREE
     settings = {k: v for k, v in config.to_dict().items() if k not in free}
-    settings["data"] = dict(settings["data"])
+    settings["data"], settings["model"] = dict(settings["data"]), dict(settings["model"])
+    # Also where a file of frozen numbers lies; its content is remembered by npr_jax.frozen_file.
+    settings["model"].pop(SYSTEMS[config.model.name].frozen_file, None)
     # Where files lie (their content and order have a fingerprint), who reads them (the batches are
     # the same) and how test images are treated may differ on another machine.
     readers = ("workers", "prefetch")

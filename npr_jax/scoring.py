@@ -91,10 +91,32 @@ class Scorer:
         Raises:
             ValueError: for an array of another kind, or a side under 32 pixels.
         """
+        finished: list[tuple[int, list[np.ndarray]]] = []
+        for features in self.features(images):
+            finished.append(features)
+            if len(finished) == HEAD_ROWS:
+                yield from self._finish(finished)
+                finished = []
+        if finished:
+            yield from self._finish(finished)
+
+    def score_features(self, features: list[np.ndarray]) -> np.ndarray:
+        """Logits float32 ``[n]`` of images whose features, float32 ``[n, d]`` each, are known."""
+        logits = np.empty(len(features[0]), np.float32)
+        for first in range(0, len(logits), HEAD_ROWS):
+            places = range(first, min(first + HEAD_ROWS, len(logits)))
+            for scored in self._finish([(place, [f[place] for f in features]) for place in places]):
+                logits[scored.position] = scored.logit
+        return logits
+
+    def features(self, images: Iterable[np.ndarray]) -> Iterator[tuple[int, list[np.ndarray]]]:
+        """What the head sees of each image: its position and, of each map, the mean ``[d]``.
+
+        Images, order and errors are as of ``score``.
+        """
         waiting: dict[tuple[int, int], list] = collections.defaultdict(list)
         flight: collections.deque = collections.deque()
         partial: dict[int, _Partial] = {}
-        finished: list[tuple[int, list[np.ndarray]]] = []
         for position, image in enumerate(images):
             tiles = self._plan(image)
             height, width = image.shape[:2]
@@ -106,15 +128,10 @@ class Scorer:
                 if len(bucket) == self._rows(tile.shape):
                     flight.append(self._launch(waiting.pop(tile.shape)))
                 if len(flight) > IN_FLIGHT:
-                    finished += _land(flight.popleft(), partial)
-            while len(finished) >= HEAD_ROWS:
-                yield from self._finish(finished[:HEAD_ROWS])
-                del finished[:HEAD_ROWS]
+                    yield from _land(flight.popleft(), partial)
         flight.extend(self._launch(bucket) for bucket in waiting.values())
         for batch in flight:
-            finished += _land(batch, partial)
-        for first in range(0, len(finished), HEAD_ROWS):
-            yield from self._finish(finished[first : first + HEAD_ROWS])
+            yield from _land(batch, partial)
 
     def score_all(self, images: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
         """Logits float32 ``[n]`` and weights float32 ``[n, scales]`` or None, in order."""

@@ -23,7 +23,7 @@ from flax import nnx
 from npr_jax import sharding
 from npr_jax.augment import augment
 from npr_jax.metrics import TrainMetrics
-from npr_jax.models import Frozen, Model, learned_factors, predict
+from npr_jax.models import SYSTEMS, Frozen, Model, learned_factors, predict
 from npr_jax.reporting import progress_bar
 from npr_jax.run import Run
 from npr_jax.scoring import Scorer
@@ -77,9 +77,14 @@ def train_side_by_side(
         for run in runs:
             at_end.callback(run.close)
         config, num_steps = runs[0].config, runs[0].num_steps
-        fresh = [init_train_state(run.config, run.steps_per_epoch) for run in runs]
+        # What is frozen is one file for all runs, and read once.
+        fresh = [
+            init_train_state(run.config, run.steps_per_epoch, load=run is runs[0]) for run in runs
+        ]
         program = programs.of(config, *fresh[0][:2], runs[0].steps_per_epoch, count)
-        state = stack([run.open(own) for run, (_, _, own) in zip(runs, fresh, strict=True)])
+        state = stack(
+            [run.open(own, program.scorer) for run, (_, _, own) in zip(runs, fresh, strict=True)]
+        )
         [start_step] = {run.start_step for run in runs} if count == 1 else _common_step(runs)
         bar = at_end.enter_context(
             progress_bar(
@@ -162,7 +167,8 @@ def make_train_step(
     """The jitted step ``(state, batch) -> (state, metrics)``; the old state is donated.
 
     ``batch``: uint8 ``image [b, h, w, 3]``, int32 ``label [b]`` (1 = generated) and float32
-    ``mask [b]``, 0 on padding, which counts neither in the loss nor in batch statistics.
+    ``mask [b]``, 0 on padding, which counts neither in the loss nor in batch statistics. For
+    systems that train their head only float32 ``features [b, d]`` takes the place of ``image``.
     With ``count`` above 1 all arrays of state, batch and metrics begin with an axis over the
     runs side by side. Of the model, the structure and what is frozen are used.
     """
@@ -172,7 +178,6 @@ def make_train_step(
         frozen: nnx.State, state: TrainState, batch: dict[str, jax.Array]
     ) -> tuple[TrainState, TrainMetrics]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
-        images = augment(key, batch["image"], config.data)
         labels, mask = batch["label"].astype(jnp.float32), batch["mask"]
         # Of two classes: smoothing s moves a label by s / 2 towards the other.
         targets = labels + config.label_smoothing * (0.5 - labels)
@@ -181,7 +186,7 @@ def make_train_step(
             # A copy, so that the running statistics may change inside the differentiation.
             model = nnx.merge(graphdef, params, state.batch_stats, frozen, copy=True)
             model.train()
-            logits = predict(model, images, examples=mask > 0).logits
+            logits = _logits(model, config, key, batch)
             losses = optax.sigmoid_binary_cross_entropy(logits, targets)
             batch_stats = nnx.state(model, nnx.BatchStat)
             return (losses * mask).sum() / mask.sum(), (losses, logits, batch_stats)
@@ -208,6 +213,15 @@ def make_train_step(
 
     # What is frozen is an argument: as a constant it would be compiled into the program.
     return functools.partial(train_step, frozen)
+
+
+def _logits(
+    model: Model, config: ml_collections.ConfigDict, key: jax.Array, batch: dict[str, jax.Array]
+) -> jax.Array:
+    if SYSTEMS[config.model.name].trains_head_only:
+        return model.head([batch["features"]]).logits
+    images = augment(key, batch["image"], config.data)
+    return predict(model, images, examples=batch["mask"] > 0).logits
 
 
 def check_alike(configs: Sequence[ml_collections.ConfigDict]) -> None:

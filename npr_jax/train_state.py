@@ -72,10 +72,13 @@ def create_train_state(
 
 
 def init_train_state(
-    config: ml_collections.ConfigDict, steps_per_epoch: int
+    config: ml_collections.ConfigDict, steps_per_epoch: int, *, load: bool = True
 ) -> tuple[Model, optax.GradientTransformation, TrainState]:
-    """Model, optimizer and fresh state; the seed decides the initial weights."""
-    model = build_model(config.model, nnx.Rngs(params=config.seed))
+    """Model, optimizer and fresh state; the seed decides the initial weights.
+
+    ``load``: whether what is frozen is read from its file, see ``build_model``.
+    """
+    model = build_model(config.model, nnx.Rngs(params=config.seed), load=load)
     optimizer = make_optimizer(config.optimizer, steps_per_epoch, config.num_epochs)
     rate = config.optimizer.learning_rate
     return (
@@ -87,4 +90,4 @@ def init_train_state(
 
 def abstract_train_state(config: ml_collections.ConfigDict) -> TrainState:
     """The shapes of a train state, to restore into: nothing is computed."""
-    return jax.eval_shape(lambda: init_train_state(config, steps_per_epoch=1)[2])
+    return jax.eval_shape(lambda: init_train_state(config, 1, load=False)[2])

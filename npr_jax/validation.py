@@ -6,9 +6,11 @@ import dataclasses
 import sys
 from collections.abc import Iterable, Iterator
 
+import jax
 import numpy as np
 from sklearn import metrics
 
+from npr_jax.embeddings import Embedded
 from npr_jax.processes import gather_rows
 from npr_jax.scoring import Scorer
 
@@ -53,7 +55,17 @@ def validate(scorer: Scorer, images: Iterable[dict]) -> dict[str, float]:
     """
     labels: list[int] = []
     logits, _ = scorer.score_all(_pixels(images, labels))
-    labels_array, logits = gather_rows(np.array(labels, np.int32)), gather_rows(logits)
+    return _measures(np.array(labels, np.int32), logits)
+
+
+def validate_embedded(scorer: Scorer, images: Embedded) -> dict[str, float]:
+    """As ``validate``, of images whose features are known."""
+    own = slice(jax.process_index(), None, jax.process_count())
+    return _measures(images.labels[own], scorer.score_features([images.features[own]]))
+
+
+def _measures(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+    labels_array, logits = gather_rows(labels), gather_rows(logits)
     if len(set(labels_array.tolist())) != 2:
         raise ValueError(
             f"the validation images have labels {sorted(set(labels_array.tolist()))} only; "

@@ -59,7 +59,9 @@ def dataset_of(tmp_path, name, files):
 class Plain:
     """The parts of a detector that a protocol sets."""
 
-    resize, preprocessing = 256, "squashed to 256x256 pixels"
+    resize, crop, small_images = 256, 0, "reflect"
+    preprocessing = "squashed to 256x256 pixels"
+    model = None  # takes images of any size
 
 
 def test_what_was_squashed_when_it_was_stored_is_not_native(tmp_path):
@@ -86,7 +88,8 @@ def test_genimage_tiles_small_images(tmp_path):
     use_protocol(detector, config, dataset)
     assert detector.resize == 0
     assert departure(detector, config, dataset) == ""
-    config.data.evaluate_resize = detector.resize
+    config.data.evaluate_resize, config.data.evaluate_crop = detector.resize, detector.crop
+    config.data.small_images = detector.small_images
     found = {row["filename"]: row["image"] for row in inputs.test_images(config, dataset)}
     for name, image in found.items():
         pixels = np.asarray(Image.open(tmp_path / "in" / name))

@@ -114,7 +114,7 @@ def fill_state(state: nnx.State, table: KeyTable, arrays: Arrays) -> nnx.State:
         raise ValueError(refusal(table, problems))
     flat = dict(nnx.to_flat_state(state))
     for path, value in values.items():
-        flat[path] = wanted[path].replace(jnp.asarray(value))
+        flat[path] = wanted[path].replace(jnp.array(value))
     return nnx.from_flat_state(list(flat.items()))
 
 
@@ -175,7 +175,7 @@ def _place(values, variable, path: Path, name: str, array: np.ndarray, rule: Key
     if not jnp.issubdtype(placed.dtype, jnp.floating):
         return f"{name}: expected finite floating-point numbers, got {placed.dtype}"
     # Half-precision files are widened: our parameters are float32.
-    placed = placed.astype(np.float32)
+    placed = placed.astype(np.float32, copy=False)
     if not np.isfinite(placed).all():
         return f"{name}: expected finite floating-point numbers, got NaN or infinity"
     values[path] = placed

@@ -16,6 +16,7 @@ from npr_jax.models import (
     rgb_resnet,
     safe,
     spectrum,
+    univfd,
 )
 from npr_jax.models.base import (
     Frozen,
@@ -25,6 +26,7 @@ from npr_jax.models.base import (
     Prediction,
     add_learned_factors,
     feature_sums,
+    fixed_side,
     learned_factors,
     predict,
     whole_maps,
@@ -43,6 +45,7 @@ __all__ = [
     "build_model",
     "count_parameters",
     "feature_sums",
+    "fixed_side",
     "learned_factors",
     "predict",
     "whole_maps",
@@ -60,20 +63,23 @@ SYSTEMS: dict[str, System] = {
     "freqnet": freqnet.SYSTEM,
     "safe": safe.SYSTEM,
     "dire": dire.SYSTEM,
+    "univfd": univfd.SYSTEM,
 }
 
 
-def build_model(config, rngs: nnx.Rngs) -> Model:
+def build_model(config, rngs: nnx.Rngs, *, load: bool = True) -> Model:
     """The detector that the ``model`` section of a checked config describes.
 
     Args:
         config: attributes ``name``, ``dtype`` and the system's own settings (its recipe in
             configs/ explains them).
         rngs: the stream ``params`` draws the initial weights.
+        load: whether what is frozen is read from its file; without, it has the shapes only.
     """
-    model = SYSTEMS[config.name].build(config, DTYPES[config.dtype], rngs)
+    system = SYSTEMS[config.name]
+    model = system.build(config, DTYPES[config.dtype], rngs)
     add_learned_factors(model)
-    return model
+    return system.load(model, config) if load else model
 
 
 def count_parameters(model: Model, kind: type[nnx.Variable] = nnx.Param) -> int:

@@ -150,6 +150,11 @@ def learned_factors(params: nnx.State, *, clip: bool = True) -> dict[str, Any]:
     return {name: value.clip(*LIMITS) for name, value in values.items()} if clip else values
 
 
+def fixed_side(model: Model) -> int:
+    """Side in pixels of the squares that a model takes and no others; 0: it takes any size."""
+    return getattr(model, "image_side", 0)
+
+
 def predict(model: Model, images: jax.Array, examples: jax.Array | None = None) -> Prediction:
     """Scores images of one size.
 

@@ -15,6 +15,11 @@ from npr_jax.models.base import Model
 from npr_jax.rules import Rule
 
 
+def _as_built(model: Model, config: ml_collections.ConfigDict) -> Model:
+    del config
+    return model
+
+
 def _no_problems(config: ml_collections.ConfigDict) -> list[str]:
     del config
     return []
@@ -62,6 +67,11 @@ class System:
             data sets that are not what the system learns from.
         file_view: from the ``model`` section and what ``data_facts`` recorded, what files go
             through before they are scored; None (also as its result): nothing.
+        load: gives a built model its ``Frozen`` numbers, as the ``model`` section says.
+        frozen_file: the setting of the ``model`` section that names their file; empty: the
+            system has none.
+        trains_head_only: whether everything before the head is frozen. Training then computes
+            the features of every image once and trains the head on them.
     """
 
     build: Callable[..., Model]
@@ -73,3 +83,6 @@ class System:
     file_view: Callable[[ml_collections.ConfigDict, Mapping[str, Any]], FileView | None] | None = (
         None
     )
+    load: Callable[[Model, ml_collections.ConfigDict], Model] = _as_built
+    frozen_file: str = ""
+    trains_head_only: bool = False
