@@ -202,7 +202,30 @@ class Detector:
         """The separately trained detectors that make up this one: itself."""
         return (self,)
 
-ba
+    @classmethod
+    def from_univfd(
+        cls,
+        head: str | pathlib.Path,
+        tower: str | pathlib.Path,
+        *,
+        resize: int = 0,
+        shape: ClipShape = VIT_L14,
+    ) -> Detector:
+        """The published UnivFD from ``fc_weights.pth`` and a file of CLIP's weights."""
+        model = load_univfd(head, tower, shape)
+        source = f"{head}, {tower} (univfd)"
+        crop = model.image_side
+        return cls(model, resize=resize, crop=crop, source=source, system="univfd")
+
+    @functools.cached_property
+    def file_view(self) -> FileView | None:
+        """What files go through before the network; made when the first file is scored.
+
+        Raises:
+            ValueError: what it needs is not there, or is not what the run was trained with.
+        """
+        return None if self._make_file_view is None else self._make_file_view()
+
     @property
     def preprocessing(self) -> str:
         """What happens to a file's pixels before the network, in words."""
