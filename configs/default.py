@@ -171,9 +171,9 @@ def get_optimizer() -> ml_collections.ConfigDict:
     # `min_learning_rate`, or with the last epoch.
     optimizer.decay_rate = 0.9
     optimizer.decay_every_epochs = 10
-    optimizer.plateau_epochs = 5
-    optimizer.plateau_improvement = 0.001
-    optimizer.min_learning_rate = 1e-6
+    optimizer.plateau_epochs = 5  # validations without improvement before the rate falls
+    optimizer.plateau_improvement = 0.001  # of accuracy, 0 to 1, that counts as one
+    optimizer.min_learning_rate = 1e-6  # plateau: training ends below it
     # cosine: epochs during which the rate rises from 0 in a line; 0: none.
     optimizer.warmup_epochs = 0
     return optimizer

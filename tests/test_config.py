@@ -86,7 +86,7 @@ def test_arguments_after_the_colon():
         ("batch_size", True, "an integer of at least 2"),
         ("seed", -1, "an integer from 0 to 2147483647"),
         ("num_epochs", None, "an integer of at least 1"),
-        ("model__name", "vit", "one of npr, multiscale_attention, multiscale"),
+        ("model__name", "vit", f"one of {', '.join(SYSTEMS)}"),
         ("model__factors", (0.5, 1.0), "numbers above 0 and below 1"),
         ("model__factors", (), "numbers above 0 and below 1"),
         ("model__factors", 0.5, "numbers above 0 and below 1"),
