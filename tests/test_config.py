@@ -203,7 +203,7 @@ def test_every_setting_has_a_rule_and_an_explanation(root):
         lines = common + (own.read_text().splitlines() if own.exists() else [])
         for key in rules_of(system):
             name = key.split(".")[-1]
-            pattern = re.compile(rf"^\s+(\w+\.)*{name} = |^\s+{name}=")
+            pattern = re.compile(rf"^\s+(\w+\.)*{name} = |^\s+\"{name}\": ")
             places = [i for i, line in enumerate(lines) if pattern.match(line)]
             assert places, (system, key)
             plain = ("data.train_split", "data.test_split", "num_epochs", "optimizer.learning_rate")
