@@ -25,7 +25,7 @@ from npr_jax.models import SYSTEMS, Frozen, Model, build_model
 from npr_jax.models.clip import VIT_L14, ClipShape
 from npr_jax.models.system import FileView
 from npr_jax.position_maps import PositionMaps
-from npr_jax.scoring import Scorer
+from npr_jax.scoring import Scored, Scorer
 from npr_jax.tiling import MIN_SIDE, check_size
 from npr_jax.train_state import abstract_train_state
 
@@ -255,6 +255,10 @@ class Detector:
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """As ``logits``, with the attention's weights float32 ``[n, scales]`` or None."""
         return self._scorer.score_all(images)
+
+    def iter_logits(self, images: Iterable[np.ndarray]) -> Iterator[Scored]:
+        """As ``logits``, one image at a time, out of order: for more than fit into memory."""
+        return self._scorer.score(images)
 
     def maps(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """What each position of one image adds to its logit; see ``npr_jax.position_maps``.

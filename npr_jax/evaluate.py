@@ -16,6 +16,7 @@ import numpy as np
 
 from npr_jax import measures, tables
 from npr_jax.tables import Scores, format_table, tabulate
+from npr_jax.whole_files import write_together
 
 __all__ = ["Scores", "format_table", "read_scores", "tabulate", "write_evaluation"]
 
@@ -55,20 +56,13 @@ def write_evaluation(
     families = [families] if isinstance(families, str) else list(families)
     results = {"name": directory.name} | tables.tabulate(scores, families)
     results |= {"baselines": baselines or None, "meta": dict(meta)}
-    results = _plain(results)
+    results = plain(results)
     contents = {"scores.csv": _scores_csv(scores), "results.csv": _results_csv(results)}
     if samples is not None and len(samples["images"]):
         contents["samples.npz"] = _samples_npz(samples)
     contents["results.json"] = json.dumps(results, indent=1, allow_nan=False).encode()
 
-    directory.mkdir(parents=True, exist_ok=True)
-    beside = {name: directory / f".{name}.{os.getpid()}" for name in contents}
-    for name, content in contents.items():
-        beside[name].write_bytes(content)
-    for stale in ("results.json", "samples.npz"):
-        (directory / stale).unlink(missing_ok=True)
-    for name, path in beside.items():
-        os.replace(path, directory / name)
+    write_together(directory, contents, stale=["samples.npz"])
     return results
 
 
@@ -150,14 +144,14 @@ def _samples_npz(samples: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Numpy scalars, arrays and tuples as JSON knows them; what is not finite becomes None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | int):

@@ -61,7 +61,7 @@ def evaluate_run(
         if member.config:
             SYSTEMS[member.system].data_facts(member.config, dataset)
     started = time.monotonic()
-    configs = [_config_of(member, config) for member in detector.members]
+    configs = [config_of(member, config) for member in detector.members]
     parts = [
         _score(member, own, dataset) for member, own in zip(detector.members, configs, strict=True)
     ]
@@ -100,7 +100,7 @@ class _Part:
     logits: np.ndarray
 
 
-def _config_of(detector: Detector, config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+def config_of(detector: Detector, config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     """The config with this detector's own preprocessing."""
     config = config.copy_and_resolve_references()
     config.data.evaluate_resize, config.data.evaluate_crop = detector.resize, detector.crop
@@ -130,16 +130,21 @@ def _score(detector: Detector, config: ml_collections.ConfigDict, dataset: Mixed
 
 
 def evaluation_name(
-    config: ml_collections.ConfigDict, dataset: MixedDataset, detector: Detector
+    config: ml_collections.ConfigDict,
+    dataset: MixedDataset,
+    detector: Detector,
+    *,
+    delivery: bool = True,
 ) -> str:
-    """One folder name per data set, split, preprocessing and delivery."""
+    """One folder name per data set, split, preprocessing and, unless left out, delivery."""
     size = f"squash{detector.resize}" if detector.resize else "native"
     parts = [dataset.name, config.data.test_split, size]
     if config.data.evaluate_crop:
         parts.append(f"crop{config.data.evaluate_crop}")
     if config.data.evaluate_even:
         parts.append("even")
-    parts.append(config.data.delivery)
+    if delivery:
+        parts.append(config.data.delivery)
     if config.data.reencode:
         parts.append("reencoded")
     return "-".join(parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grain
@@ -15,13 +15,16 @@ import numpy as np
 
 from input_pipeline import pipeline
 from input_pipeline.augmentations import augmentations
+from input_pipeline.degradations import Transformation
 from input_pipeline.epochs import steps_per_epoch
 from input_pipeline.features import feature_iterator, training_images_once
 from input_pipeline.groups import Groups
 from input_pipeline.holdout import SubsetSource, held_out
 from input_pipeline.mixture import MixedDataset, MixedSplit
+from input_pipeline.preparation import Preparation
 from input_pipeline.sampling import Sampling, sample
 from input_pipeline.tfrecord import RecordSource
+from input_pipeline.transformed import transformed_images
 from npr_jax.config import data_paths
 from npr_jax.embeddings import Embedded
 from npr_jax.processes import wait_for_all
@@ -168,7 +171,7 @@ def test_images(config: ml_collections.ConfigDict, dataset: MixedDataset) -> Ite
     Of several data sets, file names begin with the name of the data set.
     """
     data = config.data
-    split = _split(dataset, data.test_split, "data.test_split")
+    split = test_split(config, dataset)
     images = evaluation_images(
         split.source,
         data,
@@ -176,6 +179,44 @@ def test_images(config: ml_collections.ConfigDict, dataset: MixedDataset) -> Ite
         crop=data.evaluate_crop,
         even=data.evaluate_even,
         delivery=data.delivery,
+    )
+    return (
+        {**image, "filename": split.unique_filename(image["index"], image["filename"])}
+        for image in images
+    )
+
+
+def test_split(config: ml_collections.ConfigDict, dataset: MixedDataset) -> MixedSplit:
+    """The split that the config calls test.
+
+    Raises:
+        ValueError: the data set has no such split.
+    """
+    return _split(dataset, config.data.test_split, "data.test_split")
+
+
+def transformed_test_images(
+    config: ml_collections.ConfigDict,
+    split: MixedSplit,
+    transformations: Sequence[Transformation],
+) -> Iterator[dict]:
+    """Every test image in every transformation, prepared as ``test_images`` prepares it.
+
+    Elements are those of ``input_pipeline.transformed.transformed_images``.
+    """
+    data = config.data
+    images = transformed_images(
+        split.source,
+        transformations,
+        Preparation(
+            resize=data.evaluate_resize,
+            crop=data.evaluate_crop,
+            small_images=data.small_images,
+            even=data.evaluate_even,
+            reencode=tuple(data.reencode),
+        ),
+        seed=config.seed,
+        workers=data.workers,
     )
     return (
         {**image, "filename": split.unique_filename(image["index"], image["filename"])}
