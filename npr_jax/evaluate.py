@@ -9,7 +9,7 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ def write_evaluation(
     meta: Mapping[str, Any],
     samples: Mapping[str, Any] | None = None,
     baselines: Mapping[str, Any] | None = None,
+    *,
+    verdicts: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Writes scores.csv, results.csv, samples.npz and, last, results.json into `directory`.
 
@@ -44,6 +46,7 @@ def write_evaluation(
         samples: a few images for the report: images (uint8 [k, h, w, 3], or a list of k
             [h, w, 3] of any sizes), labels, generators, filenames, logits, each of length k.
         baselines: AUC of cheap classifiers, {family: {classifier: AUC}}.
+        verdicts: rows of `npr_jax.calibration_measures.verdict_rows`; None: not calibrated.
 
     Returns:
         The results, as in results.json.
@@ -55,7 +58,7 @@ def write_evaluation(
     families = meta.get("train_family") or ()
     families = [families] if isinstance(families, str) else list(families)
     results = {"name": directory.name} | tables.tabulate(scores, families)
-    results |= {"baselines": baselines or None, "meta": dict(meta)}
+    results |= {"baselines": baselines or None, "verdicts": verdicts, "meta": dict(meta)}
     results = plain(results)
     contents = {"scores.csv": _scores_csv(scores), "results.csv": _results_csv(results)}
     if samples is not None and len(samples["images"]):

@@ -17,6 +17,8 @@ import numpy as np
 from input_pipeline.mixture import MixedDataset
 from npr_jax import inputs
 from npr_jax.analysis.report import build_report
+from npr_jax.calibration_measures import verdict_rows
+from npr_jax.calibration_report import format_verdicts
 from npr_jax.detector import Detector
 from npr_jax.ensemble import Ensemble, mean_scores
 from npr_jax.evaluate import Scores, format_table, write_evaluation
@@ -79,9 +81,16 @@ def evaluate_run(
     name = name or (names.pop() if len(names) == 1 else own_ways)
     directory = workdir / "evaluation" / name
     results = write_evaluation(
-        directory, scores, meta, samples.as_dict(), cheap_baselines(configs[0], dataset)
+        directory,
+        scores,
+        meta,
+        samples.as_dict(),
+        cheap_baselines(configs[0], dataset),
+        verdicts=verdict_rows(scores, detector.calibration),
     )
     print(format_table(results))
+    if results["verdicts"]:
+        print(f"\n{format_verdicts(results['verdicts'])}")
     if beside := format_baselines(results):
         print(f"\n{beside}")
     _LOG.info("wrote %s", directory)
@@ -98,6 +107,24 @@ class _Part:
     scores: Scores
     samples: SampleKeeper
     logits: np.ndarray
+
+
+def check_deliverable(
+    detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset
+) -> None:
+    """Whether images can be re-saved and resized before this detector prepares them.
+
+    Raises:
+        ValueError: the data set is not what the system learns from, or holds error maps.
+    """
+    if not detector.config:
+        return
+    system = SYSTEMS[detector.system]
+    system.data_facts(detector.config, dataset)
+    delivered = config.copy_and_resolve_references()
+    delivered.model, delivered.data.delivery = detector.config.model, "web"
+    if problems := system.problems(delivered):
+        raise ValueError(f"{detector.system} cannot score re-saved images: {problems[0]}")
 
 
 def config_of(detector: Detector, config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:

@@ -57,11 +57,11 @@ class TrainInput:
         self._config = config
         self._dataset = dataset
         data = config.data
-        train = _split(dataset, data.train_split, "data.train_split", of_all=True)
+        train = named_split(dataset, data.train_split, "data.train_split", of_all=True)
         table = functools.cache(train.table)
         if data.validation_split:
             records = np.arange(len(train.source))
-            validation = _split(dataset, data.validation_split, "data.validation_split")
+            validation = named_split(dataset, data.validation_split, "data.validation_split")
             self._validation: RecordSource = validation.source
         else:
             held = held_out(table(), data.validation_fraction, config.seed)
@@ -75,6 +75,11 @@ class TrainInput:
             raise ValueError("the validation split is empty; expected images of both classes")
         if len(self._groups.sizes) > 1 and jax.process_index() == 0:
             _LOG.info(_in_words(self._groups))
+
+    @property
+    def validation_source(self) -> RecordSource:
+        """The records of the validation images."""
+        return self._validation
 
     @property
     def num_train_images(self) -> int:
@@ -192,7 +197,7 @@ def test_split(config: ml_collections.ConfigDict, dataset: MixedDataset) -> Mixe
     Raises:
         ValueError: the data set has no such split.
     """
-    return _split(dataset, config.data.test_split, "data.test_split")
+    return named_split(dataset, config.data.test_split, "data.test_split")
 
 
 def transformed_test_images(
@@ -259,7 +264,20 @@ def _sampling(data: ml_collections.ConfigDict) -> Sampling:
     )
 
 
-def _split(dataset: MixedDataset, name: str, setting: str, *, of_all: bool = False) -> MixedSplit:
+def named_split(
+    dataset: MixedDataset, name: str, setting: str, *, of_all: bool = False
+) -> MixedSplit:
+    """A split of the data sets that have it.
+
+    Args:
+        dataset: the data sets.
+        name: of the split.
+        setting: what names it, for the error.
+        of_all: whether each data set has to have it.
+
+    Raises:
+        ValueError: a data set that has to have it, or every one, lacks the split.
+    """
     lacking = dataset.lacking(name)
     if lacking and (of_all or len(lacking) == len(dataset.names)):
         several = len(dataset.names) > 1

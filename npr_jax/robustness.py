@@ -21,8 +21,7 @@ from npr_jax import inputs
 from npr_jax.analysis.robustness import figure_of
 from npr_jax.detector import Detector
 from npr_jax.ensemble import Ensemble
-from npr_jax.evaluate_run import config_of, describe, evaluation_name
-from npr_jax.models import SYSTEMS
+from npr_jax.evaluate_run import check_deliverable, config_of, describe, evaluation_name
 from npr_jax.robustness_table import (
     NotScored,
     TransformedScores,
@@ -62,7 +61,8 @@ def measure_robustness(
     Raises:
         ValueError: where the data set is not what the system learns from, or holds error maps.
     """
-    _check_data(detector, config, dataset)
+    for member in detector.members:
+        check_deliverable(member, config, dataset)
     started = time.monotonic()
     configs = [config_of(member, config) for member in detector.members]
     parts = [
@@ -80,20 +80,6 @@ def measure_robustness(
     print(format_table(results))
     _LOG.info("wrote %s", directory)
     return results
-
-
-def _check_data(
-    detector: Detector | Ensemble, config: ml_collections.ConfigDict, dataset: MixedDataset
-) -> None:
-    for member in detector.members:
-        if not member.config:
-            continue
-        system = SYSTEMS[member.system]
-        system.data_facts(member.config, dataset)
-        delivered = config.copy_and_resolve_references()
-        delivered.model, delivered.data.delivery = member.config.model, "web"
-        if problems := system.problems(delivered):
-            raise ValueError(f"robustness of {member.system} cannot be measured: {problems[0]}")
 
 
 def _score(
