@@ -95,7 +95,7 @@ def calibrate(
     fitted = calibration.fit(labels[fitting], logits[fitting], target_error)
     photographs = logits[fitting & (labels == 0)]
     threshold = calibration.threshold_for(photographs, false_positive_rate)
-    results = {
+    results: dict[str, Any] = {
         "checkpoint": {"step": step, "hash": calibration_store.fingerprint(detector.model)},
         "preprocessing": detector.preprocessing,
         **calibration_store.to_json(fitted),
@@ -111,8 +111,9 @@ def calibrate(
         "meta": {"model": detector.system, "detector": detector.source, "images": name}
         | {"seed": config.seed, **provenance()},
     }
+    results = plain(results)
     contents = figure_of(results, str(step))
-    contents[f"{step}.json"] = json.dumps(plain(results), indent=1, allow_nan=False).encode()
+    contents[f"{step}.json"] = json.dumps(results, indent=1, allow_nan=False).encode()
     write_together(workdir / calibration_store.FOLDER, contents)
     print(calibration_report.in_words(results))
     _LOG.info("wrote %s", calibration_store.file_of(workdir, step))

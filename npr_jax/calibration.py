@@ -88,8 +88,8 @@ def fit_scaling(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
     if not 0 < count < len(generated):
         raise ValueError("a calibration needs photographs and generated images, here is one class")
     logits = np.asarray(logits, np.float64)
-    middle, spread = logits.mean(), logits.std() or 1.0
-    x = (logits - middle) / spread
+    middle, spread = logits.mean(), logits.std()
+    x = (logits - middle) / (spread or 1.0)
     targets = np.where(generated, (count + 1) / (count + 2), 1 / (len(generated) - count + 2))
 
     def loss(parameters):
@@ -112,7 +112,7 @@ def fit_scaling(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
         loss, start, jac=gradient, hess=hessian, method="trust-exact", options=options
     )
     slope, offset = best.x
-    if slope < 1e-6:
+    if slope < 1e-6 or not spread:
         raise ValueError(
             "the detector's logits are no higher for generated images than for photographs among "
             "the images it was to be calibrated with, so no score of it would mean anything there"

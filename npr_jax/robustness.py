@@ -21,6 +21,7 @@ from npr_jax import inputs
 from npr_jax.analysis.robustness import figure_of
 from npr_jax.detector import Detector
 from npr_jax.ensemble import Ensemble
+from npr_jax.evaluate import plain
 from npr_jax.evaluate_run import check_deliverable, config_of, describe, evaluation_name
 from npr_jax.robustness_table import (
     NotScored,
@@ -74,7 +75,7 @@ def measure_robustness(
     meta["delivery"] = None
     name = evaluation_name(configs[0], dataset, detector.members[0], delivery=False)
     name = "-".join([name, *(part.strip() for part in chosen.split(",") if part.strip())])
-    results = {"name": name} | tabulate(scores, transformations) | {"meta": meta}
+    results = plain({"name": name} | tabulate(scores, transformations) | {"meta": meta})
     directory = workdir / "robustness" / name
     write_together(directory, files_of(results, scores, transformations, figure_of(results)))
     print(format_table(results))

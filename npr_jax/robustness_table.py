@@ -14,7 +14,6 @@ import numpy as np
 
 from input_pipeline.degradations import Transformation
 from npr_jax import measures, tables
-from npr_jax.evaluate import plain
 from npr_jax.tables import Scores
 
 COLUMNS = (
@@ -168,7 +167,7 @@ def files_of(
         "scores.csv": _csv(wide),
         "not_scored.csv": _csv(missing),
         **figures,
-        "results.json": json.dumps(plain(results), indent=1, allow_nan=False).encode(),
+        "results.json": json.dumps(results, indent=1, allow_nan=False).encode(),
     }
 
 
