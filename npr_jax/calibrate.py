@@ -213,7 +213,8 @@ def _scorable(
     )
     for element in elements:
         try:
-            check_size(*element["image"].shape[:2], detector.model)
+            height, width = element["image"].shape[:2]
+            check_size(height, width, detector.model)
         except ValueError:
             continue
         scored.append(element["index"])

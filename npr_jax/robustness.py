@@ -112,7 +112,8 @@ def _scorable(
         problem = element["problem"]
         if not problem:
             try:
-                check_size(*element["image"].shape[:2], detector.model)
+                height, width = element["image"].shape[:2]
+                check_size(height, width, detector.model)
             except ValueError as error:
                 problem = str(error)
         if problem:
@@ -127,6 +128,6 @@ def _mean(parts: Sequence[TransformedScores]) -> TransformedScores:
     """The members' mean logits; an image that one member cannot score has none."""
     first = parts[0]
     first.logits = np.stack([part.logits for part in parts]).mean(axis=0, dtype=np.float32)
-    known = {(one.transformation, one.index): one for part in parts for one in part.not_scored}
+    known = {(one.transformation, one.image): one for part in parts for one in part.not_scored}
     first.not_scored = [known[key] for key in sorted(known)]
     return first

@@ -27,7 +27,7 @@ class NotScored(NamedTuple):
     """An image that has no score in a transformation, by their numbers, and why."""
 
     transformation: int
-    index: int
+    image: int
     reason: str
 
 
@@ -159,7 +159,7 @@ def files_of(
     missing = [["filename", "transformation", "strength", "reason"]]
     for one in scores.not_scored:
         transformation = transformations[one.transformation]
-        name = scores.filenames[one.index]
+        name = scores.filenames[one.image]
         missing.append([name, transformation.name, transformation.strength, one.reason])
     tidy = [list(COLUMNS), *([_text(row[key]) for key in COLUMNS] for row in results["rows"])]
     return {
