@@ -1,5 +1,6 @@
 """The figure of `robustness`: AUC and balanced accuracy over each transformation's strength."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from npr_jax.analysis.figure_files import figure_files
 
 COLUMNS = 4
 PANEL = (2.75, 2.1)  # inches
+LETTERS_PER_INCH = 14  # of the title
 # Title and axis of each family's panel; the mildest strength comes first.
 PANELS = {
     "jpeg": ("JPEG", "quality"),
@@ -44,7 +46,10 @@ def figure_of(results: Mapping[str, Any]) -> dict[str, bytes]:
 def _draw(results: Mapping[str, Any], families: Sequence[str]) -> figure.Figure:
     columns = min(COLUMNS, len(families))
     lines = -(-len(families) // columns)
-    drawing = style.new_figure(max(PANEL[0] * columns, 4.5), PANEL[1] * lines + 1.0)
+    width = max(PANEL[0] * columns, 4.5)
+    title = textwrap.fill(_title(results), int(LETTERS_PER_INCH * width))
+    height = PANEL[1] * lines + 0.7 + 0.15 * (title.count("\n") + 1)
+    drawing = style.new_figure(width, height)
     grid = drawing.subplots(lines, columns, sharey=True, squeeze=False)
     for place, family in enumerate(families):
         _panel(grid.flat[place], results, family, first=place % columns == 0)
@@ -52,18 +57,20 @@ def _draw(results: Mapping[str, Any], families: Sequence[str]) -> figure.Figure:
         ax.set_axis_off()
     handles, labels = grid.flat[0].get_legend_handles_labels()
     drawing.legend(handles, labels, loc="outside lower center", ncols=min(4, columns + 1))
-    drawing.suptitle(_title(results), fontsize=9, x=0.01, ha="left")
+    drawing.suptitle(title, fontsize=9, x=0.01, ha="left")
     return drawing
 
 
 def _title(results: Mapping[str, Any]) -> str:
     meta, generators = results["meta"], _generators(results)
-    return (
-        f"{meta['model']} on {style.shorten(results['name'], 40)}: {results['n_images']:,} images, "
-        f"{results['n_photographs']:,} of them photographs.\n"
-        f"Means over {generators} generator{'s' * (generators != 1)}, one trained detector; band: "
-        "AUC of the lowest and the highest generator; crosses: no image could be scored"
+    detector = f"{meta['model']}" + (f", seed {meta['seed']}," if meta["seed"] is not None else "")
+    text = (
+        f"{detector} on {style.shorten(results['name'], 40)}: {results['n_photographs']:,} "
+        f"photographs, {results['n_generated']:,} generated images. Means over {generators} "
+        f"generator{'s' * (generators != 1)}; band: AUC of the lowest and the highest of them"
     )
+    empty = any(row["auc"] is None for row in results["rows"] if row["kind"] == "mean")
+    return text + ("; crosses: no image could be scored" if empty else "")
 
 
 def _generators(results: Mapping[str, Any]) -> int:
@@ -73,6 +80,8 @@ def _generators(results: Mapping[str, Any]) -> int:
 def _panel(ax: axes.Axes, results: Mapping[str, Any], family: str, *, first: bool) -> None:
     rows = [row for row in results["rows"] if row["transformation"] in ("clean", family)]
     means = [row for row in rows if row["kind"] == "mean"]
+    if family.startswith("resize_"):
+        means.sort(key=lambda row: float(row["strength"] or 1))  # unchanged is a factor of 1
     places = np.arange(len(means))
     low, high = _band(rows, means)
     ax.fill_between(places, low, high, color=style.SKY, alpha=0.3, linewidth=0, label="AUC, range")
