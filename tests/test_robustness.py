@@ -147,7 +147,8 @@ def test_a_folder_holds_tidy_rows_figures_and_how_they_were_made(measured):
     assert len(tidy) == len(results["rows"]) == (1 + 8 + 18 + 5) * 4
     assert list(tidy[0])[:4] == ["kind", "transformation", "strength", "generator"]
     assert (folder / "robustness.svg").read_text().count("resized, Lanczos") == 1
-    assert Image.open(folder / "robustness.png").size[0] > 1000
+    with Image.open(folder / "robustness.png") as image:
+        assert image.size[0] > 1000
     assert results["meta"]["data"] == "tiny"
     assert not list(folder.glob(".*")), "nothing half-written is left"
 
