@@ -300,10 +300,10 @@ Command = Callable[[list[str], Any, ml_collections.ConfigDict | None], int]
 COMMANDS: dict[str, Command] = {
     "train": _train,
     "evaluate": _evaluate,
-    "robustness": _robustness,
-    "calibrate": _calibrate,
     "predict": _predict,
     "prepare": _prepare,
+    "robustness": _robustness,
+    "calibrate": _calibrate,
     "sweep": _sweep,
     "noise_predictor": _noise_predictor,
     "reconstruct": _reconstruct,

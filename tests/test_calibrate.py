@@ -240,7 +240,7 @@ def test_evaluation_adds_verdicts_and_keeps_its_threshold(
         ({"split": "absent"}, "--split is 'absent'; the data set has few"),
         ({"target_error": 0.5}, r"--target_error=0\.5; expected above 0 and below 0\.5"),
         ({"false_positive_rate": 0.0}, "--false_positive_rate=0"),
-        ({"data": ""}, "the validation images of tiny: a half to fit with has 3"),
+        ({"data": "", "split": ""}, "the validation images of tiny: a half to fit with has 3"),
     ],
 )
 def test_what_cannot_be_calibrated_is_refused(run, data, tmp_path, options, message):
