@@ -21,7 +21,8 @@ _THEMED = {
 }
 _COLOUR = re.compile("|".join(_THEMED))
 _DECIMALS = re.compile(r"(\.\d\d)\d+")
-_REFERENCE = re.compile(r"(^|url\()#([\w.-]+)")
+_REFERENCE = re.compile(r"(^|url\()#([\w.-]+)")  # alone in a link; a colour begins like one
+_LINKS = ("xlink:href", "href")
 
 
 def embed(svg: str, alt: str) -> str:
@@ -48,22 +49,28 @@ def embed(svg: str, alt: str) -> str:
 
 
 def _references(element: minidom.Element) -> list[str]:
-    return [
-        name for _, value in element.attributes.items() for _, name in _REFERENCE.findall(value)
-    ]
+    values = (value for key, value in element.attributes.items() if _refers(key, value))
+    return [name for value in values for _, name in _REFERENCE.findall(value)]
+
+
+def _refers(key: str, value: str) -> bool:
+    return key in _LINKS or "url(#" in value
 
 
 def _rewrite(element: minidom.Element, prefix: str, used: set[str]) -> None:
     for key, value in list(element.attributes.items()):
         if key == "id" and value not in used:
             element.removeAttribute("id")
-        elif key == "id":
-            element.setAttribute("id", f"{prefix}-{value}")
+            continue
+        if key == "id":
+            value = f"{prefix}-{value}"
         elif key in ("d", "x", "y", "transform"):
-            element.setAttribute(key, _DECIMALS.sub(r"\1", value))
-        else:
+            value = _DECIMALS.sub(r"\1", value)
+        elif _refers(key, value):
             value = _REFERENCE.sub(rf"\1#{prefix}-\2", value)
-            element.setAttribute(key, _COLOUR.sub(_variable, value) if key == "style" else value)
+        if key == "style":
+            value = _COLOUR.sub(_variable, value)
+        element.setAttribute(key, value)
 
 
 def _variable(colour: re.Match[str]) -> str:
