@@ -17,73 +17,11 @@ from npr_jax.analysis import figures, style, summary
 from npr_jax.analysis.report import build_report
 from npr_jax.evaluate import Scores, tabulate, write_evaluation
 from npr_jax.front_end import paper_front_end
+from tests.analysis.made_up import META, make_samples, make_scores
 
-FAMILIES = {"nearest": 8.0, "fir": 3.0, "bicubic": 0.0, "control": 0.3}
 CONTROL = "On the control family"
 VOID = {"meta", "img", "br", "link", "hr"}
 NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # names, not addresses
-
-
-def make_scores(families=None, count=30, seed=0, weights=True):
-    rng = np.random.default_rng(seed)
-    families = FAMILIES if families is None else families
-    generators = np.repeat(["photographs", *families], count)
-    centres = np.repeat([-3.0, *(shift - 3 for shift in families.values())], count)
-    total = len(generators)
-    attention = rng.dirichlet([3, 2, 1], total).astype(np.float32) if weights else None
-    return Scores(
-        labels=(generators != "photographs").astype(int),
-        logits=rng.normal(centres, 1.5),
-        generators=generators,
-        filenames=[f"{number}.png" for number in range(total)],
-        weights=attention,
-        scales=("0.25", "0.5", "0.75") if weights else (),
-    )
-
-
-def make_samples(count=4, size=64):
-    rng = np.random.default_rng(1)
-    return {
-        "images": rng.integers(0, 256, (count, size, size, 3), np.uint8),
-        "labels": [number % 2 for number in range(count)],
-        "generators": ["photographs", "fir"] * (count // 2),
-        "filenames": [f"sample{number}.png" for number in range(count)],
-        "logits": [-1.0, 2.0] * (count // 2),
-    }
-
-
-META = {
-    "model": "multiscale_attention",
-    "parameters": 123456,
-    "steps": 500,
-    "train_family": "nearest",
-    "train_images": 2000,
-    "front_ends": [{"mode": "nearest", "factor": f} for f in (0.25, 0.5, 0.75)],
-    "delivery": "clean",
-    "simulated": True,
-    "commit": "abc123",
-}
-
-
-@pytest.fixture(scope="module")
-def workdir(tmp_path_factory):
-    path = tmp_path_factory.mktemp("run")
-    baselines = {name: {"metadata": 0.5, "noise_variance": 0.55} for name in FAMILIES}
-    write_evaluation(path / "evaluation/test", make_scores(), META, make_samples(), baselines)
-    write_evaluation(path / "evaluation/test-web", make_scores(seed=2), META | {"delivery": "web"})
-    points = [
-        {"step": step, "epoch": step / 10, "split": split, "loss": 1 / step, "ap": 0.9}
-        for step in range(1, 30)
-        for split in ("train", "validation")
-    ]
-    (path / "metrics.jsonl").write_text("".join(json.dumps(point) + "\n" for point in points))
-    (path / "config.json").write_text(json.dumps({"seed": 7, "data": {"resize": 256}}))
-    return path
-
-
-@pytest.fixture(scope="module")
-def page(workdir):
-    return build_report(workdir).read_text(encoding="utf-8")
 
 
 class Outline(html.parser.HTMLParser):
