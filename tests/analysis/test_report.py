@@ -117,10 +117,13 @@ def test_identifiers_are_unique_and_links_lead_to_them(page):
 
 
 def test_tables_and_figures_say_what_data_and_how_many(page):
-    for kind in ("caption", "figcaption"):
-        for words in re.findall(rf"<{kind}>(.*?)</{kind}>", page):
-            assert re.search(r"\d+ (photographs|evaluations)", words), words
-            assert "one run" in words
+    drawn = re.findall(r'<figure class="figure.*?<figcaption>(.*?)</figcaption>', page, re.DOTALL)
+    captions = re.findall(r"<caption>(.*?)</caption>", page)
+    assert len(drawn) == 4  # overview, baselines, attention of two evaluations
+    assert len(captions) == 1 + 2 * 3 + 1  # comparison; results, sources, attention; baselines
+    for words in drawn + captions:
+        assert re.search(r"\d+ (photographs|evaluations)", words), words
+        assert "one run" in words
 
 
 def test_page_is_the_same_each_time_and_the_callers_settings_stay(workdir, page):
