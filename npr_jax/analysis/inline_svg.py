@@ -20,6 +20,7 @@ _THEMED = {
     style.BLUE.lower(): "--fig-blue",
 }
 _COLOUR = re.compile("|".join(_THEMED))
+_SHEET = re.compile(r"<style.*?</style>", re.DOTALL)
 _DECIMALS = re.compile(r"(\.\d\d)\d+")
 _REFERENCE = re.compile(r"(^|url\()#([\w.-]+)")  # alone in a link; a colour begins like one
 _LINKS = ("xlink:href", "href")
@@ -35,14 +36,14 @@ def embed(svg: str, alt: str) -> str:
         svg: text of an SVG file, as `style.svg` gives it.
         alt: what is shown, for those who do not see it.
     """
-    root = minidom.parseString(svg).documentElement
+    # A style sheet would hold for all of the page, which has its rules in page.css.
+    document = minidom.parseString(_SHEET.sub("", svg))
+    elements = list(document.getElementsByTagName("*"))
     prefix = "f" + hashlib.sha256(svg.encode()).hexdigest()[:8]
-    elements = [root, *root.getElementsByTagName("*")]
     used = {name for element in elements for name in _references(element)}
     for element in elements:
         _rewrite(element, prefix, used)
-    for sheet in root.getElementsByTagName("style"):
-        sheet.parentNode.removeChild(sheet)  # it would hold for all of the page; page.css has it
+    root = elements[0]
     for key, value in (("class", "drawing"), ("role", "img"), ("aria-label", alt)):
         root.setAttribute(key, value)
     return re.sub(r">\s+<", "><", root.toxml())

@@ -113,7 +113,8 @@ def heat_figure(
         ax.grid(False)
         bar = drawing.colorbar(mesh, ax=ax, shrink=0.9, pad=0.02)
         bar.set_label(label)
-        bar.solids.set(edgecolor="face", rasterized=False)
+        if bar.solids is not None:
+            bar.solids.set(edgecolor="face", rasterized=False)
         return style.svg(drawing)
 
 

@@ -30,7 +30,7 @@ def sweep_variants(sweep: Sweep) -> list[str]:
         if sweep.has(measure, kind)
     }
     parameters = {row["variant"]: row["parameters"] for row in sweep.rows}
-    seeds = {row["variant"]: set() for row in sweep.rows}
+    seeds: dict[str, set[int]] = {variant: set() for variant in sweep.variants}
     for row in sweep.rows:
         seeds[row["variant"]].add(row["seed"])
     rows = [
