@@ -61,8 +61,8 @@ def visit(browser):
 
 
 @pytest.fixture(scope="module")
-def report(workdir):
-    return build_report(workdir)
+def report(workdir, page):
+    return workdir / "report.html"
 
 
 @pytest.fixture(scope="module")
