@@ -138,6 +138,9 @@ def test_bfloat16_is_near_float32(fusion):
         ("cross", {"attention_heads": 3}, "no multiple of"),
         ("mean", {"share_branches": True, "batch_branches": True}, "one network"),
         ("average", {}, "one of stack, mean"),
+        ("stack", {"share_branches": True}, "share_branches is True.* has no branches"),
+        ("stack", {"batch_branches": True}, "batch_branches is True.* has no branches"),
+        ("mean", {"modes": ("nearest", "area")}, "cannot be used:\n.*model.modes has 2"),
     ],
 )
 def test_settings_that_do_not_fit_are_explained(fusion, changes, words):

@@ -180,3 +180,15 @@ def test_two_processes_build_one_simulation(tmp_path):
 def test_directories_that_cannot_be_used(tiny_data, tmp_path):
     with pytest.raises(ValueError, match="separates directories by commas"):
         run(sweep_on(tiny_data), tmp_path / "a,b", Trainer())
+
+
+def test_a_missing_data_set_is_refused_before_any_run(tiny_data, tmp_path):
+    variants = (
+        {"name": "here", "settings": {}},
+        {"name": "away", "settings": {"data.path": str(tmp_path / "absent")}},
+    )
+    trainer = Trainer()
+    with pytest.raises(ValueError, match="absent is not a directory"):
+        run(sweep_on(tiny_data, variants=variants), tmp_path / "sweep", trainer)
+    assert trainer.calls == []
+    assert not (tmp_path / "sweep").exists()
