@@ -138,6 +138,13 @@ def with_factors(
     )
 
 
+def distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, told apart where one comes again: 0.5, 0.5 (2), 0.5 (3)."""
+    counts = [names[: i + 1].count(name) for i, name in enumerate(names)]
+    pairs = zip(names, counts, strict=True)
+    return tuple(f"{name} ({count})" if count > 1 else name for name, count in pairs)
+
+
 def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 

@@ -32,6 +32,9 @@ LOCK_FILE = ".lock"
 Train = Callable[
     [list[ml_collections.ConfigDict], list[pathlib.Path]], Sequence[Mapping[str, Any] | None]
 ]
+# What ends a run and not the sweep: a refused setting or folder, a loss that is not finite, a
+# device without the memory for it.
+_RUN_ERRORS = (ValueError, FloatingPointError, jax.errors.JaxRuntimeError)
 _WORTH_KEEPING = 0.2  # seconds that a program took to compile
 
 
@@ -176,7 +179,7 @@ def _run_group(
             return
         try:
             _finish(waiting, workdir, train, tally)
-        except (ValueError, FloatingPointError) as error:
+        except _RUN_ERRORS as error:
             if len(waiting) == 1:
                 _fail(waiting[0][0], error, tally)
                 return
@@ -184,7 +187,7 @@ def _run_group(
             for item in waiting:
                 try:
                     _finish([item], workdir, train, tally)
-                except (ValueError, FloatingPointError) as its_error:
+                except _RUN_ERRORS as its_error:
                     _fail(item[0], its_error, tally)
 
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import time
 
+import jax
 import pytest
 
 from npr_jax.sweep.execute import prepare_simulation, run_sweep
@@ -73,6 +74,16 @@ def test_a_failing_run_does_not_stop_the_others(tiny_data, tmp_path):
         ("0.25/seed0", "no such factor on Wednesdays"),
         ("0.25/seed1", "no such factor on Wednesdays"),
     ]
+
+
+def test_a_group_too_large_for_the_device_is_tried_one_by_one(tiny_data, tmp_path):
+    def refuse(configs):
+        if len(configs) > 1:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    tally = run(sweep_on(tiny_data), tmp_path, Trainer(refuse), side_by_side=2)
+    assert len(tally.finished) == 4
+    assert tally.failed == []
 
 
 def test_a_failing_group_is_tried_one_by_one(tiny_data, tmp_path):
