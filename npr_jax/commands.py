@@ -50,7 +50,8 @@ def explain(error: Exception, arguments: list[str]) -> str:
             return problem
     # A config file's own error arrives with its traceback; the last line says what is wrong.
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{lines[-1] if lines else type(error).__name__}; see python main.py --help"
+    problem = lines[-1].removeprefix("ValueError: ") if lines else type(error).__name__
+    return f"{problem}; see python main.py --help"
 
 
 def _train(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:

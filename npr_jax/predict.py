@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from npr_jax.detector import Detector, ImageScore
-from npr_jax.position_maps import save_maps
+from npr_jax.position_maps import check_has_map, save_maps
 
 if TYPE_CHECKING:
     from npr_jax.ensemble import Ensemble
@@ -43,7 +43,8 @@ def predict_files(
 
     Raises:
         ValueError: for a path that does not exist, no file at all, a confidence outside
-            [0.5, 1), an output whose folder does not exist, or maps of several detectors.
+            [0.5, 1), an output whose folder does not exist, or maps of several detectors or of a
+            system that has none.
     """
     if not 0.5 <= confidence < 1:
         raise ValueError(f"--confidence={confidence}; expected at least 0.5 and below 1")
@@ -51,6 +52,8 @@ def predict_files(
         raise ValueError(f"--output={output}: its folder does not exist")
     if maps and not isinstance(detector, Detector):
         raise ValueError("--maps is of one detector, not of several; give one --workdir")
+    if maps and isinstance(detector, Detector):
+        check_has_map(detector.model)
     files = find_files(paths)
     views = (member.file_view for member in detector.members)
     images = ", ".join([detector.preprocessing, *(v.description for v in views if v is not None)])

@@ -36,7 +36,8 @@ def format_page(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         "# Results of the sweeps\n\n"
         "Made by `python -m npr_jax.sweep.publish docs/results` from the tables beside it; a test\n"
         "keeps it so. In percent: mean ± standard deviation over seeds of each run's mean over\n"
-        "generators, with the checkpoint of the best validation AP. `unseen`: generators that were\n"
+        "generators, with the checkpoint of the best validation AP. `unseen`: generators that "
+        "were\n"
         "not trained on; `control`: made without up-sampling, 50 is chance. What it says is in\n"
         "[README.md](README.md).\n"
     )
