@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib import figure
 
 from npr_jax.analysis import style
+from npr_jax.analysis.conclusions import format_p
 from npr_jax.analysis.research.comparisons import Comparison
-from npr_jax.analysis.research.wording import outcome, probability, signed
+from npr_jax.analysis.research.wording import outcome, signed
 
 LOOKS = {
     "ahead": (style.BLUE, "o"),
@@ -35,10 +36,10 @@ def comparison_table(comparisons: Sequence[Comparison], measure: str = "AUC") ->
             cells += [
                 signed(each.gain),
                 f"{signed(each.low)} to {signed(each.high)}",
-                probability(each.p_value),
+                format_p(each.p_value),
                 outcome(each),
                 ahead,
-                probability(each.p_generators) if count > 1 else "-",
+                format_p(each.p_generators) if count > 1 else "-",
             ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -1,10 +1,10 @@
-"""Two variants of a sweep against each other, paired by seed and by generator.
+"""Two variants of a sweep against each other on chosen generators, in points.
 
-The question "would it come out so again?" is asked of the seeds: for each seed the mean difference
-over generators, then a paired t test and interval over seeds. The question "is it so for
-generators of this kind?" is asked of the generators: for each one the mean difference over seeds, then
-Wilcoxon's signed rank test over generators. Both are reported; only the first decides, because
-the generators are few and chosen, not drawn.
+The statistics are those of ``npr_jax.analysis.statistics``: paired by seed and generator, the
+interval and the deciding paired t test over seeds (would it come out so again?), Wilcoxon's test
+over generators beside it (is it so for generators of this kind?), Holm's correction over all
+comparisons of one table. Here they are brought to what the report prints, with contrasts:
+differences of differences.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from npr_jax.analysis.paired_tests import holm, paired_t, wilcoxon
+from npr_jax.analysis import statistics
 from npr_jax.analysis.research.result_table import ResultTable
 
-ALPHA = 0.05
+NAN = float("nan")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,51 +27,37 @@ class Comparison:
     Attributes:
         name: what is compared, for tables and figures.
         by_seed: mean difference over generators for each seed, float64 ``[seeds]``.
-        by_generator: mean difference over seeds for each generator, float64 ``[generators]``.
-        low: lower end of the 95 % t interval of the mean over seeds; NaN below two seeds.
+        by_generator: mean difference over seeds for each generator, float64 ``[generators]``; empty
+            for a contrast of two groups of generators.
+        low: lower end of the 95 % interval of the mean over seeds; NaN below two seeds.
         high: upper end.
-        p_value: of the paired t test over seeds, Holm-corrected within its group; NaN likewise.
+        p_value: of the paired t test over seeds, after ``corrected`` Holm's; NaN below two seeds.
         p_generators: of Wilcoxon's exact signed rank test over generators, not corrected; NaN for
             fewer than two generators.
-        smallest_p_generators: the least that so many generators allow.
     """
 
     name: str
     by_seed: np.ndarray
     by_generator: np.ndarray
-    low: float
-    high: float
-    p_value: float
-    p_generators: float
-    smallest_p_generators: float
+    low: float = NAN
+    high: float = NAN
+    p_value: float = NAN
+    p_generators: float = NAN
 
     @property
     def gain(self) -> float:
-        """Mean difference in points."""
-        return float(self.by_seed.mean()) if self.by_seed.size else float("nan")
-
-    @property
-    def holds(self) -> bool:
-        """Whether the difference is beyond what seeds alone bring about, after Holm."""
-        return self.p_value < ALPHA
+        """Mean difference in points; NaN where nothing is measured."""
+        return float(self.by_seed.mean()) if self.by_seed.size else NAN
 
     @property
     def measured(self) -> bool:
         """Whether there are the two seeds that an interval needs."""
         return self.by_seed.size >= 2
 
-
-@dataclasses.dataclass(frozen=True)
-class Pair:
-    """What to compare: two variants on some generators, or a contrast of such differences.
-
-    Attributes:
-        name: for tables and figures.
-        difference: variant minus baseline in points, float64 ``[seeds, generators]``.
-    """
-
-    name: str
-    difference: np.ndarray
+    @property
+    def holds(self) -> bool:
+        """Whether the difference is beyond what seeds alone bring about."""
+        return self.measured and statistics.beyond_noise(self.low, self.high, self.p_value)
 
 
 def pair(
@@ -82,45 +68,47 @@ def pair(
     *,
     name: str = "",
     column: str = "auc",
-) -> Pair:
-    """The difference of two variants over the seeds that both have been run with."""
-    difference = table.difference(variant, baseline, generators, column)
-    return Pair(name or f"{variant} − {baseline}", difference)
-
-
-def compare(pairs: Sequence[Pair]) -> list[Comparison]:
-    """The comparisons in the same order, their p values Holm-corrected together.
-
-    Pairs with fewer than two seeds stay in the list with an empty or single ``by_seed`` and
-    neither interval nor p; they do not count in the correction.
-    """
-    found = [_uncorrected(each) for each in pairs]
-    tested = [number for number, each in enumerate(found) if each.measured]
-    corrected = holm([found[number].p_value for number in tested])
-    for number, p_value in zip(tested, corrected, strict=True):
-        found[number] = dataclasses.replace(found[number], p_value=p_value)
-    return found
-
-
-def _uncorrected(each: Pair) -> Comparison:
-    complete = each.difference[~np.isnan(each.difference).any(axis=1)]
-    nan = float("nan")
-    if not complete.shape[0] or not complete.shape[1]:
-        return Comparison(each.name, np.zeros(0), np.zeros(0), nan, nan, nan, nan, nan)
-    by_seed, by_generator = complete.mean(axis=1), complete.mean(axis=0)
-    if by_seed.size < 2:
-        return Comparison(each.name, by_seed, by_generator, nan, nan, nan, nan, nan)
-    over_seeds = paired_t(by_seed, np.zeros(by_seed.size))
-    generators = (nan, nan)
-    if by_generator.size > 1:
-        test = wilcoxon(by_generator, np.zeros(by_generator.size))
-        generators = (test.p_value, test.smallest_p)
-    return Comparison(
-        each.name,
-        by_seed,
-        by_generator,
-        over_seeds.low,
-        over_seeds.high,
-        over_seeds.p_value,
-        *generators,
+) -> Comparison:
+    """Variant minus baseline over the seeds that both have been run with; p not yet corrected."""
+    name = name or f"{variant} − {baseline}"
+    rows = [
+        {**row, "kind": "tested"}
+        for row in table.rows
+        if row["generator"] in generators and row["variant"] in (variant, baseline)
+    ]
+    if not table.seeds((variant, baseline)):
+        return Comparison(name, np.zeros(0), np.zeros(0))
+    found = statistics.compare_variants(rows, variant, baseline, column, kind="tested")
+    by_generator = [each.difference.mean for each in found.per_generator]
+    over_seeds, over_generators = (
+        found.tests.get(which) for which in ("t_seeds", "wilcoxon_generators")
     )
+    return Comparison(
+        name,
+        100 * np.array(found.difference.values),
+        100 * np.array(by_generator),
+        100 * found.difference.low,
+        100 * found.difference.high,
+        over_seeds.p_value if over_seeds else NAN,
+        over_generators.p_value if over_generators else NAN,
+    )
+
+
+def contrast(name: str, first: Comparison, second: Comparison) -> Comparison:
+    """How much larger one difference is than another, seed by seed."""
+    if not first.measured or first.by_seed.size != second.by_seed.size:
+        return Comparison(name, np.zeros(0), np.zeros(0))
+    gaps = first.by_seed - second.by_seed
+    estimate = statistics.bootstrap_seeds(gaps)
+    test = statistics.paired_t(first.by_seed, second.by_seed)
+    return Comparison(name, gaps, np.zeros(0), estimate.low, estimate.high, test.p_value)
+
+
+def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons with Holm's p values, as they are told together."""
+    tested = [each.p_value for each in comparisons if each.measured]
+    adjusted = iter(statistics.holm(tested))
+    return [
+        dataclasses.replace(each, p_value=next(adjusted)) if each.measured else each
+        for each in comparisons
+    ]

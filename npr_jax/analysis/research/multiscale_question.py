@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from npr_jax.analysis.conclusions import format_p
+from npr_jax.analysis.research import repeats
 from npr_jax.analysis.research.answer import Answer, missing
 from npr_jax.analysis.research.comparison_table import comparison_table, forest
-from npr_jax.analysis.research.comparisons import Comparison, Pair, compare, pair
+from npr_jax.analysis.research.comparisons import Comparison, corrected, pair
 from npr_jax.analysis.research.result_table import ResultTable
 from npr_jax.analysis.research.scale_questions import THREE_OF_ONE
 from npr_jax.analysis.research.wording import (
@@ -16,7 +18,6 @@ from npr_jax.analysis.research.wording import (
     interval,
     listed,
     outcome,
-    probability,
     signed,
 )
 
@@ -27,7 +28,13 @@ CONTROLS = {
     THREE_OF_ONE: "the parameters and the attention, one scale",
     "stacked": "the three scales as channels of one network",
 }
-MEASURES = {"auc": "AUC", "ap": "AP", "accuracy": "accuracy at 0.5", "best_accuracy": "best accuracy"}
+MEASURES = {
+    "auc": "AUC",
+    "ap": "AP",
+    "accuracy": "accuracy at 0.5",
+    "best_accuracy": "best accuracy",
+}
+REPEAT = {table: (repeats.ATTENTION[table], repeats.NPR[table]) for table in ("fusion", "systems")}
 CONCATENATION = "attention − concatenation of features (fusion)"
 
 
@@ -36,19 +43,19 @@ def multiscale(tables: Mapping[str, ResultTable], name: str = "multiscale") -> A
     table = tables.get("scales")
     if table is None or not {ATTENTION, SINGLE} <= set(table.variants):
         return missing(name, "scales")
-    against = compare(_pairs(tables))
+    against = corrected(_pairs(tables))
     by_name = {test.name: test for test in against}
     main = by_name[f"{ATTENTION} − {SINGLE}"]
     if not main.measured:
         return missing(name, "scales", "fewer than two seeds of both detectors have run")
     unseen = table.generators("unseen")
-    measures = compare(
+    measures = corrected(
         [pair(table, ATTENTION, SINGLE, unseen, name=m, column=c) for c, m in MEASURES.items()]
     )
     controls = {c: by_name[f"{ATTENTION} − {c}"] for c in CONTROLS if c in table.variants}
     return Answer(
         name,
-        short=_verdict(main, controls),
+        short=_verdict([main, *_repeats(by_name)], controls),
         paragraph=_text(main, measures, by_name),
         table=comparison_table(against) + "\n\n" + _measures_table(measures),
         caption=(
@@ -60,11 +67,22 @@ def multiscale(tables: Mapping[str, ResultTable], name: str = "multiscale") -> A
     )
 
 
-def _pairs(tables: Mapping[str, ResultTable]) -> list[Pair]:
+def _pairs(tables: Mapping[str, ResultTable]) -> list[Comparison]:
     scales, fusion = tables["scales"], tables.get("fusion")
     unseen = scales.generators("unseen")
     others = [SINGLE, "0.75", *CONTROLS]
     pairs = [pair(scales, ATTENTION, other, unseen) for other in others if other in scales.variants]
+    for name, (variant, baseline) in REPEAT.items():
+        if name in tables and {variant, baseline} <= set(tables[name].variants):
+            pairs.append(
+                pair(
+                    tables[name],
+                    variant,
+                    baseline,
+                    tables[name].generators("unseen"),
+                    name=_repeat_name(name),
+                )
+            )
     if fusion is not None and {"attention", "concatenation"} <= set(fusion.variants):
         pairs.append(
             pair(
@@ -80,55 +98,77 @@ def _pairs(tables: Mapping[str, ResultTable]) -> list[Pair]:
     return pairs
 
 
-def _verdict(main: Comparison, controls: Mapping[str, Comparison]) -> str:
-    opening = {"shown": "Yes", "excluded": "No", "neither shown nor excluded": "Not shown"}
+def _repeat_name(table: str) -> str:
+    return f"{ATTENTION} − {SINGLE}, repeated ({table})"
+
+
+def _repeats(by_name: Mapping[str, Comparison]) -> list[Comparison]:
+    """The main comparison with the same settings and seeds in other sweeps."""
+    found = [by_name.get(_repeat_name(table)) for table in REPEAT]
+    return [test for test in found if test is not None and test.measured]
+
+
+def _verdict(repeated: Sequence[Comparison], controls: Mapping[str, Comparison]) -> str:
+    main, *again = repeated
+    judged = {criterion(test) for test in repeated}
+    whole = judged.pop() if len(judged) == 1 else "neither shown nor excluded"
+    opening = {"shown": "Yes", "excluded": "No", "neither shown nor excluded": "Not shown"}[whole]
+    spread = ""
+    if again:
+        gains = [
+            f"{signed(test.gain)} ({signed(test.low)} to {signed(test.high)})" for test in again
+        ]
+        spread = f", and {listed(gains)} when repeated"
     beaten = [name for name, test in controls.items() if outcome(test) == "ahead"]
+    ahead = [f"{name} ({signed(controls[name].gain)})" for name in beaten]
     rest = [
         f"{name} ({signed(test.gain)}, {outcome(test)})"
         for name, test in controls.items()
         if name not in beaten
     ]
-    words = []
-    if beaten:
-        gains = [f"{name} ({signed(controls[name].gain)})" for name in beaten]
-        words.append(f"it is ahead of the control {listed(gains)} beyond noise")
-    if rest:
-        words.append(f"{'but ' if beaten else 'it is '}not ahead of {listed(rest)}")
+    words = [f"ahead of the control {listed(ahead)} beyond noise"] if ahead else []
+    words += [f"not ahead of {listed(rest)} beyond noise"] if rest else []
     return (
-        f"{opening[criterion(main)]}: multi-scale attention is {signed(main.gain)} points of AUC "
-        f"against single-scale NPR (95 % interval {signed(main.low)} to {signed(main.high)}), so a "
-        f"gain of {CRITERION:g} points is {criterion(main)}; {', '.join(words)}."
+        f"{opening}: multi-scale attention is {signed(main.gain)} points of AUC against "
+        f"single-scale NPR (95 % interval {signed(main.low)} to {signed(main.high)}){spread}; a "
+        f"gain of {CRITERION:g} points is {whole}. It is {', '.join(words)}."
     )
 
 
 def _text(
     main: Comparison, measures: Sequence[Comparison], by_name: Mapping[str, Comparison]
 ) -> str:
-    single = by_name.get(f"{ATTENTION} − {THREE_OF_ONE}")
-    capacity = ""
-    if single is not None and single.measured:
-        capacity = (
-            " What it gains it gains from its scales."
-            if outcome(single) == "ahead" and main.gain > 0
-            else f" Three branches that all see 0.5 do as well or better ({interval(single)}): these "
-            "runs give no reason to credit the scales with anything."
-            if single.gain <= 0
-            else f" Against three branches that all see 0.5 the difference is {interval(single)}: not "
-            "more than seeds alone bring about."
-        )
+    shares = [f"{what} ({variant})" for variant, what in CONTROLS.items()]
     others = [f"{test.name} {signed(test.gain)} ({criterion(test)})" for test in measures]
-    more = by_name.get(f"{MORE} − {SINGLE}")
-    four = ""
-    if more is not None and more.measured:
-        fair = by_name[f"{MORE} − {THREE_OF_ONE}"]
-        four = (
-            f" Four scales, the only set here that theory says sees more, are {outcome(more)} of "
-            f"single-scale NPR: {interval(more)}; against three branches of 0.5 it is "
-            f"{interval(fair)}."
-        ).replace("are within noise of", "are within noise beside")
     return (
-        f"A gain of {CRITERION:g} points, measure by measure: {listed(others)}.{capacity}{four} The "
-        f"controls share with the detector {listed([f'{what} ({v})' for v, what in CONTROLS.items()])}."
+        f"A gain of {CRITERION:g} points, measure by measure: {listed(others)}. The controls have "
+        f"{listed(shares)}.{_same_scale(by_name)}{_four_scales(by_name)}"
+    )
+
+
+def _same_scale(by_name: Mapping[str, Comparison]) -> str:
+    """Three branches of one scale: what is left for the scales to explain."""
+    test = by_name.get(f"{ATTENTION} − {THREE_OF_ONE}")
+    if test is None or not test.measured:
+        return ""
+    reading = {
+        "ahead": "different scales do better than one scale three times",
+        "behind": "different scales do worse than one scale three times",
+        "within noise": "nothing measured here speaks for the scales themselves",
+    }[outcome(test)]
+    return f" Against three branches that all see 0.5 it is {interval(test)}: {reading}."
+
+
+def _four_scales(by_name: Mapping[str, Comparison]) -> str:
+    """The set with 1/8, the only one that adds dimensions to 1/4."""
+    more = by_name.get(f"{MORE} − {SINGLE}")
+    fair = by_name.get(f"{MORE} − {THREE_OF_ONE}")
+    if more is None or fair is None or not (more.measured and fair.measured):
+        return ""
+    return (
+        f" With 1/8 as a fourth scale, which alone adds dimensions to 1/4, attention is "
+        f"{outcome(more)} against single-scale NPR, {interval(more)}, and {outcome(fair)} "
+        f"against three branches of 0.5, {interval(fair)}, which have one branch less."
     )
 
 
@@ -141,6 +181,6 @@ def _measures_table(measures: Sequence[Comparison]) -> str:
     for test in measures:
         lines.append(
             f"| {test.name} | {signed(test.gain)} | {signed(test.low)} to {signed(test.high)} "
-            f"| {probability(test.p_value)} | {criterion(test)} |"
+            f"| {format_p(test.p_value)} | {criterion(test)} |"
         )
     return "\n".join(lines)

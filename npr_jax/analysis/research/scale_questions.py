@@ -11,7 +11,7 @@ from matplotlib import figure
 from npr_jax.analysis import style
 from npr_jax.analysis.research.answer import Answer, missing
 from npr_jax.analysis.research.comparison_table import comparison_table, forest
-from npr_jax.analysis.research.comparisons import Comparison, Pair, compare, pair
+from npr_jax.analysis.research.comparisons import Comparison, contrast, corrected, pair
 from npr_jax.analysis.research.families import (
     DIFFUSION,
     FAMILIES,
@@ -39,7 +39,7 @@ def traces(table: ResultTable | None, name: str = "traces") -> Answer:
     combinations = list(itertools.combinations(SINGLE, 2))
     families = {f: names for f in FAMILIES if (names := members(f, generators))}
     keys = [(family, a, b) for family in families for a, b in combinations]
-    tests = compare([pair(table, a, b, families[f], name=f"{f}: {a} − {b}") for f, a, b in keys])
+    tests = corrected([pair(table, a, b, families[f], name=f"{f}: {a} − {b}") for f, a, b in keys])
     ahead: dict[tuple[str, str], list[str]] = {}
     for (family, a, b), test in zip(keys, tests, strict=True):
         if test.holds:
@@ -138,7 +138,7 @@ def hypotheses(table: ResultTable | None, name: str = "hypotheses") -> Answer:
     diffusion, gan = members(DIFFUSION, unseen), members(GAN, unseen)
     if not diffusion or not gan:
         return missing(name, table.name, "it has no unseen generators of both families")
-    pairs: list[Pair] = []
+    pairs: list[Comparison] = []
     for family, scale in CLAIMS:
         names, added = members(family, unseen), _with_half(scale)
         wanted = ((scale, "0.5"), (added, "0.5"), (added, THREE_OF_ONE))
@@ -147,12 +147,10 @@ def hypotheses(table: ResultTable | None, name: str = "hypotheses") -> Answer:
             for a, b in wanted
             if {a, b} <= set(table.variants)
         ]
-    on_both = [
-        table.difference("0.25", "0.75", names).mean(axis=1, keepdims=True)
-        for names in (diffusion, gan)
-    ]
-    pairs.append(Pair(CONTRAST, on_both[0] - on_both[1]))
-    tests = {test.name: test for test in compare(pairs)}
+    pairs.append(
+        contrast(CONTRAST, *(pair(table, "0.25", "0.75", names) for names in (diffusion, gan)))
+    )
+    tests = {test.name: test for test in corrected(pairs)}
     if not all(test.measured for test in tests.values()):
         return missing(name, table.name, "fewer than two seeds of some variant have run")
     return Answer(

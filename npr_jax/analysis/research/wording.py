@@ -4,31 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from npr_jax.analysis.research.comparisons import ALPHA, Comparison
+from npr_jax.analysis.conclusions import LEVEL, format_p, points
+from npr_jax.analysis.research.comparisons import Comparison
 
 CRITERION = 2.0  # points by which a system must be ahead to be worth its cost
 
 
 def signed(value: float) -> str:
     """Points with their sign, one decimal: +3.2, −0.4, 0.0."""
-    text = f"{value:+.1f}".replace("-", "−")
+    text = points(value / 100)
     return "0.0" if text in ("+0.0", "−0.0") else text
 
 
-def probability(p_value: float) -> str:
-    """A p value: "p = 0.03", "p < 0.001", "no p value"."""
-    if p_value != p_value:
-        return "no p value"
-    if p_value < 0.001:
-        return "p < 0.001"
-    return f"p = {p_value:.3f}" if p_value < 0.0995 else f"p = {p_value:.2f}"
-
-
 def interval(comparison: Comparison) -> str:
-    """ "+3.2 points (95 % interval +0.4 to +6.0, p = 0.03)"."""
+    """ "+3.2 points (95 % interval +0.4 to +6.0, p = 0.03)", p after Holm's correction."""
     return (
         f"{signed(comparison.gain)} points (95 % interval {signed(comparison.low)} to "
-        f"{signed(comparison.high)}, {probability(comparison.p_value)})"
+        f"{signed(comparison.high)}, {format_p(comparison.p_value)})"
     )
 
 
@@ -67,9 +59,11 @@ def outcome(comparison: Comparison) -> str:
 
 def power(seeds: int, generators: int) -> str:
     """What so few seeds and generators allow."""
+    smallest = 2 * 0.5**seeds
+    never = f", so never below {LEVEL:g}" if smallest >= LEVEL else ""
     return (
         f"With {counted(seeds, 'seed')} an exact sign or signed rank test cannot fall below "
-        f"p = {2 * 0.5**seeds:.3g}{' and so never below 0.05' if 2 * 0.5**seeds >= ALPHA else ''}; "
-        f"over {counted(generators, 'generator')} it can reach {2 * 0.5**generators:.3g}. What is "
-        "decided here is decided by the paired t test over seeds, which assumes normal differences."
+        f"p = {smallest:.2g}{never}; over {counted(generators, 'generator')} it can reach "
+        f"{2 * 0.5**generators:.2g}. What is decided is therefore decided by the paired t test "
+        "over seeds, which assumes that differences are normal."
     )
