@@ -6,14 +6,18 @@ import dataclasses
 
 from matplotlib import figure
 
+UNMEASURED = "not measured yet"
+
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
     """An answer, every word and number of it computed from a result table.
 
     Attributes:
-        name: of its blocks, ``NAME`` (all of it) and ``NAME.short`` (the verdict), and of its
-            figure, ``NAME.svg``.
+        name: of its blocks, ``NAME`` (all of it) and ``NAME.slide`` (verdict and figure, with the
+            paragraph as the speaker's note), and of its figure, ``NAME.svg``.
+        question: as a reader would ask it.
+        word: the answer in a word or a few: "no", "not shown".
         short: the verdict in one or two sentences.
         paragraph: what was compared and what came out, Markdown.
         table: Markdown; empty where there is none.
@@ -22,6 +26,8 @@ class Answer:
     """
 
     name: str
+    question: str
+    word: str
     short: str
     paragraph: str = ""
     table: str = ""
@@ -37,15 +43,20 @@ class Answer:
             drawing if self.figure else "",
             self.table,
         ]
-        picture = f"![h:420]({images}/{self.name}.svg)" if self.figure else "No figure yet."
+        picture = f"![h:450]({images}/{self.name}.svg)" if self.figure else ""
+        note = f"<!--\n{self.paragraph}\n-->" if self.paragraph else ""
+        slide = [self.short, picture or self.table, note]
         return {
             self.name: "\n\n".join(part for part in parts if part),
-            f"{self.name}.short": self.short,
-            f"{self.name}.slide": f"{self.short}\n\n{picture}",
+            f"{self.name}.slide": "\n\n".join(part for part in slide if part),
         }
 
 
-def missing(name: str, table: str, what: str = "") -> Answer:
+def missing(name: str, question: str, reason: str) -> Answer:
     """The answer to a question whose table is not there or not far enough."""
-    reason = what or f"`docs/results/{table}.csv` is not there"
-    return Answer(name, f"Not measured yet: {reason}.")
+    return Answer(name, question, UNMEASURED, f"Not measured yet: {reason}.")
+
+
+def absent(table: str) -> str:
+    """That a table is missing, as a reason."""
+    return f"`docs/results/{table}.csv` is not there"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from npr_jax.analysis.research.answer import Answer, missing
+from npr_jax.analysis.research.answer import Answer, absent, missing
 from npr_jax.analysis.research.comparison_table import comparison_table, forest
 from npr_jax.analysis.research.comparisons import Comparison, corrected, pair
 from npr_jax.analysis.research.result_table import ResultTable
@@ -20,6 +20,7 @@ class Question:
 
     Attributes:
         name: of the answer.
+        asked: the question as a reader would ask it.
         table: of the sweep.
         baseline: the variant that the others are compared with.
         called: what the baseline is, for a reader.
@@ -28,6 +29,7 @@ class Question:
     """
 
     name: str
+    asked: str
     table: str
     baseline: str
     called: str
@@ -35,37 +37,68 @@ class Question:
     alike: tuple[str, ...] = ()
 
 
-QUESTIONS = (
-    Question("fusion", "fusion", "0.5", "NPR at 0.5 alone", "Ways to fuse 0.25, 0.5 and 0.75"),
-    Question(
-        "modes",
-        "modes",
-        "nearest00",
-        "nearest with the top-left reference pixel",
-        "How the reference image is resampled",
-        ("nearest01", "nearest10", "nearest11", "area"),
-    ),
-    Question("colors", "colors", "rgb", "RGB", "The colour space of the residual", ("ycbcr",)),
-    Question("augmentation", "augmentation", "flip", "mirroring alone", "Augmentation in training"),
-    Question("systems", "systems", "npr", "NPR at 0.5", "All systems on the same images"),
+FUSION = Question(
+    "fusion",
+    "Which way of putting the scales together?",
+    "fusion",
+    "0.5",
+    "NPR at 0.5 alone",
+    "Ways to fuse 0.25, 0.5 and 0.75",
 )
+MODES = Question(
+    "modes",
+    "Nearest, bilinear or bicubic?",
+    "modes",
+    "nearest00",
+    "nearest with the top-left reference pixel",
+    "How the reference image is resampled",
+    ("nearest01", "nearest10", "nearest11", "area"),
+)
+COLORS = Question(
+    "colors",
+    "Which colour space?",
+    "colors",
+    "rgb",
+    "RGB",
+    "The colour space of the residual",
+    ("ycbcr",),
+)
+AUGMENTATION = Question(
+    "augmentation",
+    "Blur and JPEG in training?",
+    "augmentation",
+    "flip",
+    "mirroring alone",
+    "Augmentation in training, clean test images",
+)
+SYSTEMS = Question(
+    "systems",
+    "Which system, on the same images and steps?",
+    "systems",
+    "npr",
+    "NPR at 0.5",
+    "All systems on the same images",
+)
+QUESTIONS = (FUSION, MODES, COLORS, AUGMENTATION, SYSTEMS)
 
 
 def against_baseline(question: Question, tables: Mapping[str, ResultTable]) -> Answer:
     """Every variant of the question's table against its baseline, on unseen generators."""
     table = tables.get(question.table)
     if table is None:
-        return missing(question.name, question.table)
+        return missing(question.name, question.asked, absent(question.table))
     if question.baseline not in table.variants:
-        return missing(question.name, question.table, f"{question.baseline} has not run yet")
+        return missing(question.name, question.asked, f"{question.baseline} has not run yet")
     unseen = table.generators("unseen")
     others = [name for name in table.variants if name != question.baseline]
     found = [pair(table, name, question.baseline, unseen, name=name) for name in others]
     tests = corrected(sorted(found, key=lambda test: -np.nan_to_num(test.gain, nan=-1e9)))
     if not any(test.measured for test in tests):
-        return missing(question.name, question.table, "fewer than two seeds of any pair have run")
+        return missing(question.name, question.asked, "fewer than two seeds of any pair have run")
     return Answer(
         question.name,
+        question.asked,
+        _word(question, tests),
         short=_verdict(question, tests),
         paragraph=_text(question, table, tests, unseen),
         table=comparison_table(tests, f"AUC − {question.baseline}"),
@@ -75,6 +108,11 @@ def against_baseline(question: Question, tables: Mapping[str, ResultTable]) -> A
         ),
         figure=forest(tests, f"{question.title}, against {question.baseline}"),
     )
+
+
+def _word(question: Question, tests: Sequence[Comparison]) -> str:
+    ahead = [test.name for test in tests if test.holds and test.gain > 0]
+    return listed(ahead) if ahead else f"nothing beats {question.baseline} beyond noise"
 
 
 def _verdict(question: Question, tests: Sequence[Comparison]) -> str:

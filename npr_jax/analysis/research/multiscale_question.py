@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from npr_jax.analysis.conclusions import format_p
 from npr_jax.analysis.research import repeats
-from npr_jax.analysis.research.answer import Answer, missing
+from npr_jax.analysis.research.answer import Answer, absent, missing
 from npr_jax.analysis.research.comparison_table import comparison_table, forest
 from npr_jax.analysis.research.comparisons import Comparison, corrected, pair
 from npr_jax.analysis.research.result_table import ResultTable
@@ -28,6 +28,9 @@ CONTROLS = {
     THREE_OF_ONE: "the parameters and the attention, one scale",
     "stacked": "the three scales as channels of one network",
 }
+QUESTION = f"Does multi-scale attention beat single-scale NPR by {CRITERION:g} points?"
+UNDECIDED = "neither shown nor excluded"
+OPENINGS = {"shown": "Yes", "excluded": "No", UNDECIDED: "Not shown"}
 MEASURES = {
     "auc": "AUC",
     "ap": "AP",
@@ -42,12 +45,12 @@ def multiscale(tables: Mapping[str, ResultTable], name: str = "multiscale") -> A
     """Three scales with attention against NPR at 0.5, and against each control."""
     table = tables.get("scales")
     if table is None or not {ATTENTION, SINGLE} <= set(table.variants):
-        return missing(name, "scales")
+        return missing(name, QUESTION, absent("scales"))
     against = corrected(_pairs(tables))
     by_name = {test.name: test for test in against}
     main = by_name[f"{ATTENTION} − {SINGLE}"]
     if not main.measured:
-        return missing(name, "scales", "fewer than two seeds of both detectors have run")
+        return missing(name, QUESTION, "fewer than two seeds of both detectors have run")
     unseen = table.generators("unseen")
     measures = corrected(
         [pair(table, ATTENTION, SINGLE, unseen, name=m, column=c) for c, m in MEASURES.items()]
@@ -55,6 +58,8 @@ def multiscale(tables: Mapping[str, ResultTable], name: str = "multiscale") -> A
     controls = {c: by_name[f"{ATTENTION} − {c}"] for c in CONTROLS if c in table.variants}
     return Answer(
         name,
+        QUESTION,
+        OPENINGS[judged([main, *_repeats(by_name)])].lower(),
         short=_verdict([main, *_repeats(by_name)], controls),
         paragraph=_text(main, measures, by_name),
         table=comparison_table(against) + "\n\n" + _measures_table(measures),
@@ -108,11 +113,15 @@ def _repeats(by_name: Mapping[str, Comparison]) -> list[Comparison]:
     return [test for test in found if test is not None and test.measured]
 
 
+def judged(repeated: Sequence[Comparison]) -> str:
+    """What all repeats of a comparison say of the criterion; neither where they disagree."""
+    found = {criterion(test) for test in repeated}
+    return found.pop() if len(found) == 1 else UNDECIDED
+
+
 def _verdict(repeated: Sequence[Comparison], controls: Mapping[str, Comparison]) -> str:
     main, *again = repeated
-    judged = {criterion(test) for test in repeated}
-    whole = judged.pop() if len(judged) == 1 else "neither shown nor excluded"
-    opening = {"shown": "Yes", "excluded": "No", "neither shown nor excluded": "Not shown"}[whole]
+    whole = judged(repeated)
     spread = ""
     if again:
         gains = [
@@ -122,16 +131,17 @@ def _verdict(repeated: Sequence[Comparison], controls: Mapping[str, Comparison])
     beaten = [name for name, test in controls.items() if outcome(test) == "ahead"]
     ahead = [f"{name} ({signed(controls[name].gain)})" for name in beaten]
     rest = [
-        f"{name} ({signed(test.gain)}, {outcome(test)})"
+        f"{name} ({signed(test.gain)}{', behind' if outcome(test) == 'behind' else ''})"
         for name, test in controls.items()
         if name not in beaten
     ]
-    words = [f"ahead of the control {listed(ahead)} beyond noise"] if ahead else []
-    words += [f"not ahead of {listed(rest)} beyond noise"] if rest else []
+    words = [f"ahead of {listed(ahead)}"] if ahead else []
+    words += [f"not ahead of {listed(rest)}"] if rest else []
     return (
-        f"{opening}: multi-scale attention is {signed(main.gain)} points of AUC against "
+        f"{OPENINGS[whole]}: multi-scale attention is {signed(main.gain)} points of AUC against "
         f"single-scale NPR (95 % interval {signed(main.low)} to {signed(main.high)}){spread}; a "
-        f"gain of {CRITERION:g} points is {whole}. It is {', '.join(words)}."
+        f"gain of {CRITERION:g} points is {whole}. Beyond noise it is "
+        f"{', '.join(words)}."
     )
 
 

@@ -1,8 +1,8 @@
 """Pages with generated blocks: prose that people edit, and between two marks what is computed.
 
-A block begins with the line ``[//]: # (begin: NAME)`` and ends with ``[//]: # (end: NAME)``. That is
-a link definition nobody refers to, which no renderer shows; an HTML comment would be shown to the
-speaker of a slide as a note.
+A block begins with the line ``[//]: # (begin: NAME)`` and ends with ``[//]: # (end: NAME)``. That
+is a link definition nobody refers to, which no renderer shows; an HTML comment would be shown to
+the speaker of a slide as a note.
 """
 
 from __future__ import annotations

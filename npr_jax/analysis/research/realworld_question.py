@@ -13,7 +13,14 @@ from npr_jax.analysis.research.result_table import ResultTable
 from npr_jax.analysis.research.scale_questions import CLAIMS
 from npr_jax.analysis.research.wording import interval, listed, outcome, power
 
-WILD = Question("realworld", "realworld", "0.5", "NPR at 0.5", "Real photographs and generators")
+WILD = Question(
+    "realworld",
+    "And on real photographs and generators?",
+    "realworld",
+    "0.5",
+    "NPR at 0.5",
+    "Real photographs and generators",
+)
 # The same variant in the table of the embedded data, where both were compared with NPR at 0.5.
 EMBEDDED = {
     "0.25": ("scales", "0.5", "0.25"),

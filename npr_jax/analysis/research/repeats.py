@@ -1,8 +1,7 @@
 """The same settings, seed and images trained again in another sweep: how far results repeat.
 
-Runs are bit-identical on one machine with one number of cores (README); sweeps ran with
-different ones, so repeats differ by rounding alone. How far that carries is the noise that no
-seed explains.
+Runs are bit-identical on one machine with one number of cores (README). Sweeps of different days
+and commits are not; how far they differ is noise that no seed explains.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ ATTENTION = {
     "fusion": "attention",
     "systems": "multiscale_attention3",
 }
+QUESTION = "How far does the same run repeat?"
 STACKED = {"scales": "stacked", "fusion": "stack"}
 REPEATED = {"NPR at 0.5": NPR, "attention over 0.25, 0.5, 0.75": ATTENTION, "stacked": STACKED}
 
@@ -82,7 +82,7 @@ def repeatability(tables: Mapping[str, ResultTable], name: str = "repeats") -> A
     found = {what: find_repeats(tables, names) for what, names in REPEATED.items()}
     there = {what: repeats for what, repeats in found.items() if repeats is not None}
     if not there:
-        return missing(name, "fusion", "no two sweeps have the same runs yet")
+        return missing(name, QUESTION, "no two sweeps have the same runs yet")
     lines = [
         "| detector | sweeps | seeds | deviation between repeats, points of AUC "
         "| deviation between seeds | largest difference on one generator |",
@@ -100,15 +100,18 @@ def repeatability(tables: Mapping[str, ResultTable], name: str = "repeats") -> A
     ]
     return Answer(
         name,
+        QUESTION,
+        f"to {max(r.between_repeats for r in there.values()):.1f} points",
         short=(
             "The same settings, seed and images trained again give another mean AUC over unseen "
             f"generators: standard deviation between repeats {listed(parts)}."
         ),
         paragraph=(
-            "Sweeps ran with different numbers of cores, so sums were rounded in another order; "
-            "training carries that on. Differences of this size between two variants with the same "
-            "seed are not differences of the variants, and two variants share less of their luck "
-            "than equal seeds suggest."
+            "Some detectors stand in several sweeps with the same settings, seeds and images. The "
+            "sweeps were made at other commits and shared the processor with other work, and runs "
+            "are bit-identical only on one machine with one number of cores. Differences of this "
+            "size between two variants are not differences of the variants, and equal seeds make "
+            "two variants less alike than pairing by seed supposes."
         ),
         table="\n".join(lines),
     )

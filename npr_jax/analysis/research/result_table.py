@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from npr_jax.sweep.summary import COLUMNS
+from npr_jax.sweep import publish
 
-MEASURES = tuple(dict.fromkeys([measure for _, _, measure in COLUMNS] + ["real_accuracy"]))
-COUNTS = ("seed", "train_images", "n_photographs", "n_generated", "parameters")
+COUNTS = ("n_photographs", "n_generated")
 WEIGHT = "weight_"  # and the scale: a column of the mean softmax weights
 
 
@@ -29,11 +27,6 @@ class ResultTable:
 
     name: str
     rows: Sequence[Mapping[str, Any]]
-
-    def only(self, **values: Any) -> ResultTable:
-        """The rows that have these values in these columns."""
-        rows = [row for row in self.rows if all(row[key] == values[key] for key in values)]
-        return ResultTable(self.name, rows)
 
     def only_variants(self, names: Iterable[str]) -> ResultTable:
         """The rows of these variants."""
@@ -70,47 +63,34 @@ class ResultTable:
         values = [[found.get((seed, name), np.nan) for name in generators] for seed in seeds]
         return 100.0 * np.array(values, np.float64).reshape(len(seeds), len(generators))
 
-    def difference(
-        self, variant: str, baseline: str, generators: Sequence[str], column: str = "auc"
-    ) -> np.ndarray:
-        """Variant minus baseline in points over their common seeds, ``[seeds, generators]``."""
-        seeds = self.seeds((variant, baseline))
-        mine = self.points(variant, generators, seeds, column)
-        return mine - self.points(baseline, generators, seeds, column)
-
     def scales(self, variant: str) -> tuple[str, ...]:
         """Scales that a variant's attention chooses between; none without attention."""
         rows = [row for row in self.rows if row["variant"] == variant]
         columns = [key for row in rows[:1] for key in row if key.startswith(WEIGHT)]
         return tuple(key.removeprefix(WEIGHT) for key in columns if rows[0][key] is not None)
 
-    def facts(self) -> str:
-        """What the numbers were made with: data, images, seeds, commit, day and machine."""
-        tested = [row for row in self.rows if row["kind"] != "photographs"]
-        return "; ".join(
-            [
-                f"{len({(row['variant'], row['seed']) for row in self.rows})} runs",
-                f"data {_values(self.rows, 'data')} "
-                f"(fingerprint {_values(self.rows, 'data_fingerprint')})",
-                f"{_values(self.rows, 'train_images')} training images, both classes together",
-                f"{_values(tested, 'n_generated')} generated test images for each generator beside "
-                f"{_values(tested, 'n_photographs')} photographs",
-                f"commit {_values(self.rows, 'commit')}",
-                _values(self.rows, "date"),
-                f"machine {_values(self.rows, 'machine')}",
-            ]
-        )
+    @property
+    def runs(self) -> int:
+        """How many runs it has: variants times seeds, when complete."""
+        return len({(row["variant"], row["seed"]) for row in self.rows})
 
-    def sample(self, variants: Iterable[str] | None = None) -> str:
-        """Data, images and seeds in a few words, for a caption."""
-        names = self.variants if variants is None else tuple(variants)
-        seeds = sorted({len(self.seeds([name])) for name in names})
+    def said(self, column: str) -> str:
+        """What a column holds, every value once."""
+        return " and ".join(sorted({str(row[column]) for row in self.rows}))
+
+    def test_images(self) -> str:
+        """Generated images and photographs behind a number."""
         tested = [row for row in self.rows if row["kind"] in ("trained", "unseen")]
+        generated = _range(row["n_generated"] for row in tested)
+        photographs = _range(row["n_photographs"] for row in tested)
+        return f"{generated} generated images and {photographs} photographs"
+
+    def sample(self) -> str:
+        """Data, images and seeds in a few words, for a caption."""
+        seeds = _range(len(self.seeds([name])) for name in self.variants)
         return (
-            f"data {_values(self.rows, 'data')}; {_values(self.rows, 'train_images')} training "
-            f"images, {_range(row['n_generated'] for row in tested)} generated test images per "
-            f"generator, {_range(row['n_photographs'] for row in tested)} photographs; "
-            f"{_range(seeds)} seeds"
+            f"data {self.said('data')}; {self.said('train_images')} training images, "
+            f"{self.test_images()} per test generator; {seeds} seeds"
         )
 
 
@@ -125,23 +105,17 @@ def read_table(path: pathlib.Path) -> ResultTable:
     Raises:
         ValueError: if the file is no such table.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        rows: list[dict[str, Any]] = list(csv.DictReader(file))
-    missing = {"variant", "kind", "generator", *COUNTS, *MEASURES} - set(rows[0] if rows else ())
-    if missing:
+    try:
+        rows = publish.read_table(path)
+        for row in rows:
+            row |= {key: int(row[key]) for key in COUNTS}
+            weights = [key for key in row if key.startswith(WEIGHT)]
+            row |= {key: float(row[key]) if row[key] else None for key in weights}
+    except (KeyError, ValueError, TypeError) as error:
         raise ValueError(
-            f"{path} has no column {', '.join(sorted(missing))}; expected a sweep's runs.csv, "
-            "as docs/sweeps.md explains it"
-        )
-    for row in rows:
-        row |= {key: int(row[key]) if row[key] else None for key in COUNTS}
-        measured = [*MEASURES, *(key for key in row if key.startswith(WEIGHT))]
-        row |= {key: float(row[key]) if row[key] else None for key in measured}
+            f"{path} is no runs.csv of a sweep, as docs/sweeps.md explains it: {error}"
+        ) from error
     return ResultTable(path.stem, rows)
-
-
-def _values(rows: Iterable[Mapping[str, Any]], column: str) -> str:
-    return " and ".join(sorted({str(row[column]) for row in rows}))
 
 
 def _range(numbers: Iterable[int]) -> str:

@@ -1,15 +1,15 @@
-"""The scales one by one: which family is seen at which, and do 0.25 and 0.75 help where they should?"""
+"""Scales one by one: which family is seen at which; do 0.25 and 0.75 help where they should?"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import figure
 
 from npr_jax.analysis import style
-from npr_jax.analysis.research.answer import Answer, missing
+from npr_jax.analysis.research.answer import Answer, absent, missing
 from npr_jax.analysis.research.comparison_table import comparison_table, forest
 from npr_jax.analysis.research.comparisons import Comparison, contrast, corrected, pair
 from npr_jax.analysis.research.families import (
@@ -23,6 +23,8 @@ from npr_jax.analysis.research.families import (
 from npr_jax.analysis.research.result_table import ResultTable
 from npr_jax.analysis.research.wording import capital, counted, interval, listed, outcome, signed
 
+TRACES = "Do generator families leave their traces at different scales?"
+HYPOTHESES = "Does 0.25 help on diffusion-like decoders, 0.75 on GAN-like ones?"
 SINGLE = ("0.25", "0.5", "0.75")
 THREE_OF_ONE = "0.5+0.5+0.5"
 CLAIMS = ((DIFFUSION, "0.25"), (GAN, "0.75"))  # which scale is said to help on which decoders
@@ -32,10 +34,10 @@ CONTRAST = "(0.25 − 0.75) on diffusion-like less GAN-like"
 def traces(table: ResultTable | None, name: str = "traces") -> Answer:
     """The scale at which each family is seen best, and whether any two scales change places."""
     if table is None or not set(SINGLE) <= set(table.variants):
-        return missing(name, "scales")
+        return missing(name, TRACES, absent("scales"))
     generators, seeds = by_family(table.generators()), table.seeds(SINGLE)
     if len(seeds) < 2:
-        return missing(name, table.name, "fewer than two seeds have run at all three scales")
+        return missing(name, TRACES, "fewer than two seeds have run at all three scales")
     combinations = list(itertools.combinations(SINGLE, 2))
     families = {f: names for f in FAMILIES if (names := members(f, generators))}
     keys = [(family, a, b) for family in families for a, b in combinations]
@@ -47,6 +49,8 @@ def traces(table: ResultTable | None, name: str = "traces") -> Answer:
     means = {scale: table.points(scale, generators, seeds).mean(axis=0) for scale in SINGLE}
     return Answer(
         name,
+        TRACES,
+        "in part" if _crossing(ahead) else "not shown",
         short=_traces_verdict(ahead),
         paragraph=_traces_text(means, tests, ahead),
         table=_means_table(generators, means) + "\n\n" + comparison_table(tests),
@@ -58,8 +62,13 @@ def traces(table: ResultTable | None, name: str = "traces") -> Answer:
     )
 
 
+def _crossing(ahead: Mapping[tuple[str, str], list[str]]) -> list[tuple[str, str]]:
+    """Pairs of scales of which each is ahead somewhere."""
+    return [(a, b) for a, b in ahead if a < b and (b, a) in ahead]
+
+
 def _traces_verdict(ahead: dict[tuple[str, str], list[str]]) -> str:
-    crossing = [(a, b) for a, b in ahead if a < b and (b, a) in ahead]
+    crossing = _crossing(ahead)
     if crossing:
         places = listed([f"{a} and {b}" for a, b in crossing])
         return (
@@ -133,11 +142,11 @@ def _traces_figure(
 def hypotheses(table: ResultTable | None, name: str = "hypotheses") -> Answer:
     """0.25 on diffusion-like and 0.75 on GAN-like decoders: alone, added, against a control."""
     if table is None or not set(SINGLE) <= set(table.variants):
-        return missing(name, "scales")
+        return missing(name, HYPOTHESES, absent("scales"))
     unseen = table.generators("unseen")
     diffusion, gan = members(DIFFUSION, unseen), members(GAN, unseen)
     if not diffusion or not gan:
-        return missing(name, table.name, "it has no unseen generators of both families")
+        return missing(name, HYPOTHESES, "it has no unseen generators of both families")
     pairs: list[Comparison] = []
     for family, scale in CLAIMS:
         names, added = members(family, unseen), _with_half(scale)
@@ -152,9 +161,11 @@ def hypotheses(table: ResultTable | None, name: str = "hypotheses") -> Answer:
     )
     tests = {test.name: test for test in corrected(pairs)}
     if not all(test.measured for test in tests.values()):
-        return missing(name, table.name, "fewer than two seeds of some variant have run")
+        return missing(name, HYPOTHESES, "fewer than two seeds of some variant have run")
     return Answer(
         name,
+        HYPOTHESES,
+        ("neither is shown", "one of the two", "yes, both")[_helped(tests)],
         short=_hypotheses_verdict(tests),
         paragraph=_hypotheses_text(tests, diffusion, gan),
         table=comparison_table(list(tests.values())),
@@ -163,8 +174,18 @@ def hypotheses(table: ResultTable | None, name: str = "hypotheses") -> Answer:
     )
 
 
-def _hypotheses_verdict(tests: dict[str, Comparison]) -> str:
-    helped, details = 0, []
+def _helped(tests: Mapping[str, Comparison]) -> int:
+    """How many of the two claims hold: ahead of 0.5 alone, or of its three branches when added."""
+    helped = 0
+    for family, scale in CLAIMS:
+        wanted = (f"{scale} − 0.5", f"{_with_half(scale)} − {THREE_OF_ONE}")
+        found = [tests.get(f"{family}: {which}") for which in wanted]
+        helped += any(test is not None and outcome(test) == "ahead" for test in found)
+    return helped
+
+
+def _hypotheses_verdict(tests: Mapping[str, Comparison]) -> str:
+    details = []
     for family, scale in CLAIMS:
         added = _with_half(scale)
         alone = tests[f"{family}: {scale} − 0.5"]
@@ -175,9 +196,8 @@ def _hypotheses_verdict(tests: dict[str, Comparison]) -> str:
                 f"beside 0.5 {signed(control.gain)} against three branches of 0.5 "
                 f"({outcome(control)})"
             )
-        helped += any(t is not None and outcome(t) == "ahead" for t in (alone, control))
         details.append(f"{scale} on {family} decoders is {listed(words)}")
-    opening = ("Neither is shown", "One of the two is shown", "Both are shown")[helped]
+    opening = ("Neither is shown", "One of the two is shown", "Both are shown")[_helped(tests)]
     return f"{opening}: {'; '.join(details)}."
 
 

@@ -57,7 +57,7 @@ def predict(view: View) -> Prediction:
 
 
 def powers(mode: str, factor: float) -> tuple[float, float]:
-    """Mean output power for a 1/f**2 scene without its mean and for white noise, each of power 1."""
+    """Mean output power for a 1/f**2 scene (less its mean) and for white noise, of power 1 each."""
     frequencies = np.arange(-SIZE // 2, SIZE // 2) / SIZE
     rows, columns = np.meshgrid(frequencies, frequencies, indexing="ij")
     squared = rows**2 + columns**2

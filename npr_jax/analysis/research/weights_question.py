@@ -9,7 +9,7 @@ from matplotlib import figure
 
 from npr_jax.analysis import style
 from npr_jax.analysis.conclusions import LEVEL, format_p
-from npr_jax.analysis.research.answer import Answer, missing
+from npr_jax.analysis.research.answer import Answer, absent, missing
 from npr_jax.analysis.research.comparisons import Comparison, corrected, pair
 from npr_jax.analysis.research.families import by_family, family_of
 from npr_jax.analysis.research.multiscale_question import ATTENTION
@@ -19,11 +19,11 @@ from npr_jax.analysis.research.wording import (
     counted,
     interval,
     listed,
-    outcome,
     signed,
 )
 
 REMOVED = {"0.25": "0.5+0.75", "0.5": "0.25+0.75", "0.75": "0.25+0.5"}  # what is left without it
+QUESTION = "Do the attention weights differ by family, and agree within one?"
 COLLAPSED = 90.0  # percent; a mean weight above it leaves the other scales next to nothing
 HATCHES = ("", "///", "...", "xxx")
 
@@ -31,7 +31,7 @@ HATCHES = ("", "///", "...", "xxx")
 def weights(table: ResultTable | None, name: str = "weights") -> Answer:
     """How the weights of three scales spread over seeds, generators and families."""
     if table is None or ATTENTION not in table.variants:
-        return missing(name, "scales")
+        return missing(name, QUESTION, absent("scales"))
     seeds, scales = table.seeds([ATTENTION]), table.scales(ATTENTION)
     generators = by_family(g for g in table.generators() if family_of(g) != "-")
     columns = [f"{WEIGHT}{scale}" for scale in scales]
@@ -39,11 +39,13 @@ def weights(table: ResultTable | None, name: str = "weights") -> Answer:
     values = np.stack([table.points(ATTENTION, generators, seeds, c) for c in columns])
     photographs = np.stack([table.points(ATTENTION, ["photographs"], seeds, c) for c in columns])
     if len(seeds) < 2:
-        return missing(name, table.name, "fewer than two seeds have run")
+        return missing(name, QUESTION, "fewer than two seeds have run")
     distances, p_value, smallest = family_test(values.mean(axis=1), generators)
     removals = _removals(table)
     return Answer(
         name,
+        QUESTION,
+        "they do" if p_value < LEVEL else "not shown",
         short=_verdict(values, p_value, removals, scales),
         paragraph=_text(values, photographs, scales, distances, p_value, smallest)
         + f" {_favourites(table)}"
@@ -62,8 +64,8 @@ def family_test(
 ) -> tuple[tuple[float, float], float, float]:
     """Whether generators of one family have more similar weights than those of different ones.
 
-    All ways to deal the families' names to the generators are tried, keeping the sizes: p is the share
-    in which the mean distance between families exceeds that within them by at least as much.
+    All ways to deal the families' names to the generators are tried, keeping the sizes: p is the
+    share in which the distance between families exceeds that within them by at least as much.
 
     Args:
         weights: mean weight of each scale, float ``[scales, generators]``.
@@ -142,7 +144,8 @@ def _verdict(
     heaviest = scales[int(means.argmax())]
     gone, needed = removals.get(heaviest), ""
     if gone is not None and gone.measured:
-        change = f"the AUC changes by {signed(gone.gain)} points ({outcome(gone)})"
+        noise = "beyond noise" if gone.holds else "within noise"
+        change = f"the AUC changes by {signed(gone.gain)} points ({noise})"
         needed = f" Trained without the heaviest scale, {heaviest} ({means.max():.0f} %), {change}."
     return f"{choice}; {family}.{needed}"
 
@@ -182,8 +185,8 @@ def _text(
     between, among = _shares(values)
     apart = np.abs(values.mean(axis=2) - photographs[:, :, 0]).sum(axis=0) / 2
     return (
-        f"Over {counted(values.shape[1], 'seed')} and {values.shape[2]} generators the mean weights "
-        f"are {listed(means)}; {between:.0f} % of their variance lies between seeds and "
+        f"Over {counted(values.shape[1], 'seed')} and {values.shape[2]} generators the mean "
+        f"weights are {listed(means)}; {between:.0f} % of their variance lies between seeds and "
         f"{among:.0f} % between generators. Two generators of one family differ by "
         f"{distances[0]:.1f} points of weight, two of different families by {distances[1]:.1f} "
         f"(means over seeds; permutation of the families' names, {format_p(p_value)}, smallest "
@@ -204,8 +207,9 @@ def _removal_text(
         if test.measured
     ]
     return (
-        f" If a weight told what a scale is worth, to train without the heaviest would cost most. "
-        f"Change of the mean AUC over unseen generators when a scale is left out: {'; '.join(parts)}."
+        " If a weight told what a scale is worth, to train without the heaviest would cost "
+        "most. Change of the mean AUC over unseen generators when a scale is left out: "
+        f"{'; '.join(parts)}."
     )
 
 
