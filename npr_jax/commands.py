@@ -203,8 +203,35 @@ def _predict(words: list[str], flags: Any, config: ml_collections.ConfigDict | N
         flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=_resize(flags.resize)
     )
     return predict_files(
-        detector, words, flags.output, confidence=flags.confidence, maps=flags.maps
+        detector,
+        words,
+        flags.output,
+        confidence=flags.confidence,
+        maps=flags.maps,
+        evidence=flags.evidence,
+        heat_map=flags.heat_map,
     )
+
+
+def _localize(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax import host
+    from npr_jax.detector import Detector
+    from npr_jax.localization import FOLDER, format_rows, localize
+
+    if not flags.workdir:
+        raise ValueError("localize needs --workdir=DIR, a run")
+    host.use_cores_as_devices()
+    detector = Detector.load(flags.workdir, checkpoint=flags.checkpoint)
+    results = localize(
+        detector,
+        pathlib.Path(flags.workdir),
+        count=flags.composites,
+        size=flags.image_size or 128,
+        method=flags.heat_map,
+    )
+    print(format_rows(results))
+    print(f"written to {pathlib.Path(flags.workdir) / FOLDER}")
+    return 0
 
 
 def _prepare(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
@@ -310,6 +337,7 @@ COMMANDS: dict[str, Command] = {
     "train": _train,
     "evaluate": _evaluate,
     "predict": _predict,
+    "localize": _localize,
     "prepare": _prepare,
     "sweep": _sweep,
     "noise_predictor": _noise_predictor,
