@@ -186,7 +186,7 @@ def _evaluate(words: list[str], flags: Any, config: ml_collections.ConfigDict | 
             use_protocol(member, settings, dataset)
         elif note := departure(member, settings, dataset):
             print(note, file=sys.stderr)
-    evaluate_run(detector, settings, dataset, directory)
+    evaluate_run(detector, settings, dataset, directory, samples=flags.samples)
     return 0
 
 

@@ -61,6 +61,7 @@ def _define_looking() -> None:
         ["auto", "positions", "occlusion"],
         "predict --evidence, localize: how it is found where the evidence lies.",
     )
+    flags.DEFINE_integer("samples", 10, "evaluate: images of each kind kept for the report.")
     flags.DEFINE_integer("composites", 50, "localize: pictures of each family and shift.")
 
 
