@@ -308,8 +308,27 @@ def _report(words: list[str], flags: Any, config: ml_collections.ConfigDict | No
 
     if not flags.workdir:
         raise ValueError("report needs --workdir=DIR, a run or the --output of evaluate")
+    if flags.attention:
+        _report_attention(flags)
     print(f"report: {build_report(flags.workdir)}")
     return 0
+
+
+def _report_attention(flags: Any) -> None:
+    from npr_jax.analysis.attention_files import write_attention
+    from npr_jax.analysis.families import parse_families
+    from npr_jax.sweep.publish import read_table
+
+    table = pathlib.Path(flags.sweep)
+    if flags.sweep and not table.is_file():
+        raise ValueError(f"--sweep={flags.sweep} does not exist; give the runs.csv of a sweep")
+    folders = write_attention(
+        pathlib.Path(flags.workdir),
+        families=parse_families(flags.families),
+        sweep_rows=read_table(table) if flags.sweep else (),
+    )
+    for folder in folders:
+        print(f"attention: {folder}")
 
 
 def _list(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:

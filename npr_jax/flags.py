@@ -61,6 +61,13 @@ def _define_looking() -> None:
         ["auto", "positions", "occlusion"],
         "predict --evidence, localize: how it is found where the evidence lies.",
     )
+    flags.DEFINE_bool("attention", False, "report: also write the weights of the scales in detail.")
+    flags.DEFINE_string(
+        "sweep", "", "report --attention: runs.csv of a sweep that also left scales out."
+    )
+    flags.DEFINE_string(
+        "families", "", "report --attention: FAMILY:generator,generator;FAMILY:generator,..."
+    )
     flags.DEFINE_integer("samples", 10, "evaluate: images of each kind kept for the report.")
     flags.DEFINE_integer("composites", 50, "localize: pictures of each family and shift.")
 
