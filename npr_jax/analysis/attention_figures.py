@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from matplotlib import axes, figure
+from matplotlib import axes, figure, ticker
 
 from npr_jax.analysis import style
 from npr_jax.analysis.attention import QUARTILES, Findings, Kind
@@ -34,7 +35,7 @@ def boxes(findings: Findings, measured: str) -> figure.Figure:
         return drawn["boxes"]
 
     title = "Weights of the scales: median, quartiles, 5 % to 95 %"
-    return _by_scale(findings, f"{title}\n{measured}", draw)
+    return _by_scale(findings, title, measured, draw)
 
 
 def violins(findings: Findings, measured: str) -> figure.Figure:
@@ -49,7 +50,7 @@ def violins(findings: Findings, measured: str) -> figure.Figure:
             drawn[name].set_linewidth(0.8)
         return list(drawn["bodies"])
 
-    return _by_scale(findings, f"Weights of the scales: their distributions\n{measured}", draw)
+    return _by_scale(findings, "Weights of the scales: their distributions", measured, draw)
 
 
 def heat_map(findings: Findings, measured: str) -> figure.Figure:
@@ -69,14 +70,17 @@ def heat_map(findings: Findings, measured: str) -> figure.Figure:
     ax.set_xlabel("scale")
     ax.grid(False)
     drawing.colorbar(mesh, ax=ax, pad=0.02).set_label("mean weight")
-    drawing.suptitle(f"Mean weight of each scale\n{measured}", x=0.01, ha="left", fontsize=9)
+    _title(drawing, "Mean weight of each scale", measured)
     return drawing
 
 
 def gate_panels(found: Sequence[Gate]) -> figure.Figure:
-    """Per variant and scale: the weight of each generator beside the AP lost without the scale."""
+    """Per variant and scale: the weight of each generator beside the AP lost without the scale.
+
+    Markers are means over seeds, bars one standard deviation. The axes differ between panels.
+    """
     keys = list(dict.fromkeys((gate.variant, gate.scale) for gate in found))
-    columns = min(3, len(keys))
+    columns = len(keys) if len(keys) < 4 else 2
     rows = -(-len(keys) // columns)
     drawing = style.new_figure(PANEL[0] * columns, PANEL[1] * rows + 0.7)
     panels = drawing.subplots(rows, columns, squeeze=False).ravel()
@@ -97,7 +101,8 @@ def gate_panels(found: Sequence[Gate]) -> figure.Figure:
                 linestyle="",
                 label=style.shorten(gate.generator, 22),
             )
-        ax.set_xlim(-0.05, 1.05)
+        ax.margins(0.12)
+        ax.xaxis.set_major_locator(ticker.MaxNLocator(4))
         seeds = len(mine[0].losses)
         ax.set_title(f"{style.shorten(key[0], 30)}\nwithout {key[1]} ({seeds} seeds)")
         ax.set_xlabel(f"mean weight of {key[1]}")
@@ -112,7 +117,7 @@ def gate_panels(found: Sequence[Gate]) -> figure.Figure:
 Draw = Callable[[axes.Axes, Sequence[np.ndarray], np.ndarray], list]
 
 
-def _by_scale(findings: Findings, title: str, draw: Draw) -> figure.Figure:
+def _by_scale(findings: Findings, title: str, measured: str, draw: Draw) -> figure.Figure:
     """One column per scale, one line per generator; photographs blue, generators vermillion."""
     kinds, scales = findings.kinds, findings.scales
     places = np.arange(len(kinds), dtype=np.float64)
@@ -125,8 +130,15 @@ def _by_scale(findings: Findings, title: str, draw: Draw) -> figure.Figure:
             body.set_alpha(0.6)
         ax.set(xlim=(-0.03, 1.03), ylim=(len(kinds) - 0.4, -0.6), xlabel=f"weight of {scale}")
     _name(columns[0], kinds, places)
-    drawing.suptitle(title, x=0.01, ha="left", fontsize=9)
+    _title(drawing, title, measured)
     return drawing
+
+
+def _title(drawing: figure.Figure, title: str, measured: str) -> None:
+    """Title and what was measured, in lines as long as the figure is wide."""
+    characters = int(15 * drawing.get_figwidth())
+    lines = [title, *textwrap.wrap(measured, characters)]
+    drawing.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=9)
 
 
 def _name(ax: axes.Axes, kinds: Sequence[Kind], places: np.ndarray) -> None:

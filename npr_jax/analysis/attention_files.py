@@ -23,6 +23,7 @@ FOLDER = "attention"
 MAPS_FOLDER = "residual_maps"
 GAP = 4  # pixels between the pictures of a sheet
 LARGEST_TILE = 256  # pixels: larger images are shown by their centre
+SMALLEST_TILE = 128  # pixels: smaller images are enlarged by a whole number, pixel by pixel
 
 
 def write_attention(
@@ -196,8 +197,10 @@ def _line(image: np.ndarray, front_ends: Sequence[FrontEnd]) -> np.ndarray:
     tiles = [image, *(residual_pixels(image, front_end) for front_end in front_ends)]
     top, left = (max(0, (length - LARGEST_TILE) // 2) for length in image.shape[:2])
     centre = (slice(top, top + LARGEST_TILE), slice(left, left + LARGEST_TILE))
-    gap = np.full((min(LARGEST_TILE, image.shape[0]), GAP, 3), 255, np.uint8)
-    parts = [part for tile in tiles for part in (tile[centre], gap)]
+    times = max(1, SMALLEST_TILE // max(image.shape[:2]))
+    shown = [tile[centre].repeat(times, 0).repeat(times, 1) for tile in tiles]
+    gap = np.full((shown[0].shape[0], GAP, 3), 255, np.uint8)
+    parts = [part for tile in shown for part in (tile, gap)]
     return np.concatenate(parts[:-1], axis=1)
 
 

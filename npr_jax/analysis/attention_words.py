@@ -36,9 +36,10 @@ def gate_sentences(
         mine = [gate for gate in found if (gate.variant, gate.scale) == key]
         weight = sum(float(gate.weights.mean()) for gate in mine) / len(mine)
         loss = sum(float(gate.losses.mean()) for gate in mine) / len(mine)
+        change = "lower" if loss >= 0 else "higher"
         text = (
             f"{key[0]}: scale {key[1]} has a mean weight of {weight:.3f}; trained without it "
-            f"({mine[0].without}), AP is {_points(abs(loss))} points {'lower' if loss >= 0 else 'higher'} on average over "
+            f"({mine[0].without}), AP is {100 * abs(loss):.1f} points {change} on average over "
             f"{len(mine)} generators and {len(mine[0].losses)} seeds."
         )
         if test := tests.get(key):
@@ -133,7 +134,3 @@ def _p(test: PermutationTest) -> str:
 
 def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:.1f}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-N_PERMUTATIONS = 9_999
+N_PERMUTATIONS = 1_999
 MOST_ASSIGNMENTS = 50_000  # up to so many are all tried, beyond some are drawn
 _TINY = 1e-9  # differences that rounding makes
 
