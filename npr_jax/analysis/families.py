@@ -10,6 +10,7 @@ _MEMBERS = {
         *("progan", "stylegan", "stylegan2", "stylegan3", "biggan", "cyclegan", "stargan"),
         *("gaugan", "attgan", "began", "cramergan", "infomaxgan", "mmdgan", "relgan", "s3gan"),
         *("sngan", "stgan", "nearest_conv", "fir_conv", "transposed4", "transposed3"),
+        *("cyclegan_h2z_png", "stylegan2_tedigan_png", "stylegan2_tpdne_jpg"),
     ),
     "diffusion": (
         *("adm", "ddpm", "iddpm", "ldm", "pndm", "sdv1_new", "sdv2", "vqdiffusion", "guided"),
@@ -17,6 +18,9 @@ _MEMBERS = {
         *("guided-diffusion", "improved-diffusion", "midjourney", "stable_diffusion", "glide"),
         *("sdv4", "sdv5", "stable_diffusion_v_1_4", "stable_diffusion_v_1_5", "wukong", "vqdm"),
         *("ldm_vae", "unet"),
+        # Of the collection of docs/realworld.md; its makers name these models.
+        *("glid3_xl_dcsan", "latent_diffusion_ldm_dcsan", "sd1_bento_png"),
+        "bing_dalle3_jpg_2023_10_12",
     ),
     "super-resolution": ("pixel_shuffle", "bicubic_sr"),
 }

@@ -36,12 +36,13 @@ class Answer:
 
     def blocks(self, images: str) -> dict[str, str]:
         """{name of a block: Markdown}; ``images``: folder of the figures as the page sees it."""
-        drawing = f"![{self.caption}]({images}/{self.name}.svg)\n\n*{self.caption}*"
+        what = self.caption.split(". ")[0]
+        drawing = f"![{what}]({images}/{self.name}.svg)\n\n*{self.caption}*"
         parts = [
             f"**{self.short}**",
             self.paragraph,
             drawing if self.figure else "",
-            self.table,
+            _folded(self.table) if self.figure else self.table,
         ]
         picture = f"![h:450]({images}/{self.name}.svg)" if self.figure else ""
         note = f"<!--\n{self.paragraph}\n-->" if self.paragraph else ""
@@ -50,6 +51,11 @@ class Answer:
             self.name: "\n\n".join(part for part in parts if part),
             f"{self.name}.slide": "\n\n".join(part for part in slide if part),
         }
+
+
+def _folded(table: str) -> str:
+    """A table that opens when it is clicked: what it holds, the figure shows."""
+    return f"<details>\n<summary>The figures and tests behind it</summary>\n\n{table}\n\n</details>"
 
 
 def missing(name: str, question: str, reason: str) -> Answer:

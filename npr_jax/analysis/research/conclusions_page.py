@@ -206,5 +206,6 @@ def _threshold(table: ResultTable | None) -> str:
     )
     return (
         f"Threshold: calibrate it. NPR at 0.5 reaches {at_half:.1f} % accuracy on unseen "
-        f"generators at the threshold 0.5 and {best:.1f} % at the best threshold of each ({counted(len(seeds), 'seed')})."
+        f"generators at the threshold 0.5 and {best:.1f} % at the best threshold of each "
+        f"({counted(len(seeds), 'seed')})."
     )

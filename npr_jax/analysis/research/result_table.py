@@ -115,6 +115,8 @@ def read_table(path: pathlib.Path) -> ResultTable:
         raise ValueError(
             f"{path} is no runs.csv of a sweep, as docs/sweeps.md explains it: {error}"
         ) from error
+    if not rows:
+        raise ValueError(f"{path} has no rows; expected a sweep's runs.csv")
     return ResultTable(path.stem, rows)
 
 

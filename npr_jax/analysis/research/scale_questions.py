@@ -17,18 +17,18 @@ from npr_jax.analysis.research.families import (
     FAMILIES,
     GAN,
     by_family,
-    family_of,
+    family_name,
     members,
 )
 from npr_jax.analysis.research.result_table import ResultTable
 from npr_jax.analysis.research.wording import capital, counted, interval, listed, outcome, signed
 
 TRACES = "Do generator families leave their traces at different scales?"
-HYPOTHESES = "Does 0.25 help on diffusion-like decoders, 0.75 on GAN-like ones?"
+HYPOTHESES = "Does 0.25 help on diffusion decoders, 0.75 on GAN decoders?"
 SINGLE = ("0.25", "0.5", "0.75")
 THREE_OF_ONE = "0.5+0.5+0.5"
 CLAIMS = ((DIFFUSION, "0.25"), (GAN, "0.75"))  # which scale is said to help on which decoders
-CONTRAST = "(0.25 − 0.75) on diffusion-like less GAN-like"
+CONTRAST = "(0.25 − 0.75) on diffusion less GAN"
 
 
 def traces(table: ResultTable | None, name: str = "traces") -> Answer:
@@ -110,7 +110,7 @@ def _means_table(generators: Sequence[str], means: dict[str, np.ndarray]) -> str
     ]
     for i, generator in enumerate(generators):
         cells = [f"{means[s][i]:.1f}" for s in SINGLE]
-        lines.append(f"| {' | '.join([generator, family_of(generator), *cells])} |")
+        lines.append(f"| {' | '.join([generator, family_name(generator), *cells])} |")
     return "\n".join(lines)
 
 
@@ -130,7 +130,7 @@ def _traces_figure(
             ax.plot(
                 mean, places + offset, marker, color=colour, markersize=5, label=f"factor {scale}"
             )
-        ax.set_yticks(places, [f"{g} ({family_of(g)})" for g in generators])
+        ax.set_yticks(places, [f"{g} ({family_name(g)})" for g in generators])
         ax.set_ylim(-0.6, len(generators) - 0.4)
         ax.axvline(50.0, color=style.BLACK, linewidth=0.8, linestyle=":")
         ax.set_xlabel("AUC (%); strokes: single seeds, dotted: chance")
@@ -140,7 +140,7 @@ def _traces_figure(
 
 
 def hypotheses(table: ResultTable | None, name: str = "hypotheses") -> Answer:
-    """0.25 on diffusion-like and 0.75 on GAN-like decoders: alone, added, against a control."""
+    """0.25 on diffusion and 0.75 on GAN decoders: alone, added, against a control."""
     if table is None or not set(SINGLE) <= set(table.variants):
         return missing(name, HYPOTHESES, absent("scales"))
     unseen = table.generators("unseen")
@@ -206,8 +206,8 @@ def _hypotheses_text(
 ) -> str:
     core = tests[CONTRAST]
     relative = {
-        "ahead": "0.25 does relatively better on diffusion-like decoders",
-        "behind": "0.25 does relatively worse on diffusion-like decoders",
+        "ahead": "0.25 does relatively better on diffusion decoders",
+        "behind": "0.25 does relatively worse on diffusion decoders",
         "within noise": "that the family matters for the choice between the two is not shown",
     }[outcome(core)]
     gains = []
@@ -219,9 +219,9 @@ def _hypotheses_text(
                 f"{interval(beside)}"
             )
     return (
-        f"Diffusion-like and unseen in training are {listed(diffusion)}; GAN-like {listed(gan)}. "
-        f"The common core of both hypotheses is that 0.25 gains on 0.75 from GAN-like to "
-        f"diffusion-like decoders: {interval(core)}, so {relative}. {'; '.join(gains)}; whether "
+        f"Unseen diffusion decoders are {listed(diffusion)}, unseen GAN decoders {listed(gan)}. "
+        f"The common core of both hypotheses is that 0.25 gains on 0.75 from GAN to "
+        f"diffusion decoders: {interval(core)}, so {relative}. {'; '.join(gains)}; whether "
         "that is the scale or the second branch is told by the control with three branches of "
         "0.5. p values are Holm-corrected over the comparisons of the table."
     )

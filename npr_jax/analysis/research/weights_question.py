@@ -9,9 +9,10 @@ from matplotlib import figure
 
 from npr_jax.analysis import style
 from npr_jax.analysis.conclusions import LEVEL, format_p
+from npr_jax.analysis.permutation import PermutationTest, families_cohere
 from npr_jax.analysis.research.answer import Answer, absent, missing
 from npr_jax.analysis.research.comparisons import Comparison, corrected, pair
-from npr_jax.analysis.research.families import by_family, family_of
+from npr_jax.analysis.research.families import by_family, family_name
 from npr_jax.analysis.research.multiscale_question import ATTENTION
 from npr_jax.analysis.research.result_table import WEIGHT, ResultTable
 from npr_jax.analysis.research.wording import (
@@ -33,21 +34,22 @@ def weights(table: ResultTable | None, name: str = "weights") -> Answer:
     if table is None or ATTENTION not in table.variants:
         return missing(name, QUESTION, absent("scales"))
     seeds, scales = table.seeds([ATTENTION]), table.scales(ATTENTION)
-    generators = by_family(g for g in table.generators() if family_of(g) != "-")
+    generators = by_family(name for name in table.generators() if family_name(name) != "-")
     columns = [f"{WEIGHT}{scale}" for scale in scales]
     # [scales, seeds, generators], in percent.
     values = np.stack([table.points(ATTENTION, generators, seeds, c) for c in columns])
     photographs = np.stack([table.points(ATTENTION, ["photographs"], seeds, c) for c in columns])
     if len(seeds) < 2:
         return missing(name, QUESTION, "fewer than two seeds have run")
-    distances, p_value, smallest = family_test(values.mean(axis=1), generators)
+    families = np.array([family_name(name) for name in generators])
+    test = families_cohere(values.mean(axis=1).T, families)
     removals = _removals(table)
     return Answer(
         name,
         QUESTION,
-        "they do" if p_value < LEVEL else "not shown",
-        short=_verdict(values, p_value, removals, scales),
-        paragraph=_text(values, photographs, scales, distances, p_value, smallest)
+        "they do" if test.p_value < LEVEL else "not shown",
+        short=_verdict(values, test.p_value, removals, scales),
+        paragraph=_text(values, photographs, scales, test)
         + f" {_favourites(table)}"
         + _removal_text(values, scales, removals),
         table=_table(values, photographs, scales, generators),
@@ -57,50 +59,6 @@ def weights(table: ResultTable | None, name: str = "weights") -> Answer:
         ),
         figure=_figure(values, photographs, scales, generators, seeds),
     )
-
-
-def family_test(
-    weights: np.ndarray, generators: Sequence[str]
-) -> tuple[tuple[float, float], float, float]:
-    """Whether generators of one family have more similar weights than those of different ones.
-
-    All ways to deal the families' names to the generators are tried, keeping the sizes: p is the
-    share in which the distance between families exceeds that within them by at least as much.
-
-    Args:
-        weights: mean weight of each scale, float ``[scales, generators]``.
-        generators: their names, each with a family.
-
-    Returns:
-        The mean distances (total variation) within and between families, p, and the least p
-        that so many generators allow.
-    """
-    labels = np.array([family_of(name) for name in generators])
-    upper = np.triu_indices(len(labels), 1)
-    distances = np.abs(weights[:, upper[0]] - weights[:, upper[1]]).sum(axis=0) / 2
-
-    def within_and_between(names: np.ndarray) -> tuple[float, float]:
-        same = names[upper[0]] == names[upper[1]]
-        return float(distances[same].mean()), float(distances[~same].mean())
-
-    dealt = np.array([within_and_between(names) for names in _arrangements(labels)])
-    found = within_and_between(labels)
-    gaps, gap = dealt[:, 1] - dealt[:, 0], found[1] - found[0]
-    p_value = float((gaps >= gap - 1e-9).mean())
-    return found, p_value, float((gaps >= gaps.max() - 1e-9).mean())
-
-
-def _arrangements(labels: np.ndarray) -> np.ndarray:
-    """All different orders of the labels, ``[orders, generators]``."""
-    orders: list[tuple[str, ...]] = [()]
-    for _ in labels:
-        orders = [
-            (*order, label)
-            for order in orders
-            for label in np.unique(labels)
-            if order.count(label) < (labels == label).sum()
-        ]
-    return np.array(orders)
 
 
 def _removals(table: ResultTable) -> dict[str, Comparison]:
@@ -177,9 +135,7 @@ def _text(
     values: np.ndarray,
     photographs: np.ndarray,
     scales: Sequence[str],
-    distances: tuple[float, float],
-    p_value: float,
-    smallest: float,
+    test: PermutationTest,
 ) -> str:
     means = [f"{m:.1f} % on {s}" for s, m in zip(scales, values.mean(axis=(1, 2)), strict=True)]
     between, among = _shares(values)
@@ -187,10 +143,10 @@ def _text(
     return (
         f"Over {counted(values.shape[1], 'seed')} and {values.shape[2]} generators the mean "
         f"weights are {listed(means)}; {between:.0f} % of their variance lies between seeds and "
-        f"{among:.0f} % between generators. Two generators of one family differ by "
-        f"{distances[0]:.1f} points of weight, two of different families by {distances[1]:.1f} "
-        f"(means over seeds; permutation of the families' names, {format_p(p_value)}, smallest "
-        f"possible {smallest:.2g}). Photographs and generated images differ by "
+        f"{among:.0f} % between generators. Generators of different families lie "
+        f"{signed(test.statistic)} points of weight further apart than those of one (means over "
+        f"seeds; families exchanged, {format_p(test.p_value)}, smallest possible "
+        f"{test.smallest_p:.2g}). Photographs and generated images differ by "
         f"{apart.min():.0f} to {apart.max():.0f} points, by seed."
     )
 
@@ -224,7 +180,7 @@ def _table(
         f"|---|---|{'---:|' * len(scales)}",
     ]
     both = np.concatenate([values, photographs], axis=2)
-    families = [*map(family_of, generators), "-"]
+    families = [*map(family_name, generators), "-"]
     for i, (name, family) in enumerate(zip([*generators, "photographs"], families, strict=True)):
         cells = [
             f"{mean:.1f} ± {deviation:.1f}"
