@@ -44,7 +44,7 @@ class Answer:
             drawing if self.figure else "",
             _folded(self.table) if self.figure else self.table,
         ]
-        picture = f"![h:450]({images}/{self.name}.svg)" if self.figure else ""
+        picture = f"![w:960]({images}/{self.name}.svg)" if self.figure else ""
         note = f"<!--\n{self.paragraph}\n-->" if self.paragraph else ""
         slide = [self.short, picture or self.table, note]
         return {

@@ -56,7 +56,9 @@ def realworld(tables: Mapping[str, ResultTable]) -> Answer:
 
 def _agreement(tables: Mapping[str, ResultTable]) -> str:
     """In how many variants the sign of the difference is that of the embedded data."""
-    wild, same, other = tables[WILD.table], [], []
+    wild = tables[WILD.table]
+    same: list[str] = []
+    other: list[str] = []
     for variant, (name, baseline, twin) in EMBEDDED.items():
         embedded = tables.get(name)
         if embedded is None or variant not in wild.variants or twin not in embedded.variants:
