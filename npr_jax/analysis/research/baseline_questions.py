@@ -26,6 +26,7 @@ class Question:
         called: what the baseline is, for a reader.
         title: of the figure.
         alike: variants that theory says hold the same information as the baseline.
+        named: variants that the question names: their differences are always told.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Question:
     called: str
     title: str
     alike: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
 
 
 FUSION = Question(
@@ -44,6 +46,7 @@ FUSION = Question(
     "0.5",
     "NPR at 0.5 alone",
     "Ways to fuse 0.25, 0.5 and 0.75",
+    named=("attention", "concatenation", "mean"),
 )
 MODES = Question(
     "modes",
@@ -53,6 +56,7 @@ MODES = Question(
     "nearest with the top-left reference pixel",
     "How the reference image is resampled",
     ("nearest01", "nearest10", "nearest11", "area"),
+    ("bilinear", "bicubic"),
 )
 COLORS = Question(
     "colors",
@@ -62,6 +66,7 @@ COLORS = Question(
     "RGB",
     "The colour space of the residual",
     ("ycbcr",),
+    ("ycbcr", "lab", "differences"),
 )
 AUGMENTATION = Question(
     "augmentation",
@@ -146,11 +151,17 @@ def _text(
     ends = f"{best.name} comes out highest, {interval(best)}"
     if worst is not best:
         ends += f", {worst.name} lowest, {interval(worst)}"
+    named = [
+        f"{test.name} {interval(test)}"
+        for test in measured
+        if test.name in question.named and test.name not in (best.name, worst.name)
+    ]
+    between = f"; between them {listed(named)}" if named else ""
     absent = [test.name for test in tests if not test.measured]
     waiting = f" Not measured yet: {listed(absent)}." if absent else ""
     return (
         f"The mean AUC over {counted(len(unseen), 'unseen generator')} is {level:.1f} for "
-        f"{question.called}. Against it {ends}.{_theory(question, measured)}{waiting}"
+        f"{question.called}. Against it {ends}{between}.{_theory(question, measured)}{waiting}"
     )
 
 

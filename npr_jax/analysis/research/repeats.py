@@ -101,7 +101,7 @@ def repeatability(tables: Mapping[str, ResultTable], name: str = "repeats") -> A
     return Answer(
         name,
         QUESTION,
-        f"to {max(r.between_repeats for r in there.values()):.1f} points",
+        f"deviation up to {max(r.between_repeats for r in there.values()):.1f} points of AUC",
         short=(
             "The same settings, seed and images trained again give another mean AUC over unseen "
             f"generators: standard deviation between repeats {listed(parts)}."
