@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from npr_jax.analysis.conclusions import format_p
 from npr_jax.analysis.research import repeats
 from npr_jax.analysis.research.answer import Answer, absent, missing
@@ -77,17 +79,7 @@ def _pairs(tables: Mapping[str, ResultTable]) -> list[Comparison]:
     unseen = scales.generators("unseen")
     others = [SINGLE, "0.75", *CONTROLS]
     pairs = [pair(scales, ATTENTION, other, unseen) for other in others if other in scales.variants]
-    for name, (variant, baseline) in REPEAT.items():
-        if name in tables and {variant, baseline} <= set(tables[name].variants):
-            pairs.append(
-                pair(
-                    tables[name],
-                    variant,
-                    baseline,
-                    tables[name].generators("unseen"),
-                    name=_repeat_name(name),
-                )
-            )
+    pairs += _repeated_pairs(tables)
     if fusion is not None and {"attention", "concatenation"} <= set(fusion.variants):
         pairs.append(
             pair(
@@ -107,8 +99,22 @@ def _repeat_name(table: str) -> str:
     return f"{ATTENTION} − {SINGLE}, repeated ({table})"
 
 
+def _repeated_pairs(tables: Mapping[str, ResultTable]) -> list[Comparison]:
+    """The main comparison in other sweeps; of bit-identical ones the first, more say no more."""
+    distinct: list[Comparison] = []
+    for name, (variant, baseline) in REPEAT.items():
+        table = tables.get(name)
+        if table is None or not {variant, baseline} <= set(table.variants):
+            continue
+        unseen = table.generators("unseen")
+        found = pair(table, variant, baseline, unseen, name=_repeat_name(name))
+        if not any(np.array_equal(found.by_seed, known.by_seed) for known in distinct):
+            distinct.append(found)
+    return distinct
+
+
 def _repeats(by_name: Mapping[str, Comparison]) -> list[Comparison]:
-    """The main comparison with the same settings and seeds in other sweeps."""
+    """What was measured of the main comparison in other sweeps."""
     found = [by_name.get(_repeat_name(table)) for table in REPEAT]
     return [test for test in found if test is not None and test.measured]
 

@@ -41,14 +41,17 @@ class Repeats:
     Attributes:
         tables: names of the sweeps.
         seeds: that all of them have.
-        between_repeats: standard deviation over sweeps of the mean AUC over unseen generators, with
-            one seed, root mean square over seeds, in points.
+        distinct: how many of them have other scores than the ones before; the rest is bit-identical
+            to one of these and counts no further.
+        between_repeats: standard deviation over distinct repeats of the mean AUC over unseen
+            generators, with one seed, root mean square over seeds, in points; 0 for one.
         between_seeds: standard deviation over seeds of the mean over sweeps, in points.
         largest: largest difference of two repeats on one generator, in points.
     """
 
     tables: tuple[str, ...]
     seeds: tuple[int, ...]
+    distinct: int
     between_repeats: float
     between_seeds: float
     largest: float
@@ -67,11 +70,14 @@ def find_repeats(tables: Mapping[str, ResultTable], names: Mapping[str, str]) ->
             for table, variant in there.items()
         ]
     )  # [sweeps, seeds, generators]
+    points = np.unique(points, axis=0)
     means = points.mean(axis=2)
+    spread = float(np.sqrt(means.var(axis=0, ddof=1).mean())) if len(points) > 1 else 0.0
     return Repeats(
         tables=tuple(there),
         seeds=seeds,
-        between_repeats=float(np.sqrt(means.var(axis=0, ddof=1).mean())),
+        distinct=len(points),
+        between_repeats=spread,
         between_seeds=float(means.mean(axis=0).std(ddof=1)),
         largest=float(np.ptp(points, axis=0).max()),
     )
@@ -84,18 +90,18 @@ def repeatability(tables: Mapping[str, ResultTable], name: str = "repeats") -> A
     if not there:
         return missing(name, QUESTION, "no two sweeps have the same runs yet")
     lines = [
-        "| detector | sweeps | seeds | deviation between repeats, points of AUC "
+        "| detector | sweeps | different | seeds | deviation between repeats, points of AUC "
         "| deviation between seeds | largest difference on one generator |",
-        "|---|---:|---:|---:|---:|---:|",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [
-        f"| {what} | {len(r.tables)} | {len(r.seeds)} | {r.between_repeats:.1f} "
+        f"| {what} | {len(r.tables)} | {r.distinct} | {len(r.seeds)} | {r.between_repeats:.1f} "
         f"| {r.between_seeds:.1f} | {r.largest:.1f} |"
         for what, r in there.items()
     ]
     parts = [
-        f"{r.between_repeats:.1f} points for {what} ({counted(len(r.tables), 'sweep')}; between "
-        f"seeds {r.between_seeds:.1f})"
+        f"{r.between_repeats:.1f} points for {what} ({r.distinct} different of "
+        f"{counted(len(r.tables), 'sweep')}; between seeds {r.between_seeds:.1f})"
         for what, r in there.items()
     ]
     return Answer(
@@ -103,15 +109,15 @@ def repeatability(tables: Mapping[str, ResultTable], name: str = "repeats") -> A
         QUESTION,
         f"deviation up to {max(r.between_repeats for r in there.values()):.1f} points of AUC",
         short=(
-            "The same settings, seed and images trained again give another mean AUC over unseen "
-            f"generators: standard deviation between repeats {listed(parts)}."
+            "The same settings, seed and images trained again, mean AUC over unseen generators: "
+            f"standard deviation between repeats {listed(parts)}."
         ),
         paragraph=(
             "Some detectors stand in several sweeps with the same settings, seeds and images. The "
-            "sweeps were made at other commits and shared the processor with other work, and runs "
-            "are bit-identical only on one machine with one number of cores. Differences of this "
-            "size between two variants are not differences of the variants, and equal seeds make "
-            "two variants less alike than pairing by seed supposes."
+            "sweeps were made at other commits, and runs are bit-identical only on one machine "
+            "with one number of cores; those that are bit-identical are counted once. Differences "
+            "of this size between two variants are not differences of the variants, and equal "
+            "seeds make two variants less alike than pairing by seed supposes."
         ),
         table="\n".join(lines),
     )
