@@ -27,6 +27,8 @@ def predict_files(
     *,
     confidence: float,
     maps: str = "",
+    evidence: str = "",
+    heat_map: str = "auto",
 ) -> int:
     """Scores every file named or found in a named folder and writes a CSV table.
 
@@ -37,21 +39,25 @@ def predict_files(
         confidence: probability below which a verdict is ``unsure``.
         maps: directory, made if missing, for one .npz of position maps per scored file; empty:
             none are made.
+        evidence: directory, made if missing, for pictures of what each file was scored by, see
+            ``npr_jax.evidence``; empty: none are made.
+        heat_map: how those find where the evidence lies, see ``npr_jax.heat_map``.
 
     Returns:
         Exit status: 0 if every file was scored, 1 if some could not be.
 
     Raises:
         ValueError: for a path that does not exist, no file at all, a confidence outside
-            [0.5, 1), an output whose folder does not exist, or maps of several detectors or of a
-            system that has none.
+            [0.5, 1), an output whose folder does not exist, maps or evidence of several
+            detectors, or maps of a system that has none.
     """
     if not 0.5 <= confidence < 1:
         raise ValueError(f"--confidence={confidence}; expected at least 0.5 and below 1")
     if output and not pathlib.Path(output).absolute().parent.is_dir():
         raise ValueError(f"--output={output}: its folder does not exist")
-    if maps and not isinstance(detector, Detector):
-        raise ValueError("--maps is of one detector, not of several; give one --workdir")
+    for flag, value in (("maps", maps), ("evidence", evidence)):
+        if value and not isinstance(detector, Detector):
+            raise ValueError(f"--{flag} is of one detector, not of several; give one --workdir")
     if maps and isinstance(detector, Detector):
         check_has_map(detector.model)
     files = find_files(paths)
@@ -67,6 +73,10 @@ def predict_files(
     _write(results, output)
     if maps and isinstance(detector, Detector):
         _write_maps(detector, results, pathlib.Path(maps))
+    if evidence and isinstance(detector, Detector):
+        from npr_jax.evidence import write_evidence  # with matplotlib, which scoring needs not
+
+        write_evidence(detector, results, pathlib.Path(evidence), heat_map)
     failed = sum(bool(result.error) for result in results)
     print(_summary(results, failed), file=sys.stderr)
     return 1 if failed else 0
