@@ -42,8 +42,8 @@ def test_every_scored_picture_has_its_folder(written):
         rows = list(csv.DictReader(file))
     assert [row["error"] != "" for row in rows] == [True, False, False]
     assert sorted(path.name for path in target.iterdir()) == [
-        "000001-a.png",
-        "000002-b.png",
+        "000001-a",
+        "000002-b",
         "evidence.csv",
     ]
     for row in rows[1:]:
@@ -57,7 +57,7 @@ def test_every_scored_picture_has_its_folder(written):
 def test_numbers_are_the_detectors(written):
     detector, target = written
     image = images(2, 64, 96)[0]
-    folder = target / "000001-a.png"
+    folder = target / "000001-a"
     told = json.loads((folder / "evidence.json").read_text())
     [logit] = detector.logits(image[None])
     assert told["logit"] == pytest.approx(logit, abs=1e-5)
@@ -78,7 +78,7 @@ def test_residual_pictures_are_torchs(written):
         small = torch.nn.functional.interpolate(x, size=(int(64 * factor), int(96 * factor)))
         difference = x - torch.nn.functional.interpolate(small, size=(64, 96))
         expected = (127.5 + 1275 * difference[0].permute(1, 2, 0).numpy()).clip(0, 255)
-        shown = np.asarray(Image.open(target / "000001-a.png" / f"residual-{factor}.png"))
+        shown = np.asarray(Image.open(target / "000001-a" / f"residual-{factor}.png"))
         np.testing.assert_allclose(shown, expected, atol=0.51)
 
 

@@ -20,5 +20,5 @@ def attention_tests(evaluation: Evaluation, with_figures: bool) -> list[str]:
         with style.styled():
             drawing = style.svg(attention_figures.violins(findings, measured))
         alt = "Distributions of the weights of the scales"
-        parts.append(markup.figure(drawing, alt, f"{alt}: photographs blue, generated red."))
+        parts.append(markup.figure(drawing, alt, f"{alt}: photographs blue, generated orange."))
     return parts
