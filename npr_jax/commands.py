@@ -307,10 +307,10 @@ def _report(words: list[str], flags: Any, config: ml_collections.ConfigDict | No
     from npr_jax.analysis.report import build_report
 
     if not flags.workdir:
-        raise ValueError("report needs --workdir=DIR, a run or the --output of evaluate")
+        raise ValueError("report needs --workdir=DIR, a run, a sweep or the --output of evaluate")
     if flags.attention:
         _report_attention(flags)
-    print(f"report: {build_report(flags.workdir)}")
+    print(f"report: {build_report(flags.workdir, flags.baseline)}")
     return 0
 
 
