@@ -356,11 +356,11 @@ COMMANDS: dict[str, Command] = {
     "train": _train,
     "evaluate": _evaluate,
     "predict": _predict,
-    "localize": _localize,
     "prepare": _prepare,
     "sweep": _sweep,
     "noise_predictor": _noise_predictor,
     "reconstruct": _reconstruct,
     "report": _report,
+    "localize": _localize,
     "list": _list,
 }
