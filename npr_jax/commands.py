@@ -308,10 +308,10 @@ def _report(words: list[str], flags: Any, config: ml_collections.ConfigDict | No
     from npr_jax.analysis.report import build_report
 
     if not flags.workdir:
-        raise ValueError("report needs --workdir=DIR, a run or the --output of evaluate")
+        raise ValueError("report needs --workdir=DIR, a run, a sweep or the --output of evaluate")
     if flags.attention:
         _report_attention(flags)
-    print(f"report: {build_report(flags.workdir)}")
+    print(f"report: {build_report(flags.workdir, flags.baseline)}")
     return 0
 
 
@@ -357,11 +357,11 @@ COMMANDS: dict[str, Command] = {
     "train": _train,
     "evaluate": _evaluate,
     "predict": _predict,
-    "localize": _localize,
     "prepare": _prepare,
     "sweep": _sweep,
     "noise_predictor": _noise_predictor,
     "reconstruct": _reconstruct,
     "report": _report,
+    "localize": _localize,
     "list": _list,
 }

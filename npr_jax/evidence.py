@@ -41,13 +41,12 @@ def write_evidence(
     directory.mkdir(parents=True, exist_ok=True)
     rows = []
     for number, result in enumerate(results):
-        row: dict[str, Any] = {"path": result.path, "error": result.error}
+        name, found = "", None
         if not result.error:
-            name = f"{number:06d}-{pathlib.Path(result.path).name}"
+            name = f"{number:06d}-{pathlib.Path(result.path).stem}"
             with whole_folder(directory / name) as folder:
                 found = _write_one(detector, result, folder, method)
-            row |= _row(detector, result, name, found)
-        rows.append(row)
+        rows.append(_row(detector, result, name, found))
     _write_table(directory / TABLE_FILE, rows, detector.model.scales)
 
 
@@ -70,19 +69,23 @@ def _write_one(
         if method != "auto":
             raise
         problem = str(error)
-    tiles = []
+    tiles: dict[str, np.ndarray] = {}
     for front_end in evidence_images.residuals(detector.model.front_ends):
-        pixels = evidence_images.residual_pixels(image, front_end)
-        tiles.append((f"residual, scale {front_end.name}", pixels))
-        evidence_images.write_png(folder / f"residual-{front_end.name}.png", pixels)
+        # Branches of one scale see the same: one picture of it will do.
+        if front_end.name not in tiles:
+            pixels = evidence_images.residual_pixels(image, front_end)
+            tiles[front_end.name] = pixels
+            name = front_end.name.replace(" ", "_")
+            evidence_images.write_png(folder / f"residual-{name}.png", pixels)
     if found is not None:
         evidence_images.write_png(folder / "overlay.png", evidence_images.overlay(image, found))
         (folder / "heat_map.csv").write_text(_heat_map_csv(found), encoding="utf-8")
+    captioned = [(f"residual, scale {name}", pixels) for name, pixels in tiles.items()]
     title = f"{pathlib.Path(result.path).name}: {result.verdict}, score {result.score:.4f}"
     if result.weights is not None:
         pairs = zip(detector.model.scales, result.weights, strict=True)
         title += "; weights " + ", ".join(f"{scale}: {weight:.3f}" for scale, weight in pairs)
-    (folder / "sheet.png").write_bytes(evidence_images.sheet(title, image, found, tiles))
+    (folder / "sheet.png").write_bytes(evidence_images.sheet(title, image, found, captioned))
     described = _describe(detector, result, image, found, problem)
     (folder / "evidence.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
     return found
@@ -95,13 +98,13 @@ def _describe(
     found: HeatMap | None,
     problem: str,
 ) -> dict[str, Any]:
-    weights = dict(zip(detector.model.scales, result.weights or (), strict=False))
     described: dict[str, Any] = {
         "path": result.path.encode(errors="surrogateescape").decode(errors="replace"),
         "score": result.score,
         "logit": result.logit,
         "verdict": result.verdict,
-        "weights": weights or None,
+        "scales": detector.model.scales,
+        "weights": result.weights,
         "height": image.shape[0],
         "width": image.shape[1],
         "preprocessing": detector.preprocessing,
@@ -133,22 +136,19 @@ def _heat_map_csv(found: HeatMap) -> str:
     return buffer.getvalue()
 
 
-def _row(
-    detector: Detector, result: ImageScore, name: str, found: HeatMap | None
-) -> dict[str, Any]:
-    row = {"folder": name, "score": f"{result.score:.6f}", "verdict": result.verdict}
-    row["heat_map"] = found.method if found else "none"
-    for scale, weight in zip(detector.model.scales, result.weights or (), strict=False):
-        row[f"weight_{scale}"] = f"{weight:.6f}"
-    return row
+def _row(detector: Detector, result: ImageScore, folder: str, found: HeatMap | None) -> list[str]:
+    """A line of evidence.csv; of several branches of one scale each has its column."""
+    score = "" if result.score is None else f"{result.score:.6f}"
+    method = found.method if found else "none" if folder else ""
+    weights = [f"{weight:.6f}" for weight in result.weights or ()]
+    weights += [""] * (len(detector.model.scales) - len(weights))
+    return [result.path, folder, score, result.verdict, method, *weights, result.error]
 
 
-def _write_table(path: pathlib.Path, rows: Sequence[dict[str, Any]], scales: Sequence[str]) -> None:
+def _write_table(path: pathlib.Path, rows: Sequence[list[str]], scales: Sequence[str]) -> None:
     columns = ["path", "folder", "score", "verdict", "heat_map"]
     columns += [*(f"weight_{scale}" for scale in scales), "error"]
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with beside.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        csv.writer(file, lineterminator="\n").writerows([columns, *rows])
     os.replace(beside, path)

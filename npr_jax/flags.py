@@ -47,6 +47,9 @@ def _define_running() -> None:
         "output", "", "predict: CSV file; prepare, reconstruct, evaluate: directory."
     )
     flags.DEFINE_string("maps", "", "predict: directory for each file's map of positions (.npz).")
+    flags.DEFINE_string(
+        "baseline", "", "report: variant of a sweep that the others are compared with."
+    )
     flags.DEFINE_float("confidence", 0.75, "predict: verdicts below this probability are 'unsure'.")
 
 

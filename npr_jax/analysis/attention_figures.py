@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import axes, figure, ticker
@@ -48,7 +49,8 @@ def violins(findings: Findings, measured: str) -> figure.Figure:
         for name in ("cmedians", "cmins", "cmaxes", "cbars"):
             drawn[name].set_color(style.BLACK)
             drawn[name].set_linewidth(0.8)
-        return list(drawn["bodies"])
+        bodies: Any = drawn["bodies"]
+        return list(bodies)
 
     return _by_scale(findings, "Weights of the scales: their distributions", measured, draw)
 

@@ -170,7 +170,8 @@ def _write_gates(folder: pathlib.Path, found: Sequence[Gate]) -> list[str]:
 def _write_maps(folder: pathlib.Path, evaluation: Evaluation) -> list[str]:
     """One picture per generator and class: a line per sample, the image and its residuals."""
     recorded = evaluation.results["meta"].get("front_ends") or []
-    front_ends = residuals([FrontEnd.from_json(values) for values in recorded])
+    # Branches of one scale see the same.
+    front_ends = list(dict.fromkeys(residuals([FrontEnd.from_json(v) for v in recorded])))
     kinds: dict[tuple[int, str], list[Sample]] = {}
     for sample in evaluation.samples:
         kinds.setdefault((sample.label, sample.generator), []).append(sample)

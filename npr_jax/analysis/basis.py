@@ -1,7 +1,9 @@
 """What stands behind a number, in words: which data, how many images, how many seeds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from npr_jax.analysis.sweep_results import Sweep
 
 
 def measured_on(results: Mapping[str, Any]) -> str:
@@ -33,3 +35,23 @@ def trained_on(meta: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     if meta.get("train_images"):
         text += f", {meta['train_images']:,} images"
     return f"{text}; {one_run({'seed': config.get('seed')} | dict(meta))}."
+
+
+def of_sweep(sweep: Sweep) -> str:
+    """A sentence on the runs, seeds and images of a sweep."""
+    runs = {(row["variant"], row["seed"]) for row in sweep.rows}
+    tested = [row for row in sweep.rows if row["kind"] != "photographs"]
+    return (
+        f"{len(runs)} runs: {len(sweep.variants)} variants, {len(sweep.seeds)} seeds "
+        f"({', '.join(map(str, sweep.seeds))}). Data {_values(sweep.rows, 'data')}, split "
+        f"{_values(sweep.rows, 'split')}, delivered {_values(sweep.rows, 'delivery')}; "
+        f"{_values(sweep.rows, 'train_images')} training images; for each generator "
+        f"{_values(tested, 'n_generated')} generated images beside "
+        f"{_values(tested, 'n_photographs')} photographs."
+    )
+
+
+def _values(rows: Iterable[Mapping[str, Any]], column: str) -> str:
+    """The different values, as they are few; a range where there are more than three."""
+    found = sorted({str(row[column]) for row in rows}, key=lambda text: (len(text), text))
+    return " and ".join(found) if len(found) <= 3 else f"{found[0]} to {found[-1]}"

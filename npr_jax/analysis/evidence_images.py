@@ -50,7 +50,7 @@ def residuals(front_ends: Sequence[FrontEnd]) -> list[FrontEnd]:
 
 
 def overlay(image: np.ndarray, found: HeatMap) -> np.ndarray:
-    """A heat map over the grey image: red speaks for generated, blue for a photograph.
+    """A heat map over the grey image: orange speaks for generated, blue for a photograph.
 
     The largest value is the most opaque, 0 is clear.
 
@@ -113,7 +113,7 @@ def sheet(
                 colors.Normalize(-limit, limit), colors.LinearSegmentedColormap.from_list("", ends)
             )
             bar = drawing.colorbar(scale, ax=axes.tolist(), shrink=0.9, pad=0.01)
-            bar.set_label("logit: red generated,\nblue photograph")
+            bar.set_label("logit: orange generated,\nblue photograph")
         drawing.suptitle(style.shorten(title, 110), x=0.01, ha="left", fontsize=9)
         buffer = io.BytesIO()
         drawing.savefig(buffer, format="png", dpi=120)

@@ -22,12 +22,12 @@ LEVEL = 0.05
 # What a mistake may have to do with: title and unit of each number that facts.csv gives.
 FEATURES = {
     "pixels": "size (pixels)",
-    "bytes_per_pixel": "file size (bytes per pixel)",
+    "bytes_per_pixel": "bytes per pixel",
     "jpeg_quality": "JPEG quality",
     "is_jpeg": "format is JPEG",
-    "brightness": "brightness (mean luma)",
-    "contrast": "contrast (deviation of luma)",
-    "sharpness": "sharpness (deviation of the Laplacian)",
+    "brightness": "brightness (luma)",
+    "contrast": "contrast (luma)",
+    "sharpness": "sharpness (Laplacian)",
 }
 CLASSES = {0: "photographs called generated", 1: "generated images called photographs"}
 

@@ -20,8 +20,10 @@ _THEMED = {
     style.BLUE.lower(): "--fig-blue",
 }
 _COLOUR = re.compile("|".join(_THEMED))
+_SHEET = re.compile(r"<style.*?</style>", re.DOTALL)
 _DECIMALS = re.compile(r"(\.\d\d)\d+")
-_REFERENCE = re.compile(r"(^|url\()#([\w.-]+)")
+_REFERENCE = re.compile(r"(^|url\()#([\w.-]+)")  # alone in a link; a colour begins like one
+_LINKS = ("xlink:href", "href")
 
 
 def embed(svg: str, alt: str) -> str:
@@ -34,36 +36,42 @@ def embed(svg: str, alt: str) -> str:
         svg: text of an SVG file, as `style.svg` gives it.
         alt: what is shown, for those who do not see it.
     """
-    root = minidom.parseString(svg).documentElement
+    # A style sheet would hold for all of the page, which has its rules in page.css.
+    document = minidom.parseString(_SHEET.sub("", svg))
+    elements = list(document.getElementsByTagName("*"))
     prefix = "f" + hashlib.sha256(svg.encode()).hexdigest()[:8]
-    elements = [root, *root.getElementsByTagName("*")]
     used = {name for element in elements for name in _references(element)}
     for element in elements:
         _rewrite(element, prefix, used)
-    for sheet in root.getElementsByTagName("style"):
-        sheet.parentNode.removeChild(sheet)  # it would hold for all of the page; page.css has it
+    root = elements[0]
     for key, value in (("class", "drawing"), ("role", "img"), ("aria-label", alt)):
         root.setAttribute(key, value)
     return re.sub(r">\s+<", "><", root.toxml())
 
 
 def _references(element: minidom.Element) -> list[str]:
-    return [
-        name for _, value in element.attributes.items() for _, name in _REFERENCE.findall(value)
-    ]
+    values = (value for key, value in element.attributes.items() if _refers(key, value))
+    return [name for value in values for _, name in _REFERENCE.findall(value)]
+
+
+def _refers(key: str, value: str) -> bool:
+    return key in _LINKS or "url(#" in value
 
 
 def _rewrite(element: minidom.Element, prefix: str, used: set[str]) -> None:
     for key, value in list(element.attributes.items()):
         if key == "id" and value not in used:
             element.removeAttribute("id")
-        elif key == "id":
-            element.setAttribute("id", f"{prefix}-{value}")
+            continue
+        if key == "id":
+            value = f"{prefix}-{value}"
         elif key in ("d", "x", "y", "transform"):
-            element.setAttribute(key, _DECIMALS.sub(r"\1", value))
-        else:
+            value = _DECIMALS.sub(r"\1", value)
+        elif _refers(key, value):
             value = _REFERENCE.sub(rf"\1#{prefix}-\2", value)
-            element.setAttribute(key, _COLOUR.sub(_variable, value) if key == "style" else value)
+        if key == "style":
+            value = _COLOUR.sub(_variable, value)
+        element.setAttribute(key, value)
 
 
 def _variable(colour: re.Match[str]) -> str:

@@ -78,10 +78,17 @@ def image(uri: str, alt: str) -> str:
     return f'<img src="{uri}" alt="{escape(alt)}">'
 
 
-def figure(svg: str, alt: str, caption: str) -> str:
-    """A drawing with a caption below it; the page offers it as a file named by `alt`."""
+def figure(svg: str, alt: str, caption: str, wide: bool = False) -> str:
+    """A drawing with a caption below it; the page offers it as a file named by `alt`.
+
+    A `wide` one keeps its own size, and scrolls inside its box where the screen is narrower.
+    """
+    drawing = inline_svg.embed(svg, alt)
+    kind, content = "figure", drawing
+    if wide:
+        kind, content = "figure wide", f'<div class="scroll">{drawing}</div>'
     return (
-        f'<figure class="figure" data-name="{slug(alt)}">{inline_svg.embed(svg, alt)}'
+        f'<figure class="{kind}" data-name="{slug(alt)}">{content}'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 

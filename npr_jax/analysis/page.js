@@ -76,8 +76,8 @@
       if (box.scrollWidth <= box.clientWidth) { box.removeAttribute("tabindex"); continue; }
       box.tabIndex = 0;
       box.setAttribute("role", "region");
-      const caption = box.querySelector("caption");
-      box.setAttribute("aria-label", caption ? caption.textContent : "Table");
+      const named = box.querySelector("caption") || box.querySelector("title");
+      box.setAttribute("aria-label", named ? named.textContent : "Wider than the page");
     }
   }
 

@@ -15,10 +15,15 @@ from npr_jax.analysis.sections.failures import failures
 from npr_jax.analysis.sections.generators import generators, photographs
 from npr_jax.analysis.sections.in_short import in_short
 from npr_jax.analysis.sections.localization import localization
-from npr_jax.analysis.sections.provenance import provenance
+from npr_jax.analysis.sections.provenance import provenance, sweep_provenance
 from npr_jax.analysis.sections.samples import samples
 from npr_jax.analysis.sections.scores import scores
+from npr_jax.analysis.sections.sweep_differences import sweep_differences
+from npr_jax.analysis.sections.sweep_generators import sweep_generators
+from npr_jax.analysis.sections.sweep_short import sweep_short
+from npr_jax.analysis.sections.sweep_variants import sweep_seeds, sweep_variants
 from npr_jax.analysis.sections.training import training
+from npr_jax.analysis.sweep_results import Sweep, is_sweep, read_sweep
 
 REPORT_FILE = "report.html"
 FULL_EVALUATIONS = 3  # those beyond get their tables without figures, to keep the page small
@@ -44,22 +49,37 @@ RUN_SECTIONS: tuple[RunSection, ...] = (
     localization,
 )
 CLOSING_SECTIONS: tuple[RunSection, ...] = (provenance,)
+SweepSection = Callable[[Sweep], list[str]]
+SWEEP_SECTIONS: tuple[SweepSection, ...] = (
+    sweep_short,
+    sweep_variants,
+    sweep_seeds,
+    sweep_generators,
+    sweep_differences,
+    sweep_provenance,
+)
 
 
-def build_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
-    """Writes `<workdir>/report.html` from metrics.jsonl, config.json and evaluation/*.
+def build_report(workdir: str | os.PathLike[str], baseline: str = "") -> pathlib.Path:
+    """Writes `<workdir>/report.html` of a run or, where there is a runs.csv, of a sweep.
 
-    The page refers to nothing outside itself; with no evaluation yet it shows the curves so far.
+    The page refers to nothing outside itself and is made from metrics.jsonl, config.json and
+    evaluation/*, or from runs.csv; a run with no evaluation yet shows its curves so far.
 
     Args:
-        workdir: work directory of a run.
+        workdir: work directory of a run or of a sweep.
+        baseline: variant of a sweep that the others are compared with; empty: see `read_sweep`.
 
     Returns:
         The path of the report.
 
     Raises:
-        ValueError: there is nothing to report, or a file of the run cannot be read.
+        ValueError: there is nothing to report, a file cannot be read, or there is no such variant.
     """
+    if is_sweep(workdir):
+        sweep = read_sweep(workdir, baseline)
+        parts = [piece for section in SWEEP_SECTIONS for piece in section(sweep)]
+        return write_page(sweep.workdir / REPORT_FILE, f"Sweep: {sweep.name}", parts)
     run = read_run(workdir)
     parts = [piece for section in OPENING_SECTIONS for piece in section(run)]
     for evaluation in run.evaluations[:1]:

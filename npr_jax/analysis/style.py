@@ -34,6 +34,7 @@ _SETTINGS: Any = {
     "font.size": 9.0,
     "axes.titlesize": 9.0,
     "axes.titlelocation": "left",
+    "axes.titlepad": 8.0,
     "axes.labelsize": 9.0,
     "axes.spines.top": False,
     "axes.spines.right": False,

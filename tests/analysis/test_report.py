@@ -17,73 +17,11 @@ from npr_jax.analysis import figures, style, summary
 from npr_jax.analysis.report import build_report
 from npr_jax.evaluate import Scores, tabulate, write_evaluation
 from npr_jax.front_end import paper_front_end
+from tests.analysis.made_up import META, make_samples, make_scores
 
-FAMILIES = {"nearest": 8.0, "fir": 3.0, "bicubic": 0.0, "control": 0.3}
 CONTROL = "On the control family"
 VOID = {"meta", "img", "br", "link", "hr"}
 NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # names, not addresses
-
-
-def make_scores(families=None, count=30, seed=0, weights=True):
-    rng = np.random.default_rng(seed)
-    families = FAMILIES if families is None else families
-    generators = np.repeat(["photographs", *families], count)
-    centres = np.repeat([-3.0, *(shift - 3 for shift in families.values())], count)
-    total = len(generators)
-    attention = rng.dirichlet([3, 2, 1], total).astype(np.float32) if weights else None
-    return Scores(
-        labels=(generators != "photographs").astype(int),
-        logits=rng.normal(centres, 1.5),
-        generators=generators,
-        filenames=[f"{number}.png" for number in range(total)],
-        weights=attention,
-        scales=("0.25", "0.5", "0.75") if weights else (),
-    )
-
-
-def make_samples(count=4, size=64):
-    rng = np.random.default_rng(1)
-    return {
-        "images": rng.integers(0, 256, (count, size, size, 3), np.uint8),
-        "labels": [number % 2 for number in range(count)],
-        "generators": ["photographs", "fir"] * (count // 2),
-        "filenames": [f"sample{number}.png" for number in range(count)],
-        "logits": [-1.0, 2.0] * (count // 2),
-    }
-
-
-META = {
-    "model": "multiscale_attention",
-    "parameters": 123456,
-    "steps": 500,
-    "train_family": "nearest",
-    "train_images": 2000,
-    "front_ends": [{"mode": "nearest", "factor": f} for f in (0.25, 0.5, 0.75)],
-    "delivery": "clean",
-    "simulated": True,
-    "commit": "abc123",
-}
-
-
-@pytest.fixture(scope="module")
-def workdir(tmp_path_factory):
-    path = tmp_path_factory.mktemp("run")
-    baselines = {name: {"metadata": 0.5, "noise_variance": 0.55} for name in FAMILIES}
-    write_evaluation(path / "evaluation/test", make_scores(), META, make_samples(), baselines)
-    write_evaluation(path / "evaluation/test-web", make_scores(seed=2), META | {"delivery": "web"})
-    points = [
-        {"step": step, "epoch": step / 10, "split": split, "loss": 1 / step, "ap": 0.9}
-        for step in range(1, 30)
-        for split in ("train", "validation")
-    ]
-    (path / "metrics.jsonl").write_text("".join(json.dumps(point) + "\n" for point in points))
-    (path / "config.json").write_text(json.dumps({"seed": 7, "data": {"resize": 256}}))
-    return path
-
-
-@pytest.fixture(scope="module")
-def page(workdir):
-    return build_report(workdir).read_text(encoding="utf-8")
 
 
 class Outline(html.parser.HTMLParser):
@@ -162,9 +100,9 @@ def test_page_holds_every_part(page):
         "abc123",
     ):
         assert words in text, words
-    # Two evaluations of four families: ROC and histogram each, and attention; one overview, one
-    # of baselines, two curves.
-    assert outline.tags.count("svg") == 2 * (4 + 4 + 1) + 1 + 1 + 2
+    # Two evaluations of four families: ROC and histogram each, attention and a panel per scale;
+    # one overview, one of baselines, two curves.
+    assert outline.tags.count("svg") == 2 * (4 + 4 + 1 + 3) + 1 + 1 + 2
     # Four samples: the centre and three residuals as PNG, the whole as JPEG.
     assert len(contents(outline, "image/png")) == 4 * 4
     assert len(contents(outline, "image/jpeg")) == 4
@@ -179,10 +117,13 @@ def test_identifiers_are_unique_and_links_lead_to_them(page):
 
 
 def test_tables_and_figures_say_what_data_and_how_many(page):
-    for kind in ("caption", "figcaption"):
-        for words in re.findall(rf"<{kind}>(.*?)</{kind}>", page):
-            assert re.search(r"\d+ (photographs|evaluations)", words), words
-            assert "one run" in words
+    drawn = re.findall(r'<figure class="figure.*?<figcaption>(.*?)</figcaption>', page, re.DOTALL)
+    captions = re.findall(r"<caption>(.*?)</caption>", page)
+    assert len(drawn) == 4  # overview, baselines, attention of two evaluations
+    assert len(captions) == 1 + 2 * 3 + 1  # comparison; results, sources, attention; baselines
+    for words in drawn + captions:
+        assert re.search(r"\d+ (photographs|evaluations)", words), words
+        assert "one run" in words
 
 
 def test_page_is_the_same_each_time_and_the_callers_settings_stay(workdir, page):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from npr_jax.analysis import attention_figures, attention_words, basis, markup, style
-from npr_jax.analysis.attention import study
+from npr_jax.analysis.attention import Findings, study
 from npr_jax.analysis.markup import escape
 from npr_jax.analysis.run import Evaluation
 
@@ -17,8 +19,26 @@ def attention_tests(evaluation: Evaluation, with_figures: bool) -> list[str]:
     parts = [markup.heading("Attention: what the weights say", level=3), f"<ul>{said}</ul>"]
     if with_figures:
         measured = basis.measured_on(evaluation.results)
-        with style.styled():
-            drawing = style.svg(attention_figures.violins(findings, measured))
-        alt = "Distributions of the weights of the scales"
-        parts.append(markup.figure(drawing, alt, f"{alt}: photographs blue, generated red."))
+        parts += [
+            markup.note(
+                "Where the weights of how many images lie, with the median; photographs "
+                "blue, generated orange."
+            ),
+            markup.panels(
+                [_panel(findings, place, measured) for place in range(len(findings.scales))]
+            ),
+        ]
     return parts
+
+
+def _panel(findings: Findings, place: int, measured: str) -> tuple[str, str]:
+    """The distributions of one scale's weight, and what they show."""
+    kinds = [
+        dataclasses.replace(kind, weights=kind.weights[:, place : place + 1])
+        for kind in findings.kinds
+    ]
+    scale = findings.scales[place]
+    one = dataclasses.replace(findings, scales=(scale,), kinds=kinds)
+    with style.styled():
+        drawing = style.svg(attention_figures.violins(one, measured))
+    return drawing, f"Distribution of the weight of scale {scale}"

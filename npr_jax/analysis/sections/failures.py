@@ -17,6 +17,7 @@ from npr_jax.analysis.failures import (
 )
 from npr_jax.analysis.markup import escape
 from npr_jax.analysis.run import Evaluation, Run
+from npr_jax.mistakes import most_confident
 
 MAX_SHOWN = 40  # images; the page stays small, the files beside it have all
 
@@ -67,16 +68,17 @@ def _table(found: Failures, measured: str) -> list[str]:
 
 def _gallery(found: Failures, evaluation: Evaluation) -> list[str]:
     """One box per kind, the images in a row."""
-    shown = [one for one in found.mistakes if one.image is not None][:MAX_SHOWN]
+    scores = evaluation.scores
+    rows = set(most_confident(scores, most=MAX_SHOWN))
+    shown = [one for one in found.mistakes if one.image is not None and one.row in rows]
     if not shown:
         return []
-    scores = evaluation.scores
     parts = [
         markup.heading("The most confident mistakes", level=3),
         markup.note(
             f"{len(shown)} of {sum(wrong for wrong, _ in found.counts.values())}, the most "
-            f"confident of each kind, reduced to be looked at. All of them with their metadata: "
-            f"{FOLDER}/{evaluation.name}/failures.csv."
+            "confident of each kind, reduced to be looked at. With more of them and all of their "
+            f"metadata: {FOLDER}/{evaluation.name}/failures.csv."
         ),
     ]
     for (label, name), kind in groupby(

@@ -5,6 +5,9 @@ from typing import Any
 
 from npr_jax.analysis import markup
 from npr_jax.analysis.run import Run
+from npr_jax.analysis.sweep_results import Sweep
+
+PROVENANCE = ("data", "data_fingerprint", "split", "delivery", "commit", "date", "machine")
 
 
 def provenance(run: Run) -> list[str]:
@@ -25,6 +28,16 @@ def provenance(run: Run) -> list[str]:
         table = markup.table(["", ""], lines)
         parts.append(f"<details><summary>Configuration</summary>{table}</details>")
     return parts if len(parts) > 1 else []
+
+
+def sweep_provenance(sweep: Sweep) -> list[str]:
+    """What all runs of a sweep share, and what was recorded of them."""
+    rows = []
+    for column in PROVENANCE:
+        values = sorted({str(row[column]) for row in sweep.rows if row.get(column)})
+        if values:
+            rows.append([markup.head(column), markup.text(", ".join(values), "long")])
+    return [markup.heading("How it was made"), markup.table(["", ""], rows)] if rows else []
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -36,9 +36,9 @@ def scores(evaluation: Evaluation, with_figures: bool) -> list[str]:
         )
         parts += [markup.heading("ROC curves", level=3), markup.note(what + more)]
         parts.append(markup.panels(curves))
+    low, high = (f"{limit:.1f}".replace("-", "−") for limit in limits)
     what = (
-        f"One axis for all: logits from {limits[0]:.1f} to {limits[1]:.1f}; the few outside are in "
-        "the outermost bars."
+        f"One axis for all: logits from {low} to {high}; the few outside are in the outermost bars."
     )
     parts += [markup.heading("Scores", level=3), markup.note(what + more)]
     return [*parts, markup.panels(histograms)]
