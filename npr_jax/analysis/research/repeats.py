@@ -99,25 +99,42 @@ def repeatability(tables: Mapping[str, ResultTable], name: str = "repeats") -> A
         f"| {r.between_seeds:.1f} | {r.largest:.1f} |"
         for what, r in there.items()
     ]
+    identical = all(r.distinct == 1 for r in there.values())
+    verdict = f"deviation up to {max(r.between_repeats for r in there.values()):.1f} points of AUC"
+    return Answer(
+        name,
+        QUESTION,
+        "bit for bit" if identical else verdict,
+        short=_identical(there) if identical else _different(there),
+        paragraph=(
+            "Some detectors stand in several sweeps with the same settings, seeds and images. Runs "
+            "are bit-identical only with the same code, on one machine, with one number of cores; "
+            "those that are bit-identical are counted once. Where repeats differ, differences of "
+            "that size between two variants are not differences of the variants, and equal seeds "
+            "make two variants less alike than pairing by seed supposes."
+        ),
+        table="\n".join(lines),
+    )
+
+
+def _identical(there: Mapping[str, Repeats]) -> str:
+    parts = [
+        f"{what} in {counted(len(r.tables), 'sweep')} with {counted(len(r.seeds), 'seed')}"
+        for what, r in there.items()
+    ]
+    return (
+        "The same settings, seed and images trained again gave the same AUC for every generator, "
+        f"to the last bit: {listed(parts)}."
+    )
+
+
+def _different(there: Mapping[str, Repeats]) -> str:
     parts = [
         f"{r.between_repeats:.1f} points for {what} ({r.distinct} different of "
         f"{counted(len(r.tables), 'sweep')}; between seeds {r.between_seeds:.1f})"
         for what, r in there.items()
     ]
-    return Answer(
-        name,
-        QUESTION,
-        f"deviation up to {max(r.between_repeats for r in there.values()):.1f} points of AUC",
-        short=(
-            "The same settings, seed and images trained again, mean AUC over unseen generators: "
-            f"standard deviation between repeats {listed(parts)}."
-        ),
-        paragraph=(
-            "Some detectors stand in several sweeps with the same settings, seeds and images. The "
-            "sweeps were made at other commits, and runs are bit-identical only on one machine "
-            "with one number of cores; those that are bit-identical are counted once. Differences "
-            "of this size between two variants are not differences of the variants, and equal "
-            "seeds make two variants less alike than pairing by seed supposes."
-        ),
-        table="\n".join(lines),
+    return (
+        "The same settings, seed and images trained again, mean AUC over unseen generators: "
+        f"standard deviation between repeats {listed(parts)}."
     )

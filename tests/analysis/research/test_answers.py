@@ -77,6 +77,15 @@ def test_repeats_are_measured_against_seeds():
     # 0, 2, 4, 1, 3 steps of one point, the same in both.
     assert found.between_seeds == pytest.approx(2.5**0.5)
     assert found.largest == pytest.approx(2.0)
+    tables = {"scales": first, "fusion": second}
+    assert repeats.repeatability(tables).word == "deviation up to 1.4 points of AUC"
+
+
+def test_repeats_that_are_the_same_to_the_last_bit_are_said_to_be():
+    tables = {name: sweeps.table({"0.5": 0.8}, name=name) for name in ("scales", "fusion")}
+    answer = repeats.repeatability(tables)
+    assert answer.word == "bit for bit"
+    assert "NPR at 0.5 in 2 sweeps with 5 seeds" in answer.short
 
 
 def weighted(of_generator, seeds=(0, 1, 2, 3, 4)):
