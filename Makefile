@@ -4,8 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 DEMO ?= runs/quickstart
+MARP ?= npx --yes @marp-team/marp-cli@4.5.1
+SLIDES ?= build/slides.pdf
 
-.PHONY: demo test slow lint format browser clean
+.PHONY: demo test slow results slides lint format browser clean
 
 demo: $(VENV)/installed
 	$(BIN)/python main.py --config=configs/quickstart.py --workdir=$(DEMO)
@@ -16,6 +18,14 @@ test: $(VENV)/installed-test browser
 
 slow: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m slow
+
+results: $(VENV)/installed-test
+	$(BIN)/python -m npr_jax.analysis.research docs
+
+# This needs Node.js from 18 on and Chrome, Chromium, Edge or Firefox.
+slides:
+	$(MARP) docs/slides.md --config-file docs/marp.yml --output $(SLIDES)
+	@echo "The talk, notes as annotations: $(SLIDES)"
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""The one command line: train, evaluate, predict, prepare, sweep, report and list.
+"""The one command line: train, evaluate, predict, prepare, sweep, report, list and others.
 
 python main.py [train] --config=configs/npr.py --workdir=DIR
 python main.py evaluate --workdir=RUN [--data=PREPARED --split=dev]
@@ -7,7 +7,8 @@ python main.py prepare --source=FOLDERS --output=PREPARED [--dataset=NAME | --li
 python main.py sweep --config=configs/sweeps/scales.py --workdir=DIR [--shard=0/4]
 python main.py noise_predictor --config=configs/diffusion/noise_predictor.py --workdir=DIR
 python main.py reconstruct --data=PREPARED --noise_predictor=FILE --output=PREPARED
-python main.py report --workdir=RUN_OR_SWEEP [--baseline=VARIANT]
+python main.py report --workdir=RUN_OR_SWEEP [--baseline=VARIANT] [--attention]
+python main.py localize --workdir=RUN
 python main.py list
 """
 

@@ -175,6 +175,7 @@ def evaluation_images(
     even: bool = False,
     reencode: Sequence[int] = (),
     delivery: str = "clean",
+    facts: bool = False,
     workers: int = 0,
     process_index: int = 0,
     process_count: int = 1,
@@ -190,6 +191,7 @@ def evaluation_images(
       even: whether an odd last row or column is dropped in the end.
       reencode: (lowest, highest) JPEG quality; images are re-encoded at the middle of that range.
       delivery: 'clean', 'web' or 'hard', applied first, see `transforms.deliver`.
+      facts: whether elements also have `facts`, see `image_facts.image_facts`.
       workers: worker processes; 0 reads in threads of this process.
       process_index: this process takes the records `process_index`, `+ process_count`, ...
       process_count: processes that evaluate together.
@@ -214,6 +216,7 @@ def evaluation_images(
         resize_mode=resize_mode,
         small_images=small_images,
         even=even,
+        facts=facts,
     )
     return _iterate_once(mine, reader, min(workers, len(mine)))
 

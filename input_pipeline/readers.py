@@ -6,6 +6,7 @@ import numpy as np
 
 from input_pipeline.augmentations import Augmentation
 from input_pipeline.buffers import BatchBuffers
+from input_pipeline.image_facts import image_facts
 from input_pipeline.records import (
     ImageRecord,
     decode_record,
@@ -142,6 +143,7 @@ class EvaluationReader:
         resize_mode: str = "squash",
         small_images: str = "reflect",
         even: bool = False,
+        facts: bool = False,
     ) -> None:
         self._source = source
         self._resize = resize
@@ -149,6 +151,7 @@ class EvaluationReader:
         self._crop = crop
         self._small_images = small_images
         self._even = even
+        self._facts = facts
         self._quality = sum(reencode) // 2 if reencode else None
         self._delivery = delivery
 
@@ -164,13 +167,14 @@ class EvaluationReader:
             image = centre_crop(image, self._crop, self._small_images)
         if self._even:
             image = drop_odd_edges(image)
-        return {
+        element = {
             "image": np.ascontiguousarray(image),
             "label": record.label,
             "generator": record.generator,
             "filename": record.filename,
             "index": index,
         }
+        return element | {"facts": image_facts(record, image)} if self._facts else element
 
 
 def _pixels(record: ImageRecord, out: np.ndarray | None = None) -> np.ndarray:

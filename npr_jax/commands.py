@@ -50,7 +50,8 @@ def explain(error: Exception, arguments: list[str]) -> str:
             return problem
     # A config file's own error arrives with its traceback; the last line says what is wrong.
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{lines[-1] if lines else type(error).__name__}; see python main.py --help"
+    problem = lines[-1].removeprefix("ValueError: ") if lines else type(error).__name__
+    return f"{problem}; see python main.py --help"
 
 
 def _train(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
@@ -186,7 +187,7 @@ def _evaluate(words: list[str], flags: Any, config: ml_collections.ConfigDict | 
             use_protocol(member, settings, dataset)
         elif note := departure(member, settings, dataset):
             print(note, file=sys.stderr)
-    evaluate_run(detector, settings, dataset, directory)
+    evaluate_run(detector, settings, dataset, directory, samples=flags.samples)
     return 0
 
 
@@ -203,8 +204,35 @@ def _predict(words: list[str], flags: Any, config: ml_collections.ConfigDict | N
         flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=_resize(flags.resize)
     )
     return predict_files(
-        detector, words, flags.output, confidence=flags.confidence, maps=flags.maps
+        detector,
+        words,
+        flags.output,
+        confidence=flags.confidence,
+        maps=flags.maps,
+        evidence=flags.evidence,
+        heat_map=flags.heat_map,
     )
+
+
+def _localize(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax import host
+    from npr_jax.detector import Detector
+    from npr_jax.localization import FOLDER, format_rows, localize
+
+    if not flags.workdir:
+        raise ValueError("localize needs --workdir=DIR, a run")
+    host.use_cores_as_devices()
+    detector = Detector.load(flags.workdir, checkpoint=flags.checkpoint)
+    results = localize(
+        detector,
+        pathlib.Path(flags.workdir),
+        count=flags.composites,
+        size=flags.image_size or 128,
+        method=flags.heat_map,
+    )
+    print(format_rows(results))
+    print(f"written to {pathlib.Path(flags.workdir) / FOLDER}")
+    return 0
 
 
 def _prepare(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
@@ -281,8 +309,27 @@ def _report(words: list[str], flags: Any, config: ml_collections.ConfigDict | No
 
     if not flags.workdir:
         raise ValueError("report needs --workdir=DIR, a run, a sweep or the --output of evaluate")
+    if flags.attention:
+        _report_attention(flags)
     print(f"report: {build_report(flags.workdir, flags.baseline)}")
     return 0
+
+
+def _report_attention(flags: Any) -> None:
+    from npr_jax.analysis.attention_files import write_attention
+    from npr_jax.analysis.families import parse_families
+    from npr_jax.sweep.publish import read_table
+
+    table = pathlib.Path(flags.sweep)
+    if flags.sweep and not table.is_file():
+        raise ValueError(f"--sweep={flags.sweep} does not exist; give the runs.csv of a sweep")
+    folders = write_attention(
+        pathlib.Path(flags.workdir),
+        families=parse_families(flags.families),
+        sweep_rows=read_table(table) if flags.sweep else (),
+    )
+    for folder in folders:
+        print(f"attention: {folder}")
 
 
 def _list(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
@@ -315,5 +362,6 @@ COMMANDS: dict[str, Command] = {
     "noise_predictor": _noise_predictor,
     "reconstruct": _reconstruct,
     "report": _report,
+    "localize": _localize,
     "list": _list,
 }

@@ -12,6 +12,7 @@ def define() -> flags.FlagHolder:
         "config", None, "train, noise_predictor: configs/*.py; sweep: configs/sweeps/*.py."
     )
     _define_running()
+    _define_looking()
     _define_sweeping()
     _define_preparing()
     _define_diffusion()
@@ -52,6 +53,28 @@ def _define_running() -> None:
     flags.DEFINE_float("confidence", 0.75, "predict: verdicts below this probability are 'unsure'.")
 
 
+def _define_looking() -> None:
+    """Of predict --evidence, localize and report."""
+    flags.DEFINE_string(
+        "evidence", "", "predict: directory for pictures of what each file was scored by."
+    )
+    flags.DEFINE_enum(
+        "heat_map",
+        "auto",
+        ["auto", "positions", "occlusion"],
+        "predict --evidence, localize: how it is found where the evidence lies.",
+    )
+    flags.DEFINE_bool("attention", False, "report: also write the weights of the scales in detail.")
+    flags.DEFINE_string(
+        "sweep", "", "report --attention: runs.csv of a sweep that also left scales out."
+    )
+    flags.DEFINE_string(
+        "families", "", "report --attention: FAMILY:generator,generator;FAMILY:generator,..."
+    )
+    flags.DEFINE_integer("samples", 10, "evaluate: images of each kind kept for the report.")
+    flags.DEFINE_integer("composites", 50, "localize: pictures of each family and shift.")
+
+
 def _define_sweeping() -> None:
     """Of sweep."""
     flags.DEFINE_string(
@@ -82,7 +105,9 @@ def _define_preparing() -> None:
         "storage", "encoded", ["encoded", "decoded"], "prepare: files as they are, or pixels."
     )
     flags.DEFINE_integer(
-        "image_size", None, "prepare, reconstruct: pixels, side of decoded images; 0: native."
+        "image_size",
+        None,
+        "prepare, reconstruct, localize: pixels, side of decoded images; 0: native.",
     )
     flags.DEFINE_float(
         "max_bad_fraction", 0.05, "prepare: stop if more of the files are unreadable."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grain
@@ -165,7 +165,8 @@ class TrainInput:
 def test_images(config: ml_collections.ConfigDict, dataset: MixedDataset) -> Iterator[dict]:
     """This process's test images, each once, as the config's protocol wants them.
 
-    Of several data sets, file names begin with the name of the data set.
+    Elements also have ``facts``, see ``input_pipeline.image_facts``. Of several data sets, file
+    names begin with the name of the data set.
     """
     data = config.data
     split = _split(dataset, data.test_split, "data.test_split")
@@ -176,11 +177,36 @@ def test_images(config: ml_collections.ConfigDict, dataset: MixedDataset) -> Ite
         crop=data.evaluate_crop,
         even=data.evaluate_even,
         delivery=data.delivery,
+        facts=True,
     )
     return (
         {**image, "filename": split.unique_filename(image["index"], image["filename"])}
         for image in images
     )
+
+
+def chosen_test_images(
+    config: ml_collections.ConfigDict, dataset: MixedDataset, records: Sequence[int]
+) -> Iterator[np.ndarray]:
+    """The pixels of some test images, uint8 ``[h, w, 3]``, all in this process, in the order given.
+
+    Args:
+        config: as for ``test_images``.
+        dataset: as for ``test_images``.
+        records: numbers of the test split's records, the ``index`` of their elements.
+    """
+    data = config.data
+    split = _split(dataset, data.test_split, "data.test_split")
+    images = pipeline.evaluation_images(
+        SubsetSource(split.source, np.array(records, np.int64)),
+        resize=data.evaluate_resize,
+        crop=data.evaluate_crop,
+        small_images=data.small_images,
+        even=data.evaluate_even,
+        reencode=tuple(data.reencode),
+        delivery=data.delivery,
+    )
+    return (image["image"] for image in images)
 
 
 def evaluation_images(
@@ -192,6 +218,7 @@ def evaluation_images(
     delivery: str,
     resize_mode: str = "squash",
     even: bool = False,
+    facts: bool = False,
 ) -> Iterator[dict]:
     """Elements with uint8 ``image [h, w, 3]``, label, generator, filename and index."""
     return pipeline.evaluation_images(
@@ -203,6 +230,7 @@ def evaluation_images(
         even=even,
         reencode=tuple(data.reencode),
         delivery=delivery,
+        facts=facts,
         workers=data.workers,
         process_index=jax.process_index(),
         process_count=jax.process_count(),

@@ -4,7 +4,6 @@ Panels are narrow, one subject each: a page sets several beside each other on a 
 below the other on a phone, and the letters keep their size.
 """
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,13 +12,13 @@ from matplotlib import axes, ticker
 from PIL import Image
 
 from npr_jax.analysis import style
+from npr_jax.analysis.evidence_images import residual_pixels
 from npr_jax.front_end import FrontEnd
 
 PANEL = (3.5, 2.8)  # inches
 WIDE = 3.9  # inches, for a list of names with markers or bars
 BINS = 30
 METRIC_NAMES = {"loss": "loss (nats)", "ap": "AP", "auc": "AUC"}
-RESIDUAL_RANGE = 0.1  # pixel values in [0, 1]; shown from black (-) over grey (0) to white (+)
 CROP = 96  # pixels per side of what is shown of a residual map
 THUMBNAIL = 160
 
@@ -190,9 +189,7 @@ def residual_tiles(image: np.ndarray, front_ends: Sequence[FrontEnd]) -> list[tu
     """A sample image, its centre, and the centre as each front end sees it.
 
     The residual is computed on the whole image and then cut, so that blocks lie as the detector
-    sees them. It is shown with one fixed scaling, the same for every image and scale: a
-    difference of -0.1, 0, +0.1 (pixel values in [0, 1]) is black, mid-grey, white; channels stay
-    red, green, blue. Larger differences are clipped.
+    sees them; its scaling is that of ``evidence_images.residual_pixels``.
 
     Args:
         image: uint8 [h, w, 3].
@@ -212,10 +209,7 @@ def residual_tiles(image: np.ndarray, front_ends: Sequence[FrontEnd]) -> list[tu
         (f"its centre, {side}", style.image_uri(image[centre])),
     ]
     for front_end in front_ends:
-        unscaled = dataclasses.replace(front_end, scale=(1 / 255,) * 3, offset=(0.0,) * 3)
-        difference = np.asarray(unscaled(image[None]))[0][centre]
-        shown = np.clip(0.5 + 0.5 * difference / RESIDUAL_RANGE, 0, 1)
-        pixels = np.rint(255 * shown).astype(np.uint8)
+        pixels = residual_pixels(image, front_end)[centre]
         tiles.append((f"residual, scale {front_end.name}", style.image_uri(pixels)))
     return tiles
 

@@ -8,10 +8,13 @@ from npr_jax.analysis import markup
 from npr_jax.analysis.page import write_page
 from npr_jax.analysis.run import Evaluation, Run, read_run
 from npr_jax.analysis.sections.attention import attention
+from npr_jax.analysis.sections.attention_tests import attention_tests
 from npr_jax.analysis.sections.baselines import baselines
 from npr_jax.analysis.sections.comparison import comparison
+from npr_jax.analysis.sections.failures import failures
 from npr_jax.analysis.sections.generators import generators, photographs
 from npr_jax.analysis.sections.in_short import in_short
+from npr_jax.analysis.sections.localization import localization
 from npr_jax.analysis.sections.provenance import provenance, sweep_provenance
 from npr_jax.analysis.sections.samples import samples
 from npr_jax.analysis.sections.scores import scores
@@ -36,9 +39,15 @@ EVALUATION_SECTIONS: tuple[EvaluationSection, ...] = (
     photographs,
     scores,
     attention,
+    attention_tests,
     baselines,
 )
-RUN_SECTIONS: tuple[RunSection, ...] = (training, samples)
+RUN_SECTIONS: tuple[RunSection, ...] = (
+    training,
+    samples,
+    failures,
+    localization,
+)
 CLOSING_SECTIONS: tuple[RunSection, ...] = (provenance,)
 SweepSection = Callable[[Sweep], list[str]]
 SWEEP_SECTIONS: tuple[SweepSection, ...] = (

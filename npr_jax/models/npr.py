@@ -7,7 +7,12 @@ import jax.numpy as jnp
 import ml_collections
 from flax import nnx
 
-from npr_jax.front_end import FRONT_END_RULES, FrontEnd, front_ends_of
+from npr_jax.front_end import (
+    FRONT_END_RULES,
+    FrontEnd,
+    front_ends_of,
+    single_front_end_problems,
+)
 from npr_jax.models import layers
 from npr_jax.models.base import Prediction
 from npr_jax.models.resnet import BACKBONES, ResNet, ResNetShape
@@ -54,14 +59,7 @@ def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> NPR:
 
 
 def _problems(config: ml_collections.ConfigDict) -> list[str]:
-    model = config.model
-    if all(len(model[key]) == 1 for key in FRONT_END_RULES):
-        return []
-    return [
-        f"model.factors is {tuple(model.factors)} and model.modes {tuple(model.modes)} for "
-        "model.name npr, which takes exactly one residual; use configs/multiscale_attention.py "
-        "for several"
-    ]
+    return single_front_end_problems(config.model)
 
 
 SYSTEM = System(

@@ -100,9 +100,9 @@ def test_page_holds_every_part(page):
         "abc123",
     ):
         assert words in text, words
-    # Two evaluations of four families: ROC and histogram each, and attention; one overview, one
-    # of baselines, two curves.
-    assert outline.tags.count("svg") == 2 * (4 + 4 + 1) + 1 + 1 + 2
+    # Two evaluations of four families: ROC and histogram each, attention and a panel per scale;
+    # one overview, one of baselines, two curves.
+    assert outline.tags.count("svg") == 2 * (4 + 4 + 1 + 3) + 1 + 1 + 2
     # Four samples: the centre and three residuals as PNG, the whole as JPEG.
     assert len(contents(outline, "image/png")) == 4 * 4
     assert len(contents(outline, "image/jpeg")) == 4

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from npr_jax.analysis import figures, markup
+from npr_jax.analysis import evidence_images, figures, markup
 from npr_jax.analysis.markup import escape
 from npr_jax.analysis.run import Run, Sample
-from npr_jax.front_end import NONE, FrontEnd
+from npr_jax.front_end import FrontEnd
 
 MAX_TILES = 50  # images of samples and residual maps
 
@@ -16,9 +16,7 @@ def samples(run: Run) -> list[str]:
         return []
     evaluation = run.evaluations[0]
     recorded = evaluation.results["meta"].get("front_ends") or []
-    front_ends = [FrontEnd.from_json(values) for values in recorded]
-    # Where a network sees the pixels themselves there is nothing to add to the image.
-    front_ends = [front_end for front_end in front_ends if front_end.mode != NONE]
+    front_ends = evidence_images.residuals([FrontEnd.from_json(values) for values in recorded])
     chosen = _choose(evaluation.samples, max(1, MAX_TILES // (2 + len(front_ends))))
     if not chosen:
         return []
@@ -28,7 +26,7 @@ def samples(run: Run) -> list[str]:
     )
     if not front_ends:
         return [markup.heading("Some of the images"), markup.note(chosen_from), *drawn]
-    limit = figures.RESIDUAL_RANGE
+    limit = evidence_images.RESIDUAL_RANGE
     return [
         markup.heading("What the detector looks at"),
         markup.note(
