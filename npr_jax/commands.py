@@ -278,10 +278,19 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
 def _report(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
     from npr_jax.analysis.report import build_report
+    from npr_jax.analysis.table_export import report_tables
+    from npr_jax.detector import workdirs_of
 
     if not flags.workdir:
         raise ValueError("report needs --workdir=DIR, a run or the --output of evaluate")
-    print(f"report: {build_report(flags.workdir)}")
+    workdirs = workdirs_of(flags.workdir)
+    for workdir in workdirs:
+        print(f"report: {build_report(workdir)}")
+    baseline = workdirs_of(flags.baseline) if flags.baseline else []
+    for line in report_tables(
+        workdirs, flags.output or workdirs[0], baseline=baseline, intervals=flags.intervals
+    ):
+        print(line)
     return 0
 
 

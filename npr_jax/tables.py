@@ -124,6 +124,15 @@ def pair(scores: Scores) -> list[Group]:
     return groups
 
 
+def same_images(a: Scores, b: Scores) -> bool:
+    """Whether two hold the same images in the same order."""
+    return (
+        np.array_equal(a.filenames, b.filenames)
+        and np.array_equal(a.generators, b.generators)
+        and np.array_equal(a.labels, b.labels)
+    )
+
+
 def is_control(name: str) -> bool:
     """Whether a family is a control (generated without up-sampling): kept out of every mean."""
     return name.lower().startswith(CONTROL_PREFIX)

@@ -158,11 +158,27 @@ def bootstrap_seeds_and_images(
     seeds = len(rows)
     if against is not None:
         samples, values = samples[:seeds] - samples[seeds:], values[:seeds] - values[seeds:]
-    rng = np.random.default_rng([seed, 1])  # not the stream that drew the images
+    return _estimate(values, *interval_over_seeds(samples, seed=seed, confidence=confidence))
+
+
+def interval_over_seeds(
+    samples: np.ndarray, *, seed: int = 0, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Interval of the mean over seeds from each seed's values on resampled images.
+
+    Args:
+        samples: float [s, b], of ``resample``.
+        seed: that drew the images; seeds are drawn from another stream of it.
+        confidence: of the interval, see ``bootstrap_seeds_and_images``.
+
+    Returns:
+        (low, high).
+    """
+    seeds, n_resamples = samples.shape
+    rng = np.random.default_rng([seed, 1])
     drawn = rng.integers(0, seeds, (n_resamples, seeds))
     means = samples[drawn, np.arange(n_resamples)[:, None]].mean(axis=1)
-    low, high = _quantiles(means, *_expanded(confidence, seeds))
-    return _estimate(values, low, high)
+    return _quantiles(means, *_expanded(confidence, seeds))
 
 
 def bootstrap_seeds(

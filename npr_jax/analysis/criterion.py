@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from npr_jax.analysis.paper_tables import PaperTable
+from npr_jax.analysis.published import PAPER
 from npr_jax.analysis.variants import VariantComparison, adjust_together, compare_variants
 
 POINTS = 0.02
 TABLES_NEEDED = 2
-PAPER = "NPR (paper)"
 MET, NOT_MET, OPEN = "met", "not met", "open"
 
 

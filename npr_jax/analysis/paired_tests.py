@@ -31,10 +31,10 @@ class PairedTest:
         p_value: two-sided.
         smallest_p: the least p that n pairs allow; 0 for a test that is not exact.
         effect: size of the effect, see `effect_name`; positive in favour of a.
-        effect_name: "Cohen's d", "rank-biserial correlation" or "odds ratio" (above 1 in favour of
-            a).
-        low, high: 95 % interval of the mean difference (t), of the odds ratio (McNemar's); nan
-            (Wilcoxon's).
+        effect_name: "Cohen's d", "rank-biserial correlation", "odds ratio" (above 1 in favour of a)
+            or "difference in AUC".
+        low, high: 95 % interval of the mean difference (t), of the odds ratio (McNemar's), of the
+            difference in AUC (DeLong's); nan (Wilcoxon's).
     """
 
     name: str

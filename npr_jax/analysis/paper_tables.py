@@ -121,6 +121,15 @@ def published_mean(rows: Sequence[Row], metric: str, *, weighted: bool = False) 
     return float(np.average([row.published[metric] for row in rows], weights=weights))
 
 
+def mean_of_tables(tables: Sequence[PaperTable], metric: str) -> np.ndarray:
+    """Each table once, per seed; the mean over seeds alone where tables have different ones."""
+    means = [table.mean(metric) for table in tables]
+    means = [mean for mean in means if mean.size]
+    if len({table.workdirs for table in tables}) > 1:
+        means = [mean.mean(keepdims=True) for mean in means]
+    return np.mean(means, axis=0) if means else np.empty(0)
+
+
 def _table(entry: CatalogEntry, results: Mapping[str, Mapping[str, Any]]) -> PaperTable:
     chosen: dict[str, Mapping[str, Any]] = {}
     notes = []

@@ -8,6 +8,7 @@ folders in ``input_pipeline.catalog``.
 from collections.abc import Mapping
 
 Pair = tuple[float, float]  # accuracy, AP
+PAPER = "NPR (paper)"
 
 NPR: Mapping[int, Mapping[str, Pair]] = {
     1: {
