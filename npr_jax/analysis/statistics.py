@@ -5,7 +5,6 @@ difference is a - b; intervals are of 95 % unless asked for otherwise.
 """
 
 from npr_jax.analysis.bootstrap import (
-    METRICS,
     SeedsEstimate,
     bootstrap_difference,
     bootstrap_interval,
@@ -14,6 +13,7 @@ from npr_jax.analysis.bootstrap import (
     evaluate_metric,
 )
 from npr_jax.analysis.conclusions import beyond_noise, format_test, sentence
+from npr_jax.analysis.counted_measures import METRICS
 from npr_jax.analysis.delong import DeLong, delong
 from npr_jax.analysis.paired_tests import PairedTest, holm, mcnemar, paired_t, wilcoxon
 from npr_jax.analysis.systems import ImageTest, SystemsComparison, compare_systems
