@@ -107,9 +107,9 @@ def delong(
         z = 0.0 if abs(difference) < 1e-12 else math.copysign(math.inf, difference)
     else:
         z = difference / error
-    from scipy import stats
+    from scipy.special import ndtr, ndtri
 
-    reach = float(stats.norm.ppf((1 + confidence) / 2)) * error
+    reach = float(ndtri((1 + confidence) / 2)) * error
     return DeLong(
         auc_a=float(areas[0]),
         auc_b=float(areas[1]),
@@ -118,7 +118,7 @@ def delong(
         low=difference - reach,
         high=difference + reach,
         z=z,
-        p_value=float(2 * stats.norm.sf(abs(z))),
+        p_value=float(2 * ndtr(-abs(z))),
         n_photographs=counts[0],
         n_generated=counts[1],
     )
