@@ -75,19 +75,20 @@ def published_table(
         preprocessing in words, and `as_published`: whether it was followed.
     """
     protocols = _protocols(dataset, config.data.test_split)
-    if len(dataset.datasets) != 1 or protocols[0] is None:
+    protocol = protocols[0] if len(dataset.datasets) == len(protocols) == 1 else None
+    if protocol is None:
         return {"catalogue": None, "table": None, "protocol": None, "as_published": False}
     [stored] = (one.info for one in dataset.datasets)
     squashed = stored["decoded_size"] if stored["storage"] == "decoded" else None
     same = (
         config.data.delivery == "clean"
-        and squashed in (None, protocols[0].resize)
+        and squashed in (None, protocol.resize)
         and not any(one.jpeg_quality or departure(one, config, dataset) for one in detectors)
     )
     return {
         "catalogue": stored["dataset"],
         "table": stored["table"],
-        "protocol": protocols[0].note,
+        "protocol": protocol.note,
         "as_published": same,
     }
 
