@@ -11,6 +11,24 @@ from sklearn import metrics
 from npr_jax.analysis.statistics import delong
 
 
+# The published example (section 4 of the paper): patients with ovarian cancer and an obstruction of
+# the bowel, 31 who were helped by surgery and 12 who were not, of whom all three were measured:
+# albumin and total protein in g/l, and 10 minus the K-G score.
+ALBUMIN = (
+    *(32, 39, 32, 16, 38, 37, 32, 38, 41, 36, 43, 23, 35, 38, 45, 37, 31, 41, 43, 43, 32, 26, 37),
+    *(33, 42, 35, 21, 40, 33, 37, 36, 30, 28, 9, 25, 36, 42, 40, 30, 33, 17, 29, 28),
+)
+PROTEIN = (
+    *(63, 68, 58, 56, 57, 67, 54, 66, 66, 57, 70, 44, 58, 68, 74, 74, 66, 82, 70, 65, 51, 47, 61),
+    *(63, 77, 62, 48, 70, 57, 69, 66, 58, 48, 40, 57, 67, 76, 66, 47, 68, 40, 57, 62),
+)
+K_G_SCORE = (
+    *(5, 7, 7, 5, 5, 4, 6, 4, 5, 5, 6, 4, 4, 3, 5, 5, 4, 4, 5, 6, 5, 4, 5, 3, 4, 5, 3, 3, 4, 5, 5),
+    *(0, 4, 5, 2, 6, 6, 4, 2, 4, 3, 1, 2),
+)
+HELPED = (1,) * 31 + (0,) * 12
+
+
 def by_definition(labels, a, b):
     """Sections 2 and 3 of the paper, with a loop over all pairs of images: areas, variance."""
     fakes = [i for i, label in enumerate(labels) if label == 1]
@@ -51,6 +69,21 @@ def test_areas_variance_and_p_follow_the_definition(digits):
         (areas[0] - areas[1] - half, areas[0] - areas[1] + half)
     )
     assert (result.n_photographs, result.n_generated) == (23, 31)
+
+
+@pytest.mark.parametrize(
+    ("measured", "area", "difference", "error", "p_value"),
+    [(ALBUMIN, 0.7366, 0.0108, 0.0953, 0.9102), (PROTEIN, 0.6478, -0.0780, 0.1046, 0.4561)],
+)
+def test_the_published_example(measured, area, difference, error, p_value):
+    result = delong(HELPED, measured, K_G_SCORE)
+    assert (result.auc_a, result.auc_b) == pytest.approx((area, 0.7258), abs=5e-5)
+    assert result.difference == pytest.approx(difference, abs=5e-5)
+    assert result.standard_error == pytest.approx(error, abs=5e-5)
+    assert result.p_value == pytest.approx(p_value, abs=5e-5)
+    areas, variance = by_definition(HELPED, measured, K_G_SCORE)
+    assert [result.auc_a, result.auc_b] == pytest.approx(areas)
+    assert result.standard_error == pytest.approx(math.sqrt(variance))
 
 
 def test_an_example_small_enough_for_a_pencil():

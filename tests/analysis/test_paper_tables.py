@@ -1,6 +1,7 @@
 """Tables 1 to 5 from evaluations on disk: numbers, what is missing, the criterion, the files."""
 
 import csv
+import dataclasses
 import re
 
 import numpy as np
@@ -11,7 +12,7 @@ from input_pipeline.catalog import catalog
 from npr_jax.analysis import published
 from npr_jax.analysis.criterion import criterion
 from npr_jax.analysis.intervals import image_intervals
-from npr_jax.analysis.paper_tables import read_paper_tables
+from npr_jax.analysis.paper_tables import over_generators, read_paper_tables
 from npr_jax.analysis.table_export import report_tables, write_paper_tables
 from npr_jax.analysis.text_tables import Sheet, escape_latex, latex, markdown
 from tests import runs
@@ -127,12 +128,8 @@ def test_images_weigh_in_the_weighted_mean(tmp_path):
     write_table(workdir, "diffusion_1k_step", count=20)
     table = read_paper_tables([workdir])[4]
     np.testing.assert_allclose(table.weighted("ap"), table.mean("ap"))
-    heavy = [
-        row if i else row.__class__(**{**row.__dict__, "weight": 120.0})
-        for i, row in enumerate(table.rows)
-    ]
-    from npr_jax.analysis.paper_tables import over_generators
-
+    first, *others = table.rows
+    heavy = [dataclasses.replace(first, weight=120.0), *others]
     expected = np.average([row.values["ap"][0] for row in heavy], weights=[120, 40, 40, 40, 40])
     assert over_generators(heavy, "ap", weighted=True) == pytest.approx([expected])
 
@@ -187,8 +184,6 @@ def test_the_criterion_is_open_while_tables_are_missing(all_five, seeds):
 
 def test_exactly_two_points_are_enough(all_five):
     """0.94 - 0.92 is a little less than 0.02 in binary."""
-    import dataclasses
-
     good = read_paper_tables([all_five / "good"])
 
     def constant(value):

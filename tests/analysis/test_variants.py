@@ -11,6 +11,7 @@ from npr_jax.analysis.statistics import (
     paired_t,
     seed_summary,
     sentence,
+    wilcoxon,
 )
 from npr_jax.sweep.publish import read_table
 
@@ -138,8 +139,6 @@ def test_what_is_not_in_the_table_is_named(grids, arguments, message):
 
 
 def test_a_test_that_cannot_reject_says_so():
-    from npr_jax.analysis.statistics import wilcoxon
-
     test = wilcoxon([0.9, 0.8, 0.95, 0.7, 0.85], [0.1] * 5)
     said = sentence("AP", "a", "b", 0.84, 0.1, (0.5, 0.9), test)
     assert "smallest possible p = 0.062" in said
