@@ -54,7 +54,7 @@ def _define_running() -> None:
         "report: runs A,B,C (seeds) of the system to compare with; empty: the paper.",
     )
     flags.DEFINE_bool(
-        "intervals", False, "report: bootstrap intervals of every generator; takes minutes."
+        "intervals", False, "report: bootstrap intervals of every generator."
     )
     flags.DEFINE_float("confidence", 0.75, "predict: verdicts below this probability are 'unsure'.")
 

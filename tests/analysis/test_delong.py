@@ -10,8 +10,7 @@ from sklearn import metrics
 
 from npr_jax.analysis.statistics import delong
 
-
-# The published example (section 4 of the paper): patients with ovarian cancer and an obstruction of
+# The data of the paper: patients with ovarian cancer and an obstruction of
 # the bowel, 31 who were helped by surgery and 12 who were not, of whom all three were measured:
 # albumin and total protein in g/l, and 10 minus the K-G score.
 ALBUMIN = (
