@@ -85,6 +85,17 @@ class Scores:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def subset(self, index: np.ndarray) -> "Scores":
+        """The rows at int [m] positions, in that order."""
+        return Scores(
+            labels=self.labels[index],
+            logits=self.logits[index],
+            generators=self.generators[index],
+            filenames=self.filenames[index],
+            weights=None if self.weights is None else self.weights[index],
+            scales=self.scales,
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Group:

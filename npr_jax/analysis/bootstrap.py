@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -228,7 +228,7 @@ def evaluate_metric(
 
 def resample(
     labels: npt.ArrayLike,
-    scores: npt.ArrayLike | list[npt.ArrayLike],
+    scores: Iterable[npt.ArrayLike],
     metric: Metric,
     *,
     n_resamples: int = N_RESAMPLES,

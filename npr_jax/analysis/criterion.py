@@ -107,7 +107,8 @@ def criterion(
         measure: "accuracy" or "ap"; others too where a baseline is given.
         names: of both.
     """
-    pairs = zip(system, baseline or [None] * len(system), strict=True)
+    others: Sequence[PaperTable | None] = baseline or [None] * len(system)
+    pairs = zip(system, others, strict=True)
     tables = [_difference(table, other, measure, names) for table, other in pairs]
     compared = [table for table in tables if table.comparison]
     adjusted = iter(adjust_together([t.comparison for t in compared if t.comparison]))

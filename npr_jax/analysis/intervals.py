@@ -52,7 +52,7 @@ def image_intervals(
 
 
 def scores_of(table: PaperTable) -> list[Scores]:
-    """The scores behind a table, one for each seed.
+    """The scores of the table's rows, one for each seed: photographs, and those generators' images.
 
     Raises:
         ValueError: the seeds were not scored on the same images.
@@ -61,7 +61,8 @@ def scores_of(table: PaperTable) -> list[Scores]:
         pathlib.Path(workdir) / "evaluation" / name
         for workdir, name in zip(table.workdirs, table.evaluations, strict=True)
     ]
-    seeds = [read_scores(folder / "scores.csv") for folder in folders]
+    names = [row.folder for row in table.rows]
+    seeds = [_of_generators(read_scores(folder / "scores.csv"), names) for folder in folders]
     for folder, scores in zip(folders, seeds, strict=True):
         if not same_images(scores, seeds[0]):
             raise ValueError(
@@ -69,3 +70,10 @@ def scores_of(table: PaperTable) -> list[Scores]:
                 "the same prepared data set"
             )
     return seeds
+
+
+def _of_generators(scores: Scores, names: Sequence[str]) -> Scores:
+    """Without generators that are no row, and the photographs that stand beside them alone."""
+    known = np.isin(scores.generators, names)
+    with_fakes = np.unique(scores.generators[scores.labels == 1])
+    return scores.subset(np.flatnonzero(known | ~np.isin(scores.generators, with_fakes)))

@@ -98,12 +98,8 @@ def common_images(a: Scores, b: Scores) -> tuple[Scores, Scores]:
     pairs = [(index, places[key]) for index, key in enumerate(keys_a) if key in places]
     if not pairs:
         raise ValueError("they have no image in common; evaluate both on the same data")
-    chosen = zip((a, b), zip(*pairs, strict=True), strict=True)
-    first, second = (
-        Scores(s.labels[[*at]], s.logits[[*at]], s.generators[[*at]], s.filenames[[*at]])
-        for s, at in chosen
-    )
-    return first, second
+    at_a, at_b = np.array(pairs).T
+    return a.subset(at_a), b.subset(at_b)
 
 
 def compare_systems(
@@ -166,13 +162,10 @@ def _image_tests(
     low, high = bootstrap_difference(
         labels, *logits, "accuracy", n_resamples=n_resamples, seed=seed
     )
-    accuracies = [evaluate_metric(labels, column, "accuracy") for column in logits]
+    a, b = (evaluate_metric(labels, column, "accuracy") for column in logits)
     counted = mcnemar(labels, *logits)
     tests.append(
-        ImageTest(
-            *(generator, "accuracy", *counts, *accuracies, low, high),
-            *(counted, counted.p_value),
-        )
+        ImageTest(generator, "accuracy", *counts, a, b, low, high, counted, counted.p_value)
     )
     return tests
 

@@ -49,8 +49,8 @@ def format_summary(rows: Iterable[Mapping[str, Any]]) -> str:
     if not entries:
         return "no run is finished yet"
     heads = ["variant", "seeds", *(head for head, _, _ in COLUMNS)]
-    rows = [[_cell(entry[head]) for head in heads] for entry in entries]
-    return markdown(Sheet("", heads, rows))
+    cells = [[_cell(entry[head]) for head in heads] for entry in entries]
+    return markdown(Sheet("", heads, cells))
 
 
 def _cell(value: Any) -> str:

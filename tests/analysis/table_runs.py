@@ -26,7 +26,12 @@ def scores_of(generators, *, seed=0, shift=1.0, count=20, noise=0):
     logits = np.random.default_rng(seed).normal(size=names.size)
     logits += np.where(labels == 1, shift, -shift)
     logits += 0.5 * np.random.default_rng([noise, 1]).normal(size=names.size)
-    return Scores(labels, logits, names, [f"{index}.png" for index in range(names.size)])
+    return Scores(
+        labels,
+        logits,
+        names,
+        [f"{name}/{index % (2 * count)}.png" for index, name in enumerate(names)],
+    )
 
 
 def write_table(workdir, dataset, *, lacking=(), as_published=True, delivery="clean", **options):

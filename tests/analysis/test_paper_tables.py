@@ -222,6 +222,13 @@ def test_intervals_hold_the_values_and_widen_with_fewer_images(tmp_path):
     assert widths[0] / widths[1] == pytest.approx(4, rel=0.4)
 
 
+def test_a_generator_that_one_seed_lacks_leaves_the_others_intervals(seeds):
+    tables = read_paper_tables(seeds[0])
+    found = image_intervals(tables, n_resamples=50)
+    assert (2, "STGAN", "auc") in found
+    assert (2, "SNGAN", "auc") not in found
+
+
 def test_seeds_of_different_images_have_no_common_interval(tmp_path):
     write_table(tmp_path / "a", "diffusion_1k_step")
     write_table(tmp_path / "b", "diffusion_1k_step", count=21)

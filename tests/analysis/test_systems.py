@@ -65,13 +65,8 @@ def test_words_for_a_difference_and_for_none(systems):
 def test_common_images_are_paired_by_name(systems):
     a, _ = systems
     order = np.random.default_rng(0).permutation(len(a))[:50]
-    part = dataclasses.replace(
-        a,
-        labels=a.labels[order],
-        logits=a.logits[order] + 1,
-        generators=a.generators[order],
-        filenames=a.filenames[order],
-    )
+    part = a.subset(order)
+    part = dataclasses.replace(part, logits=part.logits + 1)
     first, second = common_images(a, part)
     assert len(first) == 50
     np.testing.assert_array_equal(first.filenames, second.filenames)
@@ -86,16 +81,7 @@ def test_common_images_are_paired_by_name(systems):
 def test_a_split_without_photographs_has_accuracy_alone():
     """Without photographs there is no AUC; how many generated images are found can be compared."""
     a, b = scores_of(["one", "two"]), scores_of(["one", "two"], noise=5)
-    kept = [
-        dataclasses.replace(
-            s,
-            labels=s.labels[s.labels == 1],
-            logits=s.logits[s.labels == 1],
-            generators=s.generators[s.labels == 1],
-            filenames=s.filenames[s.labels == 1],
-        )
-        for s in (a, b)
-    ]
+    kept = [scores.subset(np.flatnonzero(scores.labels == 1)) for scores in (a, b)]
     found = compare_systems(*kept, n_resamples=50)
     assert {row.measure for row in found.images} == {"accuracy"}
     assert set(found.means) == {"accuracy"}
