@@ -127,11 +127,8 @@ def bootstrap_seeds_and_images(
 ) -> SeedsEstimate:
     """Mean over seeds, with an interval for other seeds and other images of the same kind.
 
-    Seeds and images are drawn independently of each other, as all seeds saw the same images. With s
-    seeds the quantiles are those of the expanded percentile interval (Hesterberg 2015), because
-    resampling few values gives intervals that are too narrow; with two to four seeds it is
-    Student's interval with the bootstrap's standard error, which may leave the measure's range.
-    With one seed images alone are drawn, and the interval says nothing of other seeds.
+    All seeds are given the same draws of images, and the variance between seeds is added, see
+    ``interval_over_seeds``. With one seed the interval says nothing of other seeds.
 
     Args:
         labels: [n].
@@ -161,27 +158,37 @@ def bootstrap_seeds_and_images(
     seeds = len(rows)
     if against is not None:
         samples, values = samples[:seeds] - samples[seeds:], values[:seeds] - values[seeds:]
-    return _estimate(values, *interval_over_seeds(samples, seed=seed, confidence=confidence))
+    return _estimate(values, *interval_over_seeds(samples, confidence))
 
 
-def interval_over_seeds(
-    samples: np.ndarray, *, seed: int = 0, confidence: float = 0.95
-) -> tuple[float, float]:
+def interval_over_seeds(samples: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
     """Interval of the mean over seeds from each seed's values on resampled images.
+
+    Two independent variances add up: that between seeds, known from few of them, and that of the
+    mean over seeds from one draw of images to the next. The interval is Student's with the degrees
+    of freedom of such a sum (Satterthwaite, Biometrics Bulletin 2, 1946); with one seed, the
+    percentile interval over images.
 
     Args:
         samples: float [s, b], of ``resample``.
-        seed: that drew the images; seeds are drawn from another stream of it.
-        confidence: of the interval, see ``bootstrap_seeds_and_images``.
+        confidence: of the interval.
 
     Returns:
-        (low, high).
+        (low, high), which for few seeds may leave the measure's range.
     """
-    seeds, n_resamples = samples.shape
-    rng = np.random.default_rng([seed, 1])
-    drawn = rng.integers(0, seeds, (n_resamples, seeds))
-    means = samples[drawn, np.arange(n_resamples)[:, None]].mean(axis=1)
-    return _few_or_many(means, seeds, confidence)
+    from scipy import stats
+
+    seeds = len(samples)
+    if seeds == 1:
+        return percentile_interval(samples[0], confidence)
+    by_seed = samples.mean(axis=1)
+    centre, between = float(by_seed.mean()), float(by_seed.var(ddof=1)) / seeds
+    total = between + float(samples.mean(axis=0).var())
+    if not total:
+        return centre, centre
+    freedom = (seeds - 1) * (total / between) ** 2 if between else math.inf
+    reach = float(stats.t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(total)
+    return centre - reach, centre + reach
 
 
 def bootstrap_seeds(
@@ -194,8 +201,8 @@ def bootstrap_seeds(
     """Mean over seeds of one number each, with its interval.
 
     For where no scores are at hand, as in ``runs.csv``. The interval is for other seeds, on the
-    same images: expanded percentile, with two to four seeds Student's (see
-    ``bootstrap_seeds_and_images``), with one none (nan).
+    same images: the expanded percentile interval (Hesterberg 2015), because resampling few values
+    gives intervals that are too narrow; with two to four seeds Student's; with one none (nan).
 
     Raises:
         ValueError: there are no values, or one is not finite.

@@ -44,10 +44,10 @@ def image_intervals(
                 labels, rows = seeds[0].labels[group.index], logits[:, group.index]
                 stream = 1000 * seed + number  # other draws for every generator
                 samples = resample(labels, rows, metric, n_resamples=n_resamples, seed=stream)
-                found[table.number, group.name, metric] = interval_over_seeds(samples, seed=seed)
+                found[table.number, group.name, metric] = interval_over_seeds(samples)
                 mean += samples / len(groups)
             if all(group.pairing == "own" for group in groups):
-                found[table.number, MEAN, metric] = interval_over_seeds(mean, seed=seed)
+                found[table.number, MEAN, metric] = interval_over_seeds(mean)
     return found
 
 

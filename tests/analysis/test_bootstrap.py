@@ -166,6 +166,21 @@ def test_seeds_that_differ_widen_the_interval():
     assert single.interval == pytest.approx(alone)
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_intervals_over_seeds_and_images_cover_the_truth(seeds):
+    """Seeds move the generated images' mean by 0.3: the AUC of an average seed is known."""
+    rng = np.random.default_rng(seeds)
+    labels, sizes = np.repeat([0, 1], 60), stats.norm.ppf((np.arange(2000) + 0.5) / 2000)
+    truth = stats.norm.cdf((1 + 0.3 * sizes) / np.sqrt(2)).mean()
+    covered = 0
+    for number in range(300):
+        shifts = 1 + 0.3 * rng.normal(size=(seeds, 1))
+        logits = rng.normal(size=labels.size) + shifts * labels
+        found = bootstrap_seeds_and_images(labels, logits, "auc", n_resamples=200, seed=number)
+        covered += found.low <= truth <= found.high
+    assert 0.89 <= covered / 300 <= 0.98
+
+
 def test_paired_seeds_of_two_systems():
     """What both share with a seed and an image does not count as noise of their difference."""
     labels, logits = images(300)
