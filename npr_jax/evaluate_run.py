@@ -24,6 +24,7 @@ from npr_jax.metadata_baseline import can_measure, measure_metadata
 from npr_jax.mistakes import most_confident, reduced
 from npr_jax.models import SYSTEMS, count_parameters
 from npr_jax.processes import gather_lists, gather_rows
+from npr_jax.protocol import published_table
 from npr_jax.provenance import provenance
 from npr_jax.tables import format_baselines
 
@@ -197,6 +198,7 @@ def describe(
         "data": dataset.name,
         "split": config.data.test_split,
         "simulated": dataset.simulated,
+        **published_table(members, config, dataset),
         "scoring_seconds": round(seconds, 1),
         **detector.training_data,
         **provenance(),

@@ -20,9 +20,11 @@ def define() -> flags.FlagHolder:
 
 
 def _define_running() -> None:
-    """Of train, evaluate and predict."""
+    """Of train, evaluate, predict and report."""
     flags.DEFINE_string(
-        "workdir", "", "Directory of the run; evaluate, predict: A,B,C for their ensemble."
+        "workdir",
+        "",
+        "Directory of the run; evaluate, predict: A,B,C for their ensemble; report: for seeds.",
     )
     flags.DEFINE_string(
         "coordinator", "", "train: HOST:PORT of process 0, to train as one of several."
@@ -44,12 +46,16 @@ def _define_running() -> None:
         "delivery", "", ["", "clean", "web", "hard"], "evaluate: how test images reached us."
     )
     flags.DEFINE_string(
-        "output", "", "predict: CSV file; prepare, reconstruct, evaluate: directory."
+        "output", "", "predict: CSV file; prepare, reconstruct, evaluate, report: directory."
     )
     flags.DEFINE_string("maps", "", "predict: directory for each file's map of positions (.npz).")
     flags.DEFINE_string(
-        "baseline", "", "report: variant of a sweep that the others are compared with."
+        "baseline",
+        "",
+        "report: what to compare with: runs A,B,C (seeds) of a system, or a sweep's variant; "
+        "empty: the paper's NPR, and the sweep's.",
     )
+    flags.DEFINE_bool("intervals", False, "report: bootstrap intervals of every generator.")
     flags.DEFINE_float("confidence", 0.75, "predict: verdicts below this probability are 'unsure'.")
 
 

@@ -14,16 +14,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from npr_jax.analysis.columns import check_columns
+from npr_jax.analysis.counted_measures import find_measure
 
 Metric = str | Callable[[np.ndarray, np.ndarray], float]
 
 N_RESAMPLES = 10_000
+FEW_SEEDS = 5  # fewer have too few different resamples: three values have ten
 _BLOCK = 1 << 21  # counts held at a time
 
 
@@ -125,10 +127,8 @@ def bootstrap_seeds_and_images(
 ) -> SeedsEstimate:
     """Mean over seeds, with an interval for other seeds and other images of the same kind.
 
-    Seeds and images are drawn independently of each other, as all seeds saw the same images. With
-    s seeds the quantiles are those of the expanded percentile interval (Hesterberg 2015), because
-    resampling a few values gives intervals that are too narrow. With one seed images alone are
-    drawn, and the interval says nothing of other seeds.
+    All seeds are given the same draws of images, and the variance between seeds is added, see
+    ``interval_over_seeds``. With one seed the interval says nothing of other seeds.
 
     Args:
         labels: [n].
@@ -158,11 +158,37 @@ def bootstrap_seeds_and_images(
     seeds = len(rows)
     if against is not None:
         samples, values = samples[:seeds] - samples[seeds:], values[:seeds] - values[seeds:]
-    rng = np.random.default_rng([seed, 1])  # not the stream that drew the images
-    drawn = rng.integers(0, seeds, (n_resamples, seeds))
-    means = samples[drawn, np.arange(n_resamples)[:, None]].mean(axis=1)
-    low, high = _quantiles(means, *_expanded(confidence, seeds))
-    return _estimate(values, low, high)
+    return _estimate(values, *interval_over_seeds(samples, confidence))
+
+
+def interval_over_seeds(samples: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of the mean over seeds from each seed's values on resampled images.
+
+    Two independent variances add up: that between seeds, known from few of them, and that of the
+    mean over seeds from one draw of images to the next. The interval is Student's with the degrees
+    of freedom of such a sum (Satterthwaite, Biometrics Bulletin 2, 1946); with one seed, the
+    percentile interval over images.
+
+    Args:
+        samples: float [s, b], of ``resample``.
+        confidence: of the interval.
+
+    Returns:
+        (low, high), which for few seeds may leave the measure's range.
+    """
+    from scipy import stats
+
+    seeds = len(samples)
+    if seeds == 1:
+        return percentile_interval(samples[0], confidence)
+    by_seed = samples.mean(axis=1)
+    centre, between = float(by_seed.mean()), float(by_seed.var(ddof=1)) / seeds
+    total = between + float(samples.mean(axis=0).var())
+    if not total:
+        return centre, centre
+    freedom = (seeds - 1) * (total / between) ** 2 if between else math.inf
+    reach = float(stats.t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(total)
+    return centre - reach, centre + reach
 
 
 def bootstrap_seeds(
@@ -172,10 +198,11 @@ def bootstrap_seeds(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> SeedsEstimate:
-    """Mean over seeds of one number each, with its expanded percentile interval.
+    """Mean over seeds of one number each, with its interval.
 
     For where no scores are at hand, as in ``runs.csv``. The interval is for other seeds, on the
-    same images. With one seed there is none (nan).
+    same images: the expanded percentile interval (Hesterberg 2015), because resampling few values
+    gives intervals that are too narrow; with two to four seeds Student's; with one none (nan).
 
     Raises:
         ValueError: there are no values, or one is not finite.
@@ -187,7 +214,7 @@ def bootstrap_seeds(
         return _estimate(numbers, math.nan, math.nan)
     rng = np.random.default_rng(seed)
     means = numbers[rng.integers(0, numbers.size, (n_resamples, numbers.size))].mean(axis=1)
-    return _estimate(numbers, *_quantiles(means, *_expanded(confidence, numbers.size)))
+    return _estimate(numbers, *_few_or_many(means, numbers.size, confidence))
 
 
 def percentile_interval(samples: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
@@ -203,12 +230,12 @@ def evaluate_metric(
     if callable(metric):
         return float(metric(labels_array, rows[0]))
     once = np.ones((1, labels_array.size), np.int64)
-    return float(_named(metric, labels_array)(labels_array, rows[0], threshold)(once)[0])
+    return float(find_measure(metric, labels_array)(labels_array, rows[0], threshold)(once)[0])
 
 
 def resample(
     labels: npt.ArrayLike,
-    scores: npt.ArrayLike | list[npt.ArrayLike],
+    scores: Iterable[npt.ArrayLike],
     metric: Metric,
     *,
     n_resamples: int = N_RESAMPLES,
@@ -227,7 +254,7 @@ def resample(
         order = np.arange(labels_array.size)
         chosen = (np.repeat(order, counts) for block in blocks for counts in block)
         return np.array([[metric(labels_array[i], row[i]) for row in rows] for i in chosen]).T
-    build = _named(metric, labels_array)
+    build = find_measure(metric, labels_array)
     measures = [build(labels_array, row, threshold) for row in rows]
     return np.concatenate([[of(block) for of in measures] for block in blocks], axis=1)
 
@@ -249,109 +276,17 @@ def _draws(labels: np.ndarray, n_resamples: int, seed: int) -> Iterator[np.ndarr
         yield counts
 
 
-# A measure of one system's scores: counts of each image int [b, n] -> values float64 [b].
-_Measure = Callable[[np.ndarray], np.ndarray]
-
-
-def _share_right(which: tuple[int, ...]) -> Callable[[np.ndarray, np.ndarray, float], _Measure]:
-    """Mean over the classes `which` of the share classified right; () for all images alike."""
-
-    def build(labels: np.ndarray, scores: np.ndarray, threshold: float) -> _Measure:
-        right = (scores > threshold) == (labels == 1)
-        groups = [labels == label for label in which] or [np.ones(labels.size, bool)]
-
-        def measure(counts: np.ndarray) -> np.ndarray:
-            shares = [counts[:, g & right].sum(axis=1) / g.sum() for g in groups]
-            return np.mean(shares, axis=0)
-
-        return measure
-
-    return build
-
-
-def _ranked(
-    of: Callable[[np.ndarray, np.ndarray], np.ndarray],
-) -> Callable[[np.ndarray, np.ndarray, float], _Measure]:
-    """A measure of how many photographs and generated images [b, m] have each distinct score."""
-
-    def build(labels: np.ndarray, scores: np.ndarray, threshold: float) -> _Measure:
-        del threshold
-        order = np.argsort(scores, kind="stable")
-        ascending = scores[order]
-        starts = np.flatnonzero(np.r_[True, ascending[1:] != ascending[:-1]])
-        generated = labels[order] == 1
-        tied = starts.size < order.size
-
-        def measure(counts: np.ndarray) -> np.ndarray:
-            counts = counts[:, order]
-            fakes, photographs = counts * generated, counts * ~generated
-            if tied:
-                fakes = np.add.reduceat(fakes, starts, axis=1)
-                photographs = np.add.reduceat(photographs, starts, axis=1)
-            return of(photographs, fakes)
-
-        return measure
-
-    return build
-
-
-def _auc(photographs: np.ndarray, fakes: np.ndarray) -> np.ndarray:
-    """Share of pairs in which the generated image scores higher, ties half."""
-    below = np.cumsum(photographs, axis=1)
-    pairs = below[:, -1] * fakes.sum(axis=1)
-    return ((2 * below - photographs) * fakes).sum(axis=1) / (2 * pairs)
-
-
-def _ap(photographs: np.ndarray, fakes: np.ndarray) -> np.ndarray:
-    """scikit-learn's: precision at every distinct score, weighted by the recall it adds."""
-    found = np.cumsum(fakes[:, ::-1], axis=1)
-    called = found + np.cumsum(photographs[:, ::-1], axis=1)
-    precision = found / np.maximum(called, 1)
-    return (precision * fakes[:, ::-1]).sum(axis=1) / found[:, -1]
-
-
-def _best_accuracy(photographs: np.ndarray, fakes: np.ndarray) -> np.ndarray:
-    """At the best threshold between distinct scores, below or above all of them."""
-    gained = np.cumsum(photographs - fakes, axis=1).max(axis=1)
-    everything = fakes.sum(axis=1)
-    return (everything + np.maximum(gained, 0)) / (everything + photographs.sum(axis=1))
-
-
-# Name: (how to build the measure, labels that there must be images of).
-_METRICS: Mapping[
-    str, tuple[Callable[[np.ndarray, np.ndarray, float], _Measure], tuple[int, ...]]
-] = {
-    "accuracy": (_share_right(()), ()),
-    "real_accuracy": (_share_right((0,)), (0,)),
-    "fake_accuracy": (_share_right((1,)), (1,)),
-    "balanced_accuracy": (_share_right((0, 1)), (0, 1)),
-    "best_accuracy": (_ranked(_best_accuracy), (0, 1)),
-    "ap": (_ranked(_ap), (0, 1)),
-    "auc": (_ranked(_auc), (0, 1)),
-}
-METRICS = tuple(_METRICS)
-
-
-def _named(metric: str, labels: np.ndarray) -> Callable[[np.ndarray, np.ndarray, float], _Measure]:
-    name = metric.lower().replace(" ", "_").replace("-", "_")
-    if name not in _METRICS:
-        raise ValueError(f"metric is {metric!r}; allowed are {', '.join(_METRICS)}")
-    build, needed = _METRICS[name]
-    for label in needed:
-        if not (labels == label).any():
-            kind = "generated images (label 1)" if label else "photographs (label 0)"
-            raise ValueError(f"{metric} needs {kind}, and there are none")
-    return build
-
-
-def _expanded(confidence: float, n: int) -> tuple[float, float]:
-    """Quantiles at which resampled means of n values give an interval of this confidence."""
+def _few_or_many(means: np.ndarray, n: int, confidence: float) -> tuple[float, float]:
+    """Interval from resampled means [b] of n values, which vary by n - 1 over n too little."""
     from scipy import stats
 
-    if n < 2:
-        return (1 - confidence) / 2, (1 + confidence) / 2
-    widened = math.sqrt(n / (n - 1)) * stats.t.ppf((1 + confidence) / 2, n - 1)
-    return float(stats.norm.cdf(-widened)), float(stats.norm.cdf(widened))
+    if n == 1:
+        return percentile_interval(means, confidence)
+    widened = math.sqrt(n / (n - 1)) * float(stats.t.ppf((1 + confidence) / 2, n - 1))
+    if n < FEW_SEEDS:
+        reach = widened * float(means.std())
+        return float(means.mean()) - reach, float(means.mean()) + reach
+    return _quantiles(means, float(stats.norm.cdf(-widened)), float(stats.norm.cdf(widened)))
 
 
 def _quantiles(samples: np.ndarray, low: float, high: float) -> tuple[float, float]:

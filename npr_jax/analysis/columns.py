@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
 
 def check_columns(
-    labels: npt.ArrayLike, scores: npt.ArrayLike | list[npt.ArrayLike]
+    labels: npt.ArrayLike, scores: Iterable[npt.ArrayLike]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels and several rows of scores of the same images, as arrays.
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from npr_jax.analysis.columns import check_columns
+from npr_jax.analysis.paired_tests import PairedTest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +47,21 @@ class DeLong:
     def interval(self) -> tuple[float, float]:
         """(low, high) of the difference."""
         return self.low, self.high
+
+    @property
+    def test(self) -> PairedTest:
+        """The same as the outcome of a test; the size of the effect is the difference itself."""
+        return PairedTest(
+            name="DeLong",
+            n=self.n_photographs + self.n_generated,
+            statistic=self.z,
+            p_value=self.p_value,
+            smallest_p=0.0,
+            effect=self.difference,
+            effect_name="difference in AUC",
+            low=self.low,
+            high=self.high,
+        )
 
 
 def delong(
@@ -91,9 +107,9 @@ def delong(
         z = 0.0 if abs(difference) < 1e-12 else math.copysign(math.inf, difference)
     else:
         z = difference / error
-    from scipy import stats
+    from scipy.special import ndtr, ndtri
 
-    reach = float(stats.norm.ppf((1 + confidence) / 2)) * error
+    reach = float(ndtri((1 + confidence) / 2)) * error
     return DeLong(
         auc_a=float(areas[0]),
         auc_b=float(areas[1]),
@@ -102,7 +118,7 @@ def delong(
         low=difference - reach,
         high=difference + reach,
         z=z,
-        p_value=float(2 * stats.norm.sf(abs(z))),
+        p_value=float(2 * ndtr(-abs(z))),
         n_photographs=counts[0],
         n_generated=counts[1],
     )

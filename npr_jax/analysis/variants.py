@@ -241,16 +241,22 @@ def compare_with_baseline(
     kept = list(rows)
     others = variants if variants is not None else list(_by_variant(kept, measure, kind))
     options: dict[str, Any] = {"kind": kind, "n_resamples": n_resamples, "seed": seed}
-    found = [
-        compare_variants(kept, name, baseline, measure, **options)
-        for name in others
-        if name != baseline
-    ]
-    tested = [comparison for comparison in found if comparison.adjusted_p is not None]
-    adjusted = iter(holm([float(c.adjusted_p or 0.0) for c in tested]))
+    return adjust_together(
+        [
+            compare_variants(kept, name, baseline, measure, **options)
+            for name in others
+            if name != baseline
+        ]
+    )
+
+
+def adjust_together(comparisons: Sequence[VariantComparison]) -> list[VariantComparison]:
+    """The same comparisons, the p of each deciding test Holm-adjusted over all of them."""
+    tested = [c.decides.p_value for c in comparisons if c.decides]
+    adjusted = iter(holm(tested))
     return [
-        c if c.adjusted_p is None else dataclasses.replace(c, adjusted_p=next(adjusted))
-        for c in found
+        dataclasses.replace(c, adjusted_p=next(adjusted) if c.decides else None)
+        for c in comparisons
     ]
 
 
