@@ -1,7 +1,9 @@
-"""The one command line: train, evaluate, predict, prepare, sweep, report, list and others.
+"""The one command line; each command in a line of its own.
 
 python main.py [train] --config=configs/npr.py --workdir=DIR
 python main.py evaluate --workdir=RUN [--data=PREPARED --split=dev]
+python main.py robustness --workdir=RUN [--transformations=jpeg,webp]
+python main.py calibrate --workdir=RUN [--target_error=0.05 --false_positive_rate=0.01]
 python main.py predict --workdir=RUN PATH... --output=scores.csv
 python main.py prepare --source=FOLDERS --output=PREPARED [--dataset=NAME | --list | --check]
 python main.py sweep --config=configs/sweeps/scales.py --workdir=DIR [--shard=0/4]

@@ -17,6 +17,7 @@ import numpy as np
 from input_pipeline import image_facts
 from npr_jax import measures, tables
 from npr_jax.tables import Scores, format_table, tabulate
+from npr_jax.whole_files import write_together
 
 __all__ = ["Scores", "format_table", "read_scores", "tabulate", "write_evaluation"]
 
@@ -32,6 +33,8 @@ def write_evaluation(
     baselines: Mapping[str, Any] | None = None,
     facts: Sequence[Mapping[str, Any]] | None = None,
     mistakes: Mapping[int, np.ndarray] | None = None,
+    *,
+    verdicts: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Writes scores.csv, results.csv, ..., samples.npz and, last, results.json into `directory`.
 
@@ -48,6 +51,7 @@ def write_evaluation(
         baselines: AUC of cheap classifiers, {family: {classifier: AUC}}.
         facts: of each image, as `input_pipeline.image_facts` gives them, for facts.csv.
         mistakes: rows of scores to small images uint8 [h, w, 3], for mistakes.npz.
+        verdicts: rows of `npr_jax.calibration_measures.verdict_rows`; None: not calibrated.
 
     Returns:
         The results, as in results.json.
@@ -59,8 +63,8 @@ def write_evaluation(
     families = meta.get("train_family") or ()
     families = [families] if isinstance(families, str) else list(families)
     results = {"name": directory.name} | tables.tabulate(scores, families)
-    results |= {"baselines": baselines or None, "meta": dict(meta)}
-    results = _plain(results)
+    results |= {"baselines": baselines or None, "verdicts": verdicts, "meta": dict(meta)}
+    results = plain(results)
     contents = {"scores.csv": _scores_csv(scores), "results.csv": _results_csv(results)}
     if samples is not None and len(samples["images"]):
         contents["samples.npz"] = _samples_npz(samples)
@@ -70,14 +74,7 @@ def write_evaluation(
         contents["mistakes.npz"] = _mistakes_npz(mistakes)
     contents["results.json"] = json.dumps(results, indent=1, allow_nan=False).encode()
 
-    directory.mkdir(parents=True, exist_ok=True)
-    beside = {name: directory / f".{name}.{os.getpid()}" for name in contents}
-    for name, content in contents.items():
-        beside[name].write_bytes(content)
-    for stale in ("results.json", "samples.npz", "facts.csv", "mistakes.npz"):
-        (directory / stale).unlink(missing_ok=True)
-    for name, path in beside.items():
-        os.replace(path, directory / name)
+    write_together(directory, contents, stale=["samples.npz", "facts.csv", "mistakes.npz"])
     return results
 
 
@@ -178,14 +175,14 @@ def _samples_npz(samples: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Numpy scalars, arrays and tuples as JSON knows them; what is not finite becomes None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | int):

@@ -17,6 +17,8 @@ import numpy as np
 from input_pipeline.mixture import MixedDataset
 from npr_jax import inputs
 from npr_jax.analysis.report import build_report
+from npr_jax.calibration_measures import verdict_rows
+from npr_jax.calibration_report import format_verdicts
 from npr_jax.detector import Detector
 from npr_jax.ensemble import Ensemble, mean_scores
 from npr_jax.evaluate import Scores, format_table, write_evaluation
@@ -67,7 +69,7 @@ def evaluate_run(
         if member.config:
             SYSTEMS[member.system].data_facts(member.config, dataset)
     started = time.monotonic()
-    configs = [_config_of(member, config) for member in detector.members]
+    configs = [config_of(member, config) for member in detector.members]
     parts = [
         _score(member, own, dataset, samples)
         for member, own in zip(detector.members, configs, strict=True)
@@ -93,8 +95,11 @@ def evaluate_run(
         cheap_baselines(configs[0], dataset),
         parts[0].facts,
         _mistakes(scores, configs[0], dataset),
+        verdicts=verdict_rows(scores, detector.calibration),
     )
     print(format_table(results))
+    if results["verdicts"]:
+        print(f"\n{format_verdicts(results['verdicts'])}")
     if beside := format_baselines(results):
         print(f"\n{beside}")
     _LOG.info("wrote %s", directory)
@@ -115,7 +120,25 @@ class _Part:
     logits: np.ndarray
 
 
-def _config_of(detector: Detector, config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+def check_deliverable(
+    detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset
+) -> None:
+    """Whether images can be re-saved and resized before this detector prepares them.
+
+    Raises:
+        ValueError: the data set is not what the system learns from, or holds error maps.
+    """
+    if not detector.config:
+        return
+    system = SYSTEMS[detector.system]
+    system.data_facts(detector.config, dataset)
+    delivered = config.copy_and_resolve_references()
+    delivered.model, delivered.data.delivery = detector.config.model, "web"
+    if problems := system.problems(delivered):
+        raise ValueError(f"{detector.system} cannot score re-saved images: {problems[0]}")
+
+
+def config_of(detector: Detector, config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     """The config with this detector's own preprocessing."""
     config = config.copy_and_resolve_references()
     config.data.evaluate_resize, config.data.evaluate_crop = detector.resize, detector.crop
@@ -156,16 +179,21 @@ def _mistakes(
 
 
 def evaluation_name(
-    config: ml_collections.ConfigDict, dataset: MixedDataset, detector: Detector
+    config: ml_collections.ConfigDict,
+    dataset: MixedDataset,
+    detector: Detector,
+    *,
+    delivery: bool = True,
 ) -> str:
-    """One folder name per data set, split, preprocessing and delivery."""
+    """One folder name per data set, split, preprocessing and, unless left out, delivery."""
     size = f"squash{detector.resize}" if detector.resize else "native"
     parts = [dataset.name, config.data.test_split, size]
     if config.data.evaluate_crop:
         parts.append(f"crop{config.data.evaluate_crop}")
     if config.data.evaluate_even:
         parts.append("even")
-    parts.append(config.data.delivery)
+    if delivery:
+        parts.append(config.data.delivery)
     if config.data.reencode:
         parts.append("reencoded")
     return "-".join(parts)

@@ -13,6 +13,7 @@ def define() -> flags.FlagHolder:
     )
     _define_running()
     _define_looking()
+    _define_measuring()
     _define_sweeping()
     _define_preparing()
     _define_diffusion()
@@ -24,29 +25,41 @@ def _define_running() -> None:
     flags.DEFINE_string(
         "workdir",
         "",
-        "Directory of the run; evaluate, predict: A,B,C for their ensemble; report: for seeds.",
+        "Directory of the run; evaluate, robustness, predict: A,B,C for their ensemble; "
+        "report: for seeds.",
     )
     flags.DEFINE_string(
         "coordinator", "", "train: HOST:PORT of process 0, to train as one of several."
     )
     flags.DEFINE_integer("process_id", 0, "train, with --coordinator: number of this process.")
     flags.DEFINE_integer("num_processes", 1, "train, with --coordinator: how many there are.")
-    flags.DEFINE_string("weights", "", "evaluate, predict: published weights instead of a run.")
-    flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "evaluate, predict: which of a run.")
     flags.DEFINE_string(
-        "resize", "", "evaluate, predict: native, pixels or protocol; empty: the run's."
+        "weights", "", "evaluate, robustness, predict: published weights instead of a run."
+    )
+    flags.DEFINE_enum(
+        "checkpoint", "best", ["best", "last"], "all that score: which checkpoint of a run."
+    )
+    flags.DEFINE_string(
+        "resize", "", "evaluate, robustness, predict: native, pixels or protocol; empty: the run's."
     )
     flags.DEFINE_string(
         "data",
         "",
-        "evaluate: prepared data sets, A or A,B; empty: the run's own; reconstruct: one data set.",
+        "evaluate, robustness, calibrate: prepared data sets, A or A,B; empty: the run's own; "
+        "reconstruct: one data set.",
     )
-    flags.DEFINE_string("split", "", "evaluate: split to score; prepare: name of the only split.")
+    flags.DEFINE_string(
+        "split",
+        "",
+        "evaluate, robustness, calibrate: split to score; prepare: name of the only split.",
+    )
     flags.DEFINE_enum(
         "delivery", "", ["", "clean", "web", "hard"], "evaluate: how test images reached us."
     )
     flags.DEFINE_string(
-        "output", "", "predict: CSV file; prepare, reconstruct, evaluate, report: directory."
+        "output",
+        "",
+        "predict: CSV file; prepare, reconstruct, evaluate, robustness, report: directory.",
     )
     flags.DEFINE_string("maps", "", "predict: directory for each file's map of positions (.npz).")
     flags.DEFINE_string(
@@ -56,7 +69,24 @@ def _define_running() -> None:
         "empty: the paper's NPR, and the sweep's.",
     )
     flags.DEFINE_bool("intervals", False, "report: bootstrap intervals of every generator.")
-    flags.DEFINE_float("confidence", 0.75, "predict: verdicts below this probability are 'unsure'.")
+    flags.DEFINE_float(
+        "confidence",
+        None,
+        "predict: verdicts below this probability are 'unsure'; without it as calibrated, or 0.75.",
+    )
+
+
+def _define_measuring() -> None:
+    """Of robustness and calibrate."""
+    flags.DEFINE_string(
+        "transformations", "", "robustness: families of them, as jpeg,webp,resize; empty: all."
+    )
+    flags.DEFINE_float(
+        "target_error", 0.05, "calibrate: share of verdicts other than 'unsure' that may be wrong."
+    )
+    flags.DEFINE_float(
+        "false_positive_rate", 0.01, "calibrate: share of photographs above the threshold reported."
+    )
 
 
 def _define_looking() -> None:

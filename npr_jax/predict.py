@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from npr_jax.calibration import VERDICTS
 from npr_jax.detector import Detector, ImageScore
 from npr_jax.position_maps import check_has_map, save_maps
 
@@ -25,7 +26,7 @@ def predict_files(
     paths: Iterable[str],
     output: str,
     *,
-    confidence: float,
+    confidence: float | None,
     maps: str = "",
     evidence: str = "",
     heat_map: str = "auto",
@@ -36,7 +37,7 @@ def predict_files(
         detector: what scores.
         paths: files and folders; folders are searched to any depth, hidden files left out.
         output: the CSV file, written beside and renamed at the end; empty: standard output.
-        confidence: probability below which a verdict is ``unsure``.
+        confidence: probability below which a verdict is ``unsure``; None: see ``Detector.score``.
         maps: directory, made if missing, for one .npz of position maps per scored file; empty:
             none are made.
         evidence: directory, made if missing, for pictures of what each file was scored by, see
@@ -51,7 +52,7 @@ def predict_files(
             [0.5, 1), an output whose folder does not exist, maps or evidence of several
             detectors, or maps of a system that has none.
     """
-    if not 0.5 <= confidence < 1:
+    if confidence is not None and not 0.5 <= confidence < 1:
         raise ValueError(f"--confidence={confidence}; expected at least 0.5 and below 1")
     if output and not pathlib.Path(output).absolute().parent.is_dir():
         raise ValueError(f"--output={output}: its folder does not exist")
@@ -63,7 +64,8 @@ def predict_files(
     files = find_files(paths)
     views = (member.file_view for member in detector.members)
     images = ", ".join([detector.preprocessing, *(v.description for v in views if v is not None)])
-    print(f"detector: {detector.source}; images: {images}", file=sys.stderr)
+    scores = detector.calibration_in_words
+    print(f"detector: {detector.source}; images: {images}; scores: {scores}", file=sys.stderr)
     progress = tqdm(total=len(files), unit="img", disable=not sys.stderr.isatty())
     results = []
     for result in detector.iter_scores(files, confidence=confidence):
@@ -128,8 +130,5 @@ def _write_rows(file, results: list[ImageScore]) -> None:
 
 
 def _summary(results: list[ImageScore], failed: int) -> str:
-    counts = [
-        f"{sum(r.verdict == verdict for r in results)} {verdict}"
-        for verdict in ("generated", "photograph", "unsure")
-    ]
+    counts = [f"{sum(r.verdict == verdict for r in results)} {verdict}" for verdict in VERDICTS]
     return f"{len(results)} files: {', '.join(counts)}, {failed} not scored"

@@ -196,16 +196,17 @@ def tabulate(scores: Scores, train_families: Iterable[str] = ()) -> dict[str, An
         "n_photographs": int(photographs.sum()),
         "n_generated": int((~photographs).sum()),
         "generators": rows,
-        "mean": _average(rows, [1.0] * len(rows)),
-        "weighted": _average(rows, [row["weight"] for row in rows]),
-        "unseen": _average(unseen, [1.0] * len(unseen)) if seen else None,
+        "mean": average(rows, [1.0] * len(rows)),
+        "weighted": average(rows, [row["weight"] for row in rows]),
+        "unseen": average(unseen, [1.0] * len(unseen)) if seen else None,
         "control": controls,
         "photographs": sources,
         "attention": _attention(scores),
     }
 
 
-def _average(rows: Sequence[Mapping[str, Any]], weights: Sequence[float]) -> dict | None:
+def average(rows: Sequence[Mapping[str, Any]], weights: Sequence[float]) -> dict | None:
+    """Weighted means of ``METRICS`` over the rows that know them; None without rows."""
     if not rows:
         return None
     result: dict[str, Any] = {"n_generators": len(rows)}
