@@ -182,7 +182,9 @@ class Detector:
         published, model = recognise(state_dict)
         resize = published.resize if resize is None else resize
         source = f"{source} ({published.name})"
-        return cls(model, resize=resize, source=source, system=published.name)
+        return cls(
+            model, resize=resize, crop=published.crop, source=source, system=published.name
+        )
 
     @staticmethod
     def ensemble(
