@@ -182,9 +182,7 @@ class Detector:
         published, model = recognise(state_dict)
         resize = published.resize if resize is None else resize
         source = f"{source} ({published.name})"
-        return cls(
-            model, resize=resize, crop=published.crop, source=source, system=published.name
-        )
+        return cls(model, resize=resize, crop=published.crop, source=source, system=published.name)
 
     @staticmethod
     def ensemble(
@@ -333,7 +331,8 @@ class Detector:
     def _read(self, path: str) -> np.ndarray | str:
         """A file's pixels, or why there are none."""
         try:
-            image = decode(pathlib.Path(path).read_bytes())
+            read_file = SYSTEMS[self.system].read_file or decode
+            image = read_file(pathlib.Path(path).read_bytes())
         except OSError as error:
             return error.strerror or str(error)
         except UnreadableImageError as error:

@@ -112,7 +112,7 @@ def _config_of(detector: Detector, config: ml_collections.ConfigDict) -> ml_coll
 def _score(detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset) -> _Part:
     rows: list[dict[str, Any]] = []
     samples = SampleKeeper()
-    images = _observe(inputs.test_images(config, dataset), rows, samples)
+    images = _observe(inputs.test_images(config, dataset, detector.system), rows, samples)
     own_logits, weights = detector.logits_and_weights(images)
     logits = gather_rows(own_logits)
     weights = None if weights is None else gather_rows(weights)
