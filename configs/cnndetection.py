@@ -11,8 +11,9 @@ Paper: Wang et al., "CNN-generated images are surprisingly easy to spot... for n
 Trained on ForenSynths ProGAN (20 classes) it is reported by Tan et al. (CVPR 2024) with accuracy
 67.1 and AP 86.9 as Table 1's mean, 62.3 / 82.9 on Table 2 and 51.0 / 79.8 on Table 3.
 
-The rate is divided by ten where validation accuracy has not risen by 0.1 % for five epochs; training
-ends when it would fall below 1e-6, after three such stalls. `num_epochs` is only an upper limit.
+The rate is divided by ten where validation accuracy has not risen by 0.1 % for five epochs.
+Training ends when it would fall below 1e-6, after three such stalls; `num_epochs` is an upper
+limit only.
 
 Cost: 23,510,081 parameters and 10.4 GFLOP forward per image of 256x256 pixels (`main.py list`),
 16 and 2.3 times NPR's.
