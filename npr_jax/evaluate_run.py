@@ -111,7 +111,8 @@ def _config_of(detector: Detector, config: ml_collections.ConfigDict) -> ml_coll
 
 def _score(detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset) -> _Part:
     rows: list[dict[str, Any]] = []
-    samples = SampleKeeper()
+    # What a system that looks at no pixels reads is nothing for a report to show.
+    samples = SampleKeeper(0 if SYSTEMS[detector.system].read_file else SAMPLES_PER_GENERATOR)
     images = _observe(inputs.test_images(config, dataset, detector.system), rows, samples)
     own_logits, weights = detector.logits_and_weights(images)
     logits = gather_rows(own_logits)
@@ -199,14 +200,16 @@ def cheap_baselines(
 class SampleKeeper:
     """Keeps the first few images of each generator and class while they pass by."""
 
-    def __init__(self) -> None:
+    def __init__(self, per_kind: int) -> None:
+        """Keeps at most so many of each generator and class."""
+        self._per_kind = per_kind
         self._kept: list[dict[str, Any]] = []
         self._counts: dict[tuple[str, int], int] = {}
 
     def see(self, position: int, element: dict[str, Any]) -> None:
         """Keeps the element if its kind is not yet well represented."""
         kind = (element["generator"], element["label"])
-        if self._counts.get(kind, 0) >= SAMPLES_PER_GENERATOR:
+        if self._counts.get(kind, 0) >= self._per_kind:
             return
         if max(element["image"].shape) > SAMPLE_SIDE:
             return

@@ -214,6 +214,17 @@ def front_ends_of(config: ml_collections.ConfigDict) -> tuple[FrontEnd, ...]:
     return tuple(paper_front_end(*values) for values in zip(*broadcast, strict=True))
 
 
+def one_residual_problems(config: ml_collections.ConfigDict) -> list[str]:
+    """What is wrong with a model section that describes several front ends; [] if it does not."""
+    if all(len(config[key]) == 1 for key in FRONT_END_RULES):
+        return []
+    given = ", ".join(f"model.{key} {tuple(config[key])}" for key in FRONT_END_RULES)
+    return [
+        f"{given} for model.name {config.name}, which takes exactly one residual; give one value "
+        "each, or use configs/multiscale_attention.py for several"
+    ]
+
+
 def front_end_problems(config: ml_collections.ConfigDict) -> list[str]:
     """What is wrong with a model section whose settings are each allowed; [] if nothing."""
     try:
