@@ -15,7 +15,7 @@ from input_pipeline.records import ImageRecord
 from npr_jax import scoring
 from npr_jax.detector import Detector
 from npr_jax.predict import predict_files
-from npr_jax.train import train_and_evaluate
+from npr_jax.train import train_and_evaluate, train_side_by_side
 from tests import clips, runs
 
 IMAGES, STEPS = 16, 60
@@ -169,12 +169,13 @@ def test_a_recipe(recipe, changes, data, folder, tmp_path, monkeypatch):
     assert np.mean(losses[-5:]) - floor < 0.5 * (losses[0] - floor)
     assert np.mean([point["accuracy"] for point in points[-5:]]) > 0.85, "as augmented"
 
+    assert (workdir / "report.html").is_file()
     detector = Detector.load(workdir)
     saved = runs.saved_arrays(workdir, STEPS)
     params = runs.flatten(nnx.to_pure_dict(nnx.state(detector.model, nnx.Param)), "params")
     assert params
     for key, value in params.items():
-        np.testing.assert_array_equal(value, saved[key], key)
+        np.testing.assert_array_equal(value, saved[f"{key}.value"], key)
 
     for_predict = tmp_path / "scores.csv"
     assert predict_files(detector, [str(folder)], str(for_predict), confidence=0.75) == 0
@@ -185,6 +186,6 @@ def test_a_recipe(recipe, changes, data, folder, tmp_path, monkeypatch):
     # The same command again restores the whole state and finds nothing left to do.
     before = (workdir / "metrics.jsonl").read_bytes()
     shutil.rmtree(workdir / "evaluation")
-    train_and_evaluate(config, workdir)
+    train_side_by_side([config], [workdir], report=False)
     assert (workdir / "metrics.jsonl").read_bytes() == before
     assert list((workdir / "evaluation").glob("*/results.json"))
