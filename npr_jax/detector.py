@@ -16,6 +16,7 @@ import numpy as np
 from flax import nnx
 
 from input_pipeline.transforms import UnreadableImageError, centre_crop, decode, jpeg, squash
+from input_pipeline.viewed import FileReader
 from npr_jax import frozen_file
 from npr_jax.checkpoint import restore_for_scoring
 from npr_jax.config import load_config
@@ -331,7 +332,7 @@ class Detector:
     def _read(self, path: str) -> np.ndarray | str:
         """A file's pixels, or why there are none."""
         try:
-            read_file = SYSTEMS[self.system].read_file or decode
+            read_file: FileReader = SYSTEMS[self.system].read_file or decode
             image = read_file(pathlib.Path(path).read_bytes())
         except OSError as error:
             return error.strerror or str(error)
