@@ -115,7 +115,7 @@ class _Part:
     logits."""
 
     scores: Scores
-    facts: list[dict[str, Any]]
+    facts: list[dict[str, Any]] | None
     samples: SampleKeeper
     logits: np.ndarray
 
@@ -131,6 +131,11 @@ def check_deliverable(
     if not detector.config:
         return
     system = SYSTEMS[detector.system]
+    if system.read_file:
+        raise ValueError(
+            f"{detector.system} looks at files and not at pixels; what changes pixels says nothing "
+            "about it"
+        )
     system.data_facts(detector.config, dataset)
     delivered = config.copy_and_resolve_references()
     delivered.model, delivered.data.delivery = detector.config.model, "web"
@@ -151,8 +156,9 @@ def _score(
     detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset, per_kind: int
 ) -> _Part:
     rows: list[dict[str, Any]] = []
-    samples = SampleKeeper(per_kind)
-    images = _observe(inputs.test_images(config, dataset), rows, samples)
+    # What a system that looks at no pixels reads is nothing for a report to show.
+    samples = SampleKeeper(0 if SYSTEMS[detector.system].read_file else per_kind)
+    images = _observe(inputs.test_images(config, dataset, detector.system), rows, samples)
     own_logits, weights = detector.logits_and_weights(images)
     logits = gather_rows(own_logits)
     weights = None if weights is None else gather_rows(weights)
@@ -166,7 +172,8 @@ def _score(
         weights=None if weights is None else weights[order],
         scales=() if weights is None else detector.model.scales,
     )
-    return _Part(scores, [rows[i]["facts"] for i in order], samples, own_logits)
+    facts = [rows[i]["facts"] for i in order] if rows and "facts" in rows[0] else None
+    return _Part(scores, facts, samples, own_logits)
 
 
 def _mistakes(
@@ -296,6 +303,6 @@ def _observe(
     """The elements' images; everything else about them goes into rows."""
     for position, element in enumerate(elements):
         samples.see(position, element)
-        row = {key: element[key] for key in ("generator", "filename", "facts")}
+        row = {key: element[key] for key in ("generator", "filename", "facts") if key in element}
         rows.append(row | {key: int(element[key]) for key in ("label", "index")})
         yield element["image"]

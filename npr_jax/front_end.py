@@ -202,6 +202,11 @@ FRONT_END_RULES: dict[str, Rule] = {
 }
 
 
+def front_end_count(config: ml_collections.ConfigDict) -> int:
+    """How many front ends a model section describes: the most values that a setting gives."""
+    return max(len(config[key]) for key in FRONT_END_RULES)
+
+
 def front_ends_of(config: ml_collections.ConfigDict) -> tuple[FrontEnd, ...]:
     """The front ends that the settings of ``FRONT_END_RULES`` in a model section describe.
 
@@ -221,12 +226,7 @@ def front_ends_of(config: ml_collections.ConfigDict) -> tuple[FrontEnd, ...]:
     return tuple(paper_front_end(*values) for values in zip(*broadcast, strict=True))
 
 
-def front_end_count(config: ml_collections.ConfigDict) -> int:
-    """How many front ends a model section describes: the most values that a setting gives."""
-    return max(len(config[key]) for key in FRONT_END_RULES)
-
-
-def single_front_end_problems(config: ml_collections.ConfigDict) -> list[str]:
+def one_residual_problems(config: ml_collections.ConfigDict) -> list[str]:
     """One text for each setting with several values, for a system that takes one residual."""
     return [
         f"model.{key} is {tuple(config[key])} for model.name {config.name}, which takes exactly "

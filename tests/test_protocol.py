@@ -93,7 +93,7 @@ def test_genimage_tiles_small_images(tmp_path):
     assert departure(detector, config, dataset) == ""
     config.data.evaluate_resize, config.data.evaluate_crop = detector.resize, detector.crop
     config.data.small_images = detector.small_images
-    found = {row["filename"]: row["image"] for row in inputs.test_images(config, dataset)}
+    found = {row["filename"]: row["image"] for row in inputs.test_images(config, dataset, "npr")}
     for name, image in found.items():
         pixels = np.asarray(Image.open(tmp_path / "in" / name))
         copies = [math.ceil(224 / side) for side in pixels.shape[:2]]

@@ -14,7 +14,7 @@ from npr_jax.front_end import (
     FRONT_END_RULES,
     FrontEnd,
     front_ends_of,
-    single_front_end_problems,
+    one_residual_problems,
 )
 from npr_jax.models import layers
 from npr_jax.models.base import Prediction
@@ -74,14 +74,10 @@ def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> LaDeDa:
     )
 
 
-def _problems(config: ml_collections.ConfigDict) -> list[str]:
-    return single_front_end_problems(config.model)
-
-
 SYSTEM = System(
     build=_build,
     rules=FRONT_END_RULES
     | {"backbone": choice(*PATCH_SHAPES), "stem_momentum": number(0, 1, closed=True)},
     paper="Cavia et al., Real-Time Deepfake Detection in the Real-World, 2024",
-    problems=_problems,
+    problems=lambda config: one_residual_problems(config.model),
 )

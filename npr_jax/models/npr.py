@@ -11,7 +11,7 @@ from npr_jax.front_end import (
     FRONT_END_RULES,
     FrontEnd,
     front_ends_of,
-    single_front_end_problems,
+    one_residual_problems,
 )
 from npr_jax.models import layers
 from npr_jax.models.base import Prediction
@@ -58,13 +58,9 @@ def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> NPR:
     return NPR(front_end=front_end, backbone=BACKBONES[config.backbone], dtype=dtype, rngs=rngs)
 
 
-def _problems(config: ml_collections.ConfigDict) -> list[str]:
-    return single_front_end_problems(config.model)
-
-
 SYSTEM = System(
     build=_build,
     rules=FRONT_END_RULES | {"backbone": choice(*BACKBONES)},
     paper="Tan et al., Rethinking the Up-Sampling Operations ..., CVPR 2024",
-    problems=_problems,
+    problems=lambda config: one_residual_problems(config.model),
 )
