@@ -9,7 +9,8 @@ python main.py prepare --source=FOLDERS --output=PREPARED [--dataset=NAME | --li
 python main.py sweep --config=configs/sweeps/scales.py --workdir=DIR [--shard=0/4]
 python main.py noise_predictor --config=configs/diffusion/noise_predictor.py --workdir=DIR
 python main.py reconstruct --data=PREPARED --noise_predictor=FILE --output=PREPARED
-python main.py report --workdir=RUN
+python main.py report --workdir=RUN_OR_SWEEP [--baseline=RUN_OR_VARIANT] [--attention]
+python main.py localize --workdir=RUN
 python main.py list
 """
 

@@ -1,7 +1,8 @@
 """Every setting with its unit and default: the published NPR recipe.
 
 Paper: Tan et al., "Rethinking the Up-Sampling Operations in CNN-based Generative Network
-for Generalizable Deepfake Detection", CVPR 2024 (arXiv 2312.10461).
+for Generalizable Deepfake Detection", CVPR 2024 (arXiv 2312.10461). configs/npr.py, which is this
+recipe, has the command, the published numbers and the cost.
 
 The other files of this folder change a few of these lines each. Any setting can be given on
 the command line, ``--config.data.workers=4``.

@@ -28,7 +28,7 @@ def get_config(variant: str = "attention"):
     config = default.get_config()
     model = config.model
     model.name = "multiscale"
-    model.fusion = fusion
+    model.fusion = fusion  # one of those above: how the residuals become one logit
     model.factors = tuple(map(default.parse_factor, factors or ("0.25", "0.5", "0.75")))
     model.backbone = "light_resnet"
     # One network for all residuals; its batch statistics are those of all residuals together.

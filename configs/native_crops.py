@@ -7,7 +7,12 @@
 Nothing is resized: where photographs and generated images differ in size, a resize would
 itself leave traces that tell them apart. ``:reencoded`` saves both classes as JPEG of random
 quality before training, and of the middle quality before evaluation, so that the file
-format cannot tell them apart either. What both reach is in docs/realworld.md.
+format cannot tell them apart either.
+
+The network is NPR's (Tan et al., CVPR 2024); the crops are this project's, nothing is published for
+them. Expected: on the collection of docs/realworld.md a mean AP of 60.2 as the files lie and 58.6
+re-encoded (one run each). Cost: that of NPR on crops of 96 pixels a side in place of 224; both runs
+stopped after 51 epochs.
 """
 
 from configs import default

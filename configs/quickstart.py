@@ -5,7 +5,11 @@
 
 The recipe of default.py on small simulated images and for few epochs. One family of
 generated images (nearest up-sampling and convolution, as in ProGAN) is seen in training;
-the others are seen in the test only. What it reaches is in the README.
+the others are seen in the test only.
+
+Expected: AP 96.7 (npr) and 91.2 (multiscale_attention) as the mean of the unseen families, in the
+one run of each that the README shows. Cost: a little over two minutes to train and evaluate npr on
+two cores.
 """
 
 from configs import default, multiscale_attention

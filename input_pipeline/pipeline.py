@@ -176,6 +176,7 @@ def evaluation_images(
     even: bool = False,
     reencode: Sequence[int] = (),
     delivery: str = "clean",
+    facts: bool = False,
     workers: int = 0,
     process_index: int = 0,
     process_count: int = 1,
@@ -191,6 +192,7 @@ def evaluation_images(
       even: whether an odd last row or column is dropped in the end.
       reencode: (lowest, highest) JPEG quality; images are re-encoded at the middle of that range.
       delivery: 'clean', 'web' or 'hard', applied first, see `transforms.deliver`.
+      facts: whether elements also have `facts`, see `image_facts.image_facts`.
       workers: worker processes; 0 reads in threads of this process.
       process_index: this process takes the records `process_index`, `+ process_count`, ...
       process_count: processes that evaluate together.
@@ -206,7 +208,7 @@ def evaluation_images(
     if delivery not in DELIVERIES:
         raise ValueError(f"delivery is {delivery!r}; allowed are {DELIVERIES}.")
     mine = range(process_index, len(source), process_count)
-    reader = EvaluationReader(source, preparation, delivery)
+    reader = EvaluationReader(source, preparation, delivery, facts=facts)
     elements = grain.MapDataset.source(mine).map(reader)
     return iterate_once(elements, min(workers, len(mine)))
 

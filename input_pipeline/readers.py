@@ -6,6 +6,7 @@ import numpy as np
 
 from input_pipeline.augmentations import Augmentation
 from input_pipeline.buffers import BatchBuffers
+from input_pipeline.image_facts import image_facts
 from input_pipeline.preparation import Preparation
 from input_pipeline.records import (
     ImageRecord,
@@ -130,16 +131,25 @@ class BatchReader:
 class EvaluationReader:
     """Reads one image at a time for evaluation."""
 
-    def __init__(self, source: RecordSource, preparation: Preparation, delivery: str) -> None:
+    def __init__(
+        self,
+        source: RecordSource,
+        preparation: Preparation,
+        delivery: str,
+        *,
+        facts: bool = False,
+    ) -> None:
         self._source = source
         self._preparation = preparation
+        self._facts = facts
         self._delivery = delivery
 
     def __call__(self, index: int) -> dict[str, Any]:
         """Returns the element of `pipeline.evaluation_images` for this record."""
         record = decode_record(self._source[index])
         image = self._preparation(deliver(record_pixels(record), self._delivery))
-        return {"image": image, **facts_of(record, index)}
+        element = {"image": image, **facts_of(record, index)}
+        return element | {"facts": image_facts(record, image)} if self._facts else element
 
 
 def facts_of(record: ImageRecord, index: int) -> dict[str, Any]:

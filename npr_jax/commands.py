@@ -50,7 +50,8 @@ def explain(error: Exception, arguments: list[str]) -> str:
             return problem
     # A config file's own error arrives with its traceback; the last line says what is wrong.
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{lines[-1] if lines else type(error).__name__}; see python main.py --help"
+    problem = lines[-1].removeprefix("ValueError: ") if lines else type(error).__name__
+    return f"{problem}; see python main.py --help"
 
 
 def _train(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
@@ -148,7 +149,7 @@ def _evaluate(words: list[str], flags: Any, config: ml_collections.ConfigDict | 
     from npr_jax.evaluate_run import evaluate_run
     from npr_jax.opening import open_test
 
-    evaluate_run(*open_test("evaluate", flags))
+    evaluate_run(*open_test("evaluate", flags), samples=flags.samples)
     return 0
 
 
@@ -207,8 +208,35 @@ def _predict(words: list[str], flags: Any, config: ml_collections.ConfigDict | N
         flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=resize_of(flags.resize)
     )
     return predict_files(
-        detector, words, flags.output, confidence=flags.confidence, maps=flags.maps
+        detector,
+        words,
+        flags.output,
+        confidence=flags.confidence,
+        maps=flags.maps,
+        evidence=flags.evidence,
+        heat_map=flags.heat_map,
     )
+
+
+def _localize(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax import host
+    from npr_jax.detector import Detector
+    from npr_jax.localization import FOLDER, format_rows, localize
+
+    if not flags.workdir:
+        raise ValueError("localize needs --workdir=DIR, a run")
+    host.use_cores_as_devices()
+    detector = Detector.load(flags.workdir, checkpoint=flags.checkpoint)
+    results = localize(
+        detector,
+        pathlib.Path(flags.workdir),
+        count=flags.composites,
+        size=flags.image_size or 128,
+        method=flags.heat_map,
+    )
+    print(format_rows(results))
+    print(f"written to {pathlib.Path(flags.workdir) / FOLDER}")
+    return 0
 
 
 def _prepare(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
@@ -282,11 +310,45 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
 def _report(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
     from npr_jax.analysis.report import build_report
+    from npr_jax.analysis.sweep_results import is_sweep
+    from npr_jax.analysis.table_export import report_tables
+    from npr_jax.opening import workdirs_of
 
     if not flags.workdir:
-        raise ValueError("report needs --workdir=DIR, a run or the --output of evaluate")
-    print(f"report: {build_report(flags.workdir)}")
+        raise ValueError("report needs --workdir=DIR, a run, a sweep or the --output of evaluate")
+    workdirs = workdirs_of(flags.workdir)
+    if any(map(is_sweep, workdirs)):
+        if len(workdirs) > 1:
+            raise ValueError(f"--workdir={flags.workdir}; a sweep is reported alone")
+        print(f"report: {build_report(flags.workdir, flags.baseline)}")
+        return 0
+    for workdir in workdirs:
+        if flags.attention:
+            _report_attention(workdir, flags)
+        print(f"report: {build_report(workdir)}")
+    baseline = workdirs_of(flags.baseline) if flags.baseline else []
+    for line in report_tables(
+        workdirs, flags.output or workdirs[0], baseline=baseline, intervals=flags.intervals
+    ):
+        print(line)
     return 0
+
+
+def _report_attention(workdir: str, flags: Any) -> None:
+    from npr_jax.analysis.attention_files import write_attention
+    from npr_jax.analysis.families import parse_families
+    from npr_jax.sweep.publish import read_table
+
+    table = pathlib.Path(flags.sweep)
+    if flags.sweep and not table.is_file():
+        raise ValueError(f"--sweep={flags.sweep} does not exist; give the runs.csv of a sweep")
+    folders = write_attention(
+        pathlib.Path(workdir),
+        families=parse_families(flags.families),
+        sweep_rows=read_table(table) if flags.sweep else (),
+    )
+    for folder in folders:
+        print(f"attention: {folder}")
 
 
 def _list(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
@@ -308,5 +370,6 @@ COMMANDS: dict[str, Command] = {
     "noise_predictor": _noise_predictor,
     "reconstruct": _reconstruct,
     "report": _report,
+    "localize": _localize,
     "list": _list,
 }

@@ -16,6 +16,7 @@ import numpy as np
 from flax import nnx
 
 from input_pipeline.transforms import UnreadableImageError, centre_crop, decode, jpeg, squash
+from input_pipeline.viewed import FileReader
 from npr_jax import calibration_store, frozen_file
 from npr_jax.calibration import Calibration
 from npr_jax.checkpoint import restore_for_scoring
@@ -195,7 +196,7 @@ class Detector:
         published, model = recognise(state_dict)
         resize = published.resize if resize is None else resize
         source = f"{source} ({published.name})"
-        return cls(model, resize=resize, source=source, system=published.name)
+        return cls(model, resize=resize, crop=published.crop, source=source, system=published.name)
 
     @staticmethod
     def ensemble(
@@ -351,7 +352,8 @@ class Detector:
     def _read(self, path: str) -> np.ndarray | str:
         """A file's pixels, or why there are none."""
         try:
-            image = decode(pathlib.Path(path).read_bytes())
+            read_file: FileReader = SYSTEMS[self.system].read_file or decode
+            image = read_file(pathlib.Path(path).read_bytes())
         except OSError as error:
             return error.strerror or str(error)
         except UnreadableImageError as error:

@@ -1,4 +1,4 @@
-"""What an evaluation leaves on disk: tables, every score, a few sample images.
+"""What an evaluation leaves on disk: tables, every score, what else is known, a few images.
 
 `npr_jax.tables` turns scores into tables; this module writes them and reads them back.
 """
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from input_pipeline import image_facts
 from npr_jax import measures, tables
 from npr_jax.tables import Scores, format_table, tabulate
 from npr_jax.whole_files import write_together
@@ -30,10 +31,12 @@ def write_evaluation(
     meta: Mapping[str, Any],
     samples: Mapping[str, Any] | None = None,
     baselines: Mapping[str, Any] | None = None,
+    facts: Sequence[Mapping[str, Any]] | None = None,
+    mistakes: Mapping[int, np.ndarray] | None = None,
     *,
     verdicts: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Writes scores.csv, results.csv, samples.npz and, last, results.json into `directory`.
+    """Writes scores.csv, results.csv, ..., samples.npz and, last, results.json into `directory`.
 
     Each file is written beside its place and renamed, so that a reader finds either a whole file
     or none; results.json is absent while the others change.
@@ -46,6 +49,8 @@ def write_evaluation(
         samples: a few images for the report: images (uint8 [k, h, w, 3], or a list of k
             [h, w, 3] of any sizes), labels, generators, filenames, logits, each of length k.
         baselines: AUC of cheap classifiers, {family: {classifier: AUC}}.
+        facts: of each image, as `input_pipeline.image_facts` gives them, for facts.csv.
+        mistakes: rows of scores to small images uint8 [h, w, 3], for mistakes.npz.
         verdicts: rows of `npr_jax.calibration_measures.verdict_rows`; None: not calibrated.
 
     Returns:
@@ -63,9 +68,13 @@ def write_evaluation(
     contents = {"scores.csv": _scores_csv(scores), "results.csv": _results_csv(results)}
     if samples is not None and len(samples["images"]):
         contents["samples.npz"] = _samples_npz(samples)
+    if facts is not None:
+        contents["facts.csv"] = _facts_csv(scores, facts)
+    if mistakes:
+        contents["mistakes.npz"] = _mistakes_npz(mistakes)
     contents["results.json"] = json.dumps(results, indent=1, allow_nan=False).encode()
 
-    write_together(directory, contents, stale=["samples.npz"])
+    write_together(directory, contents, stale=["samples.npz", "facts.csv", "mistakes.npz"])
     return results
 
 
@@ -123,6 +132,25 @@ def _results_csv(results: Mapping[str, Any]) -> bytes:
     for kind, row in rows:
         writer.writerow({"kind": kind} | dict(row) | dict(row.get("confusion", {})))
     return buffer.getvalue().encode("utf-8", errors="surrogateescape")
+
+
+def _facts_csv(scores: Scores, facts: Sequence[Mapping[str, Any]]) -> bytes:
+    if len(facts) != len(scores):
+        raise ValueError(f"facts of {len(facts)} images do not fit {len(scores)} scores")
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, ("filename", *image_facts.COLUMNS), lineterminator="\n")
+    writer.writeheader()
+    for filename, row in zip(scores.filenames, facts, strict=True):
+        cells = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
+        writer.writerow({"filename": filename} | cells)
+    return buffer.getvalue().encode("utf-8", errors="surrogateescape")
+
+
+def _mistakes_npz(mistakes: Mapping[int, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    images = {f"image_{row}": image for row, image in mistakes.items()}
+    np.savez_compressed(buffer, allow_pickle=False, rows=np.array(list(mistakes)), **images)
+    return buffer.getvalue()
 
 
 def _samples_npz(samples: Mapping[str, Any]) -> bytes:

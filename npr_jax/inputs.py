@@ -25,8 +25,10 @@ from input_pipeline.preparation import Preparation
 from input_pipeline.sampling import Sampling, sample
 from input_pipeline.tfrecord import RecordSource
 from input_pipeline.transformed import transformed_images
+from input_pipeline.viewed import FileReader, ViewedSource
 from npr_jax.config import data_paths
 from npr_jax.embeddings import Embedded
+from npr_jax.models import SYSTEMS
 from npr_jax.processes import wait_for_all
 
 _LOG = logging.getLogger(__name__)
@@ -70,7 +72,9 @@ class TrainInput:
         if not len(records):
             raise ValueError("the training split is empty; expected images of both classes")
         records, self._groups = sample(table, records, _sampling(data), config.seed)
-        self._train = SubsetSource(train.source, records)
+        read_file = SYSTEMS[config.model.name].read_file
+        self._train: RecordSource = _viewed(SubsetSource(train.source, records), read_file)
+        self._validation = _viewed(self._validation, read_file)
         if not len(self._validation):
             raise ValueError("the validation split is empty; expected images of both classes")
         if len(self._groups.sizes) > 1 and jax.process_index() == 0:
@@ -170,20 +174,34 @@ class TrainInput:
         )
 
 
-def test_images(config: ml_collections.ConfigDict, dataset: MixedDataset) -> Iterator[dict]:
+def test_images(
+    config: ml_collections.ConfigDict, dataset: MixedDataset, system: str
+) -> Iterator[dict]:
     """This process's test images, each once, as the config's protocol wants them.
 
-    Of several data sets, file names begin with the name of the data set.
+    Elements of a system that looks at pixels also have ``facts``, see
+    ``input_pipeline.image_facts``. Of several data sets, file names begin with the name of the
+    data set. ``system`` names the one that scores them.
+
+    Raises:
+        ValueError: for a delivery of images to a system that does not look at pixels.
     """
     data = config.data
+    read_file = SYSTEMS[system].read_file
+    if read_file and data.delivery != "clean":
+        raise ValueError(
+            f"--delivery={data.delivery} changes pixels, which {system} does not look at; leave it "
+            "out, or deliver the files themselves before `prepare`"
+        )
     split = test_split(config, dataset)
     images = evaluation_images(
-        split.source,
+        _viewed(split.source, read_file),
         data,
         resize=data.evaluate_resize,
         crop=data.evaluate_crop,
         even=data.evaluate_even,
         delivery=data.delivery,
+        facts=read_file is None,
     )
     return (
         {**image, "filename": split.unique_filename(image["index"], image["filename"])}
@@ -229,6 +247,30 @@ def transformed_test_images(
     )
 
 
+def chosen_test_images(
+    config: ml_collections.ConfigDict, dataset: MixedDataset, records: Sequence[int]
+) -> Iterator[np.ndarray]:
+    """The pixels of some test images, uint8 ``[h, w, 3]``, all in this process, in the order given.
+
+    Args:
+        config: as for ``test_images``.
+        dataset: as for ``test_images``.
+        records: numbers of the test split's records, the ``index`` of their elements.
+    """
+    data = config.data
+    split = test_split(config, dataset)
+    images = pipeline.evaluation_images(
+        SubsetSource(split.source, np.array(records, np.int64)),
+        resize=data.evaluate_resize,
+        crop=data.evaluate_crop,
+        small_images=data.small_images,
+        even=data.evaluate_even,
+        reencode=tuple(data.reencode),
+        delivery=data.delivery,
+    )
+    return (image["image"] for image in images)
+
+
 def evaluation_images(
     source,
     data,
@@ -238,6 +280,7 @@ def evaluation_images(
     delivery: str,
     resize_mode: str = "squash",
     even: bool = False,
+    facts: bool = False,
 ) -> Iterator[dict]:
     """Elements with uint8 ``image [h, w, 3]``, label, generator, filename and index."""
     return pipeline.evaluation_images(
@@ -249,10 +292,15 @@ def evaluation_images(
         even=even,
         reencode=tuple(data.reencode),
         delivery=delivery,
+        facts=facts,
         workers=data.workers,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
+
+
+def _viewed(source: RecordSource, read_file: FileReader | None) -> RecordSource:
+    return source if read_file is None else ViewedSource(source, read_file)
 
 
 def _sampling(data: ml_collections.ConfigDict) -> Sampling:

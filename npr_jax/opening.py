@@ -107,7 +107,7 @@ def workdirs_of(text: str) -> list[str]:
     if not all(names):
         raise ValueError(f"--workdir={text}: a run is missing beside a comma; give A,B,C")
     if len({pathlib.Path(name).resolve() for name in names}) < len(names):
-        raise ValueError(f"--workdir={text} names a run twice; an ensemble has each of them once")
+        raise ValueError(f"--workdir={text} names a run twice; give each of them once")
     return names
 
 

@@ -1,14 +1,16 @@
 """What is refused before any work, and whether the message helps."""
 
+import functools
 import importlib
 import json
+import operator
 import pathlib
 import re
 
 import ml_collections
 import pytest
 
-from configs import default, multiscale_attention, native_crops, npr, quickstart
+from configs import cnndetection, default, multiscale_attention, native_crops, npr, quickstart
 from npr_jax.config import (
     check_config,
     data_paths,
@@ -66,6 +68,86 @@ def test_the_default_recipe_is_the_papers():
     assert (config.data.resize, config.data.crop, config.data.flip) == (256, 224, True)
 
 
+ADAM = {"optimizer.name": "adam", "optimizer.weight_decay": 0.0}
+LIKE_NPR = ADAM | {
+    "batch_size": 32,
+    "num_epochs": 50,
+    "optimizer.learning_rate": 2e-4,
+    "optimizer.schedule": "step",
+    "optimizer.decay_rate": 0.9,
+    "optimizer.decay_every_epochs": 10,
+    "data.resize": 256,
+    "data.crop": 224,
+    "data.flip": True,
+    "data.validation_crop": 224,
+    "data.evaluate_resize": 256,
+}
+# As the papers say, see each recipe.
+PUBLISHED = {
+    "npr": LIKE_NPR,
+    "multiscale_attention": LIKE_NPR | {"model.factors": (0.25, 0.5, 0.75)},
+    "freqnet": LIKE_NPR,
+    "ladeda": LIKE_NPR | {"model.factors": (0.5,), "model.stem_momentum": 0.001},
+    "cnndetection": ADAM
+    | {
+        "batch_size": 64,
+        "optimizer.learning_rate": 1e-4,
+        "optimizer.schedule": "plateau",
+        "optimizer.decay_rate": 0.1,
+        "optimizer.plateau_epochs": 5,
+        "optimizer.plateau_improvement": 0.001,
+        "optimizer.min_learning_rate": 1e-6,
+        "data.resize": 256,
+        "data.resize_mode": "short_side",
+        "data.crop": 224,
+        "data.flip": True,
+        "data.augment.blur_probability": 0.5,
+        "data.augment.blur_sigma": (0.0, 3.0),
+        "data.augment.jpeg_probability": 0.5,
+        "data.augment.jpeg_quality": (30, 100),
+        "model.backbone": "torchvision_resnet50",
+    },
+    "safe": {
+        "batch_size": 32,
+        "num_epochs": 20,
+        "label_smoothing": 0.1,
+        "optimizer.name": "adamw",
+        "optimizer.learning_rate": 1e-2 * 32 / 256,
+        "optimizer.weight_decay": 0.01,
+        "optimizer.schedule": "cosine",
+        "optimizer.warmup_epochs": 1,
+        "data.resize": 0,
+        "data.host_crop": 256,
+        "data.crop": 256,
+        "data.flip": True,
+        "data.evaluate_resize": 0,
+        "data.evaluate_crop": 256,
+        "data.augment.rotation": 180.0,
+        "data.augment.color_jitter": 0.5,
+        "data.augment.mask_probability": 0.5,
+        "data.augment.mask_patch": 16,
+        "data.augment.mask_ratio": (0.0, 0.75),
+    },
+    "univfd": ADAM
+    | {
+        "data.augment.blur_probability": 0.5,
+        "data.augment.jpeg_probability": 0.5,
+        "data.evaluate_crop": 224,
+        "model.image_side": 224,
+        "model.patch": 14,
+        "model.projection": 768,
+    },
+    "dire": {"data.crop": 224, "model.backbone": "torchvision_resnet50"},
+}
+
+
+@pytest.mark.parametrize("recipe", PUBLISHED)
+def test_recipes_are_the_papers(recipe):
+    config = importlib.import_module(f"configs.{recipe}").get_config()
+    for key, expected in PUBLISHED[recipe].items():
+        assert functools.reduce(operator.getitem, key.split("."), config) == expected, key
+
+
 def test_arguments_after_the_colon():
     assert npr.get_config("0.25").model.factors == (0.25,)
     assert npr.get_config("1/3").model.factors == (1 / 3,)
@@ -73,6 +155,8 @@ def test_arguments_after_the_colon():
     for text in ("half", "1/0", ""):
         with pytest.raises(ValueError, match=r"write 0\.25 or 1/3"):
             npr.get_config(text)
+    with pytest.raises(ValueError, match=r"'often' is no number; write 0\.5 or 0\.1"):
+        cnndetection.get_config("often")
     with pytest.raises(ValueError, match="expected npr or multiscale_attention"):
         quickstart.get_config("vit")
 

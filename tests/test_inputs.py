@@ -28,7 +28,11 @@ def images_of(data, **changes):
     batches.close()
     train = [row for batch in epoch for row in batch["image"][batch["mask"] > 0]]
     validation = [element["image"] for element in train_input.validation_images()]
-    return train, validation, [element["image"] for element in inputs.test_images(config, dataset)]
+    return (
+        train,
+        validation,
+        [element["image"] for element in inputs.test_images(config, dataset, "npr")],
+    )
 
 
 def compressed(image, kind, quality):

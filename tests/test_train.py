@@ -1,7 +1,6 @@
 """The training loop: every recipe, the paper's schedule, padding, stops, resumption refused."""
 
 import dataclasses
-import importlib
 
 import jax
 import jax.numpy as jnp
@@ -12,75 +11,12 @@ from flax import nnx
 
 import npr_jax.train
 from configs import default
-from npr_jax import scoring
 from npr_jax.detector import Detector
 from npr_jax.models import predict
 from npr_jax.train import make_train_step, train_and_evaluate
 from npr_jax.train_state import init_train_state
 from npr_jax.validation import Progress
 from tests import runs
-
-RECIPES = {
-    "default": ("default", None),
-    "npr": ("npr", "0.5"),
-    "multiscale_attention": ("multiscale_attention", None),
-    "multiscale:stack": ("multiscale", "stack,0.25,0.5"),
-    "multiscale:spatial": ("multiscale", "spatial,0.25,0.5"),
-    "multiscale:cross": ("multiscale", "cross,0.25,0.5"),
-    "quickstart": ("quickstart", None),
-    "quickstart:multiscale_attention": ("quickstart", "multiscale_attention"),
-    "native_crops": ("native_crops", None),
-    "native_crops:reencoded": ("native_crops", "reencoded"),
-    "freqnet": ("freqnet", None),
-    "safe": ("safe", None),
-}
-# Makes any recipe one step of a few seconds; resize and host_crop keep their roles. With one
-# learning rate the recipes share compiled programs.
-ONE_STEP = {
-    "optimizer.learning_rate": 2e-4,
-    "optimizer.decay_rate": 0.9,
-    "optimizer.decay_every_epochs": 10,
-    "data.validation_split": "validation",
-    "data.test_split": "dev",
-    "data.crop": 32,
-    "data.validation_crop": 32,
-    "batch_size": 32,
-    "num_epochs": 1,
-}
-
-# Published sizes would take minutes.
-THIN: dict[str, dict] = {"freqnet": {"model.width": 8}, "safe": {"model.backbone": "thin_resnet"}}
-
-
-def test_every_recipe_has_a_case(root):
-    names = {path.stem for path in (root / "configs").glob("[!_]*.py")}
-    assert {module for module, _ in RECIPES.values()} == names
-
-
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_every_recipe_trains_one_step(recipe, tiny_data, tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(scoring.BATCH_PIXELS, "cpu", 8 * 64 * 64)
-    module, argument = RECIPES[recipe]
-    get_config = importlib.import_module(f"configs.{module}").get_config
-    config = get_config(argument) if argument else get_config()
-    changes = ONE_STEP | {"data.path": str(tiny_data)}
-    changes["data.resize" if config.data.resize else "data.host_crop"] = 40
-    changes |= THIN.get(recipe, {})
-    config.update_from_flattened_dict(changes)
-    train_and_evaluate(config, tmp_path)
-    [point] = runs.curve(tmp_path, "train")
-    assert point["step"] == 1
-    assert np.isfinite(point["loss"])
-    [point] = runs.curve(tmp_path, "validation")
-    assert {"loss", "accuracy", "ap", "auc"} <= point.keys()
-    assert runs.checkpoint_steps(tmp_path) == [1]
-    assert "mean" in capsys.readouterr().out
-    [scores] = (tmp_path / "evaluation").glob("*/scores.csv")
-    header, *rows = scores.read_text().splitlines()
-    assert len(rows) == runs.SPLITS["dev"]
-    assert ("weight_0.25" in header) == (
-        config.model.get("fusion") != "stack" and len(config.model.factors) > 1
-    )
 
 
 def test_padding_changes_nothing(tiny_data):

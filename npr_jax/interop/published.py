@@ -21,12 +21,14 @@ class Published:
         build: the model as published, from ``nnx.Rngs``.
         resize: pixels: side of the square that files are squashed to before scoring, as in
             the published evaluation; 0: native size.
+        crop: pixels: side of the centre crop that is scored after that; 0: the whole image.
     """
 
     name: str
     table: KeyTable
     build: Callable[[nnx.Rngs], Model]
     resize: int
+    crop: int = 0
 
     def abstract(self) -> Model:
         """The model's shapes, without numbers."""

@@ -63,25 +63,6 @@ def bottleneck_rules(*root: str | int) -> tuple[KeyRule, ...]:
     )
 
 
-def basic_block_rules(*root: str | int) -> tuple[KeyRule, ...]:
-    """All stages of basic blocks, below the path ``root``."""
-
-    def block(match: re.Match[str]) -> Path:
-        return (*root, "stages", int(match[1]) - 1, int(match[2]))
-
-    return (
-        KeyRule(
-            _BLOCK + r"conv([12])\.weight", lambda m: (*block(m), f"conv{m[3]}", "kernel"), kernel
-        ),
-        KeyRule(
-            _BLOCK + rf"bn([12])\.{NORM_LEAF}",
-            lambda m: (*block(m), f"bn{m[3]}", NORM[m[4]]),
-            same,
-        ),
-        *_shortcut_rules(block),
-    )
-
-
 def _shortcut_rules(block) -> tuple[KeyRule, ...]:
     return (
         KeyRule(

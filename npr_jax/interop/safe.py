@@ -23,4 +23,4 @@ def _build(rngs: nnx.Rngs) -> SAFE:
 
 
 # Its published evaluation cuts the centre 256 pixels at native size.
-PUBLISHED = Published(name="safe", table=TABLE, build=_build, resize=0)
+PUBLISHED = Published(name="safe", table=TABLE, build=_build, resize=0, crop=256)

@@ -10,6 +10,7 @@ from npr_jax.models import (
     dire,
     freqnet,
     ladeda,
+    metadata,
     multiscale,
     multiscale_attention,
     npr,
@@ -64,6 +65,7 @@ SYSTEMS: dict[str, System] = {
     "safe": safe.SYSTEM,
     "dire": dire.SYSTEM,
     "univfd": univfd.SYSTEM,
+    "metadata": metadata.SYSTEM,
 }
 
 

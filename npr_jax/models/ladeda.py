@@ -10,7 +10,12 @@ import jax.numpy as jnp
 import ml_collections
 from flax import nnx
 
-from npr_jax.front_end import FRONT_END_RULES, FrontEnd, front_ends_of
+from npr_jax.front_end import (
+    FRONT_END_RULES,
+    FrontEnd,
+    front_ends_of,
+    one_residual_problems,
+)
 from npr_jax.models import layers
 from npr_jax.models.base import Prediction
 from npr_jax.models.patch_resnet import PATCH_SHAPES, PatchResNet, PatchShape
@@ -69,18 +74,10 @@ def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> LaDeDa:
     )
 
 
-def _problems(config: ml_collections.ConfigDict) -> list[str]:
-    model = config.model
-    if all(len(model[key]) == 1 for key in FRONT_END_RULES):
-        return []
-    given = ", ".join(f"model.{key} {tuple(model[key])}" for key in FRONT_END_RULES)
-    return [f"{given} for model.name ladeda, which takes one residual; give one value each"]
-
-
 SYSTEM = System(
     build=_build,
     rules=FRONT_END_RULES
     | {"backbone": choice(*PATCH_SHAPES), "stem_momentum": number(0, 1, closed=True)},
     paper="Cavia et al., Real-Time Deepfake Detection in the Real-World, 2024",
-    problems=_problems,
+    problems=lambda config: one_residual_problems(config.model),
 )

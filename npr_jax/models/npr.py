@@ -7,7 +7,12 @@ import jax.numpy as jnp
 import ml_collections
 from flax import nnx
 
-from npr_jax.front_end import FRONT_END_RULES, FrontEnd, front_ends_of
+from npr_jax.front_end import (
+    FRONT_END_RULES,
+    FrontEnd,
+    front_ends_of,
+    one_residual_problems,
+)
 from npr_jax.models import layers
 from npr_jax.models.base import Prediction
 from npr_jax.models.resnet import BACKBONES, ResNet, ResNetShape
@@ -53,20 +58,9 @@ def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> NPR:
     return NPR(front_end=front_end, backbone=BACKBONES[config.backbone], dtype=dtype, rngs=rngs)
 
 
-def _problems(config: ml_collections.ConfigDict) -> list[str]:
-    model = config.model
-    if all(len(model[key]) == 1 for key in FRONT_END_RULES):
-        return []
-    return [
-        f"model.factors is {tuple(model.factors)} and model.modes {tuple(model.modes)} for "
-        "model.name npr, which takes exactly one residual; use configs/multiscale_attention.py "
-        "for several"
-    ]
-
-
 SYSTEM = System(
     build=_build,
     rules=FRONT_END_RULES | {"backbone": choice(*BACKBONES)},
     paper="Tan et al., Rethinking the Up-Sampling Operations ..., CVPR 2024",
-    problems=_problems,
+    problems=lambda config: one_residual_problems(config.model),
 )

@@ -54,6 +54,12 @@ class SAFE(nnx.Module):
         classes = self.classifier(features[0])
         return Prediction(classes[:, 1] - classes[:, 0], None)
 
+    def position_logits(self, maps: list[jax.Array], prediction: Prediction) -> jax.Array:
+        """What each position adds, float32 ``[b, h, w]``; the mean over positions is the logit."""
+        del prediction
+        classes = self.classifier(maps[0].astype(jnp.float32))
+        return classes[..., 1] - classes[..., 0]
+
 
 def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> SAFE:
     backbone = BACKBONES[config.backbone]

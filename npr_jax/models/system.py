@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 
 from input_pipeline.mixture import MixedDataset
+from input_pipeline.viewed import FileReader
 from npr_jax.models.base import Model
 from npr_jax.rules import Rule
 
@@ -70,6 +71,8 @@ class System:
         load: gives a built model its ``Frozen`` numbers, as the ``model`` section says.
         frozen_file: the setting of the ``model`` section that names their file; empty: the
             system has none.
+        read_file: what is made of an image file's bytes, in data sets and when files are scored,
+            for systems that do not look at its pixels; uint8 ``[h, w, 3]``. None: they are decoded.
         trains_head_only: whether everything before the head is frozen. Training then computes
             the features of every image once and trains the head on them.
     """
@@ -85,4 +88,5 @@ class System:
     )
     load: Callable[[Model, ml_collections.ConfigDict], Model] = _as_built
     frozen_file: str = ""
+    read_file: FileReader | None = None
     trains_head_only: bool = False

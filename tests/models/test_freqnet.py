@@ -7,6 +7,7 @@ from flax import nnx
 
 from npr_jax.models import SYSTEMS, count_parameters
 from npr_jax.models.freqnet import FreqNet
+from tests.models.parity import check_training_step, images
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")
 
@@ -38,10 +39,6 @@ def ours(twin):
     published, model = recognise(compare.state_dict(twin))
     assert published.name == "freqnet"
     return model
-
-
-def images(n, height, width, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (n, height, width, 3), np.uint8)
 
 
 def as_torch(pixels):
@@ -97,19 +94,7 @@ def test_a_training_step():
     torch.manual_seed(0)
     twin = compare.randomize(TorchFreqNet(width=8)).train()
     model = thin_model(compare.state_dict(twin))
-    pixels, labels = images(4, 32, 32, seed=1), np.array([0, 1, 1, 0])
-    logits, gradients, statistics = compare.training_pass(model, pixels, labels)
-    predicted = twin(as_torch(pixels))
-    loss = torch.nn.functional.binary_cross_entropy_with_logits
-    loss(predicted, torch.from_numpy(labels).float()).backward()
-    np.testing.assert_allclose(logits, predicted.detach(), rtol=0, atol=1e-4)
-    expected = compare.flat(nnx.state(thin_model(compare.gradients_as_state(twin))))
-    for name, gradient in compare.flat(gradients).items():
-        norms = [np.linalg.norm(a) for a in (gradient, expected[name])]
-        np.testing.assert_allclose(*norms, rtol=1e-3, err_msg=name)
-    for name, statistic in compare.flat(statistics).items():
-        if name.endswith("mean"):
-            np.testing.assert_allclose(statistic, expected[name], atol=1e-4, err_msg=name)
+    check_training_step(model, twin, lambda net, pixels: net(as_torch(pixels)), thin_model, 32)
 
 
 def thin_model(arrays):

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from flax import nnx
 
 from npr_jax.models import count_parameters
+from npr_jax.position_maps import PositionMaps
+from tests.models.parity import check_training_step, images
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")
 pytest.importorskip("pywt", reason="needs the test extra")
@@ -24,12 +25,8 @@ def twin():
 def ours(twin):
     published, model = recognise(compare.state_dict(twin))
     assert published.name == "safe", "the head's two rows tell it from NPR"
-    assert published.resize == 0
+    assert (published.resize, published.crop) == (0, 256), "the centre 256 pixels at native size"
     return model
-
-
-def images(n, height, width, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (n, height, width, 3), np.uint8)
 
 
 def test_parameters_are_nprs_and_a_second_row(ours):
@@ -53,21 +50,20 @@ def test_logits_at_even_and_odd_sizes(ours, twin, size):
     np.testing.assert_allclose(logits, classes[:, 1] - classes[:, 0], rtol=0, atol=1e-4)
 
 
+def test_class_activation_map_averages_to_the_logit(ours):
+    pixels = images(2, 47, 64)
+    found = PositionMaps(ours)(pixels[1])
+    assert found["position_logits"].shape == (6, 8)
+    [expected] = compare.logits_of(ours, pixels[1:])
+    np.testing.assert_allclose(found["position_logits"].mean(), expected, atol=1e-5)
+
+
 def test_a_training_step(ours, twin):
     """The softmax over two classes has the sigmoid's loss and gradients on the difference."""
-    pixels, labels = images(4, 48, 48, seed=1), np.array([0, 1, 1, 0])
-    before = compare.state_dict(twin)
-    logits, gradients, statistics = compare.training_pass(ours, pixels, labels)
-    twin.train()
-    classes = twin(wavelet_band(pixels))
-    torch.nn.functional.cross_entropy(classes, torch.from_numpy(labels)).backward()
-    expected_logits = (classes[:, 1] - classes[:, 0]).detach()
-    np.testing.assert_allclose(logits, expected_logits, rtol=0, atol=1e-4)
-    expected = compare.flat(nnx.state(recognise(compare.gradients_as_state(twin), "safe")[1]))
-    for name, gradient in compare.flat(gradients).items():
-        norms = [np.linalg.norm(a) for a in (gradient, expected[name])]
-        np.testing.assert_allclose(*norms, rtol=1e-3, err_msg=name)
-    for name, statistic in compare.flat(statistics).items():
-        if name.endswith("mean"):
-            np.testing.assert_allclose(statistic, expected[name], atol=1e-4, err_msg=name)
-    twin.load_state_dict({name: torch.from_numpy(a) for name, a in before.items()})
+    check_training_step(
+        ours,
+        twin,
+        lambda net, pixels: net(wavelet_band(pixels)),
+        lambda arrays: recognise(arrays, "safe")[1],
+        48,
+    )

@@ -38,17 +38,17 @@ class PatchBlock(nn.Module):
 class LaDeDa(nn.Module):
     """Residuals ``[b, 3, h, w]`` to logits ``[b]``; ``patches`` keeps one per patch."""
 
-    def __init__(self, stem_momentum=0.001):
+    def __init__(self, width=64, channels=(64, 128, 256, 512), blocks=(3, 4, 6, 3)):
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 1, bias=False)
-        self.conv2 = nn.Conv2d(64, 64, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64, momentum=stem_momentum)
-        stages = ((64, 3, 2, True), (128, 4, 2, True), (256, 6, 2, False), (512, 3, 1, False))
-        width = 64
-        for number, (channels, blocks, stride, spatial) in enumerate(stages, 1):
+        self.conv1 = nn.Conv2d(3, width, 1, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width, momentum=0.001)
+        strides, sizes = (2, 2, 2, 1), (3, 3, 1, 1)
+        stages = zip(channels, blocks, strides, sizes, strict=True)
+        for number, (channels, blocks, stride, first_size) in enumerate(stages, 1):
             stage = []
             for index in range(blocks):
-                size = 3 if spatial and index == 0 else 1
+                size = first_size if index == 0 else 1
                 stage.append(PatchBlock(width, channels, stride if index == 0 else 1, size))
                 width = 4 * channels
             self.add_module(f"layer{number}", nn.Sequential(*stage))

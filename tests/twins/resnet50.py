@@ -39,12 +39,12 @@ class Block(nn.Module):
 class ResNet50(nn.Module):
     """Normalised pixels ``[b, 3, h, w]`` to ``[b, outputs]``."""
 
-    def __init__(self, outputs=1):
+    def __init__(self, outputs=1, width=64, stages=((64, 3), (128, 4), (256, 6), (512, 3))):
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        width = 64
-        for number, (channels, blocks) in enumerate(((64, 3), (128, 4), (256, 6), (512, 3)), 1):
+        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.stages = len(stages)
+        for number, (channels, blocks) in enumerate(stages, 1):
             stage = []
             for index in range(blocks):
                 stage.append(Block(width, channels, 2 if number > 1 and index == 0 else 1))
@@ -55,7 +55,7 @@ class ResNet50(nn.Module):
     def forward(self, x):
         x = torch.relu(self.bn1(self.conv1(x)))
         x = nn.functional.max_pool2d(x, 3, 2, 1)
-        for number in range(1, 5):
+        for number in range(1, self.stages + 1):
             x = getattr(self, f"layer{number}")(x)
         return self.fc(x.mean((2, 3)))
 

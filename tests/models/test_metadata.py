@@ -1,0 +1,131 @@
+"""The metadata-only baseline: what it sees of a file, and that it sees no pixel."""
+
+import io
+
+import numpy as np
+import pytest
+from flax import nnx
+from PIL import Image
+
+from configs import metadata as recipe
+from input_pipeline.builders import write_dataset
+from input_pipeline.metadata_picture import metadata_picture
+from input_pipeline.mixture import MixedDataset
+from input_pipeline.records import ImageRecord, decode_record, image_array
+from input_pipeline.transforms import UnreadableImageError
+from input_pipeline.viewed import ViewedSource
+from npr_jax import inputs
+from npr_jax.config import check_config
+from npr_jax.detector import Detector
+from npr_jax.models import SYSTEMS, build_model, count_parameters, whole_maps
+
+
+def encoded(kind: str, size=(60, 45), seed: int = 0, **options) -> bytes:
+    """The bytes of an image file of noise, ``size`` being (height, width)."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = build_model(recipe.get_config().model, nnx.Rngs(params=0))
+    model.eval()
+    return model
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """JPEG photographs and PNG images that are called generated."""
+
+    def records():
+        for index in range(6):
+            kind = "PNG" if index % 2 else "JPEG"
+            data, name = encoded(kind, seed=index), f"{index}.{kind.lower()}"
+            yield ImageRecord(data, "encoded", 60, 45, index % 2, "gan", name)
+
+    path = tmp_path_factory.mktemp("data") / "files"
+    write_dataset(path, "files", {"train": records(), "test": records()}, {})
+    return MixedDataset.load([path])
+
+
+def test_the_network_gets_the_features_of_the_file(model):
+    """Before any training running means are 0 and variances 1: features pass as they are."""
+    files = [encoded("JPEG", quality=75, subsampling="4:2:0"), encoded("PNG", (333, 1024))]
+    maps = whole_maps(model, np.stack([metadata_picture(data) for data in files]))[0]
+    luminance = np.mean(Image.open(io.BytesIO(files[0])).quantization[0])
+    expected = [
+        [1, 0, 0, 0, 0, 0, 60, 45, len(files[0]) / (60 * 45), luminance, 1],
+        [0, 1, 0, 0, 0, 0, 333, 1024, len(files[1]) / (333 * 1024), 0, 0],
+    ]
+    np.testing.assert_allclose(maps[:, 0, 0], np.log1p(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_parameters_counted_by_hand(model):
+    assert count_parameters(model) == 11 * 32 + 32 + 32 + 1
+
+
+def test_pixels_make_no_difference_and_the_format_does(tmp_path, model):
+    """Bitmaps of one size differ in nothing but pixels."""
+    for name, kind, seed in (("a.bmp", "BMP", 1), ("b.bmp", "BMP", 2), ("c.png", "PNG", 1)):
+        (tmp_path / name).write_bytes(encoded(kind, seed=seed))
+    (tmp_path / "d.png").write_text("no image")
+    detector = Detector(model, resize=0, crop=32, source="test", system="metadata")
+    first, second, other, wrong = detector.score(sorted(tmp_path.iterdir()))
+    assert first.score == second.score != other.score
+    assert wrong.error == "not an image of a known format"
+
+
+def test_records_hold_the_picture_and_all_else_as_it_was(dataset):
+    source = dataset.split("train").source
+    viewed = ViewedSource(source, metadata_picture)
+    before, after = decode_record(source[1]), decode_record(viewed[1])
+    np.testing.assert_array_equal(image_array(after), metadata_picture(before.image))
+    for key in ("label", "generator", "filename", "sha256"):
+        assert getattr(after, key) == getattr(before, key)
+    length = viewed.length(1)
+    assert length == len(viewed[1])
+    assert viewed.peek(1, 40) == viewed[1][:40]
+    scratch, tail = np.empty(length + 64, np.uint8), np.empty(10, np.uint8)
+    head = bytes(viewed.read_into(1, scratch, tail))
+    assert head + tail.tobytes() == viewed[1]
+
+
+def test_unreadable_files_are_named():
+    for data in (b"", b"no image", encoded("PNG")[:20]):
+        with pytest.raises(UnreadableImageError):
+            metadata_picture(data)
+
+
+def test_data_sets_without_files_are_refused(tiny_data, dataset):
+    facts = SYSTEMS["metadata"].data_facts
+    assert facts(recipe.get_config(), dataset) == {}
+    with pytest.raises(ValueError, match="--storage=encoded"):
+        facts(recipe.get_config(), MixedDataset.load([tiny_data]))
+
+
+def test_deliveries_are_refused(dataset):
+    config = recipe.get_config()
+    config.data.delivery = "web"
+    with pytest.raises(ValueError, match="--delivery=web changes pixels"):
+        inputs.test_images(config, dataset, "metadata")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("resize", 256),
+        ("crop", 64),
+        ("flip", True),
+        ("reencode", (60, 90)),
+        ("augment.jpeg_probability", 0.5),
+        ("augment.rotation", 10.0),
+    ],
+)
+def test_what_would_change_the_picture_is_refused(key, value):
+    config = recipe.get_config()
+    check_config(config)
+    config.update_from_flattened_dict({f"data.{key}": value})
+    with pytest.raises(ValueError, match=f"data.{key} is"):
+        check_config(config)
