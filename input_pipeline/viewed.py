@@ -65,4 +65,4 @@ class ViewedSource:
         scratch[:stop] = data[:stop]
         if tail is not None:
             tail[...] = data[stop:]
-        return memoryview(scratch[:stop])
+        return scratch[:stop].data
