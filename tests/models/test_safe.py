@@ -13,12 +13,13 @@ pytest.importorskip("pywt", reason="needs the test extra")
 from npr_jax.interop.registry import recognise  # noqa: E402
 from tests.twins import compare  # noqa: E402  (imports torch)
 from tests.twins.safe import TorchSAFE, wavelet_band  # noqa: E402
+from tests.twins.weights import randomised  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def twin():
     torch.manual_seed(0)
-    return compare.randomize(TorchSAFE())
+    return randomised(TorchSAFE())
 
 
 @pytest.fixture(scope="module")
