@@ -87,8 +87,15 @@ def _down_positions(samples: Any, factor: Any, length: int) -> Any:
 
 
 def _hats(positions: Any, knots: Any) -> Any:
-    """Bilinear weights of ``knots`` (one pixel apart) at ``positions``, ``[positions, knots]``."""
-    return (1.0 - abs(positions[:, None] - knots)).clip(0)
+    """Bilinear weights of ``knots`` (one pixel apart) at ``positions``, ``[positions, knots]``.
+
+    Both weights of a position come from one fraction, so that their gradients are of the same side
+    where it lies on a knot. Those of ``1 - abs(position - knot)`` would depend on the last bit.
+    """
+    floor = np.floor if isinstance(positions, np.ndarray) else jnp.floor
+    below = floor(positions)[:, None]
+    fraction = positions[:, None] - below
+    return (knots == below) * (1 - fraction) + (knots == below + 1) * fraction
 
 
 def check_start(factor: float, mode: str) -> None:

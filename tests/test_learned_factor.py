@@ -74,13 +74,15 @@ def test_where_the_small_size_is_whole_the_gradient_lies_between_the_two_sides(f
             operators = learned_operator(20, f), learned_operator(24, f)
             return (apply_operators(jnp.asarray(images), *operators, "bilinear") ** 2).sum()
 
-        step = 1e-6
+        step = 1e-9
         here = jnp.float64(factor)
         left = (loss(here) - loss(here - step)) / step
         right = (loss(here + step) - loss(here)) / step
         ours = jax.grad(loss)(here)
     low, high = sorted((float(left), float(right)))
-    assert low - 1e-2 <= float(ours) <= high + 1e-2
+    assert high - low > 1, "a corner"
+    assert low - 0.1 <= float(ours) <= high + 0.1
+
 
 
 def test_clipping_drops_what_pushes_out_and_passes_what_pushes_in():
