@@ -97,7 +97,7 @@ def test_prepare_then_evaluate_published_weights(tmp_path, reference_inputs):
     assert "somegan" in finished.stdout
     [path] = (tmp_path / "results" / "evaluation").glob("*/results.json")
     results = json.loads(path.read_text())
-    assert results["meta"]["weights"] == str(weights)
+    assert results["meta"]["weights"] == f"{weights} (npr)"
     assert results["meta"]["parameters"] == 1_437_761
     [row] = results["generators"]
     assert (row["n_photographs"], row["n_generated"]) == (5, 5)

@@ -173,6 +173,7 @@ def test_a_run_on_two_data_sets_is_evaluated_on_one(run, paths, tmp_path, capsys
     """Its weights are of the data sets it learned from."""
     options = {"weights": "", "checkpoint": "best", "resize": "", "split": "", "delivery": ""}
     places = {"workdir": str(run), "data": paths.split(",")[1], "output": str(tmp_path)}
+    options |= {"samples": 2}
     assert commands.run("evaluate", [], SimpleNamespace(**options, **places), None) == 0
     assert "delta" in capsys.readouterr().out
     [directory] = (tmp_path / "evaluation").iterdir()
