@@ -50,7 +50,7 @@ def _checkpoint(step: int, results: Mapping[str, Any], *, with_figure: bool) -> 
     if with_figure:
         alt = f"Reliability diagram, step {step}"
         caption = f"Reliability before and after calibration: {measured}."
-        parts.append(markup.figure(svg_of(results), alt, caption))
+        parts.append(markup.figure(svg_of(results), alt, caption, wide=True))
     return [*parts, _probabilities(results, measured), _verdicts(results, measured)]
 
 

@@ -25,7 +25,8 @@ def paper_tables(run: Run) -> list[str]:
     if not any(table.rows for table in tables):
         return []
     system = system_name([run.workdir])
-    one_run = basis.one_run(run.evaluations[0].results["meta"])
+    metas = [evaluation.results["meta"] for evaluation in run.evaluations]
+    one_run = basis.one_run(next(meta for meta in metas if meta.get("catalogue")))
     parts = [
         markup.heading("The five tables of the NPR paper"),
         markup.note(f"{EXPLANATION} This system: {system}, {one_run}."),

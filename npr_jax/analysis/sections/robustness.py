@@ -13,16 +13,16 @@ from npr_jax.analysis.run import Run, read_json
 
 MAX_FIGURES = 3  # those beyond get their tables without figures, to keep the page small
 HEAD = (
-    *("transformation", "strength", "AUC", "AUC beside unchanged", "AP"),
+    *("transformation", "strength", "AUC", "lowest AUC", "highest AUC", "change of AUC", "AP"),
     *("balanced accuracy", "real accuracy", "fake accuracy", "no score"),
 )
 EXPLANATION = (
     "The same test images in every transformation, as a platform or a reader may have changed "
     "them; the detector’s own preprocessing comes after it. Unweighted means over generators, "
     "controls left out; accuracies at probability 0.5, balanced: the mean of that of photographs "
-    "(real) and of generated images (fake). AUC beside unchanged: difference in points. No score: "
-    "images that the detector cannot score so; they are in no number. Each generator and control: "
-    "robustness.csv beside these results."
+    "(real) and of generated images (fake). Lowest and highest AUC: of the generators; change: in "
+    "points, to the unchanged images (clean). No score: images that the detector cannot score so; "
+    "they are in no number. Each generator and control: robustness.csv beside these results."
 )
 
 
@@ -58,11 +58,14 @@ def _measurement(results: Mapping[str, Any], *, with_figure: bool) -> list[str]:
     parts = [markup.heading(results["name"], level=3)]
     if with_figure:
         alt = f"AUC and balanced accuracy by transformation, {results['name']}"
-        parts.append(markup.figure(svg_of(results), alt, f"{alt}. {measured}.", wide=True))
-    caption = (
-        f"By transformation. {measured}; small print: AUC of the lowest and highest generator."
+        parts.append(
+            markup.figure(
+                svg_of(results), alt, f"AUC and balanced accuracy. {measured}.", wide=True
+            )
+        )
+    parts.append(
+        markup.table(HEAD, _rows(results["rows"], means), f"By transformation. {measured}.")
     )
-    parts.append(markup.table(HEAD, _rows(results["rows"], means), caption))
     for label, reasons in results["not_scored"].items():
         counts = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         parts.append(markup.note(f"No score, {label}: {counts} (not_scored.csv)."))
@@ -74,7 +77,6 @@ def _rows(rows: Sequence[Mapping[str, Any]], means: Sequence[Mapping[str, Any]])
     bounds = zip(*auc_range(rows, means), strict=True)
     cells = []
     for row, (low, high) in zip(means, bounds, strict=True):
-        interval = None if math.isnan(low) else (low / 100, high / 100)
         moved = "–"
         if None not in (row["auc"], unchanged):
             moved = points(row["auc"] - unchanged)
@@ -82,7 +84,8 @@ def _rows(rows: Sequence[Mapping[str, Any]], means: Sequence[Mapping[str, Any]])
             [
                 markup.head(row["transformation"].replace("_", " ")),
                 markup.text(row["strength"] or "–"),
-                markup.share(row["auc"], interval),
+                markup.share(row["auc"]),
+                *(markup.share(None if math.isnan(end) else end / 100) for end in (low, high)),
                 markup.cell(moved),
                 *(markup.share(row[key]) for key in ("ap", "balanced_accuracy")),
                 *(markup.share(row[key]) for key in ("real_accuracy", "fake_accuracy")),
