@@ -100,7 +100,7 @@ class MixedDataset:
     @property
     def simulated(self) -> bool:
         """Whether images of the embedded simulation are among them."""
-        return any(dataset.info.get("simulated", False) for dataset in self.datasets)
+        return any(dataset.simulated for dataset in self.datasets)
 
     def lacking(self, split: str) -> dict[str, list[str]]:
         """Returns the data sets without a split, and the splits that they have instead."""

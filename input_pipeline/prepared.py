@@ -23,6 +23,7 @@ DATASET_FILE = "dataset.json"
 SKIPPED_FILE = "skipped.csv"
 FILES_TABLE = "files.csv"
 FORMAT_VERSION = 2
+SIMULATION = "simulation"  # what the embedded simulation calls itself as a maker
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,11 @@ class PreparedDataset:
                 "there or prepare the data set again."
             )
         return cls(path, info, splits)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it holds images of the embedded simulation, or what was computed from them."""
+        return self.info.get("made_by") == SIMULATION or self.info.get("simulated", False)
 
     def split(self, name: str) -> Split:
         """Returns a split.

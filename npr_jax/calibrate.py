@@ -109,7 +109,7 @@ def calibrate(
         "measured": _measure(fitted, threshold, labels[measuring], logits[measuring]),
         "too_small": too_small,
         "meta": {"model": detector.system, "detector": detector.source, "images": name}
-        | {"seed": config.seed, **provenance()},
+        | {"seed": config.seed, "simulated": dataset.simulated, **provenance()},
     }
     results = plain(results)
     contents = figure_of(results, str(step))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from sklearn import metrics
 
 import npr_jax
 from input_pipeline.mixture import MixedDataset
-from npr_jax.evaluate_run import evaluate_run
+from npr_jax.evaluate_run import describe, evaluate_run
 from tests import runs
 
 
@@ -45,6 +46,17 @@ def test_scores_are_the_detectors(evaluation, trained):
     np.testing.assert_allclose([float(row["logit"]) for row in rows], logits, rtol=0, atol=1e-5)
     probabilities = 1 / (1 + np.exp(-logits.astype(np.float64)))
     np.testing.assert_allclose([float(row["probability"]) for row in rows], probabilities, 1e-5)
+
+
+def test_the_data_set_itself_says_that_it_is_simulated(trained, tiny_data, tmp_path):
+    """Not the config: the runs of a sweep name the directory of their simulation there."""
+    detector = npr_jax.Detector.load(trained.workdir)
+    path = shutil.copytree(tiny_data, tmp_path / "data")
+    for maker, simulated in (("tests", False), ("simulation", True)):
+        info = json.loads((path / "dataset.json").read_text()) | {"made_by": maker}
+        (path / "dataset.json").write_text(json.dumps(info))
+        meta = describe(detector, runs.tiny_config(path), MixedDataset.load([path]), seconds=0)
+        assert meta["simulated"] is simulated
 
 
 def test_table_equals_scikit_learn(evaluation):

@@ -15,6 +15,12 @@ def figure_of(results: Mapping[str, Any], name: str) -> dict[str, bytes]:
         return figure_files(_draw(results), name)
 
 
+def svg_of(results: Mapping[str, Any]) -> str:
+    """The same figure for a page."""
+    with style.styled():
+        return style.svg(_draw(results))
+
+
 def _draw(results: Mapping[str, Any]) -> figure.Figure:
     drawing = style.new_figure(6.4, 4.4)
     grid = drawing.subplots(2, 2, sharex=True, sharey="row", height_ratios=(3, 1))

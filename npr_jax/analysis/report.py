@@ -10,12 +10,15 @@ from npr_jax.analysis.run import Evaluation, Run, read_run
 from npr_jax.analysis.sections.attention import attention
 from npr_jax.analysis.sections.attention_tests import attention_tests
 from npr_jax.analysis.sections.baselines import baselines
+from npr_jax.analysis.sections.calibration import calibration
 from npr_jax.analysis.sections.comparison import comparison
 from npr_jax.analysis.sections.failures import failures
 from npr_jax.analysis.sections.generators import generators, photographs
 from npr_jax.analysis.sections.in_short import in_short
 from npr_jax.analysis.sections.localization import localization
+from npr_jax.analysis.sections.paper_tables import paper_tables
 from npr_jax.analysis.sections.provenance import provenance, sweep_provenance
+from npr_jax.analysis.sections.robustness import robustness
 from npr_jax.analysis.sections.samples import samples
 from npr_jax.analysis.sections.scores import scores
 from npr_jax.analysis.sections.sweep_differences import sweep_differences
@@ -23,6 +26,7 @@ from npr_jax.analysis.sections.sweep_generators import sweep_generators
 from npr_jax.analysis.sections.sweep_short import sweep_short
 from npr_jax.analysis.sections.sweep_variants import sweep_seeds, sweep_variants
 from npr_jax.analysis.sections.training import training
+from npr_jax.analysis.sections.verdicts import verdicts
 from npr_jax.analysis.sweep_results import Sweep, is_sweep, read_sweep
 
 REPORT_FILE = "report.html"
@@ -33,10 +37,11 @@ FULL_EVALUATIONS = 3  # those beyond get their tables without figures, to keep t
 # stands the leading evaluation, after RUN_SECTIONS the others, each with EVALUATION_SECTIONS.
 RunSection = Callable[[Run], list[str]]
 EvaluationSection = Callable[[Evaluation, bool], list[str]]  # with figures or without
-OPENING_SECTIONS: tuple[RunSection, ...] = (in_short, comparison)
+OPENING_SECTIONS: tuple[RunSection, ...] = (in_short, comparison, paper_tables)
 EVALUATION_SECTIONS: tuple[EvaluationSection, ...] = (
     generators,
     photographs,
+    verdicts,
     scores,
     attention,
     attention_tests,
@@ -44,6 +49,8 @@ EVALUATION_SECTIONS: tuple[EvaluationSection, ...] = (
 )
 RUN_SECTIONS: tuple[RunSection, ...] = (
     training,
+    robustness,
+    calibration,
     samples,
     failures,
     localization,
@@ -64,7 +71,8 @@ def build_report(workdir: str | os.PathLike[str], baseline: str = "") -> pathlib
     """Writes `<workdir>/report.html` of a run or, where there is a runs.csv, of a sweep.
 
     The page refers to nothing outside itself and is made from metrics.jsonl, config.json and
-    evaluation/*, or from runs.csv; a run with no evaluation yet shows its curves so far.
+    what evaluate, robustness, calibrate and localize left beside them, or from runs.csv; a run with
+    no evaluation yet shows its curves so far.
 
     Args:
         workdir: work directory of a run or of a sweep.

@@ -36,14 +36,19 @@ _LINES = (
 
 def figure_of(results: Mapping[str, Any]) -> dict[str, bytes]:
     """robustness.svg and robustness.png from the results of `npr_jax.robustness_table`."""
-    families = list(dict.fromkeys(row["transformation"] for row in results["rows"]))
-    shown = [name for name in PANELS if name in families]
     with style.styled():
-        drawing = _draw(results, shown or ["clean"])
-        return figure_files(drawing, "robustness")
+        return figure_files(_draw(results), "robustness")
 
 
-def _draw(results: Mapping[str, Any], families: Sequence[str]) -> figure.Figure:
+def svg_of(results: Mapping[str, Any]) -> str:
+    """The same figure for a page."""
+    with style.styled():
+        return style.svg(_draw(results))
+
+
+def _draw(results: Mapping[str, Any]) -> figure.Figure:
+    measured = {row["transformation"] for row in results["rows"]}
+    families = [name for name in PANELS if name in measured] or ["clean"]
     columns = min(COLUMNS, len(families))
     lines = -(-len(families) // columns)
     width = max(PANEL[0] * columns, 4.5)
@@ -62,7 +67,7 @@ def _draw(results: Mapping[str, Any], families: Sequence[str]) -> figure.Figure:
 
 
 def _title(results: Mapping[str, Any]) -> str:
-    meta, generators = results["meta"], _generators(results)
+    meta, generators = results["meta"], count_generators(results)
     detector = f"{meta['model']}" + (f", seed {meta['seed']}," if meta["seed"] is not None else "")
     text = (
         f"{detector} on {style.shorten(results['name'], 40)}: {results['n_photographs']:,} "
@@ -73,7 +78,8 @@ def _title(results: Mapping[str, Any]) -> str:
     return text + ("; crosses: no image could be scored" if empty else "")
 
 
-def _generators(results: Mapping[str, Any]) -> int:
+def count_generators(results: Mapping[str, Any]) -> int:
+    """Generators behind the means; controls are none of them."""
     return len({row["generator"] for row in results["rows"] if row["kind"] == "generator"})
 
 
@@ -83,7 +89,7 @@ def _panel(ax: axes.Axes, results: Mapping[str, Any], family: str, *, first: boo
     if family.startswith("resize_"):
         means.sort(key=lambda row: float(row["strength"] or 1))  # unchanged is a factor of 1
     places = np.arange(len(means))
-    low, high = _band(rows, means)
+    low, high = auc_range(rows, means)
     ax.fill_between(places, low, high, color=style.SKY, alpha=0.3, linewidth=0, label="AUC, range")
     for key, name, colour, marker, line in _LINES:
         values = np.array([np.nan if row[key] is None else 100 * row[key] for row in means])
@@ -102,10 +108,10 @@ def _panel(ax: axes.Axes, results: Mapping[str, Any], family: str, *, first: boo
         ax.set_ylabel("%")
 
 
-def _band(
+def auc_range(
     rows: Sequence[Mapping[str, Any]], means: Sequence[Mapping[str, Any]]
 ) -> tuple[list[float], list[float]]:
-    """Lowest and highest AUC in percent over the generators, for each of the means."""
+    """Lowest and highest AUC in percent over the generators, for each of the means; or nan."""
     low, high = [], []
     for mean in means:
         values = [

@@ -59,21 +59,23 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
     """Reads everything a report needs.
 
     Raises:
-        ValueError: the directory holds neither metrics.jsonl nor an evaluation, or a file in it
-            cannot be read (the message names it).
+        ValueError: the directory holds neither metrics.jsonl nor an evaluation nor results of
+            `robustness`, or a file in it cannot be read (the message names it).
     """
     workdir = pathlib.Path(workdir)
     folders = sorted(path.parent for path in workdir.glob("evaluation/*/results.json"))
     metrics = workdir / METRICS_FILE
-    if not folders and not metrics.is_file():
+    transformed = any(workdir.glob("robustness/*/results.json"))
+    if not folders and not metrics.is_file() and not transformed:
         raise ValueError(
-            f"{workdir} has nothing to report: no {METRICS_FILE} and no evaluation/*/results.json; "
-            "train into it, or run the evaluate command on it, first"
+            f"{workdir} has nothing to report: no {METRICS_FILE}, no evaluation/*/results.json "
+            "and no robustness/*/results.json; train into it, or run evaluate or robustness on it, "
+            "first"
         )
     config = workdir / "config.json"
     return Run(
         workdir=workdir,
-        config=_read_json(config) if config.is_file() else {},
+        config=read_json(config) if config.is_file() else {},
         curves=read_curves(metrics) if metrics.is_file() else {},
         evaluations=sorted(map(_read_evaluation, folders), key=_rank),
     )
@@ -88,7 +90,7 @@ def read_results(workdir: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
     if not pathlib.Path(workdir).is_dir():
         raise ValueError(f"{workdir} is no directory; give a run, or the --output of evaluate")
     files = sorted(pathlib.Path(workdir).glob("evaluation/*/results.json"))
-    return {path.parent.name: _read_json(path) for path in files}
+    return {path.parent.name: read_json(path) for path in files}
 
 
 def read_curves(
@@ -131,7 +133,7 @@ def _read_evaluation(folder: pathlib.Path) -> Evaluation:
     samples_file = folder / "samples.npz"
     return Evaluation(
         name=folder.name,
-        results=_read_json(folder / "results.json"),
+        results=read_json(folder / "results.json"),
         scores=evaluate.read_scores(folder / "scores.csv"),
         samples=_read_samples(samples_file) if samples_file.is_file() else [],
     )
@@ -152,7 +154,12 @@ def _read_samples(path: pathlib.Path) -> list[Sample]:
         ]
 
 
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """Content of a file.
+
+    Raises:
+        ValueError: it is not JSON; the message names it.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from input_pipeline.prepared import SIMULATION
 from npr_jax import tables
 
 CHANCE_AUC = 0.6  # a family below this is called close to chance
@@ -18,7 +19,14 @@ LIMITS = (
     "Cameras interpolate too (demosaicing, colour sub-sampling), so a photograph is not free of "
     "such relations.",
     "It judges whole images. A photograph in which a small part was generated is not covered.",
-    "A score is evidence, not proof, and is not a calibrated probability.",
+)
+UNCALIBRATED = "A score is evidence, not proof, and is not a calibrated probability."
+CALIBRATED = (
+    "A score is evidence, not proof. There is a calibration for this checkpoint: the scores that "
+    "predict gives with it are calibrated probabilities for images like those it was fitted on, in "
+    "generators, delivery and share of generated images, and may be far off for others. The "
+    "numbers of this page are made of the scores as they are without it, except where it says "
+    "calibrated."
 )
 SIMULATED = (
     "The images were simulated: scenes drawn by a program and passed through small decoders that "
@@ -91,11 +99,20 @@ def sentences(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(heading, text) for heading, text in parts if text]
 
 
-def limits(results: Mapping[str, Any]) -> list[str]:
-    """What this detector cannot tell, and what these numbers do not say."""
-    meta = results["meta"]
-    said = [SIMULATED] if meta.get("simulated") else []
-    said += LIMITS
+def simulated(meta: Mapping[str, Any]) -> bool:
+    """Whether the images were simulated; of early results, which deny it of all, by their name."""
+    return bool(meta.get("simulated")) or SIMULATION in str(meta.get("data")).split("+")
+
+
+def limits(results: Mapping[str, Any], *, calibrated: bool = False) -> list[str]:
+    """What this detector cannot tell, and what these numbers do not say.
+
+    Args:
+        results: of an evaluation.
+        calibrated: whether the checkpoint evaluated has a calibration.
+    """
+    said = [SIMULATED] if simulated(results["meta"]) else []
+    said += [*LIMITS, CALIBRATED if calibrated else UNCALIBRATED]
     few = [
         row["generator"]
         for row in results["generators"]

@@ -81,7 +81,7 @@ def write_paper_tables(
     if not any(table.rows for table in tables):
         return []
     other = read_paper_tables(baseline) if baseline else None
-    names = _system_name(workdirs), _system_name(baseline) if baseline else PAPER
+    names = system_name(workdirs), system_name(baseline) if baseline else PAPER
     if names[0] == names[1]:
         names = names[0], f"{names[1]} (baseline)"
     bounds = image_intervals(tables) if intervals else {}
@@ -158,7 +158,7 @@ def _latex(tables: Sequence[PaperTable], system: str, intervals: Intervals) -> s
     )
 
 
-def _system_name(workdirs: Sequence[str | os.PathLike[str]]) -> str:
+def system_name(workdirs: Sequence[str | os.PathLike[str]]) -> str:
     """The model that the evaluations name, and its published weights."""
     metas = [r["meta"] for workdir in workdirs for r in read_results(workdir).values()]
     models = dict.fromkeys(

@@ -167,6 +167,7 @@ def _info(source: PreparedDataset, made: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in source.info.items() if key not in _DROPPED}
     title = f"reconstruction errors of {source.info.get('title', source.info['name'])}"
     own = {"made_by": MADE_BY, "title": title, "source": source.info["name"]}
+    own |= {"simulated": source.simulated}
     return {**kept, **own, "source_fingerprint": source.info["fingerprint"], "dire": made}
 
 

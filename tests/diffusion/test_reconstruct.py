@@ -86,6 +86,7 @@ def test_the_description_says_what_made_the_maps(source, written, predictor):
     info = written.info
     assert info["made_by"] == "reconstruct"
     assert info["licence"] == "none"
+    assert info["simulated"] is False
     assert info["name"] == "little_dire"
     assert info["source_fingerprint"] == source.info["fingerprint"]
     assert info["fingerprint"] != source.info["fingerprint"]

@@ -1,12 +1,14 @@
 """The simulated data set as a user gets it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from input_pipeline import records
+from input_pipeline import builders, records
+from input_pipeline.mixture import MixedDataset
 from input_pipeline.prepared import PreparedDataset
 from input_pipeline.simulation import dataset
 
@@ -41,6 +43,17 @@ def test_splits_hold_both_classes_of_the_same_scenes(built):
     assert splits["validation"].num_examples == 4
     assert set(splits["test"].generators) == {"photographs", *dataset.FAMILIES}
     assert splits["test"].num_examples == 5 * (1 + len(dataset.FAMILIES))
+
+
+def test_it_is_known_as_simulated_wherever_it_lies(built, tmp_path):
+    moved = shutil.copytree(built, tmp_path / "elsewhere")
+    other = {"test": _records(built, "test")[:1]}
+    builders.write_dataset(tmp_path / "other", "simulation", other, {"made_by": "prepare"})
+    builders.write_dataset(tmp_path / "maps", "maps", other, {"simulated": True})
+    assert MixedDataset.load([moved]).simulated
+    assert MixedDataset.load([tmp_path / "other", moved]).simulated
+    assert MixedDataset.load([tmp_path / "maps"]).simulated
+    assert not MixedDataset.load([tmp_path / "other"]).simulated
 
 
 def test_nothing_but_pixels_tells_the_classes_apart(built):

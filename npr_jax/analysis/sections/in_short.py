@@ -1,6 +1,7 @@
 """The top of the page: the figures one quotes, in plain words, and what they do not tell."""
 
 from npr_jax.analysis import basis, figures, markup, summary
+from npr_jax.analysis.calibrations import is_calibrated
 from npr_jax.analysis.markup import escape
 from npr_jax.analysis.run import Evaluation, Run
 
@@ -10,7 +11,7 @@ MAX_NAMES = 24  # generators in the overview
 def in_short(run: Run) -> list[str]:
     """Headline figures, sentences, an overview of all generators, and the limits."""
     if not run.evaluations:
-        return [markup.note("No evaluation yet: this page shows the training curves so far.")]
+        return [markup.note("No evaluation yet: this page shows what else there is so far.")]
     evaluation = run.evaluations[0]
     results = evaluation.results
     tiles = "".join(
@@ -22,7 +23,8 @@ def in_short(run: Run) -> list[str]:
         f"<dt>{escape(heading)}</dt><dd>{escape(text)}</dd>"
         for heading, text in summary.sentences(results)
     )
-    cannot = "".join(f"<li>{escape(text)}</li>" for text in summary.limits(results))
+    limits = summary.limits(results, calibrated=is_calibrated(run, evaluation))
+    cannot = "".join(f"<li>{escape(text)}</li>" for text in limits)
     return [
         f'<div class="tiles">{tiles}</div>',
         markup.note(

@@ -1,0 +1,260 @@
+"""What robustness, calibrate and the five tables add to the page, against scikit-learn, NumPy."""
+
+import json
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from input_pipeline.degradations import transformations
+from npr_jax.analysis import published, summary
+from npr_jax.analysis.report import build_report
+from npr_jax.analysis.run import read_run
+from npr_jax.analysis.sections.calibration import calibration
+from npr_jax.analysis.sections.in_short import in_short
+from npr_jax.analysis.sections.paper_tables import paper_tables
+from npr_jax.analysis.sections.robustness import robustness
+from npr_jax.analysis.sections.verdicts import verdicts
+from npr_jax.calibration import Calibration
+from npr_jax.calibration_measures import (
+    measure_probabilities,
+    measure_threshold,
+    measure_verdicts,
+    verdict_rows,
+)
+from npr_jax.evaluate import plain, write_evaluation
+from npr_jax.robustness_table import NotScored, TransformedScores, tabulate
+from tests.analysis.made_up import META, make_scores
+from tests.analysis.table_runs import write_table
+
+COUNT = 40  # images of each kind
+SCALING = {"temperature": 2.0, "bias": 0.5}
+
+
+def parsed(pieces):
+    return ElementTree.fromstring(f"<div>{''.join(pieces)}</div>")
+
+
+def table_of(pieces, caption):
+    """Of each row: its name, its cells' first words and all words; the caption begins so."""
+    [table] = [
+        table
+        for table in parsed(pieces).iter("table")
+        if (table.findtext("caption/span") or "").startswith(caption)
+    ]
+    lines = [[list(cell.itertext()) for cell in row] for row in table.findall("tbody/tr")]
+    return [("".join(head), ["".join(c[:1]) for c in cells], cells) for head, *cells in lines]
+
+
+def number(words):
+    return float(words.replace("\u00a0%", "").replace("−", "-"))
+
+
+def write_robustness(workdir, **meta):
+    """Three transformations, two generators and a control; one image without a score."""
+    chosen = transformations("resize")[:3]
+    rng = np.random.default_rng(0)
+    generators = np.repeat(["photographs", "gan", "diffusion", "control"], COUNT)
+    labels = (generators != "photographs").astype(int)
+    away = np.array([[2.0], [1.0], [0.3]]) * (labels + (generators == "gan"))
+    logits = rng.normal(size=(3, labels.size)) + away
+    logits[2, 5] = np.nan
+    missing = [NotScored(2, 5, "images must have at least 64 pixels")]
+    scores = TransformedScores(logits, labels, generators, generators, missing)
+    results = {"name": "tiny-test-native"} | tabulate(scores, chosen)
+    results["meta"] = {"model": "npr", "seed": 3, "weights": None, "data": "tiny"} | meta
+    folder = workdir / "robustness/tiny-test-native"
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_text(json.dumps(plain(results)))
+    return chosen, generators, labels, logits
+
+
+def write_calibration(workdir, step):
+    rng = np.random.default_rng(1)
+    labels = np.repeat([0, 1], 3 * COUNT)
+    logits = rng.normal(4 * labels - 2, 2)
+    fitted = Calibration(**SCALING, target_error=0.05, generated_from=1.5, photograph_to=-3.0)
+    counts = {"n_photographs": 120, "n_generated": 120, "deliveries": {"clean": 240}}
+    results = {
+        **{"checkpoint": {"step": step, "hash": ""}, "preprocessing": "", **SCALING},
+        **{"target_error": 0.05, "generated_from": 1.5, "photograph_to": -3.0, "too_small": 0},
+        "threshold": {"false_positive_rate": 0.01, "logit": 3.0, "probability": 0.88},
+        **{"fitted_on": counts, "measured_on": counts},
+        "measured": {
+            "before": measure_probabilities(labels, sigmoid(logits)),
+            "after": measure_probabilities(labels, fitted.probabilities(logits)),
+            "verdicts": measure_verdicts(fitted, labels, logits),
+            "threshold": measure_threshold(labels, logits, 3.0),
+        },
+        "meta": {"model": "npr", "images": "split validation of more", "seed": 3},
+    }
+    (workdir / "calibration").mkdir(exist_ok=True)
+    (workdir / f"calibration/{step}.json").write_text(json.dumps(plain(results)))
+    return labels, logits, fitted
+
+
+def sigmoid(logits):
+    return 1 / (1 + np.exp(-logits))
+
+
+def calibration_error(labels, probabilities):
+    """Naeini et al.'s, from NumPy's histogram over 15 bins."""
+    edges = np.linspace(0, 1, 16)
+    said = np.histogram(probabilities, edges, weights=probabilities)[0]
+    was = np.histogram(probabilities, edges, weights=labels)[0]
+    return np.abs(said - was).sum() / len(labels)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run that was evaluated, and nothing else."""
+    write_evaluation(tmp_path / "evaluation/test", make_scores(), META)
+    return tmp_path
+
+
+def test_nothing_is_said_where_nothing_was_measured(run):
+    read = read_run(run)
+    assert robustness(read) == calibration(read) == paper_tables(read) == []
+    assert verdicts(read.evaluations[0], True) == []
+
+
+def test_robustness_rows_are_means_of_scikit_learns_values(run):
+    chosen, generators, labels, logits = write_robustness(run)
+    pieces = robustness(read_run(run))
+    rows = table_of(pieces, "By transformation. tiny-test-native: 40 photographs and 120 generated")
+    assert [cells[0] for _, cells, _ in rows] == ["–", *(one.strength for one in chosen[1:])]
+    unchanged = None
+    for (_, cells, _), scores in zip(rows, logits, strict=True):
+        known = np.isfinite(scores)
+        aucs, right = [], []
+        for name in ("gan", "diffusion"):
+            kept = known & np.isin(generators, [name, "photographs"])
+            aucs.append(100 * metrics.roc_auc_score(labels[kept], scores[kept]))
+            right.append(100 * metrics.balanced_accuracy_score(labels[kept], scores[kept] > 0))
+        unchanged = unchanged or np.mean(aucs)
+        assert number(cells[1]) == pytest.approx(np.mean(aucs), abs=0.051)
+        bounds = min(aucs), max(aucs)
+        assert (number(cells[2]), number(cells[3])) == pytest.approx(bounds, abs=0.051)
+        assert number(cells[4]) == pytest.approx(np.mean(aucs) - unchanged, abs=0.051)
+        assert number(cells[6]) == pytest.approx(np.mean(right), abs=0.051)
+        assert int(cells[9]) == (~known).sum()
+    words = " ".join(parsed(pieces).itertext())
+    assert f"{chosen[2].label}: 1 too small" in words
+    assert "2 generators; one run, seed 3" in words
+    assert "balanced accuracy at 0.5" in words  # the legend of the curves
+    assert summary.SIMULATED not in words
+
+
+def test_a_directory_with_robustness_alone_has_a_page(tmp_path):
+    write_robustness(tmp_path, simulated=True)
+    page = build_report(tmp_path).read_text(encoding="utf-8")
+    assert "resized, bilinear" in page
+    assert summary.SIMULATED in page
+
+
+def test_calibration_shows_what_numpy_counts(run):
+    write_calibration(run, 100)
+    labels, logits, _ = write_calibration(run, 500)
+    pieces = calibration(read_run(run))
+    titles = [h.text for h in parsed(pieces).iter("h3")]
+    assert titles == ["Checkpoint of step 500", "Checkpoint of step 100"]
+    pieces = calibration(read_run(run))[: len(pieces) // 2 + 1]  # of the latest
+    rows = table_of(pieces, "Probabilities. 120 photographs and 120 generated images of split val")
+    for (_, cells, _), scaling in zip(rows, ((1, 0), SCALING.values()), strict=True):
+        temperature, bias = scaling
+        said = sigmoid(logits / temperature + bias)
+        assert (number(cells[0]), number(cells[1])) == (temperature, bias)
+        assert number(cells[2]) == pytest.approx(100 * calibration_error(labels, said), abs=0.051)
+        assert number(cells[3]) == pytest.approx(metrics.log_loss(labels, said), abs=0.00051)
+        assert number(cells[4]) == pytest.approx(metrics.brier_score_loss(labels, said), abs=0.0006)
+        assert number(cells[5]) == pytest.approx(100 * ((said > 0.5) == labels).mean(), abs=0.051)
+    up, down = logits >= 1.5, logits <= -3.0
+    wrong = (up & (labels == 0)).sum(), (down & (labels == 1)).sum()
+    expected = [(up.sum(), wrong[0]), (down.sum(), wrong[1]), ((up | down).sum(), sum(wrong))]
+    rows = table_of(pieces, "Verdicts. 120 photographs and 120 generated images")
+    for (_, cells, _), (count, errors) in zip(rows, expected, strict=True):
+        assert (int(cells[0]), int(cells[2])) == (count, errors)
+        assert number(cells[1]) == pytest.approx(100 * count / 240, abs=0.051)
+        assert number(cells[3]) == pytest.approx(100 * errors / count, abs=0.051)
+    assert len(list(parsed(pieces).iter("{http://www.w3.org/2000/svg}svg"))) == 1
+
+
+def test_verdicts_of_an_evaluation_are_counted_by_generator(run):
+    scores = make_scores()
+    fitted = Calibration(**SCALING, target_error=0.05, generated_from=1.5, photograph_to=-3.0)
+    rows = verdict_rows(scores, fitted)
+    write_evaluation(run / "evaluation/test", scores, META, verdicts=rows)
+    [evaluation] = read_run(run).evaluations
+    shown = table_of(verdicts(evaluation, True), "Calibrated verdicts.")
+    assert shown[-1][0] == "control"
+    for name, cells, _ in shown:
+        kept = np.isin(scores.generators, [name, "photographs"])
+        labels, logits = scores.labels[kept], scores.logits[kept]
+        up, down = logits >= 1.5, logits <= -3.0
+        wrong = (up & (labels == 0)).sum(), (down & (labels == 1)).sum()
+        decided = (up | down).sum()
+        assert int(cells[0]) == kept.sum()
+        assert number(cells[1]) == pytest.approx(100 * decided / kept.sum(), abs=0.051)
+        assert number(cells[2]) == pytest.approx(100 * sum(wrong) / decided, abs=0.051)
+        assert list(map(int, cells[3:7])) == [up.sum(), wrong[0], down.sum(), wrong[1]]
+
+
+def test_the_five_tables_stand_beside_the_papers_numbers(tmp_path):
+    scores = write_table(tmp_path, "diffusion_1k_step")
+    write_table(tmp_path, "universal_fake_detect", lacking=("dalle",))
+    pieces = paper_tables(read_run(tmp_path))
+    rows = table_of(pieces, "Table 5: ")
+    assert [name for name, *_ in rows][-3:] == [published.PAPER, "npr", "difference"]
+    paper, ours, gap = (cells for *_, cells in rows[-3:])
+    for column, (folder, (accuracy, ap)) in enumerate(published.NPR[5].items()):
+        kept = scores.generators == folder
+        labels, logits = scores.labels[kept], scores.logits[kept]
+        measured = (
+            100 * ((logits > 0) == labels).mean(),
+            100 * metrics.average_precision_score(labels, logits),
+        )
+        assert tuple(map(number, paper[column])) == (accuracy, ap)
+        assert tuple(map(number, ours[column])) == pytest.approx(measured, abs=0.051)
+        expected = measured[0] - accuracy, measured[1] - ap
+        assert tuple(map(number, gap[column])) == pytest.approx(expected, abs=0.051)
+    words = " ".join(parsed(pieces).itertext())
+    assert "Criterion on accuracy (at least 2 points over NPR (paper)" in words
+    assert "not complete, so not counted: table 1, 2, 3, 4" in words
+    assert "Table 4 (universal_fake_detect) lacks dalle" in words
+    assert "Table 1 (forensynths): not evaluated" in words
+
+
+def limits_of(workdir):
+    return " ".join(parsed(in_short(read_run(workdir))).itertext())
+
+
+def test_the_page_says_whether_scores_are_calibrated_probabilities(run):
+    assert summary.UNCALIBRATED in limits_of(run)
+    write_calibration(run, META["steps"] + 1)  # of another checkpoint
+    assert summary.UNCALIBRATED in limits_of(run)
+    write_calibration(run, META["steps"])
+    assert summary.CALIBRATED in limits_of(run)
+    assert summary.UNCALIBRATED not in limits_of(run)
+
+
+def test_an_evaluation_with_verdicts_is_of_a_calibrated_detector(run):
+    scores = make_scores()
+    fitted = Calibration(**SCALING, target_error=0.05, generated_from=1.5, photograph_to=-3.0)
+    rows = verdict_rows(scores, fitted)
+    write_evaluation(run / "evaluation/test", scores, META, verdicts=rows)
+    assert summary.CALIBRATED in limits_of(run)
+
+
+@pytest.mark.parametrize(
+    ("meta", "warned"),
+    [
+        ({"simulated": True, "data": "renamed"}, True),
+        ({"simulated": False, "data": "simulation"}, True),  # as early evaluations recorded it
+        ({"simulated": False, "data": "simulation+forensynths"}, True),
+        ({"simulated": False, "data": "forensynths"}, False),
+        ({}, False),
+    ],
+)
+def test_simulated_images_are_named_so_also_in_early_results(meta, warned):
+    assert summary.simulated(meta) is warned
