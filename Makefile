@@ -4,18 +4,28 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 DEMO ?= runs/quickstart
+MARP ?= npx --yes @marp-team/marp-cli@4.5.1
+SLIDES ?= build/slides.pdf
 
-.PHONY: demo test slow lint format clean
+.PHONY: demo test slow results slides lint format browser clean
 
 demo: $(VENV)/installed
 	$(BIN)/python main.py --config=configs/quickstart.py --workdir=$(DEMO)
 	@echo "Open the report: $(DEMO)/report.html"
 
-test: $(VENV)/installed-test
+test: $(VENV)/installed-test browser
 	$(BIN)/python -m pytest
 
 slow: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m slow
+
+results: $(VENV)/installed-test
+	$(BIN)/python -m npr_jax.analysis.research docs
+
+# This needs Node.js from 18 on and Chrome, Chromium, Edge or Firefox.
+slides:
+	$(MARP) docs/slides.md --config-file docs/marp.yml --output $(SLIDES)
+	@echo "The talk, notes as annotations: $(SLIDES)"
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
@@ -25,6 +35,20 @@ lint: $(VENV)/installed-test
 format: $(VENV)/installed-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# A Chromium for the test of report.html, which skips without one: it is never a reason to stop.
+browser:
+	@for name in chromium chromium-browser google-chrome google-chrome-stable chrome; do \
+	  command -v $$name > /dev/null && exit 0; \
+	done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	  (apt-get update -qq; \
+	   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	     chromium fonts-dejavu-core) > /dev/null 2>&1 \
+	  || echo "Chromium could not be installed: the test of the page is skipped."; \
+	else \
+	  echo "No Chromium found: the test of the page is skipped."; \
+	fi
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache

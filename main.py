@@ -1,13 +1,16 @@
-"""The one command line: train, evaluate, predict, prepare, sweep, report and list.
+"""The one command line; each command in a line of its own.
 
 python main.py [train] --config=configs/npr.py --workdir=DIR
 python main.py evaluate --workdir=RUN [--data=PREPARED --split=dev]
+python main.py robustness --workdir=RUN [--transformations=jpeg,webp]
+python main.py calibrate --workdir=RUN [--target_error=0.05 --false_positive_rate=0.01]
 python main.py predict --workdir=RUN PATH... --output=scores.csv
 python main.py prepare --source=FOLDERS --output=PREPARED [--dataset=NAME | --list | --check]
 python main.py sweep --config=configs/sweeps/scales.py --workdir=DIR [--shard=0/4]
 python main.py noise_predictor --config=configs/diffusion/noise_predictor.py --workdir=DIR
 python main.py reconstruct --data=PREPARED --noise_predictor=FILE --output=PREPARED
-python main.py report --workdir=RUN
+python main.py report --workdir=RUN_OR_SWEEP [--baseline=RUN_OR_VARIANT] [--attention]
+python main.py localize --workdir=RUN
 python main.py list
 """
 

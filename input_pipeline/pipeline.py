@@ -19,9 +19,10 @@ from input_pipeline.augmentations import Augmentation
 from input_pipeline.epochs import EpochBatches
 from input_pipeline.groups import Groups
 from input_pipeline.parallel import MOST_THREADS, check_shared_memory, read_ahead
+from input_pipeline.preparation import Preparation, check_image_settings
 from input_pipeline.readers import BatchReader, EvaluationReader
 from input_pipeline.tfrecord import RecordSource
-from input_pipeline.transforms import DELIVERIES, RESIZE_MODES, SMALL_IMAGES
+from input_pipeline.transforms import DELIVERIES
 
 Batch = dict[str, np.ndarray]
 
@@ -73,7 +74,7 @@ def train_iterator(
       ValueError: a setting is not allowed, or the source is empty.
     """
     _check_counts(batch_size, workers, prefetch, process_index, process_count)
-    _check_image_settings(resize, resize_mode, host_crop, small_images, reencode)
+    check_image_settings(resize, resize_mode, host_crop, small_images, reencode)
     _check_seed(seed, len(source))
     groups = groups or Groups.whole(len(source))
     numbers = EpochBatches(groups, seed, batch_size, process_index, process_count)
@@ -175,6 +176,7 @@ def evaluation_images(
     even: bool = False,
     reencode: Sequence[int] = (),
     delivery: str = "clean",
+    facts: bool = False,
     workers: int = 0,
     process_index: int = 0,
     process_count: int = 1,
@@ -190,6 +192,7 @@ def evaluation_images(
       even: whether an odd last row or column is dropped in the end.
       reencode: (lowest, highest) JPEG quality; images are re-encoded at the middle of that range.
       delivery: 'clean', 'web' or 'hard', applied first, see `transforms.deliver`.
+      facts: whether elements also have `facts`, see `image_facts.image_facts`.
       workers: worker processes; 0 reads in threads of this process.
       process_index: this process takes the records `process_index`, `+ process_count`, ...
       process_count: processes that evaluate together.
@@ -201,30 +204,20 @@ def evaluation_images(
       ValueError: a setting is not allowed.
     """
     _check_counts(process_count, workers, 1, process_index, process_count)
-    _check_image_settings(resize, resize_mode, crop, small_images, reencode)
+    preparation = Preparation(resize, resize_mode, crop, small_images, even, tuple(reencode))
     if delivery not in DELIVERIES:
         raise ValueError(f"delivery is {delivery!r}; allowed are {DELIVERIES}.")
     mine = range(process_index, len(source), process_count)
-    reader = EvaluationReader(
-        source,
-        resize,
-        crop,
-        tuple(reencode),
-        delivery,
-        resize_mode=resize_mode,
-        small_images=small_images,
-        even=even,
-    )
-    return _iterate_once(mine, reader, min(workers, len(mine)))
+    reader = EvaluationReader(source, preparation, delivery, facts=facts)
+    elements = grain.MapDataset.source(mine).map(reader)
+    return iterate_once(elements, min(workers, len(mine)))
 
 
-def _iterate_once(
-    indices: range, reader: "EvaluationReader", workers: int
-) -> Iterator[dict[str, Any]]:
-    if not indices:
+def iterate_once(elements: grain.MapDataset, workers: int) -> Iterator[dict[str, Any]]:
+    """Yields the elements once, in order, and ends what reads them; there may be none."""
+    if not len(elements):
         return
     # Images may be of any size, and are rarely left half read.
-    elements = grain.MapDataset.source(indices).map(reader)
     images = iter(read_ahead(elements, workers, 4, shared_memory=False))
     try:
         yield from images
@@ -264,24 +257,4 @@ def _check_seed(seed: int, examples: int) -> None:
         raise ValueError(
             f"seed is {seed} (allowed is 0 to {2**32 - 1}), images to train on are {examples} "
             "(there must be some)."
-        )
-
-
-def _check_image_settings(
-    resize: int, resize_mode: str, crop: int, small_images: str, reencode: Sequence[int]
-) -> None:
-    if resize_mode not in RESIZE_MODES:
-        raise ValueError(f"data.resize_mode is {resize_mode!r}; allowed are {RESIZE_MODES}.")
-    if small_images not in SMALL_IMAGES:
-        raise ValueError(f"data.small_images is {small_images!r}; allowed are {SMALL_IMAGES}.")
-    if resize < 0 or crop < 0:
-        raise ValueError(f"resize is {resize} and crop {crop}; both must be 0 (none) or more.")
-    if resize and crop > resize:
-        raise ValueError(
-            f"crop is {crop} pixels, but images are resized to {resize}: a crop must not be larger."
-        )
-    if reencode and not (len(reencode) == 2 and 1 <= reencode[0] <= reencode[1] <= 100):
-        raise ValueError(
-            f"data.reencode is {tuple(reencode)}; give (lowest, highest) JPEG quality within 1 to "
-            "100, or () for none."
         )

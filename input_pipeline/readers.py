@@ -6,6 +6,8 @@ import numpy as np
 
 from input_pipeline.augmentations import Augmentation
 from input_pipeline.buffers import BatchBuffers
+from input_pipeline.image_facts import image_facts
+from input_pipeline.preparation import Preparation
 from input_pipeline.records import (
     ImageRecord,
     decode_record,
@@ -16,9 +18,7 @@ from input_pipeline.records import (
 from input_pipeline.tfrecord import FRAME_BYTES, RecordSource
 from input_pipeline.transforms import (
     UnreadableImageError,
-    centre_crop,
     deliver,
-    drop_odd_edges,
     jpeg,
     random_crop,
     random_crop_after_jpeg,
@@ -114,8 +114,8 @@ class BatchReader:
 
     def _image(self, record: ImageRecord, position: int, out: np.ndarray | None) -> np.ndarray:
         """Returns the image as it goes into the batch, in `out` where that spares a copy."""
-        image = _pixels(record, out)
-        rng = _generator(self._key, position)
+        image = record_pixels(record, out)
+        rng = generator_of(self._key, position)
         if self._reencode:
             quality = int(rng.integers(self._reencode[0], self._reencode[1] + 1))
             if self._crop and not (self._resize or self._augment):
@@ -124,7 +124,7 @@ class BatchReader:
         if self._resize:
             image = resize_to(image, self._resize, self._resize_mode)
         for step, key in self._augment:
-            image = step(image, _generator(key, position))
+            image = step(image, generator_of(key, position))
         return random_crop(image, self._crop, rng, self._small_images) if self._crop else image
 
 
@@ -134,53 +134,43 @@ class EvaluationReader:
     def __init__(
         self,
         source: RecordSource,
-        resize: int,
-        crop: int,
-        reencode: tuple[int, ...],
+        preparation: Preparation,
         delivery: str,
         *,
-        resize_mode: str = "squash",
-        small_images: str = "reflect",
-        even: bool = False,
+        facts: bool = False,
     ) -> None:
         self._source = source
-        self._resize = resize
-        self._resize_mode = resize_mode
-        self._crop = crop
-        self._small_images = small_images
-        self._even = even
-        self._quality = sum(reencode) // 2 if reencode else None
+        self._preparation = preparation
+        self._facts = facts
         self._delivery = delivery
 
     def __call__(self, index: int) -> dict[str, Any]:
         """Returns the element of `pipeline.evaluation_images` for this record."""
         record = decode_record(self._source[index])
-        image = deliver(_pixels(record), self._delivery)
-        if self._quality is not None:
-            image = jpeg(image, self._quality)
-        if self._resize:
-            image = resize_to(image, self._resize, self._resize_mode)
-        if self._crop:
-            image = centre_crop(image, self._crop, self._small_images)
-        if self._even:
-            image = drop_odd_edges(image)
-        return {
-            "image": np.ascontiguousarray(image),
-            "label": record.label,
-            "generator": record.generator,
-            "filename": record.filename,
-            "index": index,
-        }
+        image = self._preparation(deliver(record_pixels(record), self._delivery))
+        element = {"image": image, **facts_of(record, index)}
+        return element | {"facts": image_facts(record, image)} if self._facts else element
 
 
-def _pixels(record: ImageRecord, out: np.ndarray | None = None) -> np.ndarray:
+def facts_of(record: ImageRecord, index: int) -> dict[str, Any]:
+    """Returns what an element says of its image: label, generator, file name and number."""
+    return {
+        "label": record.label,
+        "generator": record.generator,
+        "filename": record.filename,
+        "index": index,
+    }
+
+
+def record_pixels(record: ImageRecord, out: np.ndarray | None = None) -> np.ndarray:
+    """Returns the pixels of a record; an image that cannot be decoded is an error by name."""
     try:
         return image_array(record, out)
     except UnreadableImageError as error:
         raise UnreadableImageError(f"{record.filename}: {error}") from error
 
 
-def _generator(key: int, position: int) -> np.random.Generator:
+def generator_of(key: int, position: int) -> np.random.Generator:
     """Returns the generator of one random stream for the example at a position."""
     return np.random.Generator(np.random.Philox(key=[key, position]))
 

@@ -50,7 +50,8 @@ def explain(error: Exception, arguments: list[str]) -> str:
             return problem
     # A config file's own error arrives with its traceback; the last line says what is wrong.
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{lines[-1] if lines else type(error).__name__}; see python main.py --help"
+    problem = lines[-1].removeprefix("ValueError: ") if lines else type(error).__name__
+    return f"{problem}; see python main.py --help"
 
 
 def _train(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
@@ -145,54 +146,58 @@ def _recipe(
 
 
 def _evaluate(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
-    from configs import default
-    from npr_jax import host, inputs
-    from npr_jax.config import check_config
-    from npr_jax.detector import load_detector, workdirs_of
     from npr_jax.evaluate_run import evaluate_run
-    from npr_jax.protocol import departure, use_protocol
+    from npr_jax.opening import open_test
 
+    evaluate_run(*open_test("evaluate", flags), samples=flags.samples)
+    return 0
+
+
+def _robustness(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from input_pipeline.degradations import transformations
+    from npr_jax.opening import open_test
+    from npr_jax.robustness import measure_robustness
+
+    chosen = transformations(flags.transformations)
+    if flags.delivery:
+        raise ValueError(
+            f"robustness --delivery={flags.delivery}: deliveries are among the transformations; "
+            "give --transformations=delivery for them alone"
+        )
+    measure_robustness(*open_test("robustness", flags), chosen, chosen=flags.transformations)
+    return 0
+
+
+def _calibrate(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax import host
+    from npr_jax.calibrate import calibrate
+    from npr_jax.detector import Detector
+    from npr_jax.opening import workdirs_of
+
+    if not flags.workdir or flags.weights:
+        raise ValueError("calibrate needs --workdir=RUN: a calibration is kept with its checkpoint")
+    if len(workdirs_of(flags.workdir)) > 1:
+        raise ValueError(
+            f"calibrate --workdir={flags.workdir}: an ensemble has no checkpoint to keep a "
+            "calibration with; calibrate one run"
+        )
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
-    as_published = flags.resize == "protocol"
-    detector = load_detector(
-        flags.workdir,
-        flags.weights,
-        checkpoint=flags.checkpoint,
-        resize=None if as_published else _resize(flags.resize),
+    detector = Detector.load(flags.workdir, checkpoint=flags.checkpoint, calibrated=False)
+    calibrate(
+        detector,
+        pathlib.Path(flags.workdir),
+        data=flags.data,
+        split=flags.split,
+        target_error=flags.target_error,
+        false_positive_rate=flags.false_positive_rate,
     )
-    if flags.weights and not (flags.data and flags.output):
-        raise ValueError(
-            "evaluate --weights needs --data=PREPARED and --output=DIR for the results"
-        )
-    settings = detector.config or default.get_config()
-    settings = settings.copy_and_resolve_references()
-    if flags.data:
-        # Weights are of the data sets trained on; evaluation takes every image once.
-        settings.data.path, settings.data.weights = flags.data, ()
-    settings.data.test_split = flags.split or settings.data.test_split
-    settings.data.delivery = flags.delivery or settings.data.delivery
-    check_config(settings)
-    if len(detector.members) > 1 and not flags.output:
-        raise ValueError(
-            f"evaluate --workdir={flags.workdir} is an ensemble; give --output=DIR for its results"
-        )
-    directory = pathlib.Path(flags.output or flags.workdir)
-    # Where the runs' own simulation lies, of an ensemble the first run's.
-    home = workdirs_of(flags.workdir)[0] if flags.workdir else flags.output
-    dataset = inputs.open_dataset(settings, pathlib.Path(home))
-    for member in detector.members:
-        if as_published:
-            use_protocol(member, settings, dataset)
-        elif note := departure(member, settings, dataset):
-            print(note, file=sys.stderr)
-    evaluate_run(detector, settings, dataset, directory)
     return 0
 
 
 def _predict(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
     from npr_jax import host
-    from npr_jax.detector import load_detector
+    from npr_jax.opening import load_detector, resize_of
     from npr_jax.predict import predict_files
 
     if not words:
@@ -200,11 +205,38 @@ def _predict(words: list[str], flags: Any, config: ml_collections.ConfigDict | N
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     detector = load_detector(
-        flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=_resize(flags.resize)
+        flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=resize_of(flags.resize)
     )
     return predict_files(
-        detector, words, flags.output, confidence=flags.confidence, maps=flags.maps
+        detector,
+        words,
+        flags.output,
+        confidence=flags.confidence,
+        maps=flags.maps,
+        evidence=flags.evidence,
+        heat_map=flags.heat_map,
     )
+
+
+def _localize(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax import host
+    from npr_jax.detector import Detector
+    from npr_jax.localization import FOLDER, format_rows, localize
+
+    if not flags.workdir:
+        raise ValueError("localize needs --workdir=DIR, a run")
+    host.use_cores_as_devices()
+    detector = Detector.load(flags.workdir, checkpoint=flags.checkpoint)
+    results = localize(
+        detector,
+        pathlib.Path(flags.workdir),
+        count=flags.composites,
+        size=flags.image_size or 128,
+        method=flags.heat_map,
+    )
+    print(format_rows(results))
+    print(f"written to {pathlib.Path(flags.workdir) / FOLDER}")
+    return 0
 
 
 def _prepare(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
@@ -278,11 +310,45 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
 def _report(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
     from npr_jax.analysis.report import build_report
+    from npr_jax.analysis.sweep_results import is_sweep
+    from npr_jax.analysis.table_export import report_tables
+    from npr_jax.opening import workdirs_of
 
     if not flags.workdir:
-        raise ValueError("report needs --workdir=DIR, a run or the --output of evaluate")
-    print(f"report: {build_report(flags.workdir)}")
+        raise ValueError("report needs --workdir=DIR, a run, a sweep or the --output of evaluate")
+    workdirs = workdirs_of(flags.workdir)
+    if any(map(is_sweep, workdirs)):
+        if len(workdirs) > 1:
+            raise ValueError(f"--workdir={flags.workdir}; a sweep is reported alone")
+        print(f"report: {build_report(flags.workdir, flags.baseline)}")
+        return 0
+    for workdir in workdirs:
+        if flags.attention:
+            _report_attention(workdir, flags)
+        print(f"report: {build_report(workdir)}")
+    baseline = workdirs_of(flags.baseline) if flags.baseline else []
+    for line in report_tables(
+        workdirs, flags.output or workdirs[0], baseline=baseline, intervals=flags.intervals
+    ):
+        print(line)
     return 0
+
+
+def _report_attention(workdir: str, flags: Any) -> None:
+    from npr_jax.analysis.attention_files import write_attention
+    from npr_jax.analysis.families import parse_families
+    from npr_jax.sweep.publish import read_table
+
+    table = pathlib.Path(flags.sweep)
+    if flags.sweep and not table.is_file():
+        raise ValueError(f"--sweep={flags.sweep} does not exist; give the runs.csv of a sweep")
+    folders = write_attention(
+        pathlib.Path(workdir),
+        families=parse_families(flags.families),
+        sweep_rows=read_table(table) if flags.sweep else (),
+    )
+    for folder in folders:
+        print(f"attention: {folder}")
 
 
 def _list(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
@@ -292,28 +358,18 @@ def _list(words: list[str], flags: Any, config: ml_collections.ConfigDict | None
     return 0
 
 
-def _resize(text: str) -> int | None:
-    if not text:
-        return None
-    if text == "native":
-        return 0
-    if not text.isdecimal():
-        raise ValueError(
-            f"--resize={text}; expected native or a number of pixels, as 256, or "
-            "for evaluate protocol"
-        )
-    return int(text)
-
-
 Command = Callable[[list[str], Any, ml_collections.ConfigDict | None], int]
 COMMANDS: dict[str, Command] = {
     "train": _train,
     "evaluate": _evaluate,
     "predict": _predict,
     "prepare": _prepare,
+    "robustness": _robustness,
+    "calibrate": _calibrate,
     "sweep": _sweep,
     "noise_predictor": _noise_predictor,
     "reconstruct": _reconstruct,
     "report": _report,
+    "localize": _localize,
     "list": _list,
 }

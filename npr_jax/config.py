@@ -155,6 +155,8 @@ _SWEEP_RULES: dict[str, Rule] = {
 
 def check_config(config: ml_collections.ConfigDict) -> None:
     """Raises one ``ValueError`` that lists every wrong key, type and value with its fix."""
+    if "base" in config:
+        raise ValueError("the config is a sweep's; use `python main.py sweep` with it")
     settings = _flatten(config)
     system = settings.get("model.name")
     rules = rules_of(system)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
+import logging
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,47 +17,28 @@ from flax import nnx
 
 from input_pipeline.transforms import UnreadableImageError, centre_crop, decode, jpeg, squash
 from input_pipeline.viewed import FileReader
-from npr_jax import frozen_file
+from npr_jax import calibration_store, frozen_file
+from npr_jax.calibration import Calibration
 from npr_jax.checkpoint import restore_for_scoring
 from npr_jax.config import load_config
+from npr_jax.image_score import ImageScore, score_of
 from npr_jax.interop import load_state_dict, recognise
 from npr_jax.interop.clip_weights import load_univfd
 from npr_jax.models import SYSTEMS, Frozen, Model, build_model
 from npr_jax.models.clip import VIT_L14, ClipShape
 from npr_jax.models.system import FileView
 from npr_jax.position_maps import PositionMaps
-from npr_jax.scoring import Scorer
+from npr_jax.scoring import Scored, Scorer
 from npr_jax.tiling import MIN_SIDE, check_size
 from npr_jax.train_state import abstract_train_state
 
 if TYPE_CHECKING:
     from npr_jax.ensemble import Ensemble
 
+_LOG = logging.getLogger(__name__)
+
 # Files decoded ahead of the network; each may be a large photograph, so few.
 DECODE_AHEAD = 4
-# Until a calibration says better, a verdict needs this probability for either class.
-CONFIDENCE = 0.75
-
-
-@dataclasses.dataclass(frozen=True)
-class ImageScore:
-    """What the detector says of one file.
-
-    Attributes:
-        path: as given.
-        score: probability of being generated, in [0, 1]; None where the file has an error.
-        verdict: ``generated``, ``photograph`` or ``unsure``; empty where the file has an error.
-        error: why the file could not be scored; empty where it was.
-        weights: the attention's weights over the residuals, for models that have them.
-        logit: what the score is the sigmoid of; None where the file has an error.
-    """
-
-    path: str
-    score: float | None
-    verdict: str
-    error: str
-    weights: tuple[float, ...] | None = None
-    logit: float | None = None
 
 
 class Detector:
@@ -101,6 +82,8 @@ class Detector:
         self.config: ml_collections.ConfigDict | None = None
         self.step: int | None = None
         self.training_data: dict[str, Any] = {}
+        self._calibration: Calibration | None = None
+        self._calibrated_preprocessing = ""
         self._maps: PositionMaps | None = None
         self._make_file_view: Callable[[], FileView | None] | None = None
         self._scorer = Scorer(model)
@@ -112,6 +95,7 @@ class Detector:
         *,
         checkpoint: str = "best",
         resize: int | None = None,
+        calibrated: bool = True,
     ) -> Detector:
         """The detector a run has trained.
 
@@ -119,9 +103,11 @@ class Detector:
             workdir: directory of the run.
             checkpoint: ``best`` by validation AP, or ``last``.
             resize: see ``__init__``; None: as the run's config says.
+            calibrated: whether to use the checkpoint's calibration, where it has one. One that is
+                of another checkpoint or preprocessing is not used, and a warning is logged.
 
         Raises:
-            ValueError: if there is no run or no complete checkpoint.
+            ValueError: if there is no run, no complete checkpoint, or its calibration is damaged.
         """
         workdir = pathlib.Path(workdir)
         config = load_config(workdir)
@@ -154,7 +140,34 @@ class Detector:
         detector.training_data = json.loads((workdir / "training_data.json").read_text())
         if make := SYSTEMS[config.model.name].file_view:
             detector._make_file_view = functools.partial(make, config.model, detector.training_data)
+        if calibrated:
+            detector._load_calibration(workdir, step)
         return detector
+
+    def _load_calibration(self, workdir: pathlib.Path, step: int) -> None:
+        words = self.preprocessing
+        self._calibration, problem = calibration_store.load(workdir, step, self.model, words)
+        self._calibrated_preprocessing = words
+        if problem:
+            _LOG.warning("scores are not calibrated: %s; run calibrate again", problem)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What turns logits into calibrated probabilities and verdicts; None: nothing does."""
+        # Whoever changes the preprocessing has another detector.
+        fits = self._calibrated_preprocessing == self.preprocessing
+        return self._calibration if fits else None
+
+    @property
+    def calibration_in_words(self) -> str:
+        """Whether scores are calibrated, and how."""
+        known = self.calibration
+        if known is None:
+            return "not calibrated"
+        return (
+            f"calibrated (temperature {known.temperature:.3g}, bias {known.bias:.3g}, verdicts for "
+            f"at most {100 * known.target_error:.3g} % errors)"
+        )
 
     @classmethod
     def from_torch_state_dict(
@@ -257,6 +270,10 @@ class Detector:
         """As ``logits``, with the attention's weights float32 ``[n, scales]`` or None."""
         return self._scorer.score_all(images)
 
+    def iter_logits(self, images: Iterable[np.ndarray]) -> Iterator[Scored]:
+        """As ``logits``, one image at a time, out of order: for more than fit into memory."""
+        return self._scorer.score(images)
+
     def maps(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """What each position of one image adds to its logit; see ``npr_jax.position_maps``.
 
@@ -281,19 +298,20 @@ class Detector:
         return outcome
 
     def score(
-        self, paths: Iterable[str | pathlib.Path], *, confidence: float = CONFIDENCE
+        self, paths: Iterable[str | pathlib.Path], *, confidence: float | None = None
     ) -> list[ImageScore]:
         """Scores image files; one result for each path, in order, errors included.
 
         Args:
             paths: files in any format Pillow reads. Pixels count as stored: an EXIF
                 orientation is ignored, transparency dropped.
-            confidence: the verdict is ``unsure`` where neither class has this probability.
+            confidence: the verdict is ``unsure`` where neither class has this probability; None:
+                as the calibration says, without one 0.75.
         """
         return list(self.iter_scores(paths, confidence=confidence))
 
     def iter_scores(
-        self, paths: Iterable[str | pathlib.Path], *, confidence: float = CONFIDENCE
+        self, paths: Iterable[str | pathlib.Path], *, confidence: float | None = None
     ) -> Iterator[ImageScore]:
         """As ``score``, each result as soon as it and those before it are known."""
         names = [str(path) for path in paths]
@@ -306,7 +324,9 @@ class Detector:
         for scored in self._scorer.score(pixels):
             place = places[scored.position]
             weights = None if scored.weights is None else tuple(map(float, scored.weights))
-            results[place] = score_of(names[place], scored.logit, confidence, weights)
+            results[place] = score_of(
+                names[place], scored.logit, confidence, weights, self.calibration
+            )
             while done in results:
                 yield results.pop(done)
                 done += 1
@@ -350,67 +370,3 @@ class Detector:
         except ValueError as error:
             return str(error)
         return image
-
-
-def score_of(
-    path: str, logit: float, confidence: float, weights: tuple[float, ...] | None = None
-) -> ImageScore:
-    """The result for a file whose logit is known."""
-    score = float(1.0 / (1.0 + np.exp(-np.float64(logit))))
-    return ImageScore(path, score, verdict_of(score, confidence), "", weights, logit)
-
-
-def verdict_of(score: float, confidence: float) -> str:
-    """``generated``, ``photograph`` or, where neither reaches the confidence, ``unsure``."""
-    if score >= confidence:
-        return "generated"
-    return "photograph" if 1.0 - score >= confidence else "unsure"
-
-
-def load_detector(
-    workdir: str, weights: str, *, checkpoint: str = "best", resize: int | None = None
-) -> Detector | Ensemble:
-    """A run's detector, an ensemble of several runs' or published weights, whichever is named.
-
-    Args:
-        workdir: a run, or several separated by commas; empty: none.
-        weights: a file; empty: none.
-        checkpoint: ``best`` or ``last``, of every run.
-        resize: see ``Detector``; None: as each run's config says.
-
-    Raises:
-        ValueError: unless exactly one of workdir and weights is given.
-    """
-    if bool(workdir) == bool(weights):
-        given = f"--workdir={workdir} and --weights={weights}" if workdir else "neither"
-        raise ValueError(f"give either --workdir=RUN or --weights=FILE; got {given}")
-    if "," in weights:
-        files = [name.strip() for name in weights.split(",")]
-        if len(files) != 2 or not all(files):
-            raise ValueError(
-                f"--weights={weights}; expected one file, or UnivFD's linear layer and CLIP's "
-                "weights, as fc_weights.pth,CLIP.safetensors"
-            )
-        return Detector.from_univfd(*files, resize=resize or 0)
-    if weights:
-        return Detector.from_weights(weights, resize=resize)
-    workdirs = workdirs_of(workdir)
-    if len(workdirs) > 1:
-        return Detector.ensemble(workdirs, checkpoint=checkpoint, resize=resize)
-    return Detector.load(workdirs[0], checkpoint=checkpoint, resize=resize)
-
-
-def workdirs_of(text: str) -> list[str]:
-    """The runs that ``--workdir=A,B`` names; a directory whose own name has a comma is one.
-
-    Raises:
-        ValueError: if there is nothing before, after or between commas, or a run is there twice.
-    """
-    if "," not in text or pathlib.Path(text).is_dir():
-        return [text]
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        raise ValueError(f"--workdir={text}: a run is missing beside a comma; give A,B,C")
-    if len({pathlib.Path(name).resolve() for name in names}) < len(names):
-        raise ValueError(f"--workdir={text} names a run twice; an ensemble has each of them once")
-    return names

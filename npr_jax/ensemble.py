@@ -12,8 +12,10 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from npr_jax.detector import CONFIDENCE, Detector, ImageScore, score_of
+from npr_jax.calibration import Calibration
+from npr_jax.detector import Detector
 from npr_jax.evaluate import Scores
+from npr_jax.image_score import ImageScore, score_of
 
 
 class Ensemble:
@@ -52,6 +54,16 @@ class Ensemble:
         return self.members[0].config
 
     @property
+    def calibration(self) -> Calibration | None:
+        """None: the members' calibrations hold for the logits of each, not for their mean."""
+        return None
+
+    @property
+    def calibration_in_words(self) -> str:
+        """That scores are not calibrated, and why."""
+        return "not calibrated (its members' calibrations hold for each alone)"
+
+    @property
     def step(self) -> None:
         """The members have a step each."""
         return None
@@ -73,13 +85,13 @@ class Ensemble:
         return np.mean([member.logits(images) for member in self.members], axis=0)
 
     def score(
-        self, paths: Iterable[str | pathlib.Path], *, confidence: float = CONFIDENCE
+        self, paths: Iterable[str | pathlib.Path], *, confidence: float | None = None
     ) -> list[ImageScore]:
         """Scores image files; one result for each path, in order; see ``Detector.score``."""
         return list(self.iter_scores(paths, confidence=confidence))
 
     def iter_scores(
-        self, paths: Iterable[str | pathlib.Path], *, confidence: float = CONFIDENCE
+        self, paths: Iterable[str | pathlib.Path], *, confidence: float | None = None
     ) -> Iterator[ImageScore]:
         """As ``score``, each result as soon as it and those before it are known.
 

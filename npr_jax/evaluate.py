@@ -1,4 +1,4 @@
-"""What an evaluation leaves on disk: tables, every score, a few sample images.
+"""What an evaluation leaves on disk: tables, every score, what else is known, a few images.
 
 `npr_jax.tables` turns scores into tables; this module writes them and reads them back.
 """
@@ -9,13 +9,15 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from input_pipeline import image_facts
 from npr_jax import measures, tables
 from npr_jax.tables import Scores, format_table, tabulate
+from npr_jax.whole_files import write_together
 
 __all__ = ["Scores", "format_table", "read_scores", "tabulate", "write_evaluation"]
 
@@ -29,8 +31,12 @@ def write_evaluation(
     meta: Mapping[str, Any],
     samples: Mapping[str, Any] | None = None,
     baselines: Mapping[str, Any] | None = None,
+    facts: Sequence[Mapping[str, Any]] | None = None,
+    mistakes: Mapping[int, np.ndarray] | None = None,
+    *,
+    verdicts: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Writes scores.csv, results.csv, samples.npz and, last, results.json into `directory`.
+    """Writes scores.csv, results.csv, ..., samples.npz and, last, results.json into `directory`.
 
     Each file is written beside its place and renamed, so that a reader finds either a whole file
     or none; results.json is absent while the others change.
@@ -43,6 +49,9 @@ def write_evaluation(
         samples: a few images for the report: images (uint8 [k, h, w, 3], or a list of k
             [h, w, 3] of any sizes), labels, generators, filenames, logits, each of length k.
         baselines: AUC of cheap classifiers, {family: {classifier: AUC}}.
+        facts: of each image, as `input_pipeline.image_facts` gives them, for facts.csv.
+        mistakes: rows of scores to small images uint8 [h, w, 3], for mistakes.npz.
+        verdicts: rows of `npr_jax.calibration_measures.verdict_rows`; None: not calibrated.
 
     Returns:
         The results, as in results.json.
@@ -54,21 +63,18 @@ def write_evaluation(
     families = meta.get("train_family") or ()
     families = [families] if isinstance(families, str) else list(families)
     results = {"name": directory.name} | tables.tabulate(scores, families)
-    results |= {"baselines": baselines or None, "meta": dict(meta)}
-    results = _plain(results)
+    results |= {"baselines": baselines or None, "verdicts": verdicts, "meta": dict(meta)}
+    results = plain(results)
     contents = {"scores.csv": _scores_csv(scores), "results.csv": _results_csv(results)}
     if samples is not None and len(samples["images"]):
         contents["samples.npz"] = _samples_npz(samples)
+    if facts is not None:
+        contents["facts.csv"] = _facts_csv(scores, facts)
+    if mistakes:
+        contents["mistakes.npz"] = _mistakes_npz(mistakes)
     contents["results.json"] = json.dumps(results, indent=1, allow_nan=False).encode()
 
-    directory.mkdir(parents=True, exist_ok=True)
-    beside = {name: directory / f".{name}.{os.getpid()}" for name in contents}
-    for name, content in contents.items():
-        beside[name].write_bytes(content)
-    for stale in ("results.json", "samples.npz"):
-        (directory / stale).unlink(missing_ok=True)
-    for name, path in beside.items():
-        os.replace(path, directory / name)
+    write_together(directory, contents, stale=["samples.npz", "facts.csv", "mistakes.npz"])
     return results
 
 
@@ -128,6 +134,25 @@ def _results_csv(results: Mapping[str, Any]) -> bytes:
     return buffer.getvalue().encode("utf-8", errors="surrogateescape")
 
 
+def _facts_csv(scores: Scores, facts: Sequence[Mapping[str, Any]]) -> bytes:
+    if len(facts) != len(scores):
+        raise ValueError(f"facts of {len(facts)} images do not fit {len(scores)} scores")
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, ("filename", *image_facts.COLUMNS), lineterminator="\n")
+    writer.writeheader()
+    for filename, row in zip(scores.filenames, facts, strict=True):
+        cells = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
+        writer.writerow({"filename": filename} | cells)
+    return buffer.getvalue().encode("utf-8", errors="surrogateescape")
+
+
+def _mistakes_npz(mistakes: Mapping[int, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    images = {f"image_{row}": image for row, image in mistakes.items()}
+    np.savez_compressed(buffer, allow_pickle=False, rows=np.array(list(mistakes)), **images)
+    return buffer.getvalue()
+
+
 def _samples_npz(samples: Mapping[str, Any]) -> bytes:
     images = [np.asarray(image) for image in samples["images"]]
     for image in images:
@@ -150,14 +175,14 @@ def _samples_npz(samples: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Numpy scalars, arrays and tuples as JSON knows them; what is not finite becomes None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | int):

@@ -17,18 +17,24 @@ import numpy as np
 from input_pipeline.mixture import MixedDataset
 from npr_jax import inputs
 from npr_jax.analysis.report import build_report
+from npr_jax.calibration_measures import verdict_rows
+from npr_jax.calibration_report import format_verdicts
 from npr_jax.detector import Detector
 from npr_jax.ensemble import Ensemble, mean_scores
 from npr_jax.evaluate import Scores, format_table, write_evaluation
 from npr_jax.metadata_baseline import can_measure, measure_metadata
+from npr_jax.mistakes import most_confident, reduced
 from npr_jax.models import SYSTEMS, count_parameters
 from npr_jax.processes import gather_lists, gather_rows
+from npr_jax.protocol import published_table
 from npr_jax.provenance import provenance
 from npr_jax.tables import format_baselines
 
 _LOG = logging.getLogger(__name__)
 
-SAMPLES_PER_GENERATOR = 2  # images of each kind kept for the report's residual maps
+SAMPLES_PER_GENERATOR = 10  # images of each kind kept for the report's residual maps
+FEWEST_SAMPLES = 2  # that many are kept whatever their size
+SAMPLE_PIXELS = 256 * 256  # of a sample, on average, beyond those
 SAMPLE_SIDE = 1024  # pixels; larger images are no use in a report
 
 
@@ -40,6 +46,7 @@ def evaluate_run(
     *,
     name: str = "",
     report: bool = True,
+    samples: int = SAMPLES_PER_GENERATOR,
 ) -> dict[str, Any] | None:
     """Scores every test image once, prints the table, writes the evaluation and the report.
 
@@ -50,6 +57,7 @@ def evaluate_run(
         workdir: gets ``evaluation/<name>/`` and, if wanted, ``report.html``.
         name: empty: made of the data set, split, delivery and preprocessing.
         report: whether to make ``report.html``, which takes seconds; `report` can later.
+        samples: images of each generator and class kept for it, fewer where they are large.
 
     Returns:
         The results as in results.json; None on all processes but the first.
@@ -61,15 +69,16 @@ def evaluate_run(
         if member.config:
             SYSTEMS[member.system].data_facts(member.config, dataset)
     started = time.monotonic()
-    configs = [_config_of(member, config) for member in detector.members]
+    configs = [config_of(member, config) for member in detector.members]
     parts = [
-        _score(member, own, dataset) for member, own in zip(detector.members, configs, strict=True)
+        _score(member, own, dataset, samples)
+        for member, own in zip(detector.members, configs, strict=True)
     ]
     if jax.process_index() != 0:
         return None
     scores = mean_scores([part.scores for part in parts])
-    samples = parts[0].samples
-    samples.set_logits(np.mean([part.logits for part in parts], axis=0))
+    kept = parts[0].samples
+    kept.set_logits(np.mean([part.logits for part in parts], axis=0))
     meta = describe(detector, configs[0], dataset, seconds=time.monotonic() - started)
     names = {
         evaluation_name(own, dataset, member)
@@ -79,9 +88,18 @@ def evaluate_run(
     name = name or (names.pop() if len(names) == 1 else own_ways)
     directory = workdir / "evaluation" / name
     results = write_evaluation(
-        directory, scores, meta, samples.as_dict(), cheap_baselines(configs[0], dataset)
+        directory,
+        scores,
+        meta,
+        kept.as_dict(),
+        cheap_baselines(configs[0], dataset),
+        parts[0].facts,
+        _mistakes(scores, configs[0], dataset),
+        verdicts=verdict_rows(scores, detector.calibration),
     )
     print(format_table(results))
+    if results["verdicts"]:
+        print(f"\n{format_verdicts(results['verdicts'])}")
     if beside := format_baselines(results):
         print(f"\n{beside}")
     _LOG.info("wrote %s", directory)
@@ -92,15 +110,40 @@ def evaluate_run(
 
 @dataclasses.dataclass(frozen=True)
 class _Part:
-    """One detector's scores of all test images, in their order; and of the images that passed
-    through this process, in the order they did, a few and all logits."""
+    """One detector's scores of all test images, in their order, and what else is known of them;
+    and of the images that passed through this process, in the order they did, a few and all
+    logits."""
 
     scores: Scores
+    facts: list[dict[str, Any]] | None
     samples: SampleKeeper
     logits: np.ndarray
 
 
-def _config_of(detector: Detector, config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+def check_deliverable(
+    detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset
+) -> None:
+    """Whether images can be re-saved and resized before this detector prepares them.
+
+    Raises:
+        ValueError: the data set is not what the system learns from, or holds error maps.
+    """
+    if not detector.config:
+        return
+    system = SYSTEMS[detector.system]
+    if system.read_file:
+        raise ValueError(
+            f"{detector.system} looks at files and not at pixels; what changes pixels says nothing "
+            "about it"
+        )
+    system.data_facts(detector.config, dataset)
+    delivered = config.copy_and_resolve_references()
+    delivered.model, delivered.data.delivery = detector.config.model, "web"
+    if problems := system.problems(delivered):
+        raise ValueError(f"{detector.system} cannot score re-saved images: {problems[0]}")
+
+
+def config_of(detector: Detector, config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     """The config with this detector's own preprocessing."""
     config = config.copy_and_resolve_references()
     config.data.evaluate_resize, config.data.evaluate_crop = detector.resize, detector.crop
@@ -109,10 +152,12 @@ def _config_of(detector: Detector, config: ml_collections.ConfigDict) -> ml_coll
     return config
 
 
-def _score(detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset) -> _Part:
+def _score(
+    detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset, per_kind: int
+) -> _Part:
     rows: list[dict[str, Any]] = []
     # What a system that looks at no pixels reads is nothing for a report to show.
-    samples = SampleKeeper(0 if SYSTEMS[detector.system].read_file else SAMPLES_PER_GENERATOR)
+    samples = SampleKeeper(0 if SYSTEMS[detector.system].read_file else per_kind)
     images = _observe(inputs.test_images(config, dataset, detector.system), rows, samples)
     own_logits, weights = detector.logits_and_weights(images)
     logits = gather_rows(own_logits)
@@ -127,20 +172,35 @@ def _score(detector: Detector, config: ml_collections.ConfigDict, dataset: Mixed
         weights=None if weights is None else weights[order],
         scales=() if weights is None else detector.model.scales,
     )
-    return _Part(scores, samples, own_logits)
+    facts = [rows[i]["facts"] for i in order] if rows and "facts" in rows[0] else None
+    return _Part(scores, facts, samples, own_logits)
+
+
+def _mistakes(
+    scores: Scores, config: ml_collections.ConfigDict, dataset: MixedDataset
+) -> dict[int, np.ndarray]:
+    """The most confident mistakes by their row, reduced to be looked at; read once more."""
+    rows = most_confident(scores)
+    images = inputs.chosen_test_images(config, dataset, rows)
+    return {row: reduced(image) for row, image in zip(rows, images, strict=True)}
 
 
 def evaluation_name(
-    config: ml_collections.ConfigDict, dataset: MixedDataset, detector: Detector
+    config: ml_collections.ConfigDict,
+    dataset: MixedDataset,
+    detector: Detector,
+    *,
+    delivery: bool = True,
 ) -> str:
-    """One folder name per data set, split, preprocessing and delivery."""
+    """One folder name per data set, split, preprocessing and, unless left out, delivery."""
     size = f"squash{detector.resize}" if detector.resize else "native"
     parts = [dataset.name, config.data.test_split, size]
     if config.data.evaluate_crop:
         parts.append(f"crop{config.data.evaluate_crop}")
     if config.data.evaluate_even:
         parts.append("even")
-    parts.append(config.data.delivery)
+    if delivery:
+        parts.append(config.data.delivery)
     if config.data.reencode:
         parts.append("reencoded")
     return "-".join(parts)
@@ -173,6 +233,7 @@ def describe(
         "data": dataset.name,
         "split": config.data.test_split,
         "simulated": dataset.simulated,
+        **published_table(members, config, dataset),
         "scoring_seconds": round(seconds, 1),
         **detector.training_data,
         **provenance(),
@@ -200,20 +261,23 @@ def cheap_baselines(
 class SampleKeeper:
     """Keeps the first few images of each generator and class while they pass by."""
 
-    def __init__(self, per_kind: int) -> None:
-        """Keeps at most so many of each generator and class."""
+    def __init__(self, per_kind: int = SAMPLES_PER_GENERATOR) -> None:
         self._per_kind = per_kind
         self._kept: list[dict[str, Any]] = []
         self._counts: dict[tuple[str, int], int] = {}
+        self._pixels: dict[tuple[str, int], int] = {}
 
     def see(self, position: int, element: dict[str, Any]) -> None:
         """Keeps the element if its kind is not yet well represented."""
         kind = (element["generator"], element["label"])
-        if self._counts.get(kind, 0) >= self._per_kind:
+        count = self._counts.get(kind, 0)
+        height, width = element["image"].shape[:2]
+        pixels = self._pixels.get(kind, 0) + height * width
+        if count >= self._per_kind or max(height, width) > SAMPLE_SIDE:
             return
-        if max(element["image"].shape) > SAMPLE_SIDE:
+        if count >= FEWEST_SAMPLES and pixels > self._per_kind * SAMPLE_PIXELS:
             return
-        self._counts[kind] = self._counts.get(kind, 0) + 1
+        self._counts[kind], self._pixels[kind] = count + 1, pixels
         self._kept.append({**element, "position": position})
 
     def set_logits(self, logits: np.ndarray) -> None:
@@ -239,6 +303,6 @@ def _observe(
     """The elements' images; everything else about them goes into rows."""
     for position, element in enumerate(elements):
         samples.see(position, element)
-        row = {key: element[key] for key in ("generator", "filename")}
+        row = {key: element[key] for key in ("generator", "filename", "facts") if key in element}
         rows.append(row | {key: int(element[key]) for key in ("label", "index")})
         yield element["image"]

@@ -12,6 +12,8 @@ def define() -> flags.FlagHolder:
         "config", None, "train, noise_predictor: configs/*.py; sweep: configs/sweeps/*.py."
     )
     _define_running()
+    _define_looking()
+    _define_measuring()
     _define_sweeping()
     _define_preparing()
     _define_diffusion()
@@ -19,34 +21,94 @@ def define() -> flags.FlagHolder:
 
 
 def _define_running() -> None:
-    """Of train, evaluate and predict."""
+    """Of train, evaluate, predict and report."""
     flags.DEFINE_string(
-        "workdir", "", "Directory of the run; evaluate, predict: A,B,C for their ensemble."
+        "workdir",
+        "",
+        "Directory of the run; evaluate, robustness, predict: A,B,C for their ensemble; "
+        "report: for seeds.",
     )
     flags.DEFINE_string(
         "coordinator", "", "train: HOST:PORT of process 0, to train as one of several."
     )
     flags.DEFINE_integer("process_id", 0, "train, with --coordinator: number of this process.")
     flags.DEFINE_integer("num_processes", 1, "train, with --coordinator: how many there are.")
-    flags.DEFINE_string("weights", "", "evaluate, predict: published weights instead of a run.")
-    flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "evaluate, predict: which of a run.")
     flags.DEFINE_string(
-        "resize", "", "evaluate, predict: native, pixels or protocol; empty: the run's."
+        "weights", "", "evaluate, robustness, predict: published weights instead of a run."
+    )
+    flags.DEFINE_enum(
+        "checkpoint", "best", ["best", "last"], "all that score: which checkpoint of a run."
+    )
+    flags.DEFINE_string(
+        "resize", "", "evaluate, robustness, predict: native, pixels or protocol; empty: the run's."
     )
     flags.DEFINE_string(
         "data",
         "",
-        "evaluate: prepared data sets, A or A,B; empty: the run's own; reconstruct: one data set.",
+        "evaluate, robustness, calibrate: prepared data sets, A or A,B; empty: the run's own; "
+        "reconstruct: one data set.",
     )
-    flags.DEFINE_string("split", "", "evaluate: split to score; prepare: name of the only split.")
+    flags.DEFINE_string(
+        "split",
+        "",
+        "evaluate, robustness, calibrate: split to score; prepare: name of the only split.",
+    )
     flags.DEFINE_enum(
         "delivery", "", ["", "clean", "web", "hard"], "evaluate: how test images reached us."
     )
     flags.DEFINE_string(
-        "output", "", "predict: CSV file; prepare, reconstruct, evaluate: directory."
+        "output",
+        "",
+        "predict: CSV file; prepare, reconstruct, evaluate, robustness, report: directory.",
     )
     flags.DEFINE_string("maps", "", "predict: directory for each file's map of positions (.npz).")
-    flags.DEFINE_float("confidence", 0.75, "predict: verdicts below this probability are 'unsure'.")
+    flags.DEFINE_string(
+        "baseline",
+        "",
+        "report: what to compare with: runs A,B,C (seeds) of a system, or a sweep's variant; "
+        "empty: the paper's NPR, and the sweep's.",
+    )
+    flags.DEFINE_bool("intervals", False, "report: bootstrap intervals of every generator.")
+    flags.DEFINE_float(
+        "confidence",
+        None,
+        "predict: verdicts below this probability are 'unsure'; without it as calibrated, or 0.75.",
+    )
+
+
+def _define_measuring() -> None:
+    """Of robustness and calibrate."""
+    flags.DEFINE_string(
+        "transformations", "", "robustness: families of them, as jpeg,webp,resize; empty: all."
+    )
+    flags.DEFINE_float(
+        "target_error", 0.05, "calibrate: share of verdicts other than 'unsure' that may be wrong."
+    )
+    flags.DEFINE_float(
+        "false_positive_rate", 0.01, "calibrate: share of photographs above the threshold reported."
+    )
+
+
+def _define_looking() -> None:
+    """Of predict --evidence, localize and report."""
+    flags.DEFINE_string(
+        "evidence", "", "predict: directory for pictures of what each file was scored by."
+    )
+    flags.DEFINE_enum(
+        "heat_map",
+        "auto",
+        ["auto", "positions", "occlusion"],
+        "predict --evidence, localize: how it is found where the evidence lies.",
+    )
+    flags.DEFINE_bool("attention", False, "report: also write the weights of the scales in detail.")
+    flags.DEFINE_string(
+        "sweep", "", "report --attention: runs.csv of a sweep that also left scales out."
+    )
+    flags.DEFINE_string(
+        "families", "", "report --attention: FAMILY:generator,generator;FAMILY:generator,..."
+    )
+    flags.DEFINE_integer("samples", 10, "evaluate: images of each kind kept for the report.")
+    flags.DEFINE_integer("composites", 50, "localize: pictures of each family and shift.")
 
 
 def _define_sweeping() -> None:
@@ -79,7 +141,9 @@ def _define_preparing() -> None:
         "storage", "encoded", ["encoded", "decoded"], "prepare: files as they are, or pixels."
     )
     flags.DEFINE_integer(
-        "image_size", None, "prepare, reconstruct: pixels, side of decoded images; 0: native."
+        "image_size",
+        None,
+        "prepare, reconstruct, localize: pixels, side of decoded images; 0: native.",
     )
     flags.DEFINE_float(
         "max_bad_fraction", 0.05, "prepare: stop if more of the files are unreadable."

@@ -138,6 +138,13 @@ def with_factors(
     )
 
 
+def distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, told apart where one comes again: 0.5, 0.5 (2), 0.5 (3)."""
+    counts = [names[: i + 1].count(name) for i, name in enumerate(names)]
+    pairs = zip(names, counts, strict=True)
+    return tuple(f"{name} ({count})" if count > 1 else name for name, count in pairs)
+
+
 def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
@@ -195,6 +202,11 @@ FRONT_END_RULES: dict[str, Rule] = {
 }
 
 
+def front_end_count(config: ml_collections.ConfigDict) -> int:
+    """How many front ends a model section describes: the most values that a setting gives."""
+    return max(len(config[key]) for key in FRONT_END_RULES)
+
+
 def front_ends_of(config: ml_collections.ConfigDict) -> tuple[FrontEnd, ...]:
     """The front ends that the settings of ``FRONT_END_RULES`` in a model section describe.
 
@@ -206,7 +218,7 @@ def front_ends_of(config: ml_collections.ConfigDict) -> tuple[FrontEnd, ...]:
     """
     columns = {key: tuple(config[key]) for key in FRONT_END_RULES}
     lengths = {key: len(column) for key, column in columns.items()}
-    count = max(lengths.values())
+    count = front_end_count(config)
     if set(lengths.values()) - {1, count}:
         given = ", ".join(f"model.{key} has {length}" for key, length in lengths.items())
         raise ValueError(f"{given} values; give each setting one value for all, or {count}")
@@ -215,13 +227,12 @@ def front_ends_of(config: ml_collections.ConfigDict) -> tuple[FrontEnd, ...]:
 
 
 def one_residual_problems(config: ml_collections.ConfigDict) -> list[str]:
-    """What is wrong with a model section that describes several front ends; [] if it does not."""
-    if all(len(config[key]) == 1 for key in FRONT_END_RULES):
-        return []
-    given = ", ".join(f"model.{key} {tuple(config[key])}" for key in FRONT_END_RULES)
+    """One text for each setting with several values, for a system that takes one residual."""
     return [
-        f"{given} for model.name {config.name}, which takes exactly one residual; give one value "
-        "each, or use configs/multiscale_attention.py for several"
+        f"model.{key} is {tuple(config[key])} for model.name {config.name}, which takes exactly "
+        "one residual; give one value (configs/multiscale_attention.py is for several)"
+        for key in FRONT_END_RULES
+        if len(config[key]) != 1
     ]
 
 

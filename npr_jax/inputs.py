@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grain
@@ -15,13 +15,16 @@ import numpy as np
 
 from input_pipeline import pipeline
 from input_pipeline.augmentations import augmentations
+from input_pipeline.degradations import Transformation
 from input_pipeline.epochs import steps_per_epoch
 from input_pipeline.features import feature_iterator, training_images_once
 from input_pipeline.groups import Groups
 from input_pipeline.holdout import SubsetSource, held_out
 from input_pipeline.mixture import MixedDataset, MixedSplit
+from input_pipeline.preparation import Preparation
 from input_pipeline.sampling import Sampling, sample
 from input_pipeline.tfrecord import RecordSource
+from input_pipeline.transformed import transformed_images
 from input_pipeline.viewed import FileReader, ViewedSource
 from npr_jax.config import data_paths
 from npr_jax.embeddings import Embedded
@@ -56,11 +59,11 @@ class TrainInput:
         self._config = config
         self._dataset = dataset
         data = config.data
-        train = _split(dataset, data.train_split, "data.train_split", of_all=True)
+        train = named_split(dataset, data.train_split, "data.train_split", of_all=True)
         table = functools.cache(train.table)
         if data.validation_split:
             records = np.arange(len(train.source))
-            validation = _split(dataset, data.validation_split, "data.validation_split")
+            validation = named_split(dataset, data.validation_split, "data.validation_split")
             self._validation: RecordSource = validation.source
         else:
             held = held_out(table(), data.validation_fraction, config.seed)
@@ -76,6 +79,11 @@ class TrainInput:
             raise ValueError("the validation split is empty; expected images of both classes")
         if len(self._groups.sizes) > 1 and jax.process_index() == 0:
             _LOG.info(_in_words(self._groups))
+
+    @property
+    def validation_source(self) -> RecordSource:
+        """The records of the validation images."""
+        return self._validation
 
     @property
     def num_train_images(self) -> int:
@@ -171,8 +179,9 @@ def test_images(
 ) -> Iterator[dict]:
     """This process's test images, each once, as the config's protocol wants them.
 
-    Of several data sets, file names begin with the name of the data set. ``system`` names the one
-    that scores them.
+    Elements of a system that looks at pixels also have ``facts``, see
+    ``input_pipeline.image_facts``. Of several data sets, file names begin with the name of the
+    data set. ``system`` names the one that scores them.
 
     Raises:
         ValueError: for a delivery of images to a system that does not look at pixels.
@@ -184,7 +193,7 @@ def test_images(
             f"--delivery={data.delivery} changes pixels, which {system} does not look at; leave it "
             "out, or deliver the files themselves before `prepare`"
         )
-    split = _split(dataset, data.test_split, "data.test_split")
+    split = test_split(config, dataset)
     images = evaluation_images(
         _viewed(split.source, read_file),
         data,
@@ -192,11 +201,74 @@ def test_images(
         crop=data.evaluate_crop,
         even=data.evaluate_even,
         delivery=data.delivery,
+        facts=read_file is None,
     )
     return (
         {**image, "filename": split.unique_filename(image["index"], image["filename"])}
         for image in images
     )
+
+
+def test_split(config: ml_collections.ConfigDict, dataset: MixedDataset) -> MixedSplit:
+    """The split that the config calls test.
+
+    Raises:
+        ValueError: the data set has no such split.
+    """
+    return named_split(dataset, config.data.test_split, "data.test_split")
+
+
+def transformed_test_images(
+    config: ml_collections.ConfigDict,
+    split: MixedSplit,
+    transformations: Sequence[Transformation],
+) -> Iterator[dict]:
+    """Every test image in every transformation, prepared as ``test_images`` prepares it.
+
+    Elements are those of ``input_pipeline.transformed.transformed_images``.
+    """
+    data = config.data
+    images = transformed_images(
+        split.source,
+        transformations,
+        Preparation(
+            resize=data.evaluate_resize,
+            crop=data.evaluate_crop,
+            small_images=data.small_images,
+            even=data.evaluate_even,
+            reencode=tuple(data.reencode),
+        ),
+        seed=config.seed,
+        workers=data.workers,
+    )
+    return (
+        {**image, "filename": split.unique_filename(image["index"], image["filename"])}
+        for image in images
+    )
+
+
+def chosen_test_images(
+    config: ml_collections.ConfigDict, dataset: MixedDataset, records: Sequence[int]
+) -> Iterator[np.ndarray]:
+    """The pixels of some test images, uint8 ``[h, w, 3]``, all in this process, in the order given.
+
+    Args:
+        config: as for ``test_images``.
+        dataset: as for ``test_images``.
+        records: numbers of the test split's records, the ``index`` of their elements.
+    """
+    data = config.data
+    split = test_split(config, dataset)
+    images = pipeline.evaluation_images(
+        SubsetSource(split.source, np.array(records, np.int64)),
+        resize=data.evaluate_resize,
+        crop=data.evaluate_crop,
+        small_images=data.small_images,
+        even=data.evaluate_even,
+        reencode=tuple(data.reencode),
+        delivery=data.delivery,
+    )
+    return (image["image"] for image in images)
 
 
 def evaluation_images(
@@ -208,6 +280,7 @@ def evaluation_images(
     delivery: str,
     resize_mode: str = "squash",
     even: bool = False,
+    facts: bool = False,
 ) -> Iterator[dict]:
     """Elements with uint8 ``image [h, w, 3]``, label, generator, filename and index."""
     return pipeline.evaluation_images(
@@ -219,6 +292,7 @@ def evaluation_images(
         even=even,
         reencode=tuple(data.reencode),
         delivery=delivery,
+        facts=facts,
         workers=data.workers,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
@@ -238,7 +312,20 @@ def _sampling(data: ml_collections.ConfigDict) -> Sampling:
     )
 
 
-def _split(dataset: MixedDataset, name: str, setting: str, *, of_all: bool = False) -> MixedSplit:
+def named_split(
+    dataset: MixedDataset, name: str, setting: str, *, of_all: bool = False
+) -> MixedSplit:
+    """A split of the data sets that have it.
+
+    Args:
+        dataset: the data sets.
+        name: of the split.
+        setting: what names it, for the error.
+        of_all: whether each data set has to have it.
+
+    Raises:
+        ValueError: a data set that has to have it, or every one, lacks the split.
+    """
     lacking = dataset.lacking(name)
     if lacking and (of_all or len(lacking) == len(dataset.names)):
         several = len(dataset.names) > 1

@@ -23,11 +23,7 @@ class PositionMaps:
         Raises:
             ValueError: for a system without.
         """
-        if not hasattr(model, "position_logits"):
-            raise ValueError(
-                f"{type(model).__name__} has no map of positions: its logit is no mean over them; "
-                "leave --maps out"
-            )
+        check_has_map(model)
         model.eval()
         self._model = model
         self._graphdef, self._variables = nnx.split(model)
@@ -66,6 +62,15 @@ class PositionMaps:
             "logit": prediction.logits,
             "weights": prediction.weights,
         }
+
+
+def check_has_map(model: Model) -> None:
+    """Raises ``ValueError`` for a system whose logit is no mean over positions."""
+    if not hasattr(model, "position_logits"):
+        raise ValueError(
+            f"{type(model).__name__} has no map of positions: its logit is no mean over them; "
+            "leave --maps out"
+        )
 
 
 def save_maps(directory: pathlib.Path, number: int, path: str, maps: dict[str, np.ndarray]) -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from npr_jax.calibration import VERDICTS
 from npr_jax.detector import Detector, ImageScore
-from npr_jax.position_maps import save_maps
+from npr_jax.position_maps import check_has_map, save_maps
 
 if TYPE_CHECKING:
     from npr_jax.ensemble import Ensemble
@@ -25,8 +26,10 @@ def predict_files(
     paths: Iterable[str],
     output: str,
     *,
-    confidence: float,
+    confidence: float | None,
     maps: str = "",
+    evidence: str = "",
+    heat_map: str = "auto",
 ) -> int:
     """Scores every file named or found in a named folder and writes a CSV table.
 
@@ -34,27 +37,35 @@ def predict_files(
         detector: what scores.
         paths: files and folders; folders are searched to any depth, hidden files left out.
         output: the CSV file, written beside and renamed at the end; empty: standard output.
-        confidence: probability below which a verdict is ``unsure``.
+        confidence: probability below which a verdict is ``unsure``; None: see ``Detector.score``.
         maps: directory, made if missing, for one .npz of position maps per scored file; empty:
             none are made.
+        evidence: directory, made if missing, for pictures of what each file was scored by, see
+            ``npr_jax.evidence``; empty: none are made.
+        heat_map: how those find where the evidence lies, see ``npr_jax.heat_map``.
 
     Returns:
         Exit status: 0 if every file was scored, 1 if some could not be.
 
     Raises:
         ValueError: for a path that does not exist, no file at all, a confidence outside
-            [0.5, 1), an output whose folder does not exist, or maps of several detectors.
+            [0.5, 1), an output whose folder does not exist, maps or evidence of several
+            detectors, or maps of a system that has none.
     """
-    if not 0.5 <= confidence < 1:
+    if confidence is not None and not 0.5 <= confidence < 1:
         raise ValueError(f"--confidence={confidence}; expected at least 0.5 and below 1")
     if output and not pathlib.Path(output).absolute().parent.is_dir():
         raise ValueError(f"--output={output}: its folder does not exist")
-    if maps and not isinstance(detector, Detector):
-        raise ValueError("--maps is of one detector, not of several; give one --workdir")
+    for flag, value in (("maps", maps), ("evidence", evidence)):
+        if value and not isinstance(detector, Detector):
+            raise ValueError(f"--{flag} is of one detector, not of several; give one --workdir")
+    if maps and isinstance(detector, Detector):
+        check_has_map(detector.model)
     files = find_files(paths)
     views = (member.file_view for member in detector.members)
     images = ", ".join([detector.preprocessing, *(v.description for v in views if v is not None)])
-    print(f"detector: {detector.source}; images: {images}", file=sys.stderr)
+    scores = detector.calibration_in_words
+    print(f"detector: {detector.source}; images: {images}; scores: {scores}", file=sys.stderr)
     progress = tqdm(total=len(files), unit="img", disable=not sys.stderr.isatty())
     results = []
     for result in detector.iter_scores(files, confidence=confidence):
@@ -64,6 +75,10 @@ def predict_files(
     _write(results, output)
     if maps and isinstance(detector, Detector):
         _write_maps(detector, results, pathlib.Path(maps))
+    if evidence and isinstance(detector, Detector):
+        from npr_jax.evidence import write_evidence  # with matplotlib, which scoring needs not
+
+        write_evidence(detector, results, pathlib.Path(evidence), heat_map)
     failed = sum(bool(result.error) for result in results)
     print(_summary(results, failed), file=sys.stderr)
     return 1 if failed else 0
@@ -115,8 +130,5 @@ def _write_rows(file, results: list[ImageScore]) -> None:
 
 
 def _summary(results: list[ImageScore], failed: int) -> str:
-    counts = [
-        f"{sum(r.verdict == verdict for r in results)} {verdict}"
-        for verdict in ("generated", "photograph", "unsure")
-    ]
+    counts = [f"{sum(r.verdict == verdict for r in results)} {verdict}" for verdict in VERDICTS]
     return f"{len(results)} files: {', '.join(counts)}, {failed} not scored"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import ml_collections
 
 from input_pipeline.catalog_entry import Preprocessing
@@ -54,6 +57,40 @@ def departure(detector: Detector, config: ml_collections.ConfigDict, dataset: Mi
                 "where there is one."
             )
     return ""
+
+
+def published_table(
+    detectors: Sequence[Detector], config: ml_collections.ConfigDict, dataset: MixedDataset
+) -> dict[str, Any]:
+    """Which published table an evaluation belongs to, for its results.
+
+    Args:
+        detectors: one, or the members of an ensemble.
+        config: of the evaluation.
+        dataset: what is evaluated.
+
+    Returns:
+        `catalogue`: the entry's name, `table`: its number in the NPR paper, both None for images
+        that were not prepared as one entry of the catalogue; `protocol`: the published
+        preprocessing in words, and `as_published`: whether it was followed.
+    """
+    protocols = _protocols(dataset, config.data.test_split)
+    protocol = protocols[0] if len(dataset.datasets) == len(protocols) == 1 else None
+    if protocol is None:
+        return {"catalogue": None, "table": None, "protocol": None, "as_published": False}
+    [stored] = (one.info for one in dataset.datasets)
+    squashed = stored["decoded_size"] if stored["storage"] == "decoded" else None
+    same = (
+        config.data.delivery == "clean"
+        and squashed in (None, protocol.resize)
+        and not any(one.jpeg_quality or departure(one, config, dataset) for one in detectors)
+    )
+    return {
+        "catalogue": stored["dataset"],
+        "table": stored["table"],
+        "protocol": protocol.note,
+        "as_published": same,
+    }
 
 
 def _protocols(dataset: MixedDataset, split: str) -> list[Preprocessing | None]:

@@ -19,7 +19,7 @@ from jax.sharding import Mesh
 
 from npr_jax import embeddings, frozen_file, inputs, sharding
 from npr_jax.checkpoint import Checkpoints, abstract
-from npr_jax.config import check_config, save_json
+from npr_jax.config import save_json
 from npr_jax.detector import Detector
 from npr_jax.embeddings import Embedded
 from npr_jax.evaluate_run import evaluate_run
@@ -49,12 +49,11 @@ class Run:
     start_step: int
 
     def __init__(self, config: ml_collections.ConfigDict, workdir: pathlib.Path, mesh: Mesh):
-        """Checks the config and opens its data set.
+        """Opens the data set of a config that ``check_config`` has accepted.
 
         Raises:
-            ValueError: for a config or a data set that cannot be used.
+            ValueError: for a data set or a batch size that cannot be used.
         """
-        check_config(config)
         sharding.check_batch_size(config.batch_size, mesh)
         self.config, self.workdir = config, workdir
         workdir.mkdir(parents=True, exist_ok=True)

@@ -85,6 +85,17 @@ class Scores:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def subset(self, index: np.ndarray) -> "Scores":
+        """The rows at int [m] positions, in that order."""
+        return Scores(
+            labels=self.labels[index],
+            logits=self.logits[index],
+            generators=self.generators[index],
+            filenames=self.filenames[index],
+            weights=None if self.weights is None else self.weights[index],
+            scales=self.scales,
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Group:
@@ -122,6 +133,15 @@ def pair(scores: Scores) -> list[Group]:
             pairing = "none"
         groups.append(Group(name, index, pairing))
     return groups
+
+
+def same_images(a: Scores, b: Scores) -> bool:
+    """Whether two hold the same images in the same order."""
+    return (
+        np.array_equal(a.filenames, b.filenames)
+        and np.array_equal(a.generators, b.generators)
+        and np.array_equal(a.labels, b.labels)
+    )
 
 
 def is_control(name: str) -> bool:
@@ -176,16 +196,17 @@ def tabulate(scores: Scores, train_families: Iterable[str] = ()) -> dict[str, An
         "n_photographs": int(photographs.sum()),
         "n_generated": int((~photographs).sum()),
         "generators": rows,
-        "mean": _average(rows, [1.0] * len(rows)),
-        "weighted": _average(rows, [row["weight"] for row in rows]),
-        "unseen": _average(unseen, [1.0] * len(unseen)) if seen else None,
+        "mean": average(rows, [1.0] * len(rows)),
+        "weighted": average(rows, [row["weight"] for row in rows]),
+        "unseen": average(unseen, [1.0] * len(unseen)) if seen else None,
         "control": controls,
         "photographs": sources,
         "attention": _attention(scores),
     }
 
 
-def _average(rows: Sequence[Mapping[str, Any]], weights: Sequence[float]) -> dict | None:
+def average(rows: Sequence[Mapping[str, Any]], weights: Sequence[float]) -> dict | None:
+    """Weighted means of ``METRICS`` over the rows that know them; None without rows."""
     if not rows:
         return None
     result: dict[str, Any] = {"n_generators": len(rows)}

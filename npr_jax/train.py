@@ -22,6 +22,7 @@ from flax import nnx
 
 from npr_jax import sharding
 from npr_jax.augment import augment
+from npr_jax.config import check_config
 from npr_jax.metrics import TrainMetrics
 from npr_jax.models import SYSTEMS, Frozen, Model, learned_factors, predict
 from npr_jax.reporting import progress_bar
@@ -77,14 +78,7 @@ def train_side_by_side(
         for run in runs:
             at_end.callback(run.close)
         config, num_steps = runs[0].config, runs[0].num_steps
-        # What is frozen is one file for all runs, and read once.
-        fresh = [
-            init_train_state(run.config, run.steps_per_epoch, load=run is runs[0]) for run in runs
-        ]
-        program = programs.of(config, *fresh[0][:2], runs[0].steps_per_epoch, count)
-        state = stack(
-            [run.open(own, program.scorer) for run, (_, _, own) in zip(runs, fresh, strict=True)]
-        )
+        program, state = _open(runs, programs)
         [start_step] = {run.start_step for run in runs} if count == 1 else _common_step(runs)
         bar = at_end.enter_context(
             progress_bar(
@@ -107,24 +101,49 @@ def train_side_by_side(
             epoch_ends = step % runs[0].steps_per_epoch == 0
             save_now = epoch_ends or _is_multiple(step, config.checkpoint_every_steps)
             if save_now or step % config.log_every_steps == 0:
-                on_host, factors = jax.device_get((window, learned_factors(state.params)))
+                bar.set_postfix(loss=f"{_log(runs, window, state, step):.4f}")
                 window.clear()
-                for index, run in enumerate(runs):
-                    own_window = [member(m, index, count) for m in on_host]
-                    values = run.log(own_window, step, member(factors, index, count))
-                bar.set_postfix(loss=f"{values['loss']:.4f}")
-            if not save_now:
-                continue
-            for index, run in enumerate(runs):
-                own, improved = member(state, index, count), None
-                if epoch_ends:
-                    program.scorer.use(own.params, own.batch_stats)
-                    improved = run.validate(program.scorer, step)
-                    own = run.with_learning_rate(own)
-                    state = own if count == 1 else state
-                run.save(own, step, improved=improved)
+            if save_now:
+                state = _save(runs, program.scorer, state, step, epoch_ends=epoch_ends)
 
     return [run.evaluate(report=report) for run in runs]
+
+
+def _open(runs: Sequence[Run], programs: Programs) -> tuple[Program, TrainState]:
+    """The program of the runs, and the state that they go on from, stacked."""
+    # What is frozen is one file for all runs, and read once.
+    fresh = [init_train_state(run.config, run.steps_per_epoch, load=run is runs[0]) for run in runs]
+    program = programs.of(runs[0].config, *fresh[0][:2], runs[0].steps_per_epoch, len(runs))
+    opened = [run.open(own, program.scorer) for run, (_, _, own) in zip(runs, fresh, strict=True)]
+    return program, stack(opened)
+
+
+def _log(
+    runs: Sequence[Run], window: Sequence[TrainMetrics], state: TrainState, step: int
+) -> float:
+    """Adds a point to each run's curve; returns the loss of the last run."""
+    count = len(runs)
+    on_host, factors = jax.device_get((window, learned_factors(state.params)))
+    for index, run in enumerate(runs):
+        own_window = [member(m, index, count) for m in on_host]
+        values = run.log(own_window, step, member(factors, index, count))
+    return values["loss"]
+
+
+def _save(
+    runs: Sequence[Run], scorer: Scorer, state: TrainState, step: int, *, epoch_ends: bool
+) -> TrainState:
+    """Saves each run, validated before where an epoch ends; returns the state to go on with."""
+    count = len(runs)
+    for index, run in enumerate(runs):
+        own, improved = member(state, index, count), None
+        if epoch_ends:
+            scorer.use(own.params, own.batch_stats)
+            improved = run.validate(scorer, step)
+            own = run.with_learning_rate(own)
+            state = own if count == 1 else state
+        run.save(own, step, improved=improved)
+    return state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,7 +244,9 @@ def _logits(
 
 
 def check_alike(configs: Sequence[ml_collections.ConfigDict]) -> None:
-    """Raises ``ValueError`` unless the configs can be trained side by side."""
+    """Raises ``ValueError`` unless the configs can be used, several of them side by side."""
+    for config in configs:
+        check_config(config)
     first = likeness(configs[0])
     for config in configs[1:]:
         if likeness(config) != first:

@@ -101,7 +101,7 @@ def python(*arguments, status: int = 0, environment=None, **options) -> subproce
         capture_output=True,
         text=True,
         check=False,
-        timeout=500,
+        timeout=3000,
         **options,
     )
     assert finished.returncode == status, f"{finished.stdout}\n{finished.stderr}"

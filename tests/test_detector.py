@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 import npr_jax
-from npr_jax.detector import MIN_SIDE, verdict_of
+from npr_jax.image_score import verdict_of
+from npr_jax.tiling import MIN_SIDE
 from tests import runs
 
 UPRIGHT, ROTATED = 1, 6  # EXIF orientations

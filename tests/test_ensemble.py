@@ -11,9 +11,9 @@ from PIL import Image
 
 import npr_jax
 from configs import default
-from npr_jax.detector import workdirs_of
 from npr_jax.ensemble import Ensemble, mean_scores
 from npr_jax.models import build_model
+from npr_jax.opening import workdirs_of
 from npr_jax.tables import Scores
 from tests import runs
 

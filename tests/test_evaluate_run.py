@@ -92,3 +92,48 @@ def test_delivery_reaches_the_scores(trained, tiny_data, tmp_path, capsys):
     [clean] = (trained.workdir / "evaluation").glob("*/scores.csv")
     with open(clean, newline="") as file:
         assert hard != [float(row["logit"]) for row in csv.DictReader(file)]
+
+
+def test_facts_of_every_image_are_kept(trained):
+    [directory] = (trained.workdir / "evaluation").iterdir()
+    with open(directory / "facts.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    images = expected_images()
+    assert [row["filename"] for row in rows] == list(images)
+    for row in rows:
+        pixels = np.frombuffer(images[row["filename"]].image, np.uint8).reshape(-1, 3)
+        luma = pixels @ np.array((0.299, 0.587, 0.114))
+        assert float(row["brightness"]) == pytest.approx(luma.mean(), abs=0.5)
+        assert (row["height"], row["width"]) == (str(runs.SIDE), str(runs.SIDE))
+        assert row["format"] == row["jpeg_quality"] == ""
+
+
+def test_mistakes_and_as_many_samples_as_asked_are_kept(trained, tiny_data, tmp_path):
+    """The threshold is moved so far that every photograph is a mistake."""
+    detector = npr_jax.Detector.load(trained.workdir)
+    head = detector.model.classifier
+    head.bias[...] = head.bias[...] + 1000
+    detector = npr_jax.Detector(detector.model, resize=0, source="shifted")
+    config = runs.tiny_config(tiny_data)
+    dataset = MixedDataset.load([tiny_data])
+    evaluate_run(detector, config, dataset, tmp_path, report=False, samples=3)
+    [directory] = (tmp_path / "evaluation").iterdir()
+    images = list(expected_images().values())
+    with open(directory / "scores.csv", newline="") as file:
+        logits = [float(row["logit"]) for row in csv.DictReader(file)]
+    wrong = [row for row, image in enumerate(images) if image.label == 0]
+    expected = sorted(wrong, key=lambda row: -logits[row])[:6]
+    with np.load(directory / "mistakes.npz") as file:
+        assert file["rows"].tolist() == expected
+        for row in expected:
+            np.testing.assert_array_equal(
+                file[f"image_{row}"].ravel(), np.frombuffer(images[row].image, np.uint8)
+            )
+    with np.load(directory / "samples.npz") as file:
+        kinds = list(zip(file["generators"].tolist(), file["labels"].tolist(), strict=True))
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {
+        ("alpha", 0): 3,
+        ("alpha", 1): 3,
+        ("beta", 1): 3,
+        ("gamma", 1): 3,
+    }

@@ -50,6 +50,7 @@ def test_recipes_set_what_stands_after_the_colon():
         ({"phases": (1,)}, "model.phases is"),
         ({"colors": ("hsv",)}, "rgb, ycbcr, lab, differences"),
         ({"learn_factors": (True,)}, "needs mode bilinear, not nearest"),
+        ({"colors": ("rgb", "lab")}, "model.colors is .* takes exactly one residual"),
         (
             {"learn_factors": (True,), "modes": ("bilinear",), "factors": (0.05,)},
             "expected 0.1 to 0.95 where it is learned",

@@ -32,7 +32,11 @@ def test_help_names_the_commands_and_flags():
         (("fit", "--config=configs/npr.py"), ("'fit'", "train, evaluate, predict, prepare")),
         (("--colour=red",), ("colour",)),
         (("--config=configs/absent.py",), ("absent.py",)),
-        (("--config=configs/npr.py:half",), ("'half'", "0.25 or 1/3")),
+        (("--config=configs/npr.py:half",), ("error: factor 'half'", "0.25 or 1/3")),
+        (
+            ("--config=configs/sweeps/colors.py", "--workdir=/tmp/never"),
+            ("a sweep's", "main.py sweep"),
+        ),
         (("prepare", "--source=x"), ("--output=DIR",)),
         (("prepare", "--source=/nonexistent", "--output=/tmp/never"), ("/nonexistent",)),
         (("report",), ("--workdir=DIR",)),

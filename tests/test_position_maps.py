@@ -6,7 +6,7 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from configs import ladeda, spectrum
+from configs import ladeda, multiscale, spectrum
 from npr_jax.detector import Detector
 from npr_jax.models import build_model
 from npr_jax.position_maps import PositionMaps
@@ -55,6 +55,18 @@ def test_other_models_are_refused():
 
     with pytest.raises(ValueError, match="leave --maps out"):
         PositionMaps(Whole())
+
+
+def test_a_system_without_a_map_is_refused_before_anything_is_scored(tmp_path, capsys):
+    config = multiscale.get_config("cross,0.5").model
+    config.backbone = "thin_resnet"
+    ours = Detector(build_model(config, nnx.Rngs(params=0)), resize=0, source="test")
+    Image.fromarray(images(1, 64, 64)[0]).save(tmp_path / "a.png")
+    target = tmp_path / "maps"
+    with pytest.raises(ValueError, match="Cross has no map of positions"):
+        predict_files(ours, [str(tmp_path / "a.png")], "", confidence=0.75, maps=str(target))
+    assert capsys.readouterr().out == ""
+    assert not target.exists()
 
 
 def test_large_images_are_refused():

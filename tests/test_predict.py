@@ -126,7 +126,8 @@ def test_an_output_is_whole_or_untouched(detector, folder, tmp_path, monkeypatch
         raise KeyboardInterrupt
 
     class Interrupted:
-        source, preprocessing, iter_scores = "test", "test", staticmethod(interrupted)
+        source, preprocessing, calibration_in_words, members = "test", "test", "test", ()
+        iter_scores = staticmethod(interrupted)
 
     with pytest.raises(KeyboardInterrupt):
         predict_files(Interrupted(), [str(folder)], str(output), confidence=0.75)

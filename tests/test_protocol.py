@@ -12,7 +12,7 @@ from configs import default
 from input_pipeline.mixture import MixedDataset
 from npr_jax import inputs
 from npr_jax.detector import Detector
-from npr_jax.protocol import departure, use_protocol
+from npr_jax.protocol import departure, published_table, use_protocol
 from tests import runs
 from tests.trees import prepare, save
 
@@ -36,6 +36,8 @@ def test_an_evaluation_as_published(tmp_path, trained):
     assert folder.name == "aigc_detect_benchmark-test-native-even-clean"
     meta = json.loads((folder / "results.json").read_text())["meta"]
     assert meta["preprocessing"] == "native size, odd last row or column dropped"
+    assert (meta["catalogue"], meta["table"]) == ("aigc_detect_benchmark", None)
+    assert meta["as_published"]
     with open(folder / "scores.csv", newline="") as file:
         logits = {row["filename"]: float(row["logit"]) for row in csv.DictReader(file)}
     detector = Detector.load(trained.workdir)
@@ -61,6 +63,7 @@ class Plain:
 
     resize, crop, small_images = 256, 0, "reflect"
     preprocessing = "squashed to 256x256 pixels"
+    jpeg_quality = 0
     model = None  # takes images of any size
 
 
@@ -113,3 +116,37 @@ def test_without_a_protocol_or_with_two(tmp_path):
     assert departure(Plain(), config, own) == ""
     with pytest.raises(ValueError, match="mine has no published protocols"):
         use_protocol(Plain(), config, own)
+
+
+def test_an_evaluation_knows_its_table(tmp_path):
+    files = {"progan/cat/0_real/a.png": (40, 40), "progan/cat/1_fake/b.png": (40, 40)}
+    config, dataset = dataset_of(tmp_path, "forensynths", files)
+    facts = published_table([Plain()], config, dataset)
+    assert (facts["catalogue"], facts["table"]) == ("forensynths", 1)
+    assert facts["protocol"] == "squashed to 256, no crop"
+    assert facts["as_published"]
+
+    other = Plain()
+    other.resize = 0
+    assert not published_table([Plain(), other], config, dataset)["as_published"]
+    again = Plain()
+    again.jpeg_quality = 90
+    assert not published_table([again], config, dataset)["as_published"]
+    config.data.delivery = "web"
+    assert not published_table([Plain()], config, dataset)["as_published"]
+
+
+def test_images_of_no_published_set_belong_to_no_table(tmp_path):
+    save(tmp_path / "mine/gan/0_real/a.png")
+    prepare(tmp_path / "mine", tmp_path / "own")
+    own = MixedDataset.load([tmp_path / "own"])
+    facts = published_table([Plain()], default.get_config(), own)
+    assert facts == {"catalogue": None, "table": None, "protocol": None, "as_published": False}
+
+
+def test_pixels_stored_at_another_size_are_not_as_published(tmp_path):
+    save(tmp_path / "in/progan/0_real/a.png", 0, (50, 40))
+    options = {"dataset": "forensynths", "storage": "decoded", "image_size": 32}
+    prepare(tmp_path / "in", tmp_path / "out", **options)
+    dataset = MixedDataset.load([tmp_path / "out"])
+    assert not published_table([Plain()], default.get_config(), dataset)["as_published"]

@@ -53,6 +53,13 @@ def test_at_even_sizes_phases_area_and_the_wavelet_add_nothing_to_a_half(size):
     assert not is_function(View("hh"), half, size)
 
 
+@pytest.mark.parametrize("size", [8, 16])
+def test_an_eighth_holds_a_quarter_and_a_half_at_sizes_divisible_by_eight(size):
+    for factor in ("1/4", "1/2"):
+        assert is_function(NEAREST["1/8"], NEAREST[factor], size)
+        assert not is_function(NEAREST[factor], NEAREST["1/8"], size)
+
+
 @pytest.mark.parametrize("size", [9, 15])
 def test_at_odd_sizes_phases_differ(size):
     for view in PHASES:
@@ -124,6 +131,19 @@ def _section_of_the_page(root):
 def test_the_page_shows_the_tables_of_the_small_sizes(root):
     for size in (8, 9, 10):
         assert identities.table(size) in _section_of_the_page(root)
+
+
+@pytest.mark.parametrize(("known", "other"), identities.CONNECTED)
+def test_the_norms_of_the_page_by_least_squares(known, other, root):
+    """At 12x12: the map M of least norm with ``other = M known``, and its largest stretch."""
+    solution, *_ = np.linalg.lstsq(matrix(known, 12).T, matrix(other, 12).T, rcond=1e-9)
+    largest = np.sqrt(np.linalg.eigvalsh(solution.T @ solution).max())
+    [row] = [
+        line.split(" | ")
+        for line in _section_of_the_page(root).splitlines()
+        if line.startswith(f"| {known.name} | {other.name} |")
+    ]
+    assert float(row[2].split(",")[0]) == pytest.approx(largest, rel=0.05)
 
 
 @pytest.mark.slow

@@ -17,6 +17,8 @@ stand in every run's ``results.json``.
 At ``small`` networks are thin: thin_resnet, thin_patch, FreqNet with 16 channels.
 """
 
+from typing import Any
+
 from configs import cnndetection, freqnet, ladeda, npr, safe, spectrum
 from configs.sweeps.base import get_base, get_sweep
 from configs.sweeps.branches import multiscale_model
@@ -41,16 +43,17 @@ SHORT = {"ladeda": {"stem_momentum": 0.1}}
 OWN = {"spectrum": {"optimizer.learning_rate": 1e-2}}
 
 
+def recipe_settings(name: str, *, thin: bool) -> dict[str, Any]:
+    """What a recipe changes of a sweep's base: network, augmentation, and its own rate if any."""
+    config = RECIPES[name].get_config()
+    model = config.model.to_dict() | SHORT.get(name, {}) | (THIN.get(name, {}) if thin else {})
+    return {"model": model, "data.augment": config.data.augment.to_dict()} | OWN.get(name, {})
+
+
 def get_config(scale: str = "small"):
     """The sweep at ``small`` or ``full``."""
     base = get_base(scale)
-    variants: dict[str, dict] = {}
-    for name, recipe in RECIPES.items():
-        config = recipe.get_config()
-        model = config.model.to_dict() | SHORT.get(name, {})
-        model |= THIN.get(name, {}) if scale == "small" else {}
-        augment = config.data.augment.to_dict()
-        variants[name] = {"model": model, "data.augment": augment} | OWN.get(name, {})
+    variants = {name: recipe_settings(name, thin=scale == "small") for name in RECIPES}
     for factors in ((0.25, 0.5), (0.25, 0.5, 0.75), (0.125, 0.25, 0.5, 0.75)):
         model = multiscale_model(base, "attention", factors)
         variants[f"multiscale_attention{len(factors)}"] = {"model": model}

@@ -1,10 +1,9 @@
-"""The report's figures. Each function draws one panel and returns it as a data URI.
+"""The report's figures. Each function draws one panel and returns it as SVG text.
 
 Panels are narrow, one subject each: a page sets several beside each other on a desktop and one
 below the other on a phone, and the letters keep their size.
 """
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,13 +12,13 @@ from matplotlib import axes, ticker
 from PIL import Image
 
 from npr_jax.analysis import style
+from npr_jax.analysis.evidence_images import residual_pixels
 from npr_jax.front_end import FrontEnd
 
 PANEL = (3.5, 2.8)  # inches
 WIDE = 3.9  # inches, for a list of names with markers or bars
 BINS = 30
 METRIC_NAMES = {"loss": "loss (nats)", "ap": "AP", "auc": "AUC"}
-RESIDUAL_RANGE = 0.1  # pixel values in [0, 1]; shown from black (-) over grey (0) to white (+)
 CROP = 96  # pixels per side of what is shown of a residual map
 THUMBNAIL = 160
 
@@ -42,7 +41,7 @@ def curve_panel(metric: str, splits: Mapping[str, tuple[np.ndarray, np.ndarray]]
         if metric == "learning_rate":
             ax.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
         _legend_below(ax)
-        return style.svg_uri(drawing)
+        return style.svg(drawing)
 
 
 def roc_panel(row: Mapping[str, Any], labels: np.ndarray, logits: np.ndarray) -> str:
@@ -53,7 +52,7 @@ def roc_panel(row: Mapping[str, Any], labels: np.ndarray, logits: np.ndarray) ->
         drawing = style.new_figure(PANEL[0], 3.5)
         ax = drawing.add_subplot()
         false_positives, true_positives, _ = metrics.roc_curve(labels, logits)
-        ax.plot([0, 100], [0, 100], ":", color="#777777", linewidth=1, label="chance")
+        ax.plot([0, 100], [0, 100], ":", color=style.SOFT, linewidth=1, label="chance")
         ax.plot(
             100 * false_positives,
             100 * true_positives,
@@ -77,7 +76,7 @@ def roc_panel(row: Mapping[str, Any], labels: np.ndarray, logits: np.ndarray) ->
         ax.set_xlabel("photographs called generated (%)")
         ax.set_ylabel("generated, called so (%)")
         ax.legend(loc="lower right")
-        return style.svg_uri(drawing)
+        return style.svg(drawing)
 
 
 def logit_range(logits: np.ndarray) -> tuple[float, float]:
@@ -115,15 +114,16 @@ def histogram_panel(
         ax.set_xlabel("logit (above 0: called generated)")
         ax.set_ylabel("share of the class (%)")
         _legend_below(ax)
-        return style.svg_uri(drawing)
+        return style.svg(drawing)
 
 
 def attention_figure(attention: Mapping[str, Any]) -> str:
     """Mean weight of each scale, one bar per generator; photographs at the top."""
     rows, scales = attention["rows"], attention["scales"]
     with style.styled():
-        drawing = style.new_figure(WIDE, 1.2 + 0.3 * len(rows))
+        drawing = style.new_figure(WIDE, 1.4 + 0.3 * len(rows))
         ax = drawing.add_subplot()
+        ax.set_title("Mean weight of each scale")
         left = np.zeros(len(rows))
         heights = np.arange(len(rows))
         means = np.array([row["mean"] for row in rows])
@@ -133,7 +133,8 @@ def attention_figure(attention: Mapping[str, Any]) -> str:
             ax.barh(heights, width, left=left, height=0.72, color=colour, label=f"scale {scale}")
             for place, (value, start) in enumerate(zip(width, left, strict=True)):
                 if value > 0.1:
-                    ink = "white" if colour in (style.BLUE, style.VERMILLION) else "black"
+                    dark = colour in (style.BLUE, style.VERMILLION)
+                    ink = style.ON_DARK if dark else style.ON_LIGHT
                     text = f"{value:.2f}"
                     ax.text(start + value / 2, place, text, ha="center", va="center", color=ink)
             left += width
@@ -144,11 +145,11 @@ def attention_figure(attention: Mapping[str, Any]) -> str:
         ax.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6), xlabel="mean weight of the scale")
         ax.grid(False)
         _legend_below(ax, columns=3)
-        return style.svg_uri(drawing)
+        return style.svg(drawing)
 
 
 def dot_figure(
-    names: Sequence[str], series: Mapping[str, Sequence[float | None]], label: str
+    names: Sequence[str], series: Mapping[str, Sequence[float | None]], label: str, title: str
 ) -> str:
     """Shares in [0, 1], shown in percent: a line per name, a marker per series.
 
@@ -156,10 +157,11 @@ def dot_figure(
     shown; a dotted line marks 50 %.
     """
     with style.styled():
-        drawing = style.new_figure(WIDE, 1.5 + 0.28 * len(names))
+        drawing = style.new_figure(WIDE, 1.7 + 0.28 * len(names))
         ax = drawing.add_subplot()
+        ax.set_title(title)
         heights = np.arange(len(names))
-        ax.axvline(50, color="#777777", linestyle=":", linewidth=1)
+        ax.axvline(50, color=style.SOFT, linestyle=":", linewidth=1)
         for number, (name, values) in enumerate(series.items()):
             known = np.array([np.nan if value is None else 100 * value for value in values])
             first = number == 0
@@ -180,16 +182,14 @@ def dot_figure(
         ax.set(xlim=(min(40, _lowest(series)), 100), ylim=(len(names) - 0.5, -0.5))
         ax.set_xlabel(label)
         _legend_below(ax)
-        return style.svg_uri(drawing)
+        return style.svg(drawing)
 
 
 def residual_tiles(image: np.ndarray, front_ends: Sequence[FrontEnd]) -> list[tuple[str, str]]:
     """A sample image, its centre, and the centre as each front end sees it.
 
     The residual is computed on the whole image and then cut, so that blocks lie as the detector
-    sees them. It is shown with one fixed scaling, the same for every image and scale: a
-    difference of -0.1, 0, +0.1 (pixel values in [0, 1]) is black, mid-grey, white; channels stay
-    red, green, blue. Larger differences are clipped.
+    sees them; its scaling is that of ``evidence_images.residual_pixels``.
 
     Args:
         image: uint8 [h, w, 3].
@@ -209,10 +209,7 @@ def residual_tiles(image: np.ndarray, front_ends: Sequence[FrontEnd]) -> list[tu
         (f"its centre, {side}", style.image_uri(image[centre])),
     ]
     for front_end in front_ends:
-        unscaled = dataclasses.replace(front_end, scale=(1 / 255,) * 3, offset=(0.0,) * 3)
-        difference = np.asarray(unscaled(image[None]))[0][centre]
-        shown = np.clip(0.5 + 0.5 * difference / RESIDUAL_RANGE, 0, 1)
-        pixels = np.rint(255 * shown).astype(np.uint8)
+        pixels = residual_pixels(image, front_end)[centre]
         tiles.append((f"residual, scale {front_end.name}", style.image_uri(pixels)))
     return tiles
 

@@ -11,6 +11,7 @@ there.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 
@@ -18,27 +19,45 @@ import numpy as np
 from matplotlib import axes
 
 from npr_jax.analysis import style
-from npr_jax.residual import axis_operator
+from npr_jax.residual import RESIDUAL_MODES, axis_operator
 
 LENGTH = 480  # pixels of the axis: whole periods of every factor shown
 MARGIN = 120  # left out at each end: borders are clamped
 FREQUENCIES = np.linspace(0, 0.5, 201)  # cycles per pixel
 COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.VERMILLION, style.PURPLE)
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+FACTORS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/3": 1 / 3, "1/2": 1 / 2, "3/4": 3 / 4}
 
 
-def axis_moments(mode: str, factor: float, frequencies: np.ndarray) -> tuple[np.ndarray, ...]:
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """A front end of the figure, and what a legend calls it; ``phase`` of both axes."""
+
+    name: str
+    mode: str
+    factor: float = 0.5
+    phase: int = 0
+
+    def power(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """See ``power_response``."""
+        return power_response(self.mode, self.factor, rows, columns, phase=self.phase)
+
+
+def axis_moments(
+    mode: str, factor: float, frequencies: np.ndarray, phase: int = 0
+) -> tuple[np.ndarray, ...]:
     """Of one axis operator R and the grating e: the means of ``conj(e) R e`` and ``|R e|**2``.
 
     Args:
         mode: one of ``npr_jax.residual.MODES`` but none.
         factor: down-sampling factor.
         frequencies: in cycles per pixel, ``[k]``.
+        phase: of nearest, in pixels.
 
     Returns:
         complex128 ``[k]`` and float64 ``[k]``.
     """
-    operator = axis_operator(LENGTH, factor, mode, dtype=np.float64)
+    operator = axis_operator(LENGTH, factor, mode, phase=phase, dtype=np.float64)
     places = np.arange(LENGTH)
     gratings = np.exp(2j * np.pi * places[:, None] * frequencies)
     output = gratings[operator] if operator.ndim == 1 else operator @ gratings
@@ -47,7 +66,9 @@ def axis_moments(mode: str, factor: float, frequencies: np.ndarray) -> tuple[np.
     return correlation, (np.abs(output[inner]) ** 2).mean(0)
 
 
-def power_response(mode: str, factor: float, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def power_response(
+    mode: str, factor: float, rows: np.ndarray, columns: np.ndarray, *, phase: int = 0
+) -> np.ndarray:
     """Mean output power for gratings of power 1, float64 ``[len(rows), len(columns)]``.
 
     Over phases of rows and columns separately, which the separable operators allow: the residual
@@ -58,9 +79,10 @@ def power_response(mode: str, factor: float, rows: np.ndarray, columns: np.ndarr
         factor: down-sampling factor.
         rows: vertical frequencies in cycles per pixel.
         columns: horizontal ones.
+        phase: of nearest, along both axes.
     """
-    row_correlation, row_power = axis_moments(mode, factor, rows)
-    column_correlation, column_power = axis_moments(mode, factor, columns)
+    row_correlation, row_power = axis_moments(mode, factor, rows, phase)
+    column_correlation, column_power = axis_moments(mode, factor, columns, phase)
     power = np.outer(row_power, column_power)
     if mode == "hh":
         return power
@@ -69,60 +91,66 @@ def power_response(mode: str, factor: float, rows: np.ndarray, columns: np.ndarr
 
 def draw(path: pathlib.Path) -> None:
     """Writes the figure as PNG."""
-    modes = [(mode, 1 / 2, mode) for mode in ("nearest", "bilinear", "bicubic", "area")]
-    modes.append(("hh", 1 / 2, "hh (no factor)"))
-    names = {"1/8": 1 / 8, "1/4": 1 / 4, "1/3": 1 / 3, "1/2": 1 / 2, "3/4": 3 / 4}
+    modes = [Curve(mode, mode) for mode in RESIDUAL_MODES] + [Curve("hh (no factor)", "hh")]
     with style.styled():
-        drawing = style.new_figure(11.0, 9.2)
-        grid = drawing.subplots(3, 4, height_ratios=(1.15, 1, 1), squeeze=False)
-        for place in grid[0]:
-            place.remove()
-        top = drawing.add_subplot(grid[0, 0].get_gridspec()[0, :])
-        top.axis("off")
-        panels = [top.inset_axes((x, 0.0, 0.27, 0.86)) for x in (0.04, 0.385, 0.73)]
-        _curves(panels[0], "Modes at 1/2, vertical stripes", modes, diagonal=False)
-        _curves(panels[1], "Modes at 1/2, diagonal stripes", modes, diagonal=True)
-        factors = [("nearest", value, name) for name, value in names.items()]
-        _curves(panels[2], "nearest by factor, vertical stripes", factors, diagonal=False)
-        maps = [(mode, 1 / 2, f"{mode} 1/2") for mode in ("nearest", "bilinear", "bicubic", "area")]
-        maps += [("nearest", names[n], f"nearest {n}") for n in ("1/4", "1/3", "3/4")]
-        maps.append(("hh", 1 / 2, "hh"))
-        images = [
-            _map(place, mode, factor, title)
-            for place, (mode, factor, title) in zip(grid[1:].ravel(), maps, strict=True)
-        ]
-        bar = drawing.colorbar(images[0], ax=grid[1:].ravel().tolist(), shrink=0.7, pad=0.02)
+        drawing = style.new_figure(14.0, 13.5)
+        drawing.suptitle(f"Mean output power for gratings of power 1, axes of {LENGTH} pixels")
+        grid = drawing.subplots(4, 4, squeeze=False)
+        _curves(grid[0, 0], "modes at 1/2, stripes", modes)
+        _curves(grid[0, 1], "modes at 1/2, diagonal stripes", modes, diagonal=True)
+        _curves(grid[0, 2], "nearest by reference pixel, stripes", _phases())
+        _curves(
+            grid[0, 3], "nearest by factor, diagonal stripes", _by_factor("nearest"), diagonal=True
+        )
+        for place, mode in zip(grid[1], RESIDUAL_MODES, strict=True):
+            _curves(place, f"{mode} by factor, stripes", _by_factor(mode))
+        maps = [Curve(f"{mode} 1/2", mode) for mode in RESIDUAL_MODES]
+        maps += [Curve(f"nearest {n}", "nearest", FACTORS[n]) for n in ("1/4", "1/3", "3/4")]
+        maps.append(Curve("hh", "hh"))
+        places = grid[2:].ravel()
+        images = [_map(place, curve) for place, curve in zip(places, maps, strict=True)]
+        bar = drawing.colorbar(images[0], ax=places.tolist(), shrink=0.7, pad=0.02)
         bar.set_label("mean output power")
-        drawing.savefig(path, dpi=110)
+        drawing.savefig(path, dpi=90)
+
+
+def _by_factor(mode: str) -> list[Curve]:
+    return [Curve(name, mode, factor) for name, factor in FACTORS.items()]
+
+
+def _phases() -> list[Curve]:
+    """Reference pixels whose distances to their blocks' pixels differ; others mirror these."""
+    choices = (("1/2", 0), ("1/3", 0), ("1/3", 1), ("1/4", 0), ("1/4", 1))
+    return [Curve(f"{name}, {phase}", "nearest", FACTORS[name], phase) for name, phase in choices]
 
 
 def _curves(
-    place: axes.Axes, title: str, choices: Sequence[tuple[str, float, str]], *, diagonal: bool
+    place: axes.Axes, title: str, curves: Sequence[Curve], *, diagonal: bool = False
 ) -> None:
-    for (mode, factor, name), colour, dash in zip(choices, COLOURS, DASHES, strict=True):
+    for curve, colour, dash in zip(curves, COLOURS, DASHES, strict=True):
         if diagonal:
-            power = power_response(mode, factor, FREQUENCIES, FREQUENCIES).diagonal()
+            power = curve.power(FREQUENCIES, FREQUENCIES).diagonal()
         else:
-            power = power_response(mode, factor, np.zeros(1), FREQUENCIES)[0]
-        place.plot(FREQUENCIES, power, color=colour, linestyle=dash, linewidth=1.6, label=name)
+            power = curve.power(np.zeros(1), FREQUENCIES)[0]
+        place.plot(FREQUENCIES, power, color=colour, linestyle=dash, linewidth=1.6)
     place.set_title(title)
     place.set_xlim(0, 0.5)
     # Room for the legend above the curves.
-    place.set_ylim(-0.05, 1.35 * place.dataLim.y1)
+    place.set_ylim(-0.05, 1.5 * place.dataLim.y1)
     axis = "along each axis (cycles/pixel)" if diagonal else "(cycles/pixel)"
     place.set_xlabel(f"frequency {axis}")
     place.set_ylabel("mean output power")
-    place.legend(loc="upper left", ncols=2 if diagonal or len(choices[0][2]) > 4 else 3)
+    place.legend([curve.name for curve in curves], loc="upper left", ncols=2)
 
 
-def _map(place: axes.Axes, mode: str, factor: float, title: str):
+def _map(place: axes.Axes, curve: Curve):
     frequencies = np.linspace(0, 0.5, 65)
-    power = power_response(mode, factor, frequencies, frequencies)
+    power = curve.power(frequencies, frequencies)
     image = place.imshow(
         power, origin="lower", extent=(0, 0.5, 0, 0.5), vmin=0, vmax=4, cmap="cividis"
     )
     place.grid(visible=False)
-    place.set_title(title)
+    place.set_title(curve.name)
     place.set_xticks([0, 0.25, 0.5])
     place.set_yticks([0, 0.25, 0.5])
     place.set_xlabel("horizontal (cycles/pixel)")

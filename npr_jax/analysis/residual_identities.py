@@ -23,6 +23,7 @@ from npr_jax.residual import axis_operator
 FACTORS = {"1/2": 1 / 2, "1/4": 1 / 4, "3/4": 3 / 4, "1/3": 1 / 3, "1/8": 1 / 8}
 SIZES = (8, 9, 10, 12, 15, 16, 24)  # pixels per side: of several kinds modulo 24
 TOLERANCE = 1e-9  # of a singular value that counts as zero, as a share of the largest
+NORM_SIZES = (12, 16, 24)  # of the table of norms: sizes divisible by 4
 BEGIN, END = "<!-- begin: residual_identities -->", "<!-- end: residual_identities -->"
 
 
@@ -49,6 +50,17 @@ VIEWS = (
     *(View("nearest", "1/2", phase) for phase in ((0, 1), (1, 0), (1, 1))),
     View("nearest", "1/3", (1, 1)),
     View("hh"),
+)
+# (known, function of it): the pairs of the table of norms.
+CONNECTED = (
+    (View("nearest", "1/4"), View("nearest", "1/2")),
+    (View("nearest", "1/4"), View("nearest", "3/4")),
+    (View("nearest", "1/2"), View("nearest", "1/2", (1, 1))),
+    (View("nearest", "1/2"), View("area", "1/2")),
+    (View("nearest", "1/2"), View("hh")),
+    (View("bilinear", "1/2"), View("nearest", "1/2")),
+    (View("bilinear", "1/2"), View("nearest", "1/4")),
+    (View("bicubic", "1/2"), View("nearest", "1/4")),
 )
 
 
@@ -123,9 +135,20 @@ def table(size: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def section(sizes: tuple[int, ...] = SIZES) -> str:
+def norm_table() -> str:
+    """A Markdown table: how much the maps of ``CONNECTED`` amplify, the largest singular value."""
+    sizes = ", ".join(f"{size}×{size}" for size in NORM_SIZES)
+    lines = [f"| from | to | norm of the map at {sizes} |", "|---|---|---:|"]
+    for known, other in CONNECTED:
+        maps = (connecting_map(known, other, size) for size in NORM_SIZES)
+        norms = ", ".join(f"{np.linalg.norm(m, 2):.2g}" for m in maps)
+        lines.append(f"| {known.name} | {other.name} | {norms} |")
+    return "\n".join(lines) + "\n"
+
+
+def section() -> str:
     """All tables, as they stand in docs/residuals.md between the two marks."""
-    return "\n".join([BEGIN, *map(table, sizes), END])
+    return "\n".join([BEGIN, *map(table, SIZES), norm_table(), END])
 
 
 def main() -> None:

@@ -79,6 +79,18 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
     )
 
 
+def read_results(workdir: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+    """The results.json of every evaluation of a workdir, by the evaluation's name.
+
+    Raises:
+        ValueError: there is no such directory, or a file is not JSON.
+    """
+    if not pathlib.Path(workdir).is_dir():
+        raise ValueError(f"{workdir} is no directory; give a run, or the --output of evaluate")
+    files = sorted(pathlib.Path(workdir).glob("evaluation/*/results.json"))
+    return {path.parent.name: _read_json(path) for path in files}
+
+
 def read_curves(
     path: str | os.PathLike[str],
 ) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:

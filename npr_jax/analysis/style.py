@@ -1,8 +1,9 @@
-"""How figures look, and how they become text inside a page.
+"""How figures look, and how they become text.
 
-Figures are drawn through matplotlib's objects, never through pyplot's global state, on white so
-that they read the same in a light and in a dark page. Colours are Okabe and Ito's, which people
-with the common colour-vision deficiencies can tell apart.
+Figures are drawn through matplotlib's objects, never through pyplot's global state, on white, as
+for print; a page turns the neutral colours named here to the reader's theme (inline_svg.py).
+Colours of series are Okabe and Ito's, which people with the common colour-vision deficiencies can
+tell apart; the colour maps are as safe, and the sequential one also rises evenly in lightness.
 """
 
 import base64
@@ -17,11 +18,15 @@ import numpy as np
 from matplotlib import figure
 from PIL import Image
 
+WHITE, GRID, SOFT = "#ffffff", "#dddddd", "#777777"
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE, YELLOW = "#0072B2", "#D55E00", "#CC79A7", "#F0E442"
 PHOTOGRAPHS, GENERATED = BLUE, VERMILLION
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW, BLACK)
 MARKERS = ("o", "s", "^", "v", "P", "X", "<", ">")
+# Text on a coloured area: near white and near black, which no theme turns round.
+ON_DARK, ON_LIGHT = "#fefefe", "#010101"
+SEQUENTIAL, DIVERGING = "cividis", "PuOr"  # names of matplotlib's colour maps
 
 _SETTINGS: Any = {
     "font.family": "sans-serif",
@@ -29,13 +34,14 @@ _SETTINGS: Any = {
     "font.size": 9.0,
     "axes.titlesize": 9.0,
     "axes.titlelocation": "left",
+    "axes.titlepad": 8.0,
     "axes.labelsize": 9.0,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.unicode_minus": True,
-    "grid.color": "#dddddd",
+    "grid.color": GRID,
     "grid.linewidth": 0.6,
     "xtick.labelsize": 8.0,
     "ytick.labelsize": 8.0,
@@ -65,14 +71,17 @@ def new_figure(width: float, height: float) -> figure.Figure:
     return figure.Figure(figsize=(width, height), dpi=96, layout="constrained")
 
 
-def svg_uri(drawing: figure.Figure) -> str:
-    """The figure as a data URI: inside an `img` its ids cannot clash with another figure's."""
+def svg(drawing: figure.Figure) -> str:
+    """The figure as SVG text, a complete file of its own on white; text stays text.
+
+    The same figure gives the same bytes.
+    """
     buffer = io.BytesIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     drawing.savefig(buffer, format="svg", metadata=nothing)
-    content = buffer.getvalue()
-    # Without the document type, which names an address outside the page.
-    return _uri("image/svg+xml", content[content.index(b"<svg") :])
+    content = buffer.getvalue().decode("utf-8")
+    # Without the document type, which names an address outside of it.
+    return content[content.index("<svg") :]
 
 
 def image_uri(image: np.ndarray, quality: int | None = None) -> str:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from npr_jax.front_end import NONE, FrontEnd
+from npr_jax.front_end import NONE, FrontEnd, distinct
 from npr_jax.models import frequency, layers
 from npr_jax.models.base import Prediction
 from npr_jax.models.branches import BranchedModel
@@ -71,7 +71,7 @@ class Cross(BranchedModel):
         """
         super().__init__(backbone=backbone, rngs=rngs, **settings)
         count = len(self.front_ends)
-        self.scales = tuple(front_end.name for front_end in self.front_ends)
+        self.scales = distinct([front_end.name for front_end in self.front_ends])
         self.front_ends = (*self.front_ends, FrontEnd(mode=NONE))
         self.grids = (*self.grids, frequency.WINDOW_GRID)
         width = attention_features

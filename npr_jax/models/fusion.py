@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from npr_jax.front_end import FrontEnd
+from npr_jax.front_end import FrontEnd, distinct
 from npr_jax.models import layers
 from npr_jax.models.base import Prediction
 from npr_jax.models.branches import BranchedModel
@@ -115,7 +115,7 @@ class _Weighing(BranchedModel):
         self, *, backbone: ResNetShape, attention_features: int, rngs: nnx.Rngs, **settings
     ):
         super().__init__(backbone=backbone, rngs=rngs, **settings)
-        self.scales = tuple(front_end.name for front_end in self.front_ends)
+        self.scales = distinct([front_end.name for front_end in self.front_ends])
         width, count = backbone.features, len(self.front_ends)
         self.attention_hidden = layers.torch_linear(width * count, attention_features, rngs=rngs)
         self.attention_out = layers.torch_linear(attention_features, count, rngs=rngs)

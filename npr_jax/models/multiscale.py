@@ -8,7 +8,7 @@ from typing import Any
 import ml_collections
 from flax import nnx
 
-from npr_jax.front_end import FRONT_END_RULES, front_ends_of
+from npr_jax.front_end import FRONT_END_RULES, front_end_count, front_ends_of
 from npr_jax.models import fusion
 from npr_jax.models.base import Model
 from npr_jax.models.cross_attention import Cross
@@ -51,7 +51,7 @@ def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> Model:
 def _problems(config: ml_collections.ConfigDict) -> list[str]:
     model, problems = config.model, []
     _, names = FUSIONS[model.fusion]
-    weights, count = tuple(model.scale_weights), len(front_ends_of(model))
+    weights, count = tuple(model.scale_weights), front_end_count(model)
     if "scale_weights" in names and len(weights) != count:
         problems.append(
             f"model.scale_weights is {weights} for model.fusion {model.fusion} and {count} "
@@ -67,7 +67,13 @@ def _problems(config: ml_collections.ConfigDict) -> list[str]:
             f"model.attention_features is {model.attention_features}, no multiple of "
             f"model.attention_heads, {model.attention_heads}; use 128 and 4, for example"
         )
-    if model.share_branches and model.batch_branches:
+    problems += [
+        f"model.{name} is True, but model.fusion {model.fusion} has no branches; "
+        "set it to False or take another fusion, as mean"
+        for name in BRANCHES
+        if model[name] and name not in names
+    ]
+    if model.share_branches and model.batch_branches and "share_branches" in names:
         problems.append(
             "model.batch_branches is True, but with model.share_branches there is one network "
             "only, which gets all residuals as one batch anyway; set one of the two to False"

@@ -32,6 +32,9 @@ LOCK_FILE = ".lock"
 Train = Callable[
     [list[ml_collections.ConfigDict], list[pathlib.Path]], Sequence[Mapping[str, Any] | None]
 ]
+# What ends a run and not the sweep: a refused setting or folder, a loss that is not finite, a
+# device without the memory for it.
+_RUN_ERRORS = (ValueError, FloatingPointError, jax.errors.JaxRuntimeError)
 _WORTH_KEEPING = 0.2  # seconds that a program took to compile
 
 
@@ -88,9 +91,13 @@ def run_sweep(
         raise ValueError(
             f"--workdir={workdir}: data.path separates directories by commas; use none"
         )
+    fingerprints = {path: _fingerprint(path) for path in _data_paths(runs)}
     workdir.mkdir(parents=True, exist_ok=True)
     keep_compiled(workdir / "compiled")
-    shared_data = "" if sweep.base.data.path else str(prepare_simulation(sweep.base, workdir))
+    simulated = ""  # where they are needed
+    if any(not run.config.data.path for run in runs):
+        simulated = str(prepare_simulation(sweep.base, workdir))
+        fingerprints[simulated] = _fingerprint(simulated)
     planned = {run.folder: settings_of(run.config) for run in runs}
     _LOG.info(
         "sweep %s: %d runs, %d of them in shard %d of %d (from 0)",
@@ -100,7 +107,7 @@ def run_sweep(
     tally = Tally()
     for group in mine:
         before = len(tally.finished)
-        _run_group(group, workdir, shared_data, train, tally)
+        _run_group(group, workdir, simulated, fingerprints, train, tally)
         if len(tally.finished) > before:
             write_table(workdir, name, planned)
     rows = write_table(workdir, name, planned)
@@ -148,7 +155,8 @@ def keep_compiled(directory: pathlib.Path) -> None:
 def _run_group(
     group: Sequence[grid.Run],
     workdir: pathlib.Path,
-    shared_data: str,
+    simulated: str,
+    fingerprints: Mapping[str, str],
     train: Train,
     tally: Tally,
 ) -> None:
@@ -161,12 +169,8 @@ def _run_group(
                 tally.elsewhere.append(run.folder)
                 continue
             config = run.config.copy_and_resolve_references()
-            config.data.path = config.data.path or shared_data
-            try:
-                data = MixedDataset.load(data_paths(config.data.path)).fingerprint
-            except ValueError as error:
-                _fail([run], error, tally)
-                continue
+            config.data.path = config.data.path or simulated
+            data = fingerprints[config.data.path]
             if is_done(folder, config, data):
                 tally.skipped.append(run.folder)
             else:
@@ -175,16 +179,16 @@ def _run_group(
             return
         try:
             _finish(waiting, workdir, train, tally)
-        except (ValueError, FloatingPointError) as error:
+        except _RUN_ERRORS as error:
             if len(waiting) == 1:
-                _fail([waiting[0][0]], error, tally)
+                _fail(waiting[0][0], error, tally)
                 return
             _LOG.warning("%s; these runs are tried one by one", error)
             for item in waiting:
                 try:
                     _finish([item], workdir, train, tally)
-                except (ValueError, FloatingPointError) as its_error:
-                    _fail([item[0]], its_error, tally)
+                except _RUN_ERRORS as its_error:
+                    _fail(item[0], its_error, tally)
 
 
 def _finish(
@@ -204,7 +208,15 @@ def _finish(
         tally.finished.append(run.folder)
 
 
-def _fail(runs: Sequence[grid.Run], error: Exception, tally: Tally) -> None:
-    for run in runs:
-        _LOG.error("%s failed: %s", run.folder, error)
-        tally.failed.append((run.folder, str(error)))
+def _fail(run: grid.Run, error: Exception, tally: Tally) -> None:
+    _LOG.error("%s failed: %s", run.folder, error)
+    tally.failed.append((run.folder, str(error)))
+
+
+def _data_paths(runs: Sequence[grid.Run]) -> list[str]:
+    """The users' data sets that runs name, each once."""
+    return sorted({run.config.data.path for run in runs} - {""})
+
+
+def _fingerprint(path: str) -> str:
+    return MixedDataset.load(data_paths(path)).fingerprint

@@ -94,8 +94,10 @@ def batches(runs: Sequence[Run], side_by_side: int) -> list[list[Run]]:
         alike.setdefault(likeness(run.config), []).append(run)
     groups = []
     for like in alike.values():
-        # Runs side by side end together, so those that may stop early go one by one.
-        size = 1 if like[0].config.early_stopping_epochs else side_by_side
+        # Runs side by side keep in step, so those that may stop early go one by one.
+        config = like[0].config
+        alone = config.early_stopping_epochs or config.optimizer.schedule == "plateau"
+        size = 1 if alone else side_by_side
         groups += [like[start : start + size] for start in range(0, len(like), size)]
     return groups
 

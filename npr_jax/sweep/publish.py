@@ -1,16 +1,13 @@
-"""The page of all committed result tables, made from the tables themselves.
+"""The page of all committed result tables, docs/results/tables.md, made from the tables themselves.
 
-    python -m npr_jax.sweep.publish docs/results
-
-reads every ``NAME.csv`` there (the ``runs.csv`` of the sweep NAME) and writes ``tables.md``.
+Each ``NAME.csv`` there is the ``runs.csv`` of the sweep NAME. ``make results`` writes the page with
+everything else that is made from them (npr_jax.analysis.research).
 """
 
 from __future__ import annotations
 
 import csv
-import os
 import pathlib
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -34,11 +31,10 @@ def format_page(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """One section per sweep: what its numbers were made with, then mean and deviation."""
     head = (
         "# Results of the sweeps\n\n"
-        "Made by `python -m npr_jax.sweep.publish docs/results` from the tables beside it; a test\n"
-        "keeps it so. In percent: mean ± standard deviation over seeds of each run's mean over\n"
-        "generators, with the checkpoint of the best validation AP. `unseen`: generators that were\n"
-        "not trained on; `control`: made without up-sampling, 50 is chance. What it says is in\n"
-        "[README.md](README.md).\n"
+        "Made by `make results` from the tables beside it; a test keeps it so. In percent: mean ±\n"
+        "standard deviation over seeds of each run's mean over generators, with the checkpoint of\n"
+        "the best validation AP. `unseen`: generators that were not trained on; `control`: made\n"
+        "without up-sampling, 50 is chance. What it says is in [report.md](../report.md).\n"
     )
     return head + "".join(_section(name, rows) for name, rows in sorted(tables.items()))
 
@@ -61,20 +57,3 @@ def _section(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _values(rows: Iterable[Mapping[str, Any]], column: str) -> str:
     return " and ".join(sorted({str(row[column]) for row in rows}))
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Writes the page of the directory given; its exit status."""
-    if len(arguments) != 1 or not pathlib.Path(arguments[0]).is_dir():
-        print("error: give the directory of the tables, docs/results", file=sys.stderr)
-        return 2
-    directory = pathlib.Path(arguments[0])
-    tables = {path.stem: read_table(path) for path in sorted(directory.glob("*.csv"))}
-    partial = directory / f".{PAGE}.partial"
-    partial.write_text(format_page(tables), encoding="utf-8")
-    os.replace(partial, directory / PAGE)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from npr_jax.analysis.text_tables import Sheet, markdown
 
 # (head, kind of row, measure), each the mean over a run's rows of that kind.
 COLUMNS = (
@@ -47,15 +49,8 @@ def format_summary(rows: Iterable[Mapping[str, Any]]) -> str:
     if not entries:
         return "no run is finished yet"
     heads = ["variant", "seeds", *(head for head, _, _ in COLUMNS)]
-    lines = [heads, *([_cell(entry[head]) for head in heads] for entry in entries)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(_line(line, widths) for line in lines)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-    return f"| {' | '.join(padded)} |"
+    cells = [[_cell(entry[head]) for head in heads] for entry in entries]
+    return markdown(Sheet("", heads, cells))
 
 
 def _cell(value: Any) -> str:

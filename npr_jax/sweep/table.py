@@ -10,6 +10,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from npr_jax.front_end import distinct
 from npr_jax.sweep.locks import locked
 from npr_jax.sweep.record import Record, read_record
 from npr_jax.tables import METRICS
@@ -140,7 +141,8 @@ def _mean_weights(attention: Mapping[str, Any] | None) -> dict[tuple[str, int], 
     """Mean weight of each scale by (generator, label)."""
     if not attention:
         return {}
-    columns = [WEIGHT_COLUMN + scale for scale in attention["scales"]]
+    # Results of before scales were told apart hold the same name more than once.
+    columns = [WEIGHT_COLUMN + scale for scale in distinct(attention["scales"])]
     return {
         (row["generator"], row["label"]): dict(zip(columns, row["mean"], strict=True))
         for row in attention["rows"]

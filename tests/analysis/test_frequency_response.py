@@ -23,6 +23,12 @@ def test_area_half_is_the_distance_from_the_mean_of_two():
     np.testing.assert_allclose(ours, np.sin(np.pi * FREQUENCIES) ** 2, atol=1e-12)
 
 
+def test_the_middle_of_three_is_one_pixel_from_two():
+    """At 1/3, phase 1: of each three pixels two give the difference of neighbours."""
+    ours = power_response("nearest", 1 / 3, np.zeros(1), FREQUENCIES, phase=1)[0]
+    np.testing.assert_allclose(ours, 4 * np.sin(np.pi * FREQUENCIES) ** 2 * 2 / 3, atol=1e-12)
+
+
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic", "area", "hh"])
 def test_equals_the_power_of_gratings_sent_through_the_front_end(mode):
     """Real gratings of four phases, power 1, in the middle of a square image."""

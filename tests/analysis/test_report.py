@@ -1,6 +1,7 @@
 """The report: self-contained, complete, safe with hostile names, true to the numbers."""
 
 import base64
+import hashlib
 import html.parser
 import io
 import json
@@ -16,72 +17,11 @@ from npr_jax.analysis import figures, style, summary
 from npr_jax.analysis.report import build_report
 from npr_jax.evaluate import Scores, tabulate, write_evaluation
 from npr_jax.front_end import paper_front_end
+from tests.analysis.made_up import META, make_samples, make_scores
 
-FAMILIES = {"nearest": 8.0, "fir": 3.0, "bicubic": 0.0, "control": 0.3}
 CONTROL = "On the control family"
 VOID = {"meta", "img", "br", "link", "hr"}
-
-
-def make_scores(families=None, count=30, seed=0, weights=True):
-    rng = np.random.default_rng(seed)
-    families = FAMILIES if families is None else families
-    generators = np.repeat(["photographs", *families], count)
-    centres = np.repeat([-3.0, *(shift - 3 for shift in families.values())], count)
-    total = len(generators)
-    attention = rng.dirichlet([3, 2, 1], total).astype(np.float32) if weights else None
-    return Scores(
-        labels=(generators != "photographs").astype(int),
-        logits=rng.normal(centres, 1.5),
-        generators=generators,
-        filenames=[f"{number}.png" for number in range(total)],
-        weights=attention,
-        scales=("0.25", "0.5", "0.75") if weights else (),
-    )
-
-
-def make_samples(count=4, size=64):
-    rng = np.random.default_rng(1)
-    return {
-        "images": rng.integers(0, 256, (count, size, size, 3), np.uint8),
-        "labels": [number % 2 for number in range(count)],
-        "generators": ["photographs", "fir"] * (count // 2),
-        "filenames": [f"sample{number}.png" for number in range(count)],
-        "logits": [-1.0, 2.0] * (count // 2),
-    }
-
-
-META = {
-    "model": "multiscale_attention",
-    "parameters": 123456,
-    "steps": 500,
-    "train_family": "nearest",
-    "train_images": 2000,
-    "front_ends": [{"mode": "nearest", "factor": f} for f in (0.25, 0.5, 0.75)],
-    "delivery": "clean",
-    "simulated": True,
-    "commit": "abc123",
-}
-
-
-@pytest.fixture(scope="module")
-def workdir(tmp_path_factory):
-    path = tmp_path_factory.mktemp("run")
-    baselines = {name: {"metadata": 0.5, "noise_variance": 0.55} for name in FAMILIES}
-    write_evaluation(path / "evaluation/test", make_scores(), META, make_samples(), baselines)
-    write_evaluation(path / "evaluation/test-web", make_scores(seed=2), META | {"delivery": "web"})
-    points = [
-        {"step": step, "epoch": step / 10, "split": split, "loss": 1 / step, "ap": 0.9}
-        for step in range(1, 30)
-        for split in ("train", "validation")
-    ]
-    (path / "metrics.jsonl").write_text("".join(json.dumps(point) + "\n" for point in points))
-    (path / "config.json").write_text(json.dumps({"seed": 7, "data": {"resize": 256}}))
-    return path
-
-
-@pytest.fixture(scope="module")
-def page(workdir):
-    return build_report(workdir).read_text(encoding="utf-8")
+NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # names, not addresses
 
 
 class Outline(html.parser.HTMLParser):
@@ -117,13 +57,22 @@ def contents(outline, kind):
 def test_page_is_well_formed_and_refers_to_nothing_outside(page):
     outline = Outline(page)
     assert outline.open == []
-    assert {"script", "link", "iframe"}.isdisjoint(outline.tags)
-    assert not re.search(r"https?://|url\(|@import", page)
+    assert {"link", "iframe", "object", "embed", "base"}.isdisjoint(outline.tags)
+    assert outline.tags.count("script") == 1
+    assert not re.search(r"\bsrc=(?![\"']data:)|url\((?!#)|@import", page)
+    assert set(re.findall(r"https?://[^\"'<> ]+", page)) <= NAMESPACES
     assert all(image["src"].startswith("data:") for image in outline.images)
     assert all(image["alt"] for image in outline.images)
-    for drawing in contents(outline, "image/svg+xml"):
-        addresses = set(re.findall(rb"https?://[^\"'<> ]+", drawing))
-        assert addresses <= {b"http://www.w3.org/2000/svg", b"http://www.w3.org/1999/xlink"}
+    assert set(re.findall(r'href="([^"]?)', page)) == {"#"}
+
+
+def test_page_lets_only_its_own_script_run(page):
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
+    script = re.search(r"<script>(.*?)</script>", page, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"] == f"'sha256-{digest}'"
 
 
 def test_page_is_small(workdir, page):
@@ -151,17 +100,30 @@ def test_page_holds_every_part(page):
         "abc123",
     ):
         assert words in text, words
-    # Two evaluations of four families: ROC and histogram each, and attention; one overview, one
-    # of baselines, two curves.
-    assert len(contents(outline, "image/svg+xml")) == 2 * (4 + 4 + 1) + 1 + 1 + 2
+    # Two evaluations of four families: ROC and histogram each, attention and a panel per scale;
+    # one overview, one of baselines, two curves.
+    assert outline.tags.count("svg") == 2 * (4 + 4 + 1 + 3) + 1 + 1 + 2
     # Four samples: the centre and three residuals as PNG, the whole as JPEG.
     assert len(contents(outline, "image/png")) == 4 * 4
     assert len(contents(outline, "image/jpeg")) == 4
 
 
-def test_page_reads_in_light_and_dark(page):
-    assert "prefers-color-scheme: dark" in page
-    assert 'name="viewport"' in page
+def test_identifiers_are_unique_and_links_lead_to_them(page):
+    identifiers = re.findall(r' id="([^"]+)"', page)
+    assert len(identifiers) == len(set(identifiers))
+    targets = set(re.findall(r'href="#([^"]+)"', page)) | set(re.findall(r"url\(#([^)]+)\)", page))
+    assert targets <= set(identifiers)
+    assert len(re.findall(r"<nav.*?</nav>", page)[0].split("<a ")) - 1 == page.count("<h2 ")
+
+
+def test_tables_and_figures_say_what_data_and_how_many(page):
+    drawn = re.findall(r'<figure class="figure.*?<figcaption>(.*?)</figcaption>', page, re.DOTALL)
+    captions = re.findall(r"<caption>(.*?)</caption>", page)
+    assert len(drawn) == 4  # overview, baselines, attention of two evaluations
+    assert len(captions) == 1 + 2 * 3 + 1  # comparison; results, sources, attention; baselines
+    for words in drawn + captions:
+        assert re.search(r"\d+ (photographs|evaluations)", words), words
+        assert "one run" in words
 
 
 def test_page_is_the_same_each_time_and_the_callers_settings_stay(workdir, page):
@@ -197,7 +159,8 @@ def test_hostile_names_are_shown_and_not_run(tmp_path):
     samples |= {"filenames": ["<img src=x onerror=y>", "日本.png"]}
     write_evaluation(tmp_path / "evaluation/test", scores, {"<b>": "<i>"}, samples)
     outline = Outline(build_report(tmp_path).read_text(encoding="utf-8"))
-    assert {"script", "b>", "i"}.isdisjoint(outline.tags)
+    assert {"b>", "i"}.isdisjoint(outline.tags)
+    assert outline.tags.count("script") == 1
     text = "".join(outline.text)
     assert '<script>alert("x")</script>' in text
     assert "<img src=x onerror=y>" in text

@@ -15,8 +15,11 @@ from npr_jax.interop.torch_weights import problems_of
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")
 
-from tests.twins.ladeda import LaDeDa  # noqa: E402  (imports torch)
+from benchmarks.torch_npr import TorchNPR  # noqa: E402  (imports torch)
+from tests.twins.freqnet import TorchFreqNet  # noqa: E402
+from tests.twins.ladeda import LaDeDa  # noqa: E402
 from tests.twins.resnet50 import ResNet50  # noqa: E402
+from tests.twins.safe import TorchSAFE  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -150,19 +153,23 @@ def test_unknown_system_is_refused(weights):
 
 def test_every_system_recognises_its_own_keys_and_no_other():
     """Of shapes alone: a state dict of zeros under each table's own names."""
+    models = {published.name: published.abstract() for published in PUBLISHED}
     for published in PUBLISHED:
         arrays = zeros_of(published)
-        fitting = [p.name for p in PUBLISHED if not problems_of(p.table, p.abstract(), arrays)]
+        fitting = [p.name for p in PUBLISHED if not problems_of(p.table, models[p.name], arrays)]
         assert fitting == [published.name]
 
 
 def zeros_of(published):
     """Zeros in torch's layout under the keys that torch gives the same layers."""
-    twin = {"npr": npr_twin, "cnndetection": ResNet50, "ladeda": LaDeDa}[published.name]()
+    twin = TWINS[published.name]()
     return {k: np.zeros(v.shape, np.float32) for k, v in twin.state_dict().items()}
 
 
-def npr_twin():
-    from benchmarks.torch_npr import TorchNPR
-
-    return TorchNPR()
+TWINS = {
+    "npr": TorchNPR,
+    "cnndetection": ResNet50,
+    "ladeda": LaDeDa,
+    "freqnet": TorchFreqNet,
+    "safe": TorchSAFE,
+}

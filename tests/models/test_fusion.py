@@ -93,6 +93,13 @@ def test_maps_of_spatial_weights_have_a_name_each_and_sum_to_one():
     assert np.ptp(weights["weight 0.5"]) > 1e-4, "weights are per position"
 
 
+@pytest.mark.parametrize("fusion", ["attention", "spatial", "cross"])
+def test_equal_scales_are_told_apart(fusion):
+    config = settings(fusion, factors=(0.5, 0.25, 0.5))
+    model = nnx.eval_shape(lambda: build_model(config, nnx.Rngs(params=0)))
+    assert model.scales == ("0.5", "0.25", "0.5 (2)")
+
+
 @pytest.mark.parametrize(
     ("fusion", "head"),
     [
@@ -138,6 +145,9 @@ def test_bfloat16_is_near_float32(fusion):
         ("cross", {"attention_heads": 3}, "no multiple of"),
         ("mean", {"share_branches": True, "batch_branches": True}, "one network"),
         ("average", {}, "one of stack, mean"),
+        ("stack", {"share_branches": True}, "share_branches is True.* has no branches"),
+        ("stack", {"batch_branches": True}, "batch_branches is True.* has no branches"),
+        ("mean", {"modes": ("nearest", "area")}, "cannot be used:\n.*model.modes has 2"),
     ],
 )
 def test_settings_that_do_not_fit_are_explained(fusion, changes, words):

@@ -10,9 +10,10 @@ from PIL import Image
 from configs import univfd as recipe
 from input_pipeline.mixture import MixedDataset
 from npr_jax.config import check_config
-from npr_jax.detector import Detector, load_detector
+from npr_jax.detector import Detector
 from npr_jax.interop.clip_weights import load_univfd
 from npr_jax.models import Frozen, build_model, count_parameters, predict
+from npr_jax.opening import load_detector
 from npr_jax.protocol import use_protocol
 from npr_jax.scoring import Scorer
 from tests import clips

@@ -24,10 +24,11 @@ def sweep_on(data: pathlib.Path, seeds=(0, 1), variants=VARIANTS) -> ml_collecti
 class Trainer:
     """Writes an evaluation for each run; remembers what it was asked for."""
 
-    def __init__(self, refuse=None, weights: bool = False):
+    def __init__(self, refuse=None, weights: bool = False, scales=("0.25", "0.5")):
         self.calls: list[list[tuple]] = []
         self.refuse = refuse or (lambda configs: None)
         self.weights = weights
+        self.scales = scales
 
     def __call__(self, configs, workdirs):
         self.calls.append([(tuple(c.model.factors), c.seed) for c in configs])
@@ -44,7 +45,7 @@ class Trainer:
             generators=np.repeat(["camera", "alpha", "beta", "control_plain"], 6),
             filenames=[f"{index}.png" for index in range(24)],
             weights=weights,
-            scales=("0.25", "0.5") if self.weights else (),
+            scales=self.scales if self.weights else (),
         )
         meta = {
             "train_family": ["alpha"],

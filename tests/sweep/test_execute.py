@@ -3,6 +3,7 @@
 import multiprocessing
 import time
 
+import jax
 import pytest
 
 from npr_jax.sweep.execute import prepare_simulation, run_sweep
@@ -73,6 +74,16 @@ def test_a_failing_run_does_not_stop_the_others(tiny_data, tmp_path):
         ("0.25/seed0", "no such factor on Wednesdays"),
         ("0.25/seed1", "no such factor on Wednesdays"),
     ]
+
+
+def test_a_group_too_large_for_the_device_is_tried_one_by_one(tiny_data, tmp_path):
+    def refuse(configs):
+        if len(configs) > 1:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    tally = run(sweep_on(tiny_data), tmp_path, Trainer(refuse), side_by_side=2)
+    assert len(tally.finished) == 4
+    assert tally.failed == []
 
 
 def test_a_failing_group_is_tried_one_by_one(tiny_data, tmp_path):
@@ -180,3 +191,15 @@ def test_two_processes_build_one_simulation(tmp_path):
 def test_directories_that_cannot_be_used(tiny_data, tmp_path):
     with pytest.raises(ValueError, match="separates directories by commas"):
         run(sweep_on(tiny_data), tmp_path / "a,b", Trainer())
+
+
+def test_a_missing_data_set_is_refused_before_any_run(tiny_data, tmp_path):
+    variants = (
+        {"name": "here", "settings": {}},
+        {"name": "away", "settings": {"data.path": str(tmp_path / "absent")}},
+    )
+    trainer = Trainer()
+    with pytest.raises(ValueError, match="absent is not a directory"):
+        run(sweep_on(tiny_data, variants=variants), tmp_path / "sweep", trainer)
+    assert trainer.calls == []
+    assert not (tmp_path / "sweep").exists()

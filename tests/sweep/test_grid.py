@@ -3,7 +3,7 @@
 import ml_collections
 import pytest
 
-from configs import default
+from configs import default, multiscale
 from npr_jax.sweep import grid
 
 
@@ -105,6 +105,15 @@ def test_what_cannot_be_used_is_named(changes, message):
         grid.expand(ml_collections.ConfigDict(config))
 
 
+def test_settings_of_different_lengths_are_a_problem_of_their_variant():
+    recipe = multiscale.get_config("mean").model.to_dict()
+    variants = (("pairs", {"model": recipe | {"modes": ("nearest", "area")}}),)
+    with pytest.raises(
+        ValueError, match=r"variant pairs: .*model.factors has 3, model.modes has 2"
+    ):
+        grid.expand(sweep(variants))
+
+
 def test_a_recipe_of_one_run_is_no_sweep():
     with pytest.raises(ValueError, match="it has no base: this is a recipe of one run"):
         grid.expand(default.get_config())
@@ -131,6 +140,14 @@ def test_groups_differ_in_seed_and_learning_rate_alone():
         assert len({run.config.model.factors for run in group}) == 1
     rates = {run.config.optimizer.learning_rate for run in groups[0]}
     assert rates == {1e-4, 2e-4}
+
+
+@pytest.mark.parametrize(
+    "setting", [("optimizer.schedule", ("plateau",)), ("early_stopping_epochs", (3,))]
+)
+def test_runs_that_may_end_apart_go_one_by_one(setting):
+    groups = grid.batches(grid.expand(sweep(ALONE, [setting])), 4)
+    assert [len(group) for group in groups] == [1, 1, 1, 1]
 
 
 def test_shards_count_from_zero():

@@ -31,8 +31,3 @@ def test_a_figure_of_the_page_computed_by_hand(results):
     expected = f"{100 * statistics.fmean(means):.1f} ± {100 * statistics.stdev(means):.1f}"
     line = re.search(r"^\| 0\.25 +\|.*$", (results / "tables.md").read_text(), re.MULTILINE)
     assert line.group().split("|")[4].strip() == expected
-
-
-def test_another_argument_is_refused(tmp_path, capsys):
-    assert publish.main([str(tmp_path / "absent")]) == 2
-    assert "docs/results" in capsys.readouterr().err

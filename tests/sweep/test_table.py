@@ -110,6 +110,13 @@ def test_a_killed_writer_leaves_the_table_whole(workdir):
     assert (workdir / "runs.csv").read_bytes() == before
 
 
+def test_equal_scales_have_a_column_each(tiny_data, tmp_path):
+    trainer = Trainer(weights=True, scales=("0.5", "0.5"))
+    run_sweep(sweep_on(tiny_data, seeds=(0,), variants=VARIANTS[1:]), tmp_path, trainer, name="s")
+    for row in read(tmp_path):
+        assert float(row["weight_0.5"]) + float(row["weight_0.5 (2)"]) == pytest.approx(1)
+
+
 def test_varied_settings():
     settings = [
         {"seed": 0, "a": 1, "b": [1], "c": 1},

@@ -1,0 +1,30 @@
+"""The gallery of mistakes as files: ``<workdir>/failures/<evaluation>``."""
+
+from __future__ import annotations
+
+import pathlib
+
+from npr_jax.analysis.attention_files import write_csv
+from npr_jax.analysis.evidence_images import write_png
+from npr_jax.analysis.failures import Failures, failure_rows, predictor_rows
+from npr_jax.analysis.run import Evaluation
+from npr_jax.whole_folder import whole_folder
+
+FOLDER = "failures"
+
+
+def write_failures(workdir: pathlib.Path, evaluation: Evaluation, failures: Failures) -> None:
+    """Writes failures.csv, error_features.csv and the images, numbered as the lines.
+
+    A table without lines is left out.
+    """
+    with whole_folder(workdir / FOLDER / evaluation.name) as folder:
+        rows = failure_rows(failures, evaluation.scores)
+        for number, (row, mistake) in enumerate(zip(rows, failures.mistakes, strict=True)):
+            row["image"] = ""
+            if mistake.image is not None:
+                row["image"] = f"{number:03d}.png"
+                write_png(folder / row["image"], mistake.image)
+        for name, lines in (("failures", rows), ("error_features", predictor_rows(failures))):
+            if lines:
+                write_csv(folder / f"{name}.csv", lines)

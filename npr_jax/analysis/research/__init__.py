@@ -1,0 +1,1 @@
+"""The research questions, answered from the tables in docs/results; see docs/report.md."""

@@ -1,0 +1,108 @@
+"""A sweep's results: the rows of its `runs.csv`, and which variant the others are compared with."""
+
+import csv
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
+
+from npr_jax.sweep.publish import read_table
+
+FILE = "runs.csv"
+_NEEDED = (
+    *("sweep", "variant", "seed", "generator", "kind", "n_photographs", "n_generated"),
+    *("model_settings", "data", "split", "delivery", "train_images", "parameters"),
+    *("accuracy", "best_accuracy", "ap", "auc"),
+)
+# The published detector, whatever its backbone.
+_PUBLISHED = {
+    "name": "npr",
+    "factors": [0.5],
+    "modes": ["nearest"],
+    "phases": [[0, 0]],
+    "colors": ["rgb"],
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """What `runs.csv` of a sweep holds.
+
+    Attributes:
+        workdir: the sweep's directory.
+        name: of the sweep.
+        rows: one per run and generator, {column: value}; measures are shares in [0, 1] or None.
+        variants: in the order of the table.
+        seeds: all of them, ascending.
+        baseline: the variant that the others are compared with.
+    """
+
+    workdir: pathlib.Path
+    name: str
+    rows: list[dict[str, Any]]
+    variants: tuple[str, ...]
+    seeds: tuple[int, ...]
+    baseline: str
+
+    @property
+    def judged(self) -> str:
+        """The kind of generators that variants are judged by: unseen ones where there are any."""
+        return "unseen" if any(row["kind"] == "unseen" for row in self.rows) else "trained"
+
+    def has(self, measure: str, kind: str) -> bool:
+        """Whether any row of that kind has a value of the measure."""
+        return any(row["kind"] == kind and row[measure] is not None for row in self.rows)
+
+
+def is_sweep(workdir: str | os.PathLike[str]) -> bool:
+    """Whether the directory is a sweep's that has a table."""
+    return (pathlib.Path(workdir) / FILE).is_file()
+
+
+def read_sweep(workdir: str | os.PathLike[str], baseline: str = "") -> Sweep:
+    """Reads `<workdir>/runs.csv`.
+
+    Args:
+        workdir: of a sweep.
+        baseline: a variant; empty: the one that is the published NPR (nearest, factor 0.5, RGB),
+            where it is the only one, otherwise the first of the table.
+
+    Raises:
+        ValueError: the table lacks columns or rows, a value is no number, or there is no such
+            variant.
+    """
+    workdir = pathlib.Path(workdir)
+    path = workdir / FILE
+    with path.open(newline="", encoding="utf-8") as file:
+        header = next(csv.reader(file), [])
+    missing = [column for column in _NEEDED if column not in header]
+    if missing:
+        raise ValueError(f"{path} lacks the columns {', '.join(missing)}; run the sweep again")
+    try:
+        rows = read_table(path)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} has a value that is no number: {error}") from error
+    if not rows:
+        raise ValueError(f"{path} has no rows: no run of the sweep is finished yet")
+    variants = tuple(dict.fromkeys(row["variant"] for row in rows))
+    if baseline and baseline not in variants:
+        raise ValueError(f"--baseline={baseline}; the variants are {', '.join(variants)}")
+    return Sweep(
+        workdir=workdir,
+        name=rows[0]["sweep"],
+        rows=rows,
+        variants=variants,
+        seeds=tuple(sorted({row["seed"] for row in rows})),
+        baseline=baseline or _published(rows) or variants[0],
+    )
+
+
+def _published(rows: list[dict[str, Any]]) -> str | None:
+    """The variant that is the published detector, where it is the only one."""
+    found = set()
+    for row in rows:
+        settings = json.loads(row["model_settings"])
+        if all(settings.get(key) == value for key, value in _PUBLISHED.items()):
+            found.add(row["variant"])
+    return found.pop() if len(found) == 1 else None

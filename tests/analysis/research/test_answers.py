@@ -1,0 +1,171 @@
+"""Verdicts follow the numbers: tables made so that an answer is known."""
+
+import pytest
+
+from npr_jax.analysis.research import (
+    baseline_questions,
+    conclusions_page,
+    multiscale_question,
+    realworld_question,
+    repeats,
+    scale_questions,
+    weights_question,
+)
+from npr_jax.analysis.research.answer import UNMEASURED
+from npr_jax.analysis.research.result_table import ResultTable
+from tests.analysis.research import sweeps
+
+GAN = ("nearest_conv", "fir_conv", "transposed4", "transposed3")
+EVEN = {"0.25": 0.8, "0.5": 0.8, "0.75": 0.8}
+
+
+def by_generator(gan, others):
+    return {name: gan if name in GAN else others for name in sweeps.GENERATORS}
+
+
+def test_scales_that_change_places_are_found():
+    crossing = {"0.25": by_generator(0.7, 0.9), "0.5": 0.5, "0.75": by_generator(0.9, 0.7)}
+    answer = scale_questions.traces(sweeps.table(crossing))
+    assert answer.word == "in part"
+    assert answer.short.startswith("Yes, in part: 0.25 and 0.75 change places")
+    assert "| GAN: 0.25 − 0.75 | 5 | −20.0 |" in answer.table
+
+
+def test_one_scale_ahead_everywhere_is_no_change_of_places():
+    answer = scale_questions.traces(sweeps.table(EVEN | {"0.5": 0.9}))
+    assert answer.word == "not shown"
+    assert "highest at 0.5 for 8" in answer.paragraph
+    assert "5 seeds" in answer.caption
+
+
+@pytest.mark.parametrize(
+    ("helped", "word"),
+    [((), "neither is shown"), (("0.25",), "one of the two"), (("0.25", "0.75"), "yes, both")],
+)
+def test_the_hypotheses_are_confirmed_only_by_their_own_family(helped, word):
+    aucs = dict.fromkeys((*EVEN, "0.25+0.5", "0.5+0.75", "0.5+0.5+0.5"), 0.8)
+    if "0.25" in helped:
+        aucs["0.25"] = by_generator(0.6, 0.9)
+    if "0.75" in helped:
+        aucs["0.75"] = by_generator(0.9, 0.6)
+    answer = scale_questions.hypotheses(sweeps.table(aucs))
+    assert answer.word == word
+
+
+@pytest.mark.parametrize(
+    ("auc", "word"), [(0.86, "yes"), (0.82, "not shown"), (0.8, "no"), (0.7, "no")]
+)
+def test_two_points_are_shown_excluded_or_neither(auc, word):
+    controls = {"0.5": 0.8, "0.25": 0.8, "0.5+0.5+0.5": 0.8, "stacked": 0.8}
+    table = sweeps.table({"0.25+0.5+0.75": auc} | controls, noise=0.003)
+    assert multiscale_question.multiscale({"scales": table}).word == word
+
+
+def test_a_repeat_that_disagrees_takes_the_verdict_back():
+    aucs = {"0.25+0.5+0.75": 0.86, "0.5": 0.8, "0.25": 0.8, "0.5+0.5+0.5": 0.8, "stacked": 0.8}
+    again = sweeps.table({"attention": 0.8, "0.5": 0.8}, name="fusion")
+    answer = multiscale_question.multiscale({"scales": sweeps.table(aucs), "fusion": again})
+    assert answer.word == "not shown"
+    assert "repeated (fusion)" in answer.table
+
+
+def test_repeats_are_measured_against_seeds():
+    first = sweeps.table({"0.5": 0.8}, noise=0.01)
+    second = sweeps.table({"0.5": 0.82}, name="fusion", noise=0.01)
+    found = repeats.find_repeats({"scales": first, "fusion": second}, repeats.NPR)
+    assert found.between_repeats == pytest.approx(2 / 2**0.5)
+    # 0, 2, 4, 1, 3 steps of one point, the same in both.
+    assert found.between_seeds == pytest.approx(2.5**0.5)
+    assert found.largest == pytest.approx(2.0)
+    tables = {"scales": first, "fusion": second}
+    assert repeats.repeatability(tables).word == "deviation up to 1.4 points of AUC"
+
+
+def test_repeats_that_are_the_same_to_the_last_bit_are_said_to_be():
+    tables = {name: sweeps.table({"0.5": 0.8}, name=name) for name in ("scales", "fusion")}
+    answer = repeats.repeatability(tables)
+    assert answer.word == "bit for bit"
+    assert "NPR at 0.5 in 2 sweeps with 5 seeds" in answer.short
+
+
+def weighted(of_generator, seeds=(0, 1, 2, 3, 4)):
+    names = (*sweeps.GENERATORS, "photographs")
+    rows = [
+        sweeps.row(
+            "0.25+0.5+0.75",
+            seed,
+            name,
+            0.8,
+            **{
+                "weight_0.25": of_generator(name, seed),
+                "weight_0.5": 1 - of_generator(name, seed),
+                "weight_0.75": 0.0,
+            },
+        )
+        for seed in seeds
+        for name in names
+    ]
+    return ResultTable("scales", rows)
+
+
+def test_weights_that_go_with_the_family():
+    def of(name, seed):
+        return {"ldm_vae": 0.7, "unet": 0.7, "pixel_shuffle": 0.4, "bicubic_sr": 0.4}.get(name, 0.1)
+
+    answer = weights_question.weights(weighted(of))
+    assert answer.word == "they do"
+    assert "0 % of their variance lies between seeds and 100 % between" in answer.paragraph
+
+
+def test_weights_that_go_with_the_seed_alone():
+    answer = weights_question.weights(weighted(lambda name, seed: float(seed % 2)))
+    assert answer.word == "not shown"
+    assert "in 5 of 5 seeds one scale has more than 90 %" in answer.short
+    assert "100 % of their variance lies between seeds and 0 % between" in answer.paragraph
+
+
+def test_against_a_baseline_the_ahead_are_named_and_the_unmeasured_too():
+    table = sweeps.table(
+        {"rgb": 0.8, "lab": 0.85, "ycbcr": 0.801, "differences": 0.7}, name="colors"
+    )
+    late = sweeps.table({"late": 0.9}, seeds=(0,), name="colors")
+    tables = {"colors": ResultTable("colors", [*table.rows, *late.rows])}
+    answer = baseline_questions.against_baseline(baseline_questions.COLORS, tables)
+    assert answer.word == "lab"
+    assert answer.short == (
+        "Better than RGB beyond noise: lab (+5.0); differences (−10.0) behind; 1 of 3 within noise."
+    )
+    assert "none differs beyond noise, the largest by 0.1 points" in answer.paragraph
+    assert "Not measured yet: late." in answer.paragraph
+
+
+@pytest.mark.parametrize("question", baseline_questions.QUESTIONS)
+def test_a_missing_table_is_said(question):
+    answer = baseline_questions.against_baseline(question, {})
+    assert answer.word == UNMEASURED
+    assert f"docs/results/{question.table}.csv" in answer.short
+
+
+def test_without_any_table_every_question_is_open():
+    assert scale_questions.traces(None).word == UNMEASURED
+    assert scale_questions.hypotheses(None).word == UNMEASURED
+    assert multiscale_question.multiscale({}).word == UNMEASURED
+    assert weights_question.weights(None).word == UNMEASURED
+    assert realworld_question.realworld({}).word == UNMEASURED
+    assert repeats.repeatability({}).word == UNMEASURED
+
+
+def test_the_wild_collection_is_set_beside_the_embedded_data():
+    scales = sweeps.table({"0.5": 0.8, "0.25": 0.7, "0.75": 0.78, "0.25+0.5+0.75": 0.85})
+    wild = sweeps.table(
+        {"0.5": 0.8, "0.25": 0.75, "0.75": 0.85, "0.25+0.5+0.75": 0.9}, name="realworld"
+    )
+    answer = realworld_question.realworld({"scales": scales, "realworld": wild})
+    assert "for 2 of 3 variants (0.25 and 0.25+0.5+0.75), not of 0.75" in answer.paragraph
+    assert "0.25 on diffusion decoders −5.0 points" in answer.paragraph
+
+
+@pytest.mark.parametrize(("difference", "spread", "seeds"), [(2.0, 2.6, 16), (1.0, 2.0, 34)])
+def test_seeds_needed_are_those_of_statsmodels(difference, spread, seeds):
+    """TTestPower of statsmodels 0.15.0 gives 15.3 and 33.4."""
+    assert conclusions_page.seeds_for(difference, spread) == seeds

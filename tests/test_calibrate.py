@@ -1,0 +1,254 @@
+"""``calibrate`` on a finished run, and what ``predict``, ``evaluate`` and the API make of it."""
+
+import csv
+import io
+import json
+import logging
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import npr_jax
+from input_pipeline.builders import write_dataset
+from input_pipeline.mixture import MixedDataset
+from npr_jax import calibration_store, commands
+from npr_jax.calibrate import FIT, MEASURE, calibrate, deal
+from npr_jax.ensemble import Ensemble
+from npr_jax.evaluate_run import evaluate_run
+from npr_jax.predict import predict_files
+from tests import runs
+
+COUNT = 240
+# Of 60 images a side, few enough have to be right.
+OPTIONS = {"target_error": 0.4, "false_positive_rate": 0.05}
+RECORDS = {"validation": COUNT, "train": COUNT, "few": 60, "photographs": 90}
+
+
+def records(split):
+    """As the run's own, of a name each; split photographs has one class."""
+    for record in runs.records("validation", 2 * RECORDS[split]):
+        if split != "photographs" or record.label == 0:
+            yield record
+
+
+def photographs_or_half(split):
+    kept = list(records(split))
+    return kept[: RECORDS[split]]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "more"
+    splits = {name: photographs_or_half(name) for name in RECORDS}
+    write_dataset(path, "more", splits, {"made_by": "tests"})
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(trained, data, tmp_path_factory):
+    """The finished run, calibrated: its directory and what ``calibrate`` returned."""
+    workdir = tmp_path_factory.mktemp("calibrated") / "run"
+    shutil.copytree(trained.workdir, workdir)
+    detector = npr_jax.Detector.load(workdir)
+    results = calibrate(detector, workdir, data=str(data), split="", **OPTIONS)
+    return workdir, results
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
+    for index in range(6):
+        Image.fromarray(runs.picture(index, bool(index % 2))).save(folder / f"{index}.png")
+    return sorted(map(str, folder.iterdir()))
+
+
+def delivered(pixels, how):
+    """64 pixels are below the deliveries' sizes, so only their JPEG is left."""
+    if how == 0:
+        return pixels
+    buffer = io.BytesIO()
+    quality = {1: 75, 2: 40}[how]
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=2)
+    return np.asarray(Image.open(buffer))
+
+
+def test_the_fit_is_of_one_half_delivered_in_thirds(run):
+    workdir, results = run
+    images = photographs_or_half("validation")
+    labels = np.array([image.label for image in images])
+    dealt = deal([image.filename for image in images], labels, 0)
+    fitting = dealt.half == FIT
+    pixels = [
+        delivered(np.frombuffer(r.image, np.uint8).reshape(r.height, r.width, 3), how)
+        for r, how in zip(images, dealt.delivery, strict=True)
+    ]
+    logits = npr_jax.Detector.load(workdir, calibrated=False).logits(pixels)
+    assert results["fitted_on"]["n_photographs"] == (labels[fitting] == 0).sum() == 60
+    # At the minimum of the likelihood its two derivatives are zero.
+    z = logits[fitting] / results["temperature"] + results["bias"]
+    targets = np.where(labels[fitting] == 1, 61 / 62, 1 / 62)
+    residual = 1 / (1 + np.exp(-z)) - targets
+    assert abs(residual.mean()) < 1e-5
+    assert abs((residual * logits[fitting]).mean()) < 1e-4 * np.abs(logits).max()
+    photographs = np.sort(logits[fitting & (labels == 0)])
+    assert results["threshold"]["logit"] == pytest.approx(photographs[57], abs=1e-5)
+    rest = ~fitting
+    right = (1 / (1 + np.exp(-logits[rest])) > 0.5) == (labels[rest] == 1)
+    assert results["measured"]["before"]["accuracy"] == pytest.approx(right.mean())
+    assert results["measured"]["verdicts"]["n"] == 120
+
+
+def test_images_are_dealt_out_by_name():
+    names = [f"{kind}/{number:03d}.png" for kind in ("photo", "fake") for number in range(60)]
+    names += [f"photo/only_{number}" for number in range(30)]
+    labels = np.repeat([0, 1, 0], [60, 60, 30])
+    dealt = deal(names, labels, 0)
+    np.testing.assert_array_equal(dealt.half[:60], dealt.half[60:120])
+    np.testing.assert_array_equal(dealt.delivery[:60], dealt.delivery[60:120])
+    for chosen in (slice(0, 60), slice(120, 150)):
+        counts = np.zeros((2, 3), int)
+        np.add.at(counts, (dealt.half[chosen], dealt.delivery[chosen]), 1)
+        assert set(counts.ravel()) == {len(dealt.half[chosen]) // 6}
+    order = np.random.default_rng(0).permutation(len(names))
+    shuffled = deal([names[i] for i in order], labels[order], 0)
+    np.testing.assert_array_equal(shuffled.half, dealt.half[order])
+    assert (deal(names, labels, 1).half != dealt.half).any()
+    assert {FIT, MEASURE} == {0, 1}
+
+
+def test_it_is_kept_with_the_checkpoint(run, trained):
+    workdir, results = run
+    [step] = {int(path.stem) for path in (workdir / "calibration").glob("*.json")}
+    assert step in runs.checkpoint_steps(workdir)
+    folder = workdir / "calibration"
+    assert {path.name for path in folder.iterdir()} == {
+        f"{step}.json",
+        f"{step}.svg",
+        f"{step}.png",
+    }
+    assert json.loads((folder / f"{step}.json").read_text()) == results
+    assert results["checkpoint"]["step"] == step
+    assert results["checkpoint"]["hash"] == calibration_store.fingerprint(
+        npr_jax.Detector.load(trained.workdir).model
+    )
+
+
+def test_scores_and_verdicts_are_calibrated(run, files, tmp_path, capsys):
+    workdir, kept = run
+    detector = npr_jax.Detector.load(workdir)
+    raw = npr_jax.Detector.load(workdir, calibrated=False)
+    high, low = kept["generated_from"], kept["photograph_to"]
+    for result, plain in zip(detector.score(files), raw.score(files), strict=True):
+        assert result.logit == plain.logit
+        expected = 1 / (1 + np.exp(-(result.logit / kept["temperature"] + kept["bias"])))
+        assert result.score == pytest.approx(expected, abs=1e-9)
+        assert plain.score == pytest.approx(1 / (1 + np.exp(-plain.logit)), abs=1e-9)
+        verdict = "unsure"
+        if high is not None and result.logit >= high:
+            verdict = "generated"
+        elif low is not None and result.logit <= low:
+            verdict = "photograph"
+        assert result.verdict == verdict
+    output = tmp_path / "scores.csv"
+    assert predict_files(detector, files, str(output), confidence=None) == 0
+    assert "scores: calibrated (temperature" in capsys.readouterr().err
+    with open(output, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["score"] for row in rows] == [f"{r.score:.6f}" for r in detector.score(files)]
+    assert predict_files(raw, files, str(output), confidence=None) == 0
+    assert "scores: not calibrated" in capsys.readouterr().err
+
+
+def test_a_confidence_overrides_the_band(run, files):
+    detector = npr_jax.Detector.load(run[0])
+    assert {r.verdict for r in detector.score(files, confidence=1 - 1e-12)} == {"unsure"}
+    for result in detector.score(files, confidence=0.5):
+        assert result.verdict == ("generated" if result.score >= 0.5 else "photograph")
+
+
+def test_one_of_another_checkpoint_is_not_used(run, tmp_path, files, caplog):
+    workdir = tmp_path / "run"
+    shutil.copytree(run[0], workdir)
+    [path] = (workdir / "calibration").glob("*.json")
+    content = json.loads(path.read_text())
+    with caplog.at_level(logging.WARNING, "npr_jax"):
+        assert npr_jax.Detector.load(workdir, resize=48).calibration is None
+        assert "made with images prepared otherwise (native size)" in caplog.text
+        caplog.clear()
+        content["checkpoint"]["hash"] = "0" * 64
+        path.write_text(json.dumps(content))
+        detector = npr_jax.Detector.load(workdir)
+        assert "was made for other weights" in caplog.text
+        assert detector.calibration is None
+        [result] = detector.score(files[:1])
+        assert result.score == pytest.approx(1 / (1 + np.exp(-result.logit)))
+        caplog.clear()
+        path.rename(path.with_name("999.json"))
+        assert npr_jax.Detector.load(workdir).calibration is None
+        assert "the calibration of step 999 is not of this checkpoint" in caplog.text
+        assert caplog.text.count("\n") == 1
+    path.write_text("{}")
+    with pytest.raises(ValueError, match=r"is no calibration .*delete it"):
+        npr_jax.Detector.load(workdir)
+
+
+def test_other_preprocessing_afterwards_is_another_detector(run):
+    detector = npr_jax.Detector.load(run[0])
+    assert detector.calibration is not None
+    detector.resize = 48  # as --resize=protocol does
+    assert detector.calibration is None
+
+
+def test_an_ensemble_is_not_calibrated(run, files):
+    members = [npr_jax.Detector.load(run[0]) for _ in range(2)]
+    ensemble = Ensemble(members)
+    assert ensemble.calibration is None
+    assert "each alone" in ensemble.calibration_in_words
+    for result in ensemble.score(files):
+        assert result.score == pytest.approx(1 / (1 + np.exp(-result.logit)))
+    for flags, message in (
+        ({"workdir": "a,b", "weights": ""}, "an ensemble has no checkpoint"),
+        ({"workdir": "", "weights": "NPR.pth"}, "needs --workdir=RUN"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            commands.run("calibrate", [], SimpleNamespace(**flags), None)
+
+
+def test_evaluation_adds_verdicts_and_keeps_its_threshold(
+    run, trained, tiny_data, tmp_path, capsys
+):
+    detector = npr_jax.Detector.load(run[0])
+    dataset = MixedDataset.load([tiny_data])
+    results = evaluate_run(detector, detector.config, dataset, tmp_path, report=False)
+    assert "calibrated verdicts" in capsys.readouterr().out
+    assert [row["generator"] for row in results["verdicts"]] == ["alpha", "beta", "gamma"]
+    [path] = (trained.workdir / "evaluation").glob("*/results.json")
+    raw = json.loads(path.read_text())
+    assert raw["verdicts"] is None
+    assert results["mean"] == pytest.approx(raw["mean"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"split": "train"}, "is what the run was trained on"),
+        ({"split": "few"}, "each needs at least 20"),
+        ({"split": "photographs"}, "45 photographs and 0 generated"),
+        ({"split": "absent"}, "--split is 'absent'; the data set has few"),
+        ({"target_error": 0.5}, r"--target_error=0\.5; expected above 0 and below 0\.5"),
+        ({"false_positive_rate": 0.0}, "--false_positive_rate=0"),
+        ({"data": "", "split": ""}, "the validation images of tiny: a half to fit with has 3"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_refused(run, data, tmp_path, options, message):
+    detector = npr_jax.Detector.load(run[0])
+    if options.get("split") == "train":
+        detector.training_data["train_data"] = "more"
+    with pytest.raises(ValueError, match=message):
+        calibrate(
+            detector, tmp_path, **({"data": str(data), "split": "validation"} | OPTIONS | options)
+        )
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,90 @@
+"""``predict --evidence``: pictures, tables and JSON for each file, whole or not at all."""
+
+import csv
+import json
+
+import ml_collections
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+from PIL import Image
+
+from configs import multiscale_attention
+from npr_jax.detector import Detector
+from npr_jax.models import build_model
+from npr_jax.predict import predict_files
+from tests.models.parity import images
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Two pictures and a file that is none, scored with evidence."""
+    root = tmp_path_factory.mktemp("evidence")
+    config = ml_collections.ConfigDict(multiscale_attention.get_config().model)
+    config.backbone = "thin_resnet"
+    detector = Detector(build_model(config, nnx.Rngs(params=0)), resize=0, source="test")
+    for name, picture in zip(("a.png", "b.png"), images(2, 64, 96), strict=True):
+        Image.fromarray(picture).save(root / name)
+    (root / "c.txt").write_text("no image")
+    paths = [str(root / name) for name in ("c.txt", "a.png", "b.png")]
+    target = root / "out"
+    status = predict_files(
+        detector, paths, str(root / "s.csv"), confidence=0.75, evidence=str(target)
+    )
+    assert status == 1
+    return detector, target
+
+
+def test_every_scored_picture_has_its_folder(written):
+    _, target = written
+    with open(target / "evidence.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["error"] != "" for row in rows] == [True, False, False]
+    assert sorted(path.name for path in target.iterdir()) == [
+        "000001-a",
+        "000002-b",
+        "evidence.csv",
+    ]
+    for row in rows[1:]:
+        names = {path.name for path in (target / row["folder"]).iterdir()}
+        residuals = {f"residual-{scale}.png" for scale in ("0.25", "0.5", "0.75")}
+        assert names == residuals | {"overlay.png", "sheet.png", "heat_map.csv", "evidence.json"}
+        weights = [float(row[f"weight_{scale}"]) for scale in ("0.25", "0.5", "0.75")]
+        assert sum(weights) == pytest.approx(1, abs=1e-5)
+
+
+def test_numbers_are_the_detectors(written):
+    detector, target = written
+    image = images(2, 64, 96)[0]
+    folder = target / "000001-a"
+    told = json.loads((folder / "evidence.json").read_text())
+    [logit] = detector.logits(image[None])
+    assert told["logit"] == pytest.approx(logit, abs=1e-5)
+    with open(folder / "heat_map.csv", newline="") as file:
+        cells = list(csv.DictReader(file))
+    values = np.array([float(cell["value"]) for cell in cells])
+    assert len(values) == told["heat_map"]["rows"] * told["heat_map"]["columns"] == 8 * 12
+    assert values.mean() == pytest.approx(logit, abs=1e-3)
+    assert [float(cells[13][axis]) for axis in ("y", "x")] == [8, 8]
+
+
+def test_residual_pictures_are_torchs(written):
+    """Black, grey and white are differences of -0.1, 0 and 0.1, by torch's own resizing."""
+    _, target = written
+    image = images(2, 64, 96)[0]
+    x = torch.tensor(image).permute(2, 0, 1)[None] / 255
+    for factor in (0.25, 0.5, 0.75):
+        small = torch.nn.functional.interpolate(x, size=(int(64 * factor), int(96 * factor)))
+        difference = x - torch.nn.functional.interpolate(small, size=(64, 96))
+        expected = (127.5 + 1275 * difference[0].permute(1, 2, 0).numpy()).clip(0, 255)
+        shown = np.asarray(Image.open(target / "000001-a" / f"residual-{factor}.png"))
+        np.testing.assert_allclose(shown, expected, atol=0.51)
+
+
+def test_evidence_of_several_detectors_is_refused(tmp_path):
+    class Several:
+        members = ()
+
+    with pytest.raises(ValueError, match="--evidence is of one detector"):
+        predict_files(Several(), [str(tmp_path)], "", confidence=0.75, evidence=str(tmp_path))

@@ -1,0 +1,107 @@
+"""Composites, and what tells a map that points at the region from one that does not."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from input_pipeline.simulation import composites, pictures
+from input_pipeline.simulation.composites import Composites, make_composites, region_of
+from npr_jax import Detector
+from npr_jax.heat_map import HeatMap
+from npr_jax.localization import judge, localize, summarize
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Two families, with the grids in step and one pixel out of it."""
+    return {
+        (family, shift): made
+        for family, shift, made in make_composites(
+            ("nearest_conv", "control"), count=3, size=64, seed=5, shifts=(0, 1)
+        )
+    }
+
+
+def test_only_the_region_differs_between_families_and_shifts(made):
+    reference = made["nearest_conv", 0]
+    assert reference.images.shape == (3, 64, 64, 3)
+    for other in made.values():
+        np.testing.assert_array_equal(other.masks, reference.masks)
+        differs = (other.images != reference.images).any(-1)
+        assert not (differs & ~reference.masks).any()
+    apart = (made["nearest_conv", 1].images != reference.images).any(-1)
+    assert apart[reference.masks].mean() > 0.5
+
+
+def test_the_region_shows_the_photographs_scene(made):
+    """No content of its own: what differs from the photograph is small beside the scene."""
+    scenes = tuple(range(composites.FIRST_SCENE, composites.FIRST_SCENE + 3))
+    clean, _ = pictures.shoot(pictures.Shot(5, scenes, 64, (0,)))
+    clean = pictures.inner(clean)
+    for composite in made.values():
+        inside = composite.masks
+        error = composite.images[inside] - clean[inside]
+        assert np.abs(error).mean() < 0.35 * clean[inside].std()
+
+
+def test_regions_lie_on_the_grid_and_off_the_border():
+    for number in range(200):
+        rows, columns = region_of(1, number, 128)
+        for place in (rows, columns):
+            assert place.start % 8 == place.stop % 8 == 0
+            assert 8 <= place.start < place.stop <= 120
+        assert 32 <= rows.stop - rows.start == columns.stop - columns.start <= 64
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"families": ("gan",)}, {"count": 0}, {"size": 60}, {"size": 32}, {"shifts": (0, 5)}],
+)
+def test_other_settings_are_refused(wrong):
+    settings = {"families": ("control",), "count": 1, "size": 64, "seed": 0, "shifts": (0,)}
+    settings |= wrong
+    families = settings.pop("families")
+    with pytest.raises(ValueError):
+        next(make_composites(families, **settings))
+
+
+def test_a_planted_map_is_judged_right():
+    masks = np.zeros((40, 64, 64), bool)
+    for number, mask in enumerate(masks):
+        mask[region_of(0, number, 64)] = True
+    made = Composites(np.zeros((40, 64, 64, 3), np.uint8), masks)
+    rng = np.random.default_rng(0)
+
+    def rows(maps):
+        found = [HeatMap(values.astype(np.float32), 1, 0.0, "positions") for values in maps]
+        return summarize(judge("unet", 0, made, found, np.zeros(40)), seed=0)[0]
+
+    exact = rows(masks.astype(float))
+    assert (exact["pixel_auc"], exact["hits"]) == (1.0, 1.0)
+    assert exact["interval"] == [1.0, 1.0]
+    inverse = rows(1.0 - masks)
+    assert (inverse["pixel_auc"], inverse["hits"]) == (0.0, 0.0)
+    blind = rows(rng.normal(size=masks.shape))
+    assert blind["pixel_auc"] == pytest.approx(0.5, abs=0.01)
+    assert blind["interval"][0] < 0.5 < blind["interval"][1]
+    assert blind["hits"] == pytest.approx(blind["area"], abs=0.2)
+    assert exact["area"] == pytest.approx(masks.mean())
+
+
+def test_localize_writes_tables_and_pictures(trained, tmp_path):
+    detector = Detector.load(trained.workdir)
+    results = localize(detector, tmp_path, count=2, size=64, families=("nearest_conv",))
+    assert [(row["family"], row["shift"]) for row in results["rows"]] == [
+        ("nearest_conv", 0),
+        ("nearest_conv", 1),
+    ]
+    folder = tmp_path / "localization"
+    assert json.loads((folder / "localization.json").read_text()) == results
+    with open(folder / "composites.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    mean = np.mean([float(row["pixel_auc"]) for row in rows if row["shift"] == "0"])
+    assert results["rows"][0]["pixel_auc"] == pytest.approx(mean)
+    assert len(list(folder.glob("*.png"))) == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["localization"]
