@@ -99,11 +99,7 @@ def calibrate(
         "checkpoint": {"step": step, "hash": calibration_store.fingerprint(detector.model)},
         "preprocessing": detector.preprocessing,
         **calibration_store.to_json(fitted),
-        "threshold": {
-            "false_positive_rate": false_positive_rate,
-            "logit": threshold,
-            "probability": None if threshold is None else float(fitted.probabilities(threshold)),
-        },
+        "threshold": _threshold_json(fitted, threshold, false_positive_rate),
         "fitted_on": _counts(labels[fitting], dealt.delivery[fitting]),
         "measured_on": _counts(labels[measuring], dealt.delivery[measuring]),
         "measured": _measure(fitted, threshold, labels[measuring], logits[measuring]),
@@ -118,6 +114,16 @@ def calibrate(
     print(calibration_report.in_words(results))
     _LOG.info("wrote %s", calibration_store.file_of(workdir, step))
     return results
+
+
+def _threshold_json(
+    fitted: calibration.Calibration, threshold: float | None, false_positive_rate: float
+) -> dict[str, Any]:
+    return {
+        "false_positive_rate": false_positive_rate,
+        "logit": threshold,
+        "probability": None if threshold is None else float(fitted.probabilities(threshold)),
+    }
 
 
 def _check_rates(target_error: float, false_positive_rate: float) -> None:

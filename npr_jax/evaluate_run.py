@@ -7,7 +7,7 @@ import json
 import logging
 import pathlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -80,13 +80,7 @@ def evaluate_run(
     kept = parts[0].samples
     kept.set_logits(np.mean([part.logits for part in parts], axis=0))
     meta = describe(detector, configs[0], dataset, seconds=time.monotonic() - started)
-    names = {
-        evaluation_name(own, dataset, member)
-        for member, own in zip(detector.members, configs, strict=True)
-    }
-    own_ways = f"{dataset.name}-{config.data.test_split}-mixed-{config.data.delivery}"
-    name = name or (names.pop() if len(names) == 1 else own_ways)
-    directory = workdir / "evaluation" / name
+    directory = workdir / "evaluation" / (name or _name_for_all(detector, configs, dataset))
     results = write_evaluation(
         directory,
         scores,
@@ -183,6 +177,24 @@ def _mistakes(
     rows = most_confident(scores)
     images = inputs.chosen_test_images(config, dataset, rows)
     return {row: reduced(image) for row, image in zip(rows, images, strict=True)}
+
+
+def _name_for_all(
+    detector: Detector | Ensemble,
+    configs: Sequence[ml_collections.ConfigDict],
+    dataset: MixedDataset,
+) -> str:
+    """The name that all members' own preprocessing gives, or one that says it is mixed."""
+    names = {
+        evaluation_name(own, dataset, member)
+        for member, own in zip(detector.members, configs, strict=True)
+    }
+    data = configs[0].data
+    return (
+        names.pop()
+        if len(names) == 1
+        else f"{dataset.name}-{data.test_split}-mixed-{data.delivery}"
+    )
 
 
 def evaluation_name(

@@ -22,6 +22,7 @@ import ml_collections
 import numpy as np
 import optax
 from flax import nnx
+from tqdm import tqdm
 
 from input_pipeline.holdout import SubsetSource
 from input_pipeline.mixture import MixedDataset
@@ -96,13 +97,7 @@ def train_noise_predictor(
         start, window = int(state.step), []
         curves = CurveWriter(workdir, resume_step=start)
         at_end.callback(curves.close)
-        bar = at_end.enter_context(
-            progress_bar(
-                total_images=config.num_steps * config.batch_size,
-                done_images=start * config.batch_size,
-                description="training the noise predictor",
-            )
-        )
+        bar = at_end.enter_context(_bar(config, start))
         began = time.perf_counter()
         for step in range(start + 1, config.num_steps + 1):
             state, loss = train_step(state, sharding.to_devices(next(batches), mesh))
@@ -119,6 +114,14 @@ def train_noise_predictor(
             if save_now:
                 checkpoints.save(step, state, batches, {"layout": layout}, improved=None)
     return _save(config, graphdef, state, workdir)
+
+
+def _bar(config: ml_collections.ConfigDict, step: int) -> tqdm:
+    return progress_bar(
+        total_images=config.num_steps * config.batch_size,
+        done_images=step * config.batch_size,
+        description="training the noise predictor",
+    )
 
 
 def make_noise_step(
