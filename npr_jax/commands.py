@@ -309,46 +309,17 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
 
 def _report(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
-    from npr_jax.analysis.report import build_report
     from npr_jax.analysis.sweep_results import is_sweep
-    from npr_jax.analysis.table_export import report_tables
     from npr_jax.opening import workdirs_of
+    from npr_jax.report_run import report_runs, report_sweep
 
     if not flags.workdir:
         raise ValueError("report needs --workdir=DIR, a run, a sweep or the --output of evaluate")
     workdirs = workdirs_of(flags.workdir)
-    if any(map(is_sweep, workdirs)):
-        if len(workdirs) > 1:
-            raise ValueError(f"--workdir={flags.workdir}; a sweep is reported alone")
-        print(f"report: {build_report(flags.workdir, flags.baseline)}")
-        return 0
-    for workdir in workdirs:
-        if flags.attention:
-            _report_attention(workdir, flags)
-        print(f"report: {build_report(workdir)}")
-    baseline = workdirs_of(flags.baseline) if flags.baseline else []
-    for line in report_tables(
-        workdirs, flags.output or workdirs[0], baseline=baseline, intervals=flags.intervals
-    ):
+    lines = report_sweep(flags) if any(map(is_sweep, workdirs)) else report_runs(workdirs, flags)
+    for line in lines:
         print(line)
     return 0
-
-
-def _report_attention(workdir: str, flags: Any) -> None:
-    from npr_jax.analysis.attention_files import write_attention
-    from npr_jax.analysis.families import parse_families
-    from npr_jax.sweep.publish import read_table
-
-    table = pathlib.Path(flags.sweep)
-    if flags.sweep and not table.is_file():
-        raise ValueError(f"--sweep={flags.sweep} does not exist; give the runs.csv of a sweep")
-    folders = write_attention(
-        pathlib.Path(workdir),
-        families=parse_families(flags.families),
-        sweep_rows=read_table(table) if flags.sweep else (),
-    )
-    for folder in folders:
-        print(f"attention: {folder}")
 
 
 def _list(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:

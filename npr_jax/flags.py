@@ -108,8 +108,12 @@ def _define_looking() -> None:
     flags.DEFINE_string(
         "families", "", "report --attention: FAMILY:generator,generator;FAMILY:generator,..."
     )
-    flags.DEFINE_integer("samples", 10, "evaluate: images of each kind kept for the report.")
-    flags.DEFINE_integer("composites", 50, "localize: pictures of each family and shift.")
+    flags.DEFINE_integer(
+        "samples", 10, "evaluate: images of each kind kept for the report.", lower_bound=0
+    )
+    flags.DEFINE_integer(
+        "composites", 50, "localize: pictures of each family and shift.", lower_bound=2
+    )
 
 
 def _define_sweeping() -> None:

@@ -38,6 +38,8 @@ def open_test(
         raise ValueError(
             f"{command} --weights needs --data=PREPARED and --output=DIR for the results"
         )
+    if flags.output and pathlib.Path(flags.output).is_file():
+        raise ValueError(f"--output={flags.output} is a file; {command} needs a directory")
     settings = detector.config or default.get_config()
     settings = settings.copy_and_resolve_references()
     if flags.data:

@@ -49,18 +49,13 @@ def predict_files(
 
     Raises:
         ValueError: for a path that does not exist, no file at all, a confidence outside
-            [0.5, 1), an output whose folder does not exist, maps or evidence of several
-            detectors, or maps of a system that has none.
+            [0.5, 1), an output whose folder does not exist, and what ``check_extras`` refuses.
     """
     if confidence is not None and not 0.5 <= confidence < 1:
         raise ValueError(f"--confidence={confidence}; expected at least 0.5 and below 1")
     if output and not pathlib.Path(output).absolute().parent.is_dir():
         raise ValueError(f"--output={output}: its folder does not exist")
-    for flag, value in (("maps", maps), ("evidence", evidence)):
-        if value and not isinstance(detector, Detector):
-            raise ValueError(f"--{flag} is of one detector, not of several; give one --workdir")
-    if maps and isinstance(detector, Detector):
-        check_has_map(detector.model)
+    check_extras(detector, maps, evidence, heat_map)
     files = find_files(paths)
     views = (member.file_view for member in detector.members)
     images = ", ".join([detector.preprocessing, *(v.description for v in views if v is not None)])
@@ -82,6 +77,29 @@ def predict_files(
     failed = sum(bool(result.error) for result in results)
     print(_summary(results, failed), file=sys.stderr)
     return 1 if failed else 0
+
+
+def check_extras(detector: Detector | Ensemble, maps: str, evidence: str, heat_map: str) -> None:
+    """Whether maps and evidence can be made, before anything is scored.
+
+    Raises:
+        ValueError: for maps or evidence of several detectors, for position maps of a system that
+            has none, and where a directory is a file or holds earlier evidence.
+    """
+    for flag, value in (("maps", maps), ("evidence", evidence)):
+        if value and not isinstance(detector, Detector):
+            raise ValueError(f"--{flag} is of one detector, not of several; give one --workdir")
+        if pathlib.Path(value or ".").is_file():
+            raise ValueError(f"--{flag}={value} is a file; give a directory")
+    if heat_map != "auto" and not evidence:
+        raise ValueError(f"--heat_map={heat_map} is of --evidence=DIR; give both")
+    if (maps or heat_map == "positions") and isinstance(detector, Detector):
+        check_has_map(detector.model)
+    if evidence and pathlib.Path(evidence).is_dir() and any(pathlib.Path(evidence).iterdir()):
+        raise ValueError(
+            f"--evidence={evidence} is not empty: earlier pictures would lie among the new ones; "
+            "give another directory"
+        )
 
 
 def _write_maps(detector: Detector, results: list[ImageScore], directory: pathlib.Path) -> None:

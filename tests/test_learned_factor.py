@@ -84,7 +84,6 @@ def test_where_the_small_size_is_whole_the_gradient_lies_between_the_two_sides(f
     assert low - 0.1 <= float(ours) <= high + 0.1
 
 
-
 def test_clipping_drops_what_pushes_out_and_passes_what_pushes_in():
     low, high = LIMITS
     for factor, gradient, passes in [

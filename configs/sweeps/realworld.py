@@ -27,7 +27,7 @@ FUSED = {
 
 
 def get_config():
-    """The sweep; its base needs ``data.path``."""
+    """The sweep, on ``prepared/realworld`` unless ``base.data.path`` is another."""
     base = native_crops.get_config("reencoded")
     base.model.backbone = "thin_resnet"
     base.num_epochs = 30
@@ -36,6 +36,7 @@ def get_config():
     base.optimizer.decay_rate = 0.5
     base.optimizer.decay_every_epochs = 10
     base.data.evaluate_crop = 256
+    base.data.path = "prepared/realworld"
     variants: dict[str, dict] = {"0.5": {}, "as_they_lie": {"data.reencode": ()}}
     for factor in ("0.25", "0.75"):
         variants[factor] = {"model.factors": (default.parse_factor(factor),)}

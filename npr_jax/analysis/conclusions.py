@@ -81,8 +81,11 @@ def format_test(test: PairedTest, adjusted_p: float | None = None) -> str:
 
 
 def format_p(p_value: float) -> str:
-    """p with two significant digits, or that it is below 0.001."""
-    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+    """p with two significant digits, more where these would round it to 0.05; or p < 0.001."""
+    if p_value < 0.001:
+        return "p < 0.001"
+    digits = next((d for d in (2, 3) if (float(f"{p_value:.{d}g}") < 0.05) == (p_value < 0.05)), 4)
+    return f"p = {p_value:.{digits}g}"
 
 
 def points(difference: float) -> str:

@@ -17,10 +17,19 @@ PAGE = "tables.md"
 
 
 def read_table(path: pathlib.Path) -> list[dict[str, Any]]:
-    """The rows of a ``runs.csv``; seeds and measures as numbers, None where there is none."""
+    """The rows of a ``runs.csv``; seeds and measures as numbers, None where there is none.
+
+    Raises:
+        ValueError: the table is another one, or a value is no number.
+    """
     measures = {measure for _, _, measure in COLUMNS}
     with path.open(newline="", encoding="utf-8") as file:
-        rows: list[dict[str, Any]] = list(csv.DictReader(file))
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames
+        rows: list[dict[str, Any]] = list(reader)
+    needed = {"variant", "seed", "generator", *measures}
+    if columns and (missing := sorted(needed - set(columns))):
+        raise ValueError(f"{path} lacks the columns {', '.join(missing)}; give a sweep's runs.csv")
     for row in rows:
         row["seed"] = int(row["seed"])
         row |= {key: float(row[key]) if row[key] else None for key in measures}

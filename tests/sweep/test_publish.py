@@ -29,5 +29,12 @@ def test_a_figure_of_the_page_computed_by_hand(results):
     means = [statistics.fmean(float(r["ap"]) for r in rows if r["seed"] == s) for s in seeds]
     assert len(means) == 5
     expected = f"{100 * statistics.fmean(means):.1f} ± {100 * statistics.stdev(means):.1f}"
-    line = re.search(r"^\| 0\.25 +\|.*$", (results / "tables.md").read_text(), re.MULTILINE)
+    section = (results / "tables.md").read_text().split("## scales")[1]
+    line = re.search(r"^\| 0\.25 +\|.*$", section, re.MULTILINE)
     assert line.group().split("|")[4].strip() == expected
+
+
+def test_another_table_is_named(tmp_path):
+    (tmp_path / "scores.csv").write_text("filename,logit\na.png,1\n")
+    with pytest.raises(ValueError, match=r"scores.csv lacks the columns .*seed.*; give a sweep's"):
+        publish.read_table(tmp_path / "scores.csv")

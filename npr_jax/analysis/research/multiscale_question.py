@@ -79,7 +79,7 @@ def _pairs(tables: Mapping[str, ResultTable]) -> list[Comparison]:
     unseen = scales.generators("unseen")
     others = [SINGLE, "0.75", *CONTROLS]
     pairs = [pair(scales, ATTENTION, other, unseen) for other in others if other in scales.variants]
-    pairs += _repeated_pairs(tables)
+    pairs += _repeated_pairs(tables, pair(scales, ATTENTION, SINGLE, unseen))
     if fusion is not None and {"attention", "concatenation"} <= set(fusion.variants):
         pairs.append(
             pair(
@@ -99,8 +99,8 @@ def _repeat_name(table: str) -> str:
     return f"{ATTENTION} − {SINGLE}, repeated ({table})"
 
 
-def _repeated_pairs(tables: Mapping[str, ResultTable]) -> list[Comparison]:
-    """The main comparison in other sweeps; of bit-identical ones the first, more say no more."""
+def _repeated_pairs(tables: Mapping[str, ResultTable], main: Comparison) -> list[Comparison]:
+    """The main comparison in other sweeps, without what is bit-identical: it says no more."""
     distinct: list[Comparison] = []
     for name, (variant, baseline) in REPEAT.items():
         table = tables.get(name)
@@ -108,7 +108,7 @@ def _repeated_pairs(tables: Mapping[str, ResultTable]) -> list[Comparison]:
             continue
         unseen = table.generators("unseen")
         found = pair(table, variant, baseline, unseen, name=_repeat_name(name))
-        if not any(np.array_equal(found.by_seed, known.by_seed) for known in distinct):
+        if not any(np.array_equal(found.by_seed, known.by_seed) for known in [main, *distinct]):
             distinct.append(found)
     return distinct
 

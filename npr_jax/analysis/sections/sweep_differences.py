@@ -37,16 +37,29 @@ def sweep_differences(sweep: Sweep) -> list[str]:
         return []
     return [
         markup.heading(f"Compared with {sweep.baseline}"),
-        markup.note(
-            "Runs with the same seed are paired. The interval (bootstrap over seeds) and p (paired "
-            "t test over seeds) ask whether the difference would be there with other seeds, on "
-            "these generators and images. It counts where the interval leaves out 0 and Holm’s p, "
-            "which allows for the number of variants, is below 0.05. With few seeds only large "
-            "differences can show."
-        ),
+        markup.note(_asked(len(sweep.seeds))),
         *tables,
         f"<details><summary>In words</summary><ul>{''.join(sentences)}</ul></details>",
     ]
+
+
+def _asked(seeds: int) -> str:
+    """What interval and p are over, and hence what they ask."""
+    counts = (
+        "It counts where the interval leaves out 0 and Holm’s p, which allows for the number of "
+        "variants, is below 0.05."
+    )
+    if seeds == 1:
+        return (
+            "With one seed, interval and p (paired t test) are over generators: they ask whether "
+            "the difference would be there on other generators, for these very runs, and nothing "
+            f"says whether other seeds would show it. {counts}"
+        )
+    return (
+        "Runs with the same seed are paired. The interval and p (paired t test over seeds) ask "
+        "whether the difference would be there with other seeds, on these generators and images. "
+        f"{counts} With few seeds only large differences can show."
+    )
 
 
 def _table(sweep: Sweep, measure: str, comparisons: list[VariantComparison]) -> str:
