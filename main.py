@@ -2,10 +2,10 @@
 
 python main.py [train] --config=configs/npr.py --workdir=DIR
 python main.py evaluate --workdir=RUN [--data=PREPARED --split=dev]
-python main.py robustness --workdir=RUN [--transformations=jpeg,webp]
-python main.py calibrate --workdir=RUN [--target_error=0.05 --false_positive_rate=0.01]
 python main.py predict --workdir=RUN PATH... --output=scores.csv
 python main.py prepare --source=FOLDERS --output=PREPARED [--dataset=NAME | --list | --check]
+python main.py robustness --workdir=RUN [--transformations=jpeg,webp]
+python main.py calibrate --workdir=RUN [--target_error=0.05 --false_positive_rate=0.01]
 python main.py sweep --config=configs/sweeps/scales.py --workdir=DIR [--shard=0/4]
 python main.py noise_predictor --config=configs/diffusion/noise_predictor.py --workdir=DIR
 python main.py reconstruct --data=PREPARED --noise_predictor=FILE --output=PREPARED

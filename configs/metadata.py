@@ -10,8 +10,8 @@ the same features (docs/evaluation.md) without any training of yours; this recip
 want its scores image by image, from ``predict`` and ``evaluate``, beside a detector's.
 
 Expected: nothing is published; 50 AUC where both classes were saved alike, near 100 where, as in
-DIRE's published data, one class is JPEG and the other PNG (method notes on format leaks:
-docs/realworld.md). Cost: 417 parameters; reading the files takes all the time.
+DIRE's published data, one class is JPEG and the other PNG (docs/realworld.md has a collection where
+that is nearly so). Cost: 417 parameters; reading the files takes all the time.
 """
 
 import ml_collections

@@ -6,6 +6,10 @@ Paper: Li et al., "Improving Synthetic Image Detection Towards Generalization: A
 Transformation Perspective", KDD 2025. Its published numbers are not in our facts, so none are
 given here. Parameters: 1,438,274, NPR's and a second row of the classifier.
 
+Expected numbers, of our own small sweep only: AP 58.8 ± 8.3 on the family trained on; over the
+seven unseen AP 57.8 ± 6.5 and AUC 59.3 ± 6.7 (percent; thin network, 250 steps with the sweep's
+optimizer, simulated images, five seeds; docs/results/tables.md, section systems).
+
 Where the facts leave something open: the batch (32 here; give the rate with another one,
 1e-2 * batch / 256), whether a turned image is interpolated (bilinearly here), what fills images
 below 256 pixels (their reflection here) and the order of colour changes (fixed here).

@@ -59,7 +59,8 @@ def _define_running() -> None:
     flags.DEFINE_string(
         "output",
         "",
-        "predict: CSV file; prepare, reconstruct, evaluate, robustness, report: directory.",
+        "predict: CSV file; prepare --check: JSON file; "
+        "prepare, reconstruct, evaluate, robustness, report: directory.",
     )
     flags.DEFINE_string("maps", "", "predict: directory for each file's map of positions (.npz).")
     flags.DEFINE_string(

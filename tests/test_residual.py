@@ -237,7 +237,7 @@ def test_operators_with_a_batch_axis_serve_mixed_sizes(mode):
 
 
 def test_smaller_factors_carry_larger_ones_at_sizes_divisible_by_four():
-    """NPR_0.5 and NPR_0.75 are exact functions of NPR_0.25 (method notes, section 1)."""
+    """NPR_0.5 and NPR_0.75 are exact functions of NPR_0.25 (docs/residuals.md)."""
     images = np.random.default_rng(4).normal(size=(1, 16, 24, 3))
     with jax.enable_x64(True):
         quarter = npr_residual(jnp.asarray(images), 0.25)

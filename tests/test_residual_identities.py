@@ -32,7 +32,7 @@ def test_the_tables_criterion_agrees_with_least_squares_for_every_pair(size):
 
 @pytest.mark.parametrize("size", [8, 12, 16])
 def test_at_sizes_divisible_by_four_a_quarter_carries_a_half_and_three_quarters(size):
-    """And by which map: the residual of the residual (method notes, section 1)."""
+    """And by which map: the residual of the residual (docs/residuals.md)."""
     quarter = matrix(NEAREST["1/4"], size)
     for factor in ("1/2", "3/4"):
         direct = matrix(NEAREST[factor], size)

@@ -4,8 +4,8 @@
     python main.py sweep --config=configs/sweeps/scales.py:full --workdir=DIR --side_by_side=5
 
 Where height and width are divisible by 4 the residuals at 0.5 and 0.75 are linear functions of
-the one at 0.25, so that three scales show the network nothing that 0.25 alone does not (method
-notes, section 1). Whether more scales help all the same is told by the controls:
+the one at 0.25, so that three scales show the network nothing that 0.25 alone does not
+(docs/residuals.md). Whether more scales help all the same is told by the controls:
 
 - ``0.25`` is at once the first of the scales alone and the control with all the information;
 - ``0.5+0.5+0.5`` has the parameters and the attention of three scales, but sees one;

@@ -1,4 +1,4 @@
-"""All systems on the same images, with the same number of steps.
+"""The systems on the same images, with the same number of steps.
 
     python main.py sweep --config=configs/sweeps/systems.py --workdir=DIR
     python main.py sweep --config=configs/sweeps/systems.py:full --workdir=DIR --side_by_side=5

@@ -18,7 +18,9 @@ LIMITS = (
     "says holds for images delivered as the tested ones were.",
     "Cameras interpolate too (demosaicing, colour sub-sampling), so a photograph is not free of "
     "such relations.",
-    "It judges whole images. A photograph in which a small part was generated is not covered.",
+    "A score is of the whole image: a photograph in which a small part was generated may pass as a "
+    "photograph. predict --evidence=DIR shows where in it the evidence lies; docs/evidence.md says "
+    "how well.",
 )
 UNCALIBRATED = "A score is evidence, not proof, and is not a calibrated probability."
 CALIBRATED = (

@@ -1,4 +1,4 @@
-"""The catalogue against method.md, and trees laid out as each published data set."""
+"""The catalogue against the NPR paper's tables, and trees laid out as each published data set."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from input_pipeline.prepared import PreparedDataset
 from input_pipeline.sources import find_source
 from tests.trees import prepare, records, save, skipped
 
-# Table: (resize of the test protocol, its generators), typed from method.md, section 3.
+# Table: (resize of the test protocol, its generators), typed from the NPR paper's tables.
 TABLES = {
     1: (256, "biggan cyclegan deepfake gaugan progan stargan stylegan stylegan2"),
     2: (0, "AttGAN BEGAN CramerGAN InfoMaxGAN MMDGAN RelGAN S3GAN SNGAN STGAN"),
