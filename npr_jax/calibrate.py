@@ -93,8 +93,7 @@ def calibrate(
     _check_counts(labels, dealt.half, name)
     fitting, measuring = dealt.half == FIT, dealt.half == MEASURE
     fitted = calibration.fit(labels[fitting], logits[fitting], target_error)
-    photographs = logits[fitting & (labels == 0)]
-    threshold = calibration.threshold_for(photographs, false_positive_rate)
+    threshold = calibration.threshold_for(logits[fitting & (labels == 0)], false_positive_rate)
     results: dict[str, Any] = {
         "checkpoint": {"step": step, "hash": calibration_store.fingerprint(detector.model)},
         "preprocessing": detector.preprocessing,

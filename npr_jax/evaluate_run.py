@@ -7,7 +7,7 @@ import json
 import logging
 import pathlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -77,29 +77,33 @@ def evaluate_run(
     if jax.process_index() != 0:
         return None
     scores = mean_scores([part.scores for part in parts])
-    kept = parts[0].samples
-    kept.set_logits(np.mean([part.logits for part in parts], axis=0))
+    parts[0].samples.set_logits(np.mean([part.logits for part in parts], axis=0))
     meta = describe(detector, configs[0], dataset, seconds=time.monotonic() - started)
     directory = workdir / "evaluation" / (name or _name_for_all(detector, configs, dataset))
     results = write_evaluation(
         directory,
         scores,
         meta,
-        kept.as_dict(),
+        parts[0].samples.as_dict(),
         cheap_baselines(configs[0], dataset),
         parts[0].facts,
         _mistakes(scores, configs[0], dataset),
         verdicts=verdict_rows(scores, detector.calibration),
     )
+    _show(results)
+    _LOG.info("wrote %s", directory)
+    if report:
+        print(f"report: {build_report(workdir)}")
+    return results
+
+
+def _show(results: Mapping[str, Any]) -> None:
+    """Prints the table and, where there are any, verdicts and cheap classifiers."""
     print(format_table(results))
     if results["verdicts"]:
         print(f"\n{format_verdicts(results['verdicts'])}")
     if beside := format_baselines(results):
         print(f"\n{beside}")
-    _LOG.info("wrote %s", directory)
-    if report:
-        print(f"report: {build_report(workdir)}")
-    return results
 
 
 @dataclasses.dataclass(frozen=True)
