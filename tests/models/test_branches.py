@@ -58,7 +58,13 @@ def assert_equal(ours, expected, atol):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("counted", [None, (True, True, False, True)], ids=["all", "some"])
+@pytest.mark.parametrize(
+    "counted",
+    [
+        pytest.param(None, id="all", marks=pytest.mark.slow),
+        pytest.param((True, True, False, True), id="some"),
+    ],
+)
 def test_batched_branches_train_as_a_loop_does(shape, counted):
     examples = None if counted is None else jnp.array(counted).reshape(-1, 1, 1, 1)
     networks, inputs = make(SHAPES[shape], 3), views(3)
