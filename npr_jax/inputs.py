@@ -227,19 +227,12 @@ def transformed_test_images(
 
     Elements are those of ``input_pipeline.transformed.transformed_images``.
     """
-    data = config.data
     images = transformed_images(
         split.source,
         transformations,
-        Preparation(
-            resize=data.evaluate_resize,
-            crop=data.evaluate_crop,
-            small_images=data.small_images,
-            even=data.evaluate_even,
-            reencode=tuple(data.reencode),
-        ),
+        Preparation(**_preparation(config.data)),
         seed=config.seed,
-        workers=data.workers,
+        workers=config.data.workers,
     )
     return (
         {**image, "filename": split.unique_filename(image["index"], image["filename"])}
@@ -257,18 +250,24 @@ def chosen_test_images(
         dataset: as for ``test_images``.
         records: numbers of the test split's records, the ``index`` of their elements.
     """
-    data = config.data
     split = test_split(config, dataset)
     images = pipeline.evaluation_images(
         SubsetSource(split.source, np.array(records, np.int64)),
-        resize=data.evaluate_resize,
-        crop=data.evaluate_crop,
-        small_images=data.small_images,
-        even=data.evaluate_even,
-        reencode=tuple(data.reencode),
-        delivery=data.delivery,
+        delivery=config.data.delivery,
+        **_preparation(config.data),
     )
     return (image["image"] for image in images)
+
+
+def _preparation(data: ml_collections.ConfigDict) -> dict[str, Any]:
+    """What happens to a test image before it is scored, as ``Preparation`` wants it."""
+    return {
+        "resize": data.evaluate_resize,
+        "crop": data.evaluate_crop,
+        "small_images": data.small_images,
+        "even": data.evaluate_even,
+        "reencode": tuple(data.reencode),
+    }
 
 
 def evaluation_images(

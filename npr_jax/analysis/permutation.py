@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -73,11 +73,8 @@ def groups_differ(
 
     observed = between(centred)
     rng = np.random.default_rng(seed)
-    as_much = sum(
-        between(rng.permutation(centred)) >= observed - _TINY for _ in range(permutations)
-    )
-    p_value = (1 + as_much) / (1 + permutations)
-    return PermutationTest(observed, p_value, 1 / (1 + permutations), False, permutations)
+    drawn = (between(rng.permutation(centred)) for _ in range(permutations))
+    return _by_drawing(observed, drawn, permutations)
 
 
 def families_cohere(means: np.ndarray, families: np.ndarray, *, seed: int = 0) -> PermutationTest:
@@ -118,11 +115,14 @@ def families_cohere(means: np.ndarray, families: np.ndarray, *, seed: int = 0) -
         as_much = sum(statistic(other) >= observed - _TINY for other in _assignments(sizes))
         return PermutationTest(observed, as_much / total, alike / total, True, total)
     rng = np.random.default_rng(seed)
-    as_much = sum(
-        statistic(rng.permutation(codes)) >= observed - _TINY for _ in range(N_PERMUTATIONS)
-    )
-    p_value = (1 + as_much) / (1 + N_PERMUTATIONS)
-    return PermutationTest(observed, p_value, 1 / (1 + N_PERMUTATIONS), False, N_PERMUTATIONS)
+    drawn = (statistic(rng.permutation(codes)) for _ in range(N_PERMUTATIONS))
+    return _by_drawing(observed, drawn, N_PERMUTATIONS)
+
+
+def _by_drawing(observed: float, drawn: Iterable[float], count: int) -> PermutationTest:
+    """The test from the statistic of as many random assignments; the observed one is one more."""
+    as_much = sum(value >= observed - _TINY for value in drawn)
+    return PermutationTest(observed, (1 + as_much) / (1 + count), 1 / (1 + count), False, count)
 
 
 def rank_correlation(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> PermutationTest:

@@ -18,7 +18,7 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def compared(ours, theirs, *arrays):
+def assert_same_with_derivatives(ours, theirs, *arrays):
     """Value and derivatives of a function of NHWC ``x`` (and of matrices) on both sides."""
     value, pull = jax.vjp(ours, *map(jnp.asarray, arrays))
     tensors = [torch.tensor(a, requires_grad=True) for a in arrays]
@@ -33,13 +33,17 @@ def compared(ours, theirs, *arrays):
 @pytest.mark.parametrize("size", SIZES)
 def test_high_frequencies_of_even_and_odd_sizes(size):
     x = normal(2, *size, 3)
-    compared(fourier.high_frequencies, lambda x: without_central_half(x, (2, 3)), x)
+    assert_same_with_derivatives(
+        fourier.high_frequencies, lambda x: without_central_half(x, (2, 3)), x
+    )
 
 
 @pytest.mark.parametrize("channels", [3, 4, 9, 64])
 def test_high_frequencies_of_channels(channels):
     x = normal(2, 3, 4, channels)
-    compared(fourier.high_channel_frequencies, lambda x: without_central_half(x, (1,)), x)
+    assert_same_with_derivatives(
+        fourier.high_channel_frequencies, lambda x: without_central_half(x, (1,)), x
+    )
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -52,7 +56,7 @@ def test_convolved_spectrum(size):
 
         return convolved_spectrum(x, layer(real), layer(imaginary))
 
-    compared(fourier.convolve_spectrum, expected, x, real, imaginary)
+    assert_same_with_derivatives(fourier.convolve_spectrum, expected, x, real, imaginary)
 
 
 def test_a_constant_image_has_no_high_frequencies():
