@@ -322,6 +322,22 @@ def _report(words: list[str], flags: Any, config: ml_collections.ConfigDict | No
     return 0
 
 
+def _export(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax.export.run import export_detector
+    from npr_jax.opening import load_single_detector, resize_of
+
+    detector = load_single_detector(
+        "export",
+        flags.workdir,
+        flags.weights,
+        checkpoint=flags.checkpoint,
+        resize=resize_of(flags.resize),
+    )
+    for line in export_detector(detector, flags.format, flags.output):
+        print(line)
+    return 0
+
+
 def _list(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
     from npr_jax.listing import format_systems
 
@@ -342,5 +358,6 @@ COMMANDS: dict[str, Command] = {
     "reconstruct": _reconstruct,
     "report": _report,
     "localize": _localize,
+    "export": _export,
     "list": _list,
 }

@@ -17,6 +17,7 @@ def define() -> flags.FlagHolder:
     _define_sweeping()
     _define_preparing()
     _define_diffusion()
+    _define_export()
     return config
 
 
@@ -34,13 +35,15 @@ def _define_running() -> None:
     flags.DEFINE_integer("process_id", 0, "train, with --coordinator: number of this process.")
     flags.DEFINE_integer("num_processes", 1, "train, with --coordinator: how many there are.")
     flags.DEFINE_string(
-        "weights", "", "evaluate, robustness, predict: published weights instead of a run."
+        "weights", "", "evaluate, robustness, predict, export: published weights instead of a run."
     )
     flags.DEFINE_enum(
         "checkpoint", "best", ["best", "last"], "all that score: which checkpoint of a run."
     )
     flags.DEFINE_string(
-        "resize", "", "evaluate, robustness, predict: native, pixels or protocol; empty: the run's."
+        "resize",
+        "",
+        "evaluate, robustness, predict, export: native, pixels or protocol; empty: the run's.",
     )
     flags.DEFINE_string(
         "data",
@@ -59,7 +62,7 @@ def _define_running() -> None:
     flags.DEFINE_string(
         "output",
         "",
-        "predict: CSV file; prepare --check: JSON file; "
+        "predict: CSV file; prepare --check: JSON file; export: file or folder; "
         "prepare, reconstruct, evaluate, robustness, report: directory.",
     )
     flags.DEFINE_string("maps", "", "predict: directory for each file's map of positions (.npz).")
@@ -161,3 +164,8 @@ def _define_diffusion() -> None:
         "noise_predictor", "", "reconstruct: file of a noise predictor, or the run that made it."
     )
     flags.DEFINE_integer("ddim_steps", 20, "reconstruct: of the inversion, and as many back.")
+
+
+def _define_export() -> None:
+    """Of export."""
+    flags.DEFINE_string("format", "", "export: onnx, stablehlo or web; web writes a folder.")

@@ -97,6 +97,20 @@ def load_detector(
     return Detector.load(workdirs[0], checkpoint=checkpoint, resize=resize)
 
 
+def load_single_detector(
+    command: str, workdir: str, weights: str, *, checkpoint: str, resize: int | None
+) -> Detector:
+    """As ``load_detector``, for a command that takes no ensemble.
+
+    Raises:
+        ValueError: for several runs, too.
+    """
+    if len(workdirs_of(workdir)) > 1:
+        raise ValueError(f"{command} --workdir={workdir} is an ensemble; {command} takes one run")
+    detector = load_detector(workdir, weights, checkpoint=checkpoint, resize=resize)
+    return detector.members[0]
+
+
 def workdirs_of(text: str) -> list[str]:
     """The runs that ``--workdir=A,B`` names; a directory whose own name has a comma is one.
 

@@ -1,0 +1,1 @@
+"""A detector as one file that other programs load: ``python main.py export``."""

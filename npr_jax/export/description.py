@@ -1,0 +1,91 @@
+"""What an exported file says of itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from npr_jax import calibration_store
+from npr_jax.detector import Detector
+from npr_jax.image_score import CONFIDENCE
+from npr_jax.tiling import MIN_SIDE
+
+VERSION = 1  # of the layout of an exported file
+
+
+def describe(detector: Detector) -> dict[str, Any]:
+    """Everything a program that loads the file must know, JSON values by name."""
+    model = detector.model
+    return {
+        "format_version": VERSION,
+        "npr_jax_version": _version(),
+        "system": detector.system,
+        "step": detector.step,
+        "checkpoint_sha256": calibration_store.fingerprint(model),
+        "input": "images: uint8 [n, h, w, 3], RGB, values 0 to 255",
+        "output": "probability: float32 [n], of being generated",
+        "minimum_side": MIN_SIDE,
+        "preprocessing": detector.preprocessing,
+        "before": steps_before(detector),
+        "scales": list(model.scales),
+        "calibration": _calibration(detector),
+        "verdicts": verdicts(detector),
+    }
+
+
+def steps_before(detector: Detector) -> list[str]:
+    """What happens to a file before its pixels go in; not part of any exported file."""
+    steps = ["decode the file to 8-bit RGB as stored (EXIF orientation and transparency ignored)"]
+    if detector.jpeg_quality:
+        steps.append(f"re-encode as JPEG of quality {detector.jpeg_quality} and decode again")
+    if detector.resize:
+        side = f"{detector.resize}x{detector.resize}"
+        steps.append(
+            f"resize to {side} pixels, whatever the aspect, with Pillow's antialiased filter: "
+            f"Image.resize(({detector.resize}, {detector.resize}), Image.Resampling.BILINEAR)"
+        )
+    if detector.crop:
+        how = "tiled" if detector.small_images == "tile" else "padded by reflection"
+        steps.append(
+            f"cut out the central {detector.crop}x{detector.crop} pixels (smaller images {how})"
+        )
+    return steps
+
+
+def verdicts(detector: Detector) -> dict[str, float | None]:
+    """From which probability an image is called generated, up to which a photograph.
+
+    None: never. Between the two, the verdict is unsure.
+    """
+    known = detector.calibration
+    if known is None:
+        return {"generated_from": CONFIDENCE, "photograph_to": 1.0 - CONFIDENCE}
+    return {
+        name: None if logit is None else float(known.probabilities(logit))
+        for name, logit in (
+            ("generated_from", known.generated_from),
+            ("photograph_to", known.photograph_to),
+        )
+    }
+
+
+def temperature_and_bias(detector: Detector) -> tuple[float, float]:
+    """The probability is ``sigmoid(logit / temperature + bias)``."""
+    known = detector.calibration
+    return (known.temperature, known.bias) if known else (1.0, 0.0)
+
+
+def as_properties(description: dict[str, Any]) -> dict[str, str]:
+    """The same with a text for each value: itself, or JSON where it is no text."""
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in description.items()}
+
+
+def _calibration(detector: Detector) -> dict[str, Any] | None:
+    known = detector.calibration
+    return None if known is None else calibration_store.to_json(known)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("npr-jax")

@@ -1,0 +1,47 @@
+"""A detector as an ONNX file."""
+
+from __future__ import annotations
+
+from onnx import TensorProto, helper
+
+from npr_jax.detector import Detector
+from npr_jax.export.description import as_properties, describe, temperature_and_bias
+from npr_jax.export.onnx_front_end import front_end_problem, read_pixels
+from npr_jax.export.onnx_graph import Graph
+from npr_jax.export.onnx_network import add_network, is_exportable
+
+EXPORTABLE = "npr, cnndetection, dire, multiscale_attention and multiscale (every fusion but cross)"
+
+
+def onnx_bytes(detector: Detector) -> bytes:
+    """The file's content: images in, probability and, for some systems, weights out.
+
+    Raises:
+        ValueError: for a system or residual that cannot be part of such a file.
+    """
+    check_exportable(detector)
+    graph = Graph()
+    outputs = add_network(graph, detector.model, read_pixels(graph, "images"))
+    temperature, bias = temperature_and_bias(detector)
+    scaled = graph.add("Mul", outputs.logits, graph.constant(1.0 / temperature))
+    shifted = graph.add("Add", scaled, graph.constant(bias))
+    graph.add("Sigmoid", shifted, output="probability")
+    infos = [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["n"])]
+    if outputs.weights:
+        graph.add("Identity", outputs.weights, output="weights")
+        shape: list[str | int | None] = ["n", len(detector.model.scales)]
+        infos.append(helper.make_tensor_value_info("weights", TensorProto.FLOAT, shape))
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", "h", "w", 3])
+    properties = as_properties(describe(detector))
+    return graph.model(detector.system, [images], infos, properties).SerializeToString()
+
+
+def check_exportable(detector: Detector) -> None:
+    """Raises ``ValueError`` with the reason where a detector cannot be an ONNX file."""
+    other = f"ONNX files are made of {EXPORTABLE}; for others try --format=stablehlo"
+    if not is_exportable(detector.model):
+        name = type(detector.model).__name__
+        raise ValueError(f"{detector.system} ({name}) cannot be exported as ONNX: {other}")
+    for front_end in detector.model.front_ends:
+        if problem := front_end_problem(front_end):
+            raise ValueError(f"{detector.system} has a {problem}: try --format=stablehlo")

@@ -1,0 +1,201 @@
+"""ResNets and the heads on them as nodes of an ONNX graph; batch norm is part of the kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from flax import nnx
+
+from npr_jax.export.onnx_front_end import Pixels, add_view
+from npr_jax.export.onnx_graph import Graph
+from npr_jax.folded_stem import BEFORE, folded_kernel, folds
+from npr_jax.front_end import FrontEnd
+from npr_jax.models import fusion, layers
+from npr_jax.models.base import Model
+from npr_jax.models.npr import NPR
+from npr_jax.models.resnet import BasicBlock, Bottleneck, ResNet
+from npr_jax.models.rgb_resnet import RGBResNet
+
+
+class Outputs(NamedTuple):
+    """``logits`` ``[n]`` and, for models that weigh their scales, ``weights`` ``[n, scales]``."""
+
+    logits: str
+    weights: str
+
+
+def add_network(graph: Graph, model: Model, pixels: Pixels) -> Outputs:
+    """The network after the pixels, up to its logits."""
+    return _HEADS[type(model)](graph, model, pixels)
+
+
+def is_exportable(model: Model) -> bool:
+    """Whether ``add_network`` knows the model's kind."""
+    return type(model) in _HEADS
+
+
+def _single(graph: Graph, model: NPR | RGBResNet | fusion.Stack, pixels: Pixels) -> Outputs:
+    [features] = _means(graph, [_resnet(graph, model.backbone, model.front_ends, pixels)])
+    return Outputs(_classify(graph, model.classifier, features), "")
+
+
+def _mean(graph: Graph, model: fusion.Mean, pixels: Pixels) -> Outputs:
+    features = _means(graph, _branches(graph, model, pixels))
+    count = len(features)
+    shares = getattr(model, "scale_weights", (1.0 / count,) * count)
+    parts = [
+        graph.add("Mul", f, graph.constant(share))
+        for f, share in zip(features, shares, strict=True)
+    ]
+    return Outputs(_classify(graph, model.classifier, graph.add("Sum", *parts)), "")
+
+
+def _concatenation(graph: Graph, model: fusion.Concatenation, pixels: Pixels) -> Outputs:
+    features = _means(graph, _branches(graph, model, pixels))
+    together = graph.add("Concat", *features, axis=1)
+    return Outputs(_classify(graph, model.classifier, together), "")
+
+
+def _attention(graph: Graph, model: fusion.Attention, pixels: Pixels) -> Outputs:
+    features = _means(graph, _branches(graph, model, pixels))
+    together = graph.add("Concat", *features, axis=1)
+    hidden = graph.add("Relu", _linear(graph, model.attention_hidden, together))
+    weights = graph.add("Softmax", _linear(graph, model.attention_out, hidden), axis=1)
+    mixed = _weigh(graph, weights, features)
+    return Outputs(_classify(graph, model.classifier, mixed), weights)
+
+
+def _spatial(graph: Graph, model: fusion.Spatial, pixels: Pixels) -> Outputs:
+    maps = _branches(graph, model, pixels)
+    together = graph.add("Concat", *maps, axis=1)
+    hidden = graph.add("Relu", _linear_of_maps(graph, model.attention_hidden, together))
+    weights = graph.add("Softmax", _linear_of_maps(graph, model.attention_out, hidden), axis=1)
+    features, shares = _means(graph, [_weigh(graph, weights, maps), weights])
+    return Outputs(_classify(graph, model.classifier, features), shares)
+
+
+_HEADS: dict[type, Callable[..., Outputs]] = {
+    NPR: _single,
+    RGBResNet: _single,
+    fusion.Stack: _single,
+    fusion.Mean: _mean,
+    fusion.Fixed: _mean,
+    fusion.Concatenation: _concatenation,
+    fusion.Attention: _attention,
+    fusion.Spatial: _spatial,
+}
+
+
+def _branches(graph: Graph, model, pixels: Pixels) -> list[str]:
+    networks = list(model.branches)
+    networks *= len(model.front_ends) // len(networks)  # a shared one sees every view
+    return [
+        _resnet(graph, network, (front_end,), pixels)
+        for network, front_end in zip(networks, model.front_ends, strict=True)
+    ]
+
+
+def _means(graph: Graph, maps: Sequence[str]) -> list[str]:
+    """Means over positions, ``[n, features]`` each."""
+    return [graph.add("Flatten", graph.add("GlobalAveragePool", m), axis=1) for m in maps]
+
+
+def _weigh(graph: Graph, weights: str, values: Sequence[str]) -> str:
+    """The sum of values ``[n, f, ...]``, each times its column of weights ``[n, scales, ...]``."""
+    parts = []
+    for index, value in enumerate(values):
+        column = graph.add("Gather", weights, graph.constant([index], np.int64), axis=1)
+        parts.append(graph.add("Mul", value, column))
+    return graph.add("Sum", *parts)
+
+
+def _linear(graph: Graph, layer: nnx.Linear, features: str) -> str:
+    kernel, bias = graph.constant(layer.kernel[...]), graph.constant(layer.bias[...])
+    return graph.add("Add", graph.add("MatMul", features, kernel), bias)
+
+
+def _linear_of_maps(graph: Graph, layer: nnx.Linear, maps: str) -> str:
+    kernel = np.asarray(layer.kernel[...]).T[:, :, None, None]
+    return graph.add("Conv", maps, graph.constant(kernel), graph.constant(layer.bias[...]))
+
+
+def _classify(graph: Graph, classifier: nnx.Linear, features: str) -> str:
+    axis = graph.constant([1], np.int64)
+    return graph.add("Squeeze", _linear(graph, classifier, features), axis)
+
+
+def _resnet(graph: Graph, network: ResNet, views: Sequence[FrontEnd], pixels: Pixels) -> str:
+    x = graph.add("Relu", _stem(graph, network, views, pixels))
+    x = graph.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    for stage in network.stages:
+        for block in stage:
+            x = _block(graph, block, x)
+    return x
+
+
+def _stem(graph: Graph, network: ResNet, views: Sequence[FrontEnd], pixels: Pixels) -> str:
+    """The first convolution on all views; for the paper's residual one of two, by the size."""
+    kernel = np.asarray(network.conv1.kernel[...], np.float64)
+
+    def plain(graph: Graph) -> str:
+        parts = [add_view(graph, view, pixels) for view in views]
+        x = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
+        scale = np.concatenate([view.scale for view in views])
+        padding = network.conv1.padding
+        return _convolution(graph, x, kernel * scale[:, None], network.bn1, 2, [padding] * 4)
+
+    if len(views) > 1 or not folds(views[0]) or kernel.shape[0] != 3:
+        return plain(graph)
+    even, any_size = Graph(graph), Graph(graph)
+    folded = folded_kernel(kernel, views[0].scale)
+    pads = [BEFORE, BEFORE, 0, 0]
+    one = _convolution(even, pixels.values, folded, network.bn1, 2, pads)
+    return graph.choose(pixels.even, even, one, any_size, plain(any_size))
+
+
+def _block(graph: Graph, block: Bottleneck | BasicBlock, x: str) -> str:
+    shortcut = x
+    if block.projection is not None:
+        shortcut = _normalised(graph, block.projection.conv, block.projection.bn, x, block.stride)
+    bottleneck = isinstance(block, Bottleneck)
+    strides = (1, block.stride) if bottleneck else (block.stride, 1)
+    y = graph.add("Relu", _normalised(graph, block.conv1, block.bn1, x, strides[0]))
+    y = _normalised(graph, block.conv2, block.bn2, y, strides[1])
+    if bottleneck:
+        y = _normalised(graph, block.conv3, block.bn3, graph.add("Relu", y), 1)
+    return graph.add("Relu", graph.add("Add", y, shortcut))
+
+
+def _normalised(
+    graph: Graph,
+    layer: layers.Convolution | layers.Pointwise,
+    norm: layers.BatchNorm,
+    x: str,
+    stride: int,
+) -> str:
+    kernel = np.asarray(layer.kernel[...], np.float64)
+    if isinstance(layer, layers.Pointwise):
+        return _convolution(graph, x, kernel[None, None], norm, stride, [0] * 4)
+    return _convolution(graph, x, kernel, norm, stride, [layer.padding] * 4)
+
+
+def _convolution(
+    graph: Graph, x: str, kernel: np.ndarray, norm: layers.BatchNorm, stride: int, pads: list[int]
+) -> str:
+    """A convolution with kernel float64 ``[k, k, in, out]`` and the normalisation after it."""
+    mean, variance, scale, bias = (
+        np.asarray(v[...], np.float64) for v in (norm.mean, norm.var, norm.scale, norm.bias)
+    )
+    factor = scale / np.sqrt(variance + norm.epsilon)
+    weights = (kernel * factor).transpose(3, 2, 0, 1)
+    return graph.add(
+        "Conv",
+        x,
+        graph.constant(weights),
+        graph.constant(bias - mean * factor),
+        kernel_shape=list(weights.shape[2:]),
+        strides=[stride, stride],
+        pads=pads,
+    )

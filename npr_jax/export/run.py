@@ -1,0 +1,63 @@
+"""The ``export`` command: which formats there are, and what is written and said."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+
+from npr_jax.detector import Detector
+from npr_jax.export.description import steps_before
+from npr_jax.whole_files import write_together
+
+
+def export_detector(detector: Detector, form: str, output: str) -> list[str]:
+    """Writes the detector in one of ``FORMATS``.
+
+    Args:
+        detector: one, with its calibration.
+        form: a name in ``FORMATS``.
+        output: the file, or the folder of a format that is one; written whole or not at all.
+
+    Returns:
+        Lines for the user: what was written, and what has to happen to a file before.
+
+    Raises:
+        ValueError: for another format, an output that cannot be written, or a detector that the
+            format cannot hold.
+    """
+    if form not in FORMATS:
+        raise ValueError(f"--format={form}; expected one of {', '.join(FORMATS)}")
+    if not output:
+        raise ValueError("export needs --output=FILE, as detector.onnx")
+    target = pathlib.Path(output).absolute()
+    if not target.parent.is_dir():
+        raise ValueError(f"--output={output}: its folder does not exist")
+    written = FORMATS[form](detector, target)
+    lines = [f"{form}: {detector.source}; scores: {detector.calibration_in_words}", *written]
+    lines += [f"before: {step}" for step in steps_before(detector)]
+    return lines
+
+
+def _onnx(detector: Detector, target: pathlib.Path) -> list[str]:
+    try:
+        from npr_jax.export.onnx_file import onnx_bytes
+    except ImportError as error:
+        if (error.name or "").split(".")[0] != "onnx":
+            raise
+        raise ValueError(
+            "ONNX files need the package onnx, which is not installed; run "
+            "pip install 'npr-jax[export]'"
+        ) from error
+    return _write(target, onnx_bytes(detector))
+
+
+def _write(target: pathlib.Path, content: bytes) -> list[str]:
+    if target.is_dir():
+        raise ValueError(f"--output={target} is a directory; give a file")
+    write_together(target.parent, {target.name: content})
+    return [f"written to {target}, {len(content):,} bytes"]
+
+
+# Each writes a detector to a file or folder and says what it wrote.
+Format = Callable[[Detector, pathlib.Path], list[str]]
+FORMATS: dict[str, Format] = {"onnx": _onnx}
