@@ -36,6 +36,7 @@ def test_a_resumed_run_ends_where_an_undisturbed_one_does(tmp_path, data):
         train.train_noise_predictor(small.config(data, seed=1), tmp_path / "parts")
 
 
+@pytest.mark.slow
 def test_a_step_is_that_of_the_paper():
     """The loss and the running mean, with the step's own draws taken apart here."""
     config = small.config("unused", batch_size=3)

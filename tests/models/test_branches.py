@@ -57,13 +57,10 @@ def assert_equal(ours, expected, atol):
         np.testing.assert_allclose(a, b, rtol=0, atol=atol * max(1, np.abs(b).max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(
-    "counted",
-    [
-        pytest.param(None, id="all", marks=pytest.mark.slow),
-        pytest.param((True, True, False, True), id="some"),
-    ],
+    "counted", [pytest.param(None, id="all"), pytest.param((True, True, False, True), id="some")]
 )
 def test_batched_branches_train_as_a_loop_does(shape, counted):
     examples = None if counted is None else jnp.array(counted).reshape(-1, 1, 1, 1)
