@@ -65,30 +65,28 @@ def quantize(source: pathlib.Path, target: pathlib.Path, images: list[np.ndarray
             batch = next(self._batches, None)
             return None if batch is None else {"images": batch}
 
+    model = onnx.load(str(source))
     quantize_static(
-        str(source),
+        model,
         str(target),
         Images(),
         per_channel=True,
-        op_types_to_quantize=["Conv", "MatMul", "Gemm"],
-        nodes_to_exclude=stem_convolutions(onnx.load(str(source)).graph),
+        op_types_to_quantize=["Conv"],
+        nodes_to_exclude=name_stems(model.graph),
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
     )
 
 
-def stem_convolutions(graph: Any) -> list[str]:
-    """Names of the convolutions that see three channels, in branches of the graph too."""
-    names = []
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                names += stem_convolutions(attribute.g)
-    weights = {array.name: array.dims for array in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Conv" and weights.get(node.input[1], (0, 3))[1] == 3:
-            names.append(node.name)
-    return names
+def name_stems(graph: Any) -> list[str]:
+    """Names all nodes; returns those of the convolutions that see three channels."""
+    shapes = {array.name: array.dims for array in graph.initializer}
+    stems = []
+    for number, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{number}"
+        if node.op_type == "Conv" and shapes[node.input[1]][1] == 3:
+            stems.append(node.name)
+    return stems
 
 
 def accuracy(path: pathlib.Path, labels: np.ndarray, images: list[np.ndarray]) -> dict[str, Any]:
