@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from npr_jax.detector import Detector
-from npr_jax.export.description import steps_before
+from npr_jax.export.description import describe, steps_before
 from npr_jax.whole_files import write_together
 
 
@@ -32,6 +35,8 @@ def export_detector(detector: Detector, form: str, output: str) -> list[str]:
     target = pathlib.Path(output).absolute()
     if not target.parent.is_dir():
         raise ValueError(f"--output={output}: its folder does not exist")
+    if target.is_dir() and form not in FOLDERS:
+        raise ValueError(f"--output={output} is a directory; --format={form} writes a file")
     written = FORMATS[form](detector, target)
     lines = [f"{form}: {detector.source}; scores: {detector.calibration_in_words}", *written]
     lines += [f"before: {step}" for step in steps_before(detector)]
@@ -51,13 +56,24 @@ def _onnx(detector: Detector, target: pathlib.Path) -> list[str]:
     return _write(target, onnx_bytes(detector))
 
 
-def _write(target: pathlib.Path, content: bytes) -> list[str]:
-    if target.is_dir():
-        raise ValueError(f"--output={target} is a directory; give a file")
-    write_together(target.parent, {target.name: content})
-    return [f"written to {target}, {len(content):,} bytes"]
+def _stablehlo(detector: Detector, target: pathlib.Path) -> list[str]:
+    from npr_jax.export.stablehlo_file import stablehlo_bytes
+
+    content = stablehlo_bytes(detector)
+    digest = hashlib.sha256(content).hexdigest()
+    facts = json.dumps({"sha256": digest} | describe(detector), indent=2) + "\n"
+    return _write(target, content, beside={f"{target.name}.json": facts.encode()})
 
 
+def _write(
+    target: pathlib.Path, content: bytes, beside: Mapping[str, bytes] = MappingProxyType({})
+) -> list[str]:
+    write_together(target.parent, {**beside, target.name: content})
+    named = [f"written to {target}, {len(content):,} bytes"]
+    return named + [f"described in {target.with_name(name)}" for name in beside]
+
+
+FOLDERS: tuple[str, ...] = ()  # formats whose output is a folder
 # Each writes a detector to a file or folder and says what it wrote.
 Format = Callable[[Detector, pathlib.Path], list[str]]
-FORMATS: dict[str, Format] = {"onnx": _onnx}
+FORMATS: dict[str, Format] = {"onnx": _onnx, "stablehlo": _stablehlo}
