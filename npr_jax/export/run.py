@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from npr_jax.detector import Detector
 from npr_jax.export.description import steps_before
 from npr_jax.whole_files import write_together
 
 
-def export_detector(detector: Detector, form: str, output: str) -> list[str]:
+def export_detector(
+    detector: Detector, form: str, output: str, *, web_packages: str = ""
+) -> list[str]:
     """Writes the detector in one of ``FORMATS``.
 
     Args:
         detector: one, with its calibration.
         form: a name in ``FORMATS``.
         output: the file, or the folder of a format that is one; written whole or not at all.
+        web_packages: of web: the folder of npm's packages; empty: npm fetches them.
 
     Returns:
         Lines for the user: what was written, and what has to happen to a file before.
@@ -32,15 +36,36 @@ def export_detector(detector: Detector, form: str, output: str) -> list[str]:
     target = pathlib.Path(output).absolute()
     if not target.parent.is_dir():
         raise ValueError(f"--output={output}: its folder does not exist")
-    written = FORMATS[form](detector, target)
+    options = {"packages": web_packages} if form == "web" else {}
+    written = FORMATS[form](detector, target, **options)
     lines = [f"{form}: {detector.source}; scores: {detector.calibration_in_words}", *written]
     lines += [f"before: {step}" for step in steps_before(detector)]
     return lines
 
 
 def _onnx(detector: Detector, target: pathlib.Path) -> list[str]:
-    try:
+    with _onnx_at_hand():
         from npr_jax.export.onnx_file import onnx_bytes
+    return _write(target, onnx_bytes(detector))
+
+
+def _web(detector: Detector, target: pathlib.Path, packages: str = "") -> list[str]:
+    with _onnx_at_hand():
+        from npr_jax.export.web.folder import write_page
+    sizes = write_page(detector, target, packages)
+    own = sizes["model"] + sizes["page"]
+    return [
+        f"written to {target}: model and page {own:,} bytes, what they run on "
+        f"{sizes['vendor']:,} bytes",
+        f"try it: python -m http.server --bind=127.0.0.1 --directory={target}",
+    ]
+
+
+@contextlib.contextmanager
+def _onnx_at_hand() -> Iterator[None]:
+    """Says what to install where the package onnx is missing."""
+    try:
+        yield
     except ImportError as error:
         if (error.name or "").split(".")[0] != "onnx":
             raise
@@ -48,7 +73,6 @@ def _onnx(detector: Detector, target: pathlib.Path) -> list[str]:
             "ONNX files need the package onnx, which is not installed; run "
             "pip install 'npr-jax[export]'"
         ) from error
-    return _write(target, onnx_bytes(detector))
 
 
 def _write(target: pathlib.Path, content: bytes) -> list[str]:
@@ -59,5 +83,5 @@ def _write(target: pathlib.Path, content: bytes) -> list[str]:
 
 
 # Each writes a detector to a file or folder and says what it wrote.
-Format = Callable[[Detector, pathlib.Path], list[str]]
-FORMATS: dict[str, Format] = {"onnx": _onnx}
+Format = Callable[..., list[str]]
+FORMATS: dict[str, Format] = {"onnx": _onnx, "web": _web}

@@ -1,0 +1,44 @@
+// From the network's numbers to a verdict, and to words.
+
+/**
+ * As predict gives it: by the calibration where there is one, else by the probability.
+ *
+ * @param {number} score probability of being generated
+ * @param {number} logit before any calibration; positive speaks for generated
+ * @param {{calibration: object | null, confidence: number}} description of model.json
+ * @returns {"generated" | "photograph" | "unsure"}
+ */
+export function verdictOf(score, logit, { calibration, confidence }) {
+  if (!calibration) {
+    if (score >= confidence) return "generated";
+    return 1 - score >= confidence ? "photograph" : "unsure";
+  }
+  const { generated_from: from, photograph_to: to } = calibration;
+  if (from !== null && logit >= from) return "generated";
+  return to !== null && logit <= to ? "photograph" : "unsure";
+}
+
+/** What a verdict means, for the reader. */
+export function inWords(verdict, { calibration }) {
+  const kept = calibration
+    ? ` Among pictures like those it was checked with, at most ${percent(calibration.target_error)
+    } of such verdicts were wrong.`
+    : " This detector was not calibrated: how often such verdicts are wrong has not been measured.";
+  return {
+    generated: "The pixels carry traces that image generators leave." + kept,
+    photograph: "The pixels carry none of the traces that this detector knows." + kept,
+    unsure: "The traces speak neither clearly for a generator nor clearly for a camera. " +
+      "This is no verdict, not half of one.",
+  }[verdict];
+}
+
+/** 0.05 as 5 %. */
+export function percent(share) {
+  return `${Number((100 * share).toPrecision(2))} %`;
+}
+
+/** A probability with three decimals, and never a 0 or 1 that it is not. */
+export function shortScore(score) {
+  if (score > 0.999) return "> 0.999";
+  return score < 0.001 ? "< 0.001" : score.toFixed(3);
+}
