@@ -13,8 +13,10 @@ from npr_jax.image_score import CONFIDENCE
 from npr_jax.models import SYSTEMS
 from npr_jax.tiling import MIN_SIDE
 
-# What one tab may be asked for: an image goes through the network whole, in at most 4 GB.
-MAX_PIXELS = 16_000_000
+# What one tab may be asked for. An image goes through the network whole: the paper's takes 260
+# bytes a pixel, a tab has at most 4 GB for it, and phones' cameras make 12.2 million pixels.
+MAX_SCORED_PIXELS = 12_500_000
+MAX_PIXELS = 64_000_000
 MAX_BYTES = 100_000_000
 
 
@@ -43,7 +45,12 @@ def describe_for_page(detector: Detector, model: bytes) -> dict[str, Any]:
             "crop": detector.crop,
             "small_images": detector.small_images,
         },
-        "limits": {"min_side": MIN_SIDE, "max_pixels": MAX_PIXELS, "max_bytes": MAX_BYTES},
+        "limits": {
+            "min_side": MIN_SIDE,
+            "max_scored_pixels": MAX_SCORED_PIXELS,
+            "max_pixels": MAX_PIXELS,
+            "max_bytes": MAX_BYTES,
+        },
         "residuals": [_residual(front_end) for front_end in detector.model.front_ends],
         "confidence": CONFIDENCE,
         "packages": [

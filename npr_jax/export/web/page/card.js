@@ -25,11 +25,27 @@ export function showWaiting(card, words) {
   card.append(make("p", "waiting", words));
 }
 
-/** Why it has no score. */
-export function refuse(card, reason) {
+/**
+ * Why it has no score.
+ *
+ * @param {(() => void) | null} retry has its middle scored, where that is possible
+ */
+export function refuse(card, reason, retry) {
   card.querySelector(".waiting")?.remove();
   card.classList.add("refused");
-  card.append(make("p", "trouble", reason));
+  const refusal = make("div", "refusal");
+  refusal.append(make("p", "trouble", reason));
+  if (retry) {
+    const button = make("button", "", "Score its middle");
+    button.type = "button";
+    button.addEventListener("click", () => {
+      refusal.remove();
+      card.classList.remove("refused");
+      retry();
+    });
+    refusal.append(button);
+  }
+  card.append(refusal);
 }
 
 /**
@@ -44,7 +60,7 @@ export function fill(card, result, description, file, saveMap) {
   const [picture, said] = [make("div", "picture"), make("div", "said")];
   picture.append(bitmapCanvas(result.preview));
   said.append(headline(result), bar(result, description),
-    make("p", "", inWords(result.verdict, description)));
+    make("p", "", inWords(result, description)));
   if (result.weights) said.append(weights(result, description));
   body.append(picture, said);
   card.append(body, maps(result, description, saveMap), facts(result, file));
@@ -131,9 +147,11 @@ function bitmapCanvas(bitmap) {
   return canvas;
 }
 
-function facts({ format, size, scoredSize, byBrowser, milliseconds }, file) {
+function facts({ format, size, scoredSize, partly, byBrowser, milliseconds }, file) {
   const words = [`${format}, ${size[0]} × ${size[1]} pixels, ${bytes(file.size)}`];
-  if (size.join() !== scoredSize.join()) words.push(`scored at ${scoredSize.join(" × ")}`);
+  if (size.join() !== scoredSize.join()) {
+    words.push(`${partly ? "only its middle was scored," : "scored at"} ${scoredSize.join(" × ")}`);
+  }
   words.push(`read in ${seconds(milliseconds.read)}, scored in ${seconds(milliseconds.network)}`);
   const line = make("p", "soft facts", `${words.join("; ")}.`);
   if (byBrowser) {

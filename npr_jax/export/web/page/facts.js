@@ -14,7 +14,7 @@ export function showFacts(list, description) {
     ["Calibration", calibration ? inNumbers(calibration) : "none: scores are the network’s own"],
     ["Verdicts", verdicts(description)],
     ["Sizes", `from ${description.limits.min_side} pixels a side to ${
-      description.limits.max_pixels / 1e6} million pixels`],
+      description.limits.max_scored_pixels / 1e6} million pixels; of larger ones the middle`],
     ["Made with", description.packages.map((p) => `${p.name} ${p.version}: ${p.notice}`).join(" ")],
   ];
   list.replaceChildren(...facts.flatMap(([name, text]) => {

@@ -56,7 +56,8 @@ function failed(reason) {
 function add(files) {
   for (const file of files) {
     const id = ++lastId;
-    const item = { id, file, card: newCard(file.name || "pasted picture"), result: null, error: "" };
+    const item = { id, file, partly: false, result: null, error: "",
+      card: newCard(file.name || "pasted picture") };
     items.set(id, item);
     waiting.push(item);
     element("results").append(item.card);
@@ -70,7 +71,8 @@ function next() {
   running = waiting.shift() ?? null;
   if (running) {
     showWaiting(running.card, "Scoring …");
-    worker.postMessage({ kind: "score", id: running.id, file: running.file });
+    const { id, file, partly } = running;
+    worker.postMessage({ kind: "score", id, file, partly });
   }
   showState();
 }
@@ -83,7 +85,7 @@ function showState() {
   } else state.textContent = "The detector is loaded; it works without a network from now on.";
 }
 
-function finish({ kind, id, result, message }) {
+function finish({ kind, id, result, message, tooLarge }) {
   const item = items.get(id);
   if (!item) return;
   if (kind === "map") {
@@ -92,13 +94,20 @@ function finish({ kind, id, result, message }) {
   }
   if (kind === "refused") {
     item.error = message;
-    refuse(item.card, message);
+    refuse(item.card, message, tooLarge ? () => retryPartly(item) : null);
   } else {
     item.result = result;
     fill(item.card, result, description, item.file,
-      (index) => worker.postMessage({ kind: "map", id, file: item.file, index }));
+      (index) => worker.postMessage({ kind: "map", id, file: item.file, partly: item.partly, index }));
   }
   if (running === item) running = null;
+  next();
+}
+
+function retryPartly(item) {
+  Object.assign(item, { partly: true, error: "" });
+  waiting.push(item);
+  showWaiting(item.card, "Waiting …");
   next();
 }
 

@@ -3,6 +3,9 @@
 /** A reason, in a sentence, why a file has no score. */
 export class PictureError extends Error {}
 
+/** That a picture is too large for the network; its middle is not. */
+export class TooManyPixels extends PictureError {}
+
 /**
  * @typedef {object} Picture
  * @property {Uint8Array} data height * width * 3 samples, rows from the top, red, green, blue
@@ -38,10 +41,22 @@ export function checkSize(width, height, limits) {
       `${limits.min_side} × ${limits.min_side}.`);
   }
   if (width * height > limits.max_pixels) {
-    const millions = (pixels) => (pixels / 1e6).toFixed(1);
     throw new PictureError(
-      `Too large for this page: ${width} × ${height} pixels, ${millions(width * height)} million. ` +
-      `It scores up to ${millions(limits.max_pixels)} million. Cut out the part that matters, ` +
-      "without making it smaller: resizing removes the traces that are looked for.");
+      `Too large for this page: ${width} × ${height} pixels, ${millions(width * height)}. It reads ` +
+      `up to ${millions(limits.max_pixels)}.`);
   }
+}
+
+/** Throws if a picture, as it would go into the network, is too large for that. */
+export function checkScoredSize({ width, height }, { max_scored_pixels: most }) {
+  if (width * height > most) {
+    throw new TooManyPixels(
+      `Too large to be scored whole: ${width} × ${height} pixels, ${millions(width * height)}. ` +
+      `There is room for ${millions(most)}. A smaller copy would not do, since resizing removes ` +
+      "the traces that are looked for.");
+  }
+}
+
+function millions(pixels) {
+  return `${(pixels / 1e6).toFixed(1)} million`;
 }

@@ -63,12 +63,19 @@ function shadesOfDifferences() {
   });
 }
 
-/** The window of at most `side` pixels in the middle, on even places. */
-export function middle(picture, side) {
-  const width = Math.min(side, picture.width);
-  const height = Math.min(side, picture.height);
-  const even = (gap) => Math.floor(gap / 4) * 2;
-  return { left: even(picture.width - width), top: even(picture.height - height), width, height };
+/** A window in the middle; it starts where blocks of 8 pixels do, JPEG's and the residuals'. */
+export function middle(picture, mostWidth, mostHeight) {
+  const width = Math.min(mostWidth, picture.width);
+  const height = Math.min(mostHeight, picture.height);
+  const start = (gap) => Math.floor(gap / 16) * 8;
+  return { left: start(picture.width - width), top: start(picture.height - height), width, height };
+}
+
+/** The window in the middle that has at most so many pixels, and the picture's shape. */
+export function middleOf(picture, pixels) {
+  const scale = Math.min(1, Math.sqrt(pixels / (picture.width * picture.height)));
+  const side = (length) => (scale < 1 ? Math.floor((length * scale) / 8) * 8 : length);
+  return middle(picture, side(picture.width), side(picture.height));
 }
 
 /** The window of a picture itself. */

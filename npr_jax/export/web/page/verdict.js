@@ -19,7 +19,7 @@ export function verdictOf(score, logit, { calibration, confidence }) {
 }
 
 /** What a verdict means, for the reader. */
-export function inWords(verdict, { calibration }) {
+export function inWords({ verdict, score }, { calibration, confidence }) {
   const kept = calibration
     ? ` Among pictures like those it was checked with, at most ${percent(calibration.target_error)
     } of such verdicts were wrong.`
@@ -27,9 +27,19 @@ export function inWords(verdict, { calibration }) {
   return {
     generated: "The pixels carry traces that image generators leave." + kept,
     photograph: "The pixels carry none of the traces that this detector knows." + kept,
-    unsure: "The traces speak neither clearly for a generator nor clearly for a camera. " +
-      "This is no verdict, not half of one.",
+    unsure: unsureInWords(score, calibration ? confidence : 1),
   }[verdict];
+}
+
+/** A calibrated detector may have good reasons not to decide where its score seems clear. */
+function unsureInWords(score, confidence) {
+  const leaning = score >= confidence || score <= 1 - confidence;
+  return leaning
+    ? `The score leans to “${score > 0.5 ? "generated" : "photograph"}”, but when this detector was ` +
+      "checked, verdicts at such scores were not shown to be right often enough. Take this as no " +
+      "verdict."
+    : "The traces speak neither clearly for a generator nor clearly for a camera. Take this as no " +
+      "verdict.";
 }
 
 /** 0.05 as 5 %. */

@@ -2,9 +2,9 @@
 
 import { decode } from "./decode.js";
 import { loadNetwork, run } from "./network.js";
-import { PictureError } from "./pixels.js";
+import { PictureError, TooManyPixels, checkScoredSize } from "./pixels.js";
 import { prepare } from "./prepare.js";
-import { cut, middle, residualWindow } from "./residual.js";
+import { cut, middle, middleOf, residualWindow } from "./residual.js";
 import { verdictOf } from "./verdict.js";
 
 const PART_SIDE = 256; // pixels of what is shown of a residual map
@@ -15,18 +15,19 @@ network.then(
   ({ description }) => postMessage({ kind: "ready", description }),
   (error) => postMessage({ kind: "failed", message: String(error.message ?? error) }));
 
-self.onmessage = async ({ data: { kind, id, file, index } }) => {
+self.onmessage = async ({ data: { kind, id, file, partly, index } }) => {
   try {
-    const result = kind === "map" ? await wholeMap(file, index) : await score(file);
+    const result = kind === "map" ? await wholeMap(file, partly, index) : await score(file, partly);
     postMessage({ kind, id, result }, transferable(result));
   } catch (error) {
     const message = error instanceof PictureError ? error.message
       : `Something went wrong that should not have: ${error.message ?? error}`;
-    postMessage({ kind: "refused", id, message });
+    postMessage({ kind: "refused", id, message, tooLarge: error instanceof TooManyPixels });
   }
 };
 
-async function read(file) {
+/** A file's pixels and what goes into the network; `partly`: no more of them than that can take. */
+async function read(file, partly) {
   const { description } = await network;
   const { limits } = description;
   if (file.size > limits.max_bytes) {
@@ -41,19 +42,22 @@ async function read(file) {
     throw new PictureError("This file cannot be opened. If it is a folder, choose the files in it.");
   }
   const decoded = await decode(bytes, limits);
-  return { ...decoded, prepared: prepare(decoded.picture, description.steps) };
+  let prepared = prepare(decoded.picture, description.steps);
+  if (partly) prepared = cut(prepared, middleOf(prepared, limits.max_scored_pixels));
+  else checkScoredSize(prepared, limits);
+  return { ...decoded, prepared };
 }
 
-async function score(file) {
+async function score(file, partly) {
   const { description, session } = await network;
   const started = performance.now();
-  const { picture, format, byBrowser, prepared } = await read(file);
+  const { picture, format, byBrowser, prepared } = await read(file, partly);
   const readAfter = performance.now();
   const { probability, logit, weights } = await run(session, prepared);
   const scoredAfter = performance.now();
-  const window = middle(prepared, PART_SIDE);
+  const window = middle(prepared, PART_SIDE, PART_SIDE);
   return {
-    format, byBrowser, weights, logit, score: probability,
+    format, byBrowser, partly, weights, logit, score: probability,
     verdict: verdictOf(probability, logit, description),
     size: [picture.width, picture.height],
     scoredSize: [prepared.width, prepared.height],
@@ -66,9 +70,9 @@ async function score(file) {
 }
 
 /** The residual map of a whole picture, as a PNG file. */
-async function wholeMap(file, index) {
+async function wholeMap(file, partly, index) {
   const { description } = await network;
-  const { prepared } = await read(file);
+  const { prepared } = await read(file, partly);
   const whole = { left: 0, top: 0, width: prepared.width, height: prepared.height };
   const image = rgba(residualWindow(prepared, description.residuals[index], whole));
   const canvas = new OffscreenCanvas(image.width, image.height);
