@@ -59,6 +59,7 @@ class Detector:
         small_images: str = "reflect",
         jpeg_quality: int = 0,
         system: str = "npr",
+        calibration: Calibration | None = None,
     ):
         """Args:
         model: one of ``npr_jax.models``.
@@ -69,6 +70,7 @@ class Detector:
         jpeg_quality: quality that files are re-encoded with before scoring, as the images
             of the training were; 0: never.
         system: its name in ``npr_jax.models.SYSTEMS``, for reports.
+        calibration: fitted to this model with this preprocessing; None: scores are not calibrated.
         """
         if resize and resize < MIN_SIDE:
             raise ValueError(f"resize is {resize}; expected 0 (native size) or at least {MIN_SIDE}")
@@ -82,8 +84,8 @@ class Detector:
         self.config: ml_collections.ConfigDict | None = None
         self.step: int | None = None
         self.training_data: dict[str, Any] = {}
-        self._calibration: Calibration | None = None
-        self._calibrated_preprocessing = ""
+        self._calibration = calibration
+        self._calibrated_preprocessing = self.preprocessing
         self._maps: PositionMaps | None = None
         self._make_file_view: Callable[[], FileView | None] | None = None
         self._scorer = Scorer(model)

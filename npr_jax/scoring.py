@@ -12,6 +12,7 @@ import numpy as np
 from flax import nnx
 
 from npr_jax import tiling
+from npr_jax.folded_stem import folded_feature_sums, folded_kernels, is_even
 from npr_jax.front_end import with_factors
 from npr_jax.models import Frozen, Model, Placement, Prediction, feature_sums, learned_factors
 from npr_jax.sharding import data_mesh, replicated, split_rows
@@ -81,6 +82,8 @@ class Scorer:
         if self.factors:
             self._model.front_ends = with_factors(self._model.front_ends, self.factors)
         self._variables = (*jax.device_put(local, replicated(self._mesh)), self._frozen)
+        model = nnx.merge(self._graphdef, *local, self._frozen)
+        self._kernels = jax.device_put(folded_kernels(model), replicated(self._mesh))
 
     def score(self, images: Iterable[np.ndarray]) -> Iterator[Scored]:
         """Scores images as they come; results come out of order and each exactly once.
@@ -114,7 +117,7 @@ class Scorer:
 
         Images, order and errors are as of ``score``.
         """
-        waiting: dict[tuple[int, int], list] = collections.defaultdict(list)
+        waiting: dict[tuple, list] = collections.defaultdict(list)
         flight: collections.deque = collections.deque()
         partial: dict[int, _Partial] = {}
         for position, image in enumerate(images):
@@ -122,14 +125,16 @@ class Scorer:
             height, width = image.shape[:2]
             counts = tiling.feature_counts(height, width, self._model)
             partial[position] = _Partial(len(tiles), counts)
+            # An image's own size, not its company, says which way its stem is computed.
+            even = bool(self._kernels) and is_even(height, width)
             for tile in tiles:
-                bucket = waiting[tile.shape]
-                bucket.append((position, image, tile))
-                if len(bucket) == self._rows(tile.shape):
-                    flight.append(self._launch(waiting.pop(tile.shape)))
+                key = tile.shape, even
+                waiting[key].append((position, image, tile))
+                if len(waiting[key]) == self._rows(tile.shape):
+                    flight.append(self._launch(waiting.pop(key), even))
                 if len(flight) > IN_FLIGHT:
                     yield from _land(flight.popleft(), partial)
-        flight.extend(self._launch(bucket) for bucket in waiting.values())
+        flight.extend(self._launch(bucket, even) for (_, even), bucket in waiting.items())
         for batch in flight:
             yield from _land(batch, partial)
 
@@ -154,13 +159,17 @@ class Scorer:
         rows = max(1, pixels // (shape[0] * shape[1]))
         return -(-rows // self._mesh.size) * self._mesh.size
 
-    def _launch(self, bucket: list) -> tuple[list[int], list[jax.Array]]:
-        """Starts computing one batch; returns whose tiles they are and the sums to come."""
+    def _launch(self, bucket: list, even: bool) -> tuple[list[int], list[jax.Array]]:
+        """Starts computing one batch; returns whose tiles they are and the sums to come.
+
+        ``even``: whether its stems can be folded.
+        """
         shape = bucket[0][2].shape
         laid = [(image, tile) for _, image, tile in bucket]
         images, placement = tiling.batch_of(laid, self._rows(shape), self._model)
         inputs = jax.device_put((images, placement), split_rows(self._mesh))
-        return [position for position, _, _ in bucket], self._sums(self._variables, *inputs)
+        sums = self._sums(self._variables, self._kernels, *inputs, np.bool_(even))
+        return [position for position, _, _ in bucket], sums
 
     def _finish(self, finished: list[tuple[int, list[np.ndarray]]]) -> Iterator[Scored]:
         features = []
@@ -174,9 +183,17 @@ class Scorer:
             yield Scored(position, float(logits[row]), None if weights is None else weights[row])
 
     def _tile_sums(
-        self, variables, images: jax.Array, placement: Placement | None
+        self,
+        variables,
+        kernels: dict[int, jax.Array],
+        images: jax.Array,
+        placement: Placement | None,
+        even: jax.Array,
     ) -> list[jax.Array]:
-        return feature_sums(nnx.merge(self._graphdef, *variables), images, placement)
+        model = nnx.merge(self._graphdef, *variables)
+        if kernels and placement is not None:
+            return folded_feature_sums(model, kernels, images, placement, even)
+        return feature_sums(model, images, placement)
 
     def _logits(self, variables, features: list[jax.Array]) -> Prediction:
         return nnx.merge(self._graphdef, *variables).head(features)

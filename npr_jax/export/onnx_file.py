@@ -6,11 +6,10 @@ from onnx import TensorProto, helper
 
 from npr_jax.detector import Detector
 from npr_jax.export.description import as_properties, describe, temperature_and_bias
-from npr_jax.export.onnx_front_end import front_end_problem, read_pixels
+from npr_jax.export.onnx_front_end import read_pixels
 from npr_jax.export.onnx_graph import Graph
-from npr_jax.export.onnx_network import add_network, is_exportable
-
-EXPORTABLE = "npr, cnndetection, dire, multiscale_attention and multiscale (every fusion but cross)"
+from npr_jax.export.onnx_network import add_network
+from npr_jax.export.support import check_onnx
 
 
 def onnx_bytes(detector: Detector, *, logits: bool = False) -> bytes:
@@ -24,7 +23,7 @@ def onnx_bytes(detector: Detector, *, logits: bool = False) -> bytes:
     Raises:
         ValueError: for a system or residual that cannot be part of such a file.
     """
-    check_exportable(detector)
+    check_onnx(detector)
     graph = Graph()
     outputs = add_network(graph, detector.model, read_pixels(graph, "images"))
     temperature, bias = temperature_and_bias(detector)
@@ -42,14 +41,3 @@ def onnx_bytes(detector: Detector, *, logits: bool = False) -> bytes:
     images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", "h", "w", 3])
     properties = as_properties(describe(detector))
     return graph.model(detector.system, [images], infos, properties).SerializeToString()
-
-
-def check_exportable(detector: Detector) -> None:
-    """Raises ``ValueError`` with the reason where a detector cannot be an ONNX file."""
-    other = f"ONNX files are made of {EXPORTABLE}; for others try --format=stablehlo"
-    if not is_exportable(detector.model):
-        name = type(detector.model).__name__
-        raise ValueError(f"{detector.system} ({name}) cannot be exported as ONNX: {other}")
-    for front_end in detector.model.front_ends:
-        if problem := front_end_problem(front_end):
-            raise ValueError(f"{detector.system} has a {problem}: try --format=stablehlo")

@@ -15,7 +15,6 @@ LINEAR_COLORS = {
     "ycbcr": (color.YCBCR, (0.0, 128.0, 128.0)),
     "differences": (color.DIFFERENCES, (0.0, 0.0, 0.0)),
 }
-MODES = ("nearest", "none")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,15 +45,6 @@ def read_pixels(graph: Graph, images: str) -> Pixels:
     even = graph.add("Equal", count, graph.constant(0, np.int64))
     planes = graph.add("Transpose", images, perm=[0, 3, 1, 2])
     return Pixels(graph.cast(planes, TensorProto.FLOAT), height, width, even)
-
-
-def front_end_problem(front_end: FrontEnd) -> str:
-    """Why a view cannot be part of an ONNX file; empty: it can."""
-    if front_end.mode not in MODES:
-        return f"residual {front_end.mode} (ONNX files hold {' and '.join(MODES)})"
-    if front_end.color != "rgb" and front_end.color not in LINEAR_COLORS:
-        return f"colours {front_end.color} (ONNX files hold rgb, {', '.join(LINEAR_COLORS)})"
-    return ""
 
 
 def add_view(graph: Graph, front_end: FrontEnd, pixels: Pixels) -> str:

@@ -31,11 +31,6 @@ def add_network(graph: Graph, model: Model, pixels: Pixels) -> Outputs:
     return _HEADS[type(model)](graph, model, pixels)
 
 
-def is_exportable(model: Model) -> bool:
-    """Whether ``add_network`` knows the model's kind."""
-    return type(model) in _HEADS
-
-
 def _single(graph: Graph, model: NPR | RGBResNet | fusion.Stack, pixels: Pixels) -> Outputs:
     [features] = _means(graph, [_resnet(graph, model.backbone, model.front_ends, pixels)])
     return Outputs(_classify(graph, model.classifier, features), "")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 from npr_jax.detector import Detector
-from npr_jax.export.description import steps_before
+from npr_jax.export.description import describe, steps_before
 from npr_jax.whole_files import write_together
 
 
@@ -36,6 +39,8 @@ def export_detector(
     target = pathlib.Path(output).absolute()
     if not target.parent.is_dir():
         raise ValueError(f"--output={output}: its folder does not exist")
+    if target.is_dir() and form not in FOLDERS:
+        raise ValueError(f"--output={output} is a directory; --format={form} writes a file")
     options = {"packages": web_packages} if form == "web" else {}
     written = FORMATS[form](detector, target, **options)
     lines = [f"{form}: {detector.source}; scores: {detector.calibration_in_words}", *written]
@@ -75,13 +80,24 @@ def _onnx_at_hand() -> Iterator[None]:
         ) from error
 
 
-def _write(target: pathlib.Path, content: bytes) -> list[str]:
-    if target.is_dir():
-        raise ValueError(f"--output={target} is a directory; give a file")
-    write_together(target.parent, {target.name: content})
-    return [f"written to {target}, {len(content):,} bytes"]
+def _stablehlo(detector: Detector, target: pathlib.Path) -> list[str]:
+    from npr_jax.export.stablehlo_file import stablehlo_bytes
+
+    content = stablehlo_bytes(detector)
+    digest = hashlib.sha256(content).hexdigest()
+    facts = json.dumps({"sha256": digest} | describe(detector), indent=2) + "\n"
+    return _write(target, content, beside={f"{target.name}.json": facts.encode()})
 
 
+def _write(
+    target: pathlib.Path, content: bytes, beside: Mapping[str, bytes] = MappingProxyType({})
+) -> list[str]:
+    write_together(target.parent, {**beside, target.name: content})
+    named = [f"written to {target}, {len(content):,} bytes"]
+    return named + [f"described in {target.with_name(name)}" for name in beside]
+
+
+FOLDERS = ("web",)  # formats whose output is a folder
 # Each writes a detector to a file or folder and says what it wrote.
 Format = Callable[..., list[str]]
-FORMATS: dict[str, Format] = {"onnx": _onnx, "web": _web}
+FORMATS: dict[str, Format] = {"onnx": _onnx, "stablehlo": _stablehlo, "web": _web}

@@ -192,14 +192,25 @@ def feature_sums(model: Model, images: jax.Array, placement: Placement | None) -
     """
     if placement is None:
         return [m.astype(jnp.float32).mean((1, 2)) for m in whole_maps(model, images)]
-    mask = _outer(placement.inside_rows, placement.inside_columns)
-    views = [
-        front_end.placed(images, rows, columns) * mask
-        for front_end, rows, columns in zip(
-            model.front_ends, placement.rows, placement.columns, strict=True
-        )
-    ]
-    maps = jax.lax.optimization_barrier(model.feature_maps(views, mask, None))
+    mask = inside_mask(placement)
+    views = [placed_view(model, i, images, placement) for i in range(len(model.front_ends))]
+    return core_sums(model.feature_maps(views, mask, None), placement)
+
+
+def inside_mask(placement: Placement) -> jax.Array:
+    """1 on the images and 0 on padding, float32 ``[b, H, W, 1]``."""
+    return _outer(placement.inside_rows, placement.inside_columns)
+
+
+def placed_view(model: Model, index: int, images: jax.Array, placement: Placement) -> jax.Array:
+    """What the front end of that index sees of placed images, zero on padding."""
+    rows, columns = placement.rows[index], placement.columns[index]
+    return model.front_ends[index].placed(images, rows, columns) * inside_mask(placement)
+
+
+def core_sums(maps: list[jax.Array], placement: Placement) -> list[jax.Array]:
+    """The maps' sums over the positions that each placed image or tile is to contribute."""
+    maps = jax.lax.optimization_barrier(maps)
     cores = map(_outer, placement.core_rows, placement.core_columns)
     return [(m.astype(jnp.float32) * core).sum((1, 2)) for m, core in zip(maps, cores, strict=True)]
 

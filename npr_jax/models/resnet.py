@@ -11,6 +11,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 
 from npr_jax.models import gradients, layers
 from npr_jax.models.base import Grid
@@ -140,7 +141,9 @@ def _projection(channels_in: int, channels_out: int, stride: int, *, dtype, rngs
 def _shortcut(projection, x, stride, examples):
     if projection is None:
         return x
-    return projection(x[:, ::stride, ::stride], examples)
+    # Not by an index: of a size that is a symbol (export), only this has the convolution's size.
+    strided = lax.slice(x, (0, 0, 0, 0), x.shape, (1, stride, stride, 1))
+    return projection(strided, examples)
 
 
 class ResNet(nnx.Module):

@@ -53,9 +53,7 @@ def describe_for_page(detector: Detector, model: bytes) -> dict[str, Any]:
         },
         "residuals": [_residual(front_end) for front_end in detector.model.front_ends],
         "confidence": CONFIDENCE,
-        "packages": [
-            {"name": p.name, "version": p.version, "notice": p.notice} for p in PACKAGES
-        ],
+        "packages": [{"name": p.name, "version": p.version, "notice": p.notice} for p in PACKAGES],
     }
 
 

@@ -1,0 +1,62 @@
+"""A detector as a StableHLO program that ``jax.export`` loads, batch and size open."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import export
+
+from npr_jax.detector import Detector
+from npr_jax.export.description import temperature_and_bias
+from npr_jax.export.support import check_stablehlo
+from npr_jax.export.symbolic_operators import symbolic_operator
+from npr_jax.folded_stem import folded_kernels, views_after_stems
+from npr_jax.models.base import Model, Prediction
+from npr_jax.tiling import MIN_SIDE
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+def stablehlo_bytes(detector: Detector) -> bytes:
+    """The file's content: images in, a dictionary of probability and, for some, weights out.
+
+    Raises:
+        ValueError: for a system or residual that cannot be part of such a file.
+    """
+    check_stablehlo(detector)
+    shape = export.symbolic_shape(
+        "n, h, w, 3", constraints=[f"h >= {MIN_SIDE}", f"w >= {MIN_SIDE}"]
+    )
+    images = jax.ShapeDtypeStruct(shape, jnp.uint8)
+    temperature, bias = temperature_and_bias(detector)
+
+    def score(images: jax.Array) -> dict[str, jax.Array]:
+        prediction = _predict(nnx.clone(detector.model), images)
+        scaled = prediction.logits / jnp.float32(temperature) + jnp.float32(bias)
+        outputs = {"probability": jax.nn.sigmoid(scaled)}
+        if prediction.weights is not None:
+            outputs["weights"] = prediction.weights
+        return outputs
+
+    program = export.export(jax.jit(score), platforms=PLATFORMS)(images)
+    return bytes(program.serialize())
+
+
+def _predict(model: Model, images: jax.Array) -> Prediction:
+    """As ``npr_jax.models.predict``, for sizes that are symbols; ``model`` is changed."""
+    model.eval()
+    height, width = images.shape[1:3]
+
+    def view(index: int) -> jax.Array:
+        front_end = model.front_ends[index]
+        rows, columns = (symbolic_operator(front_end, n, i) for i, n in enumerate((height, width)))
+        return front_end.placed(images, rows, columns)
+
+    odd = jnp.asarray(height) % 2 + jnp.asarray(width) % 2
+    kernels = folded_kernels(model)
+    views = views_after_stems(
+        model, kernels, pixels=lambda: images.astype(jnp.float32), view=view, even=odd == 0
+    )
+    maps = model.feature_maps(views, None, None)
+    return model.head([m.astype(jnp.float32).mean((1, 2)) for m in maps])
