@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from npr_jax.export.web import packages
-from npr_jax.export.web.folder import write_page
+from npr_jax.export.web import folder, packages
 from tests.export.web.pages import LOADED, Visit, make_detector
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -21,12 +20,16 @@ SCREENSHOTS = pathlib.Path("build/screenshots/web")
 
 @pytest.fixture(scope="session")
 def npm_packages():
-    """Skips unless the packages of the page are at hand or can be fetched."""
+    """Skips unless the packages of the page are at hand or can be fetched; reads them once."""
+    read = {}
     try:
         for package in packages.PACKAGES:
-            packages.read_package(package, "")
+            read[package.name] = packages.read_package(package, "")
     except ValueError as error:
         pytest.skip(f"the page's packages cannot be fetched: {error}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folder, "read_package", lambda package, _: read[package.name])
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -36,18 +39,18 @@ def detector():
 
 @pytest.fixture(scope="session")
 def site(npm_packages, detector, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("web") / "site"
-    write_page(detector, folder)
-    return folder
+    target = tmp_path_factory.mktemp("web") / "site"
+    folder.write_page(detector, target)
+    return target
 
 
 @pytest.fixture(scope="session")
 def attentive(npm_packages, tmp_path_factory):
     """The detector and the page of multi-scale attention."""
     made = make_detector("multiscale_attention")
-    folder = tmp_path_factory.mktemp("web") / "attentive"
-    write_page(made, folder)
-    return made, folder
+    target = tmp_path_factory.mktemp("web") / "attentive"
+    folder.write_page(made, target)
+    return made, target
 
 
 @pytest.fixture(scope="session")
@@ -69,16 +72,16 @@ def serve():
     """Starts `python -m http.server` for a folder; returns its address."""
     servers = {}
 
-    def start(folder):
-        if folder not in servers:
+    def start(root):
+        if root not in servers:
             command = [sys.executable, "-u", "-m", "http.server", "0", "--bind=127.0.0.1"]
-            servers[folder] = subprocess.Popen(
-                [*command, f"--directory={folder}"],
+            servers[root] = subprocess.Popen(
+                [*command, f"--directory={root}"],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
             )
-        server = servers[folder]
+        server = servers[root]
         if not hasattr(server, "address"):
             port = re.search(r"port (\d+)", server.stdout.readline()).group(1)
             server.address = f"http://127.0.0.1:{port}/"
@@ -96,10 +99,10 @@ def visit(browser, serve):
     """Opens a page's folder; nothing may be asked of another host, or go wrong in its scripts."""
     contexts, troubles = [], []
 
-    def open_folder(folder, **options) -> Visit:
+    def open_page(root, **options) -> Visit:
         context = browser.new_context(**options)
         contexts.append(context)
-        address = serve(folder)
+        address = serve(root)
 
         def check(request):
             if not request.url.startswith((address, f"blob:{address}", "data:")):
@@ -116,7 +119,7 @@ def visit(browser, serve):
         opened.wait_until(LOADED)
         return opened
 
-    yield open_folder
+    yield open_page
     for context in contexts:
         context.close()
     assert troubles == []

@@ -3,8 +3,10 @@
 import dataclasses
 import pathlib
 import time
+from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import onnxruntime
 from flax import nnx
@@ -28,18 +30,28 @@ def make_detector(system="npr", backbone="light_resnet", calibrated=True, **sett
     """
     config = RECIPES[system].get_config().model
     config.backbone = backbone
-    model = build_model(config, nnx.Rngs(params=3))
+    # Drawn here, which takes a tenth of the time of the initialisers.
+    shapes = nnx.eval_shape(lambda: build_model(config, nnx.Rngs(params=0)))
+    graphdef, state = nnx.split(shapes)
     drawn = np.random.default_rng(0)
-    statistics = nnx.state(model, nnx.BatchStat)
-    nnx.update(
-        model,
-        jax.tree.map(lambda x: x + drawn.normal(0, 0.1, x.shape).astype(x.dtype), statistics),
-    )
+    model = nnx.merge(graphdef, jax.tree_util.tree_map_with_path(partial(draw, drawn), state))
+    model.eval()
     settings = {"resize": 0, "source": "tests", "system": system} | settings
     if calibrated:
         plain = Detector(model, **settings)
         settings["calibration"] = spread_out(plain.logits([scene(i) for i in range(SCENES)]))
     return Detector(model, **settings)
+
+
+def draw(drawn: np.random.Generator, path, x) -> jax.Array:
+    """A variable: kernels of He et al., scales and variances about 1, the rest about 0."""
+    name = jax.tree_util.keystr(path)
+    noise = drawn.standard_normal(x.shape)
+    if "kernel" in name:
+        values = noise * np.sqrt(2 / np.prod(x.shape[:-1]))
+    else:
+        values = 0.1 * noise + ("scale" in name or "var" in name)
+    return jnp.asarray(values, x.dtype)
 
 
 def spread_out(logits: np.ndarray) -> Calibration:

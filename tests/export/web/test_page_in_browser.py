@@ -105,10 +105,9 @@ def test_the_keyboard_is_enough(visit, site, scenes):
     assert tab.evaluate("document.activeElement.id") == "files"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_all_without_scrolling_sideways(visit, attentive, scenes, screenshot, scheme):
-    _, folder = attentive
-    opened = visit(folder, viewport=PHONE, color_scheme=scheme)
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+def test_a_phone_shows_all_without_scrolling_sideways(visit, site, scenes, screenshot, scheme):
+    opened = visit(site, viewport=PHONE, color_scheme=scheme)
     opened.give(*scenes[:2])
     opened.tab.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     assert opened.tab.evaluate(OVERFLOW) <= 0
@@ -119,6 +118,19 @@ def test_a_phone_shows_all_without_scrolling_sideways(visit, attentive, scenes, 
     assert ground > 230 if scheme == "light" else ground < 50
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_attention_is_shown_on_a_phone_and_a_desk(visit, attentive, scenes, screenshot, scheme):
+    _, folder = attentive
+    for name, size in (("phone", PHONE), ("desk", {"width": 1180, "height": 900})):
+        opened = visit(folder, viewport=size, color_scheme=scheme)
+        opened.give(*scenes[:2])
+        assert opened.tab.evaluate(OVERFLOW) <= 0
+        assert opened.tab.locator("meter").count() == 6
+        screenshot(opened.tab, f"attention-{name}-{scheme}")
+
+
+@pytest.mark.slow
 def test_residual_maps_and_weights_are_drawn(visit, attentive, scenes):
     detector, folder = attentive
     opened = visit(folder)
@@ -173,6 +185,7 @@ def test_the_table_has_what_the_cards_say(visit, site, scenes, save):
     assert rows[2]["error"] == "This file is empty."
 
 
+@pytest.mark.slow
 def test_pictures_are_dropped_and_pasted(visit, site, scenes):
     opened = visit(site)
     hand_over = """async ([data, kind]) => {
@@ -192,6 +205,7 @@ def test_pictures_are_dropped_and_pasted(visit, site, scenes):
     assert dropped["score"] == pasted["score"]
 
 
+@pytest.mark.slow
 def test_resize_and_crop_are_as_predict_does_them(npm_packages, visit, scenes, tmp_path):
     detector = make_detector(calibrated=False, resize=96, crop=112)
     write_page(detector, tmp_path / "site")
@@ -241,8 +255,8 @@ def test_of_what_is_too_large_the_middle_is_scored(visit, site, save):
     assert "Too large to be scored whole: 3803 × 3500 pixels" in card["error"]
     opened.tab.locator(".refusal button").click()
     [card] = opened.results(1, seconds=300)
-    assert "only its middle was scored, 3680 × 3392" in card["text"]
-    part = pixels[48 : 48 + 3392, 56 : 56 + 3680]
+    assert "only its middle was scored, 3680 × 3384" in card["text"]
+    part = pixels[56 : 56 + 3384, 56 : 56 + 3680]
     assert card["score"] == pytest.approx(python_probability(site, part), abs=CALIBRATED)
 
 
@@ -288,7 +302,7 @@ def test_a_run_is_exported_by_the_command_and_scores_as_predict(
     subprocess.run([*main, *export], **where)
     predict = ["predict", workdir, *map(str, scenes), f"--output={tmp_path / 'scores.csv'}"]
     subprocess.run([*main, *predict], **where)
-    rows = list(csv.DictReader((tmp_path / "scores.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "scores.csv").read_text().splitlines()))
     for card, row in zip(visit(tmp_path / "site").give(*scenes), rows, strict=True):
         assert card["score"] == pytest.approx(float(row["score"]), abs=1e-4)
         assert card["verdict"] == row["verdict"]
