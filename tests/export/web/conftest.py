@@ -29,7 +29,7 @@ def npm_packages():
         pytest.skip(f"the page's packages cannot be fetched: {error}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(folder, "read_package", lambda package, _: read[package.name])
-        yield
+        yield read
 
 
 @pytest.fixture(scope="session")

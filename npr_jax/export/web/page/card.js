@@ -1,6 +1,6 @@
 // One picture's place among the results.
 
-import { inWords, percent, shortScore } from "./verdict.js";
+import { inWords, shortScore } from "./verdict.js";
 
 const NAMES = { generated: "Generated", photograph: "Photograph", unsure: "Unsure" };
 
@@ -87,8 +87,8 @@ function bar({ score }, { verdicts }) {
     track.append(part);
   }
   const ends = make("div", "ends");
-  ends.append(make("span", "", "0 photograph"), make("span", "", "unsure"),
-    make("span", "", "generated 1"));
+  ends.append(make("span", "", "0 like a photograph"), make("span", "", "grey: unsure"),
+    make("span", "", "like generated 1"));
   figure.append(track, ends);
   return figure;
 }
@@ -101,7 +101,7 @@ function weights(result, description) {
     const meter = make("meter");
     meter.max = 1;
     meter.value = weight;
-    const value = make("dd", "", percent(weight));
+    const value = make("dd", "", weight < 0.001 ? "< 0.1 %" : `${(100 * weight).toFixed(1)} %`);
     value.prepend(meter);
     list.append(make("dt", "", description.scales[i]), value);
   });
