@@ -334,7 +334,10 @@ def _export(words: list[str], flags: Any, config: ml_collections.ConfigDict | No
         checkpoint=flags.checkpoint,
         resize=resize_of(flags.resize),
     )
-    for line in export_detector(detector, flags.format, flags.output):
+    lines = export_detector(
+        detector, flags.format, flags.output, web_packages=flags.web_packages
+    )
+    for line in lines:
         print(line)
     return 0
 

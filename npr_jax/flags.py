@@ -169,3 +169,8 @@ def _define_diffusion() -> None:
 def _define_export() -> None:
     """Of export."""
     flags.DEFINE_string("format", "", "export: onnx, stablehlo or web; web writes a folder.")
+    flags.DEFINE_string(
+        "web_packages",
+        "",
+        "export --format=web: folder with the packages that `npm pack` wrote; empty: npm fetches.",
+    )

@@ -12,8 +12,13 @@ from npr_jax.export.onnx_network import add_network
 from npr_jax.export.support import check_onnx
 
 
-def onnx_bytes(detector: Detector) -> bytes:
+def onnx_bytes(detector: Detector, *, logits: bool = False) -> bytes:
     """The file's content: images in, probability and, for some systems, weights out.
+
+    Args:
+        detector: one, with its calibration.
+        logits: whether the logits, before any calibration, are an output too. A verdict is about
+            them: float32 probabilities next to 1 cannot be told apart.
 
     Raises:
         ValueError: for a system or residual that cannot be part of such a file.
@@ -26,6 +31,9 @@ def onnx_bytes(detector: Detector) -> bytes:
     shifted = graph.add("Add", scaled, graph.constant(bias))
     graph.add("Sigmoid", shifted, output="probability")
     infos = [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["n"])]
+    if logits:
+        graph.add("Identity", outputs.logits, output="logits")
+        infos.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n"]))
     if outputs.weights:
         graph.add("Identity", outputs.weights, output="weights")
         shape: list[str | int | None] = ["n", len(detector.model.scales)]

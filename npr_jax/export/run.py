@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from npr_jax.detector import Detector
@@ -31,13 +32,16 @@ def check_output(form: str, output: str) -> pathlib.Path:
     return target
 
 
-def export_detector(detector: Detector, form: str, output: str) -> list[str]:
+def export_detector(
+    detector: Detector, form: str, output: str, *, web_packages: str = ""
+) -> list[str]:
     """Writes the detector in one of ``FORMATS``.
 
     Args:
         detector: one, with its calibration.
         form: a name in ``FORMATS``.
         output: the file, or the folder of a format that is one; written whole or not at all.
+        web_packages: of web: the folder of npm's packages; empty: npm fetches them.
 
     Returns:
         Lines for the user: what was written, and what has to happen to a file before.
@@ -46,14 +50,35 @@ def export_detector(detector: Detector, form: str, output: str) -> list[str]:
         ValueError: see ``check_output``; and for a detector that the format cannot hold.
     """
     target = check_output(form, output)
+    options = {"packages": web_packages} if form == "web" else {}
     lines = [f"{form}: {detector.source}; scores: {detector.calibration_in_words}"]
-    lines += FORMATS[form](detector, target)
+    lines += FORMATS[form](detector, target, **options)
     return lines + [f"before: {step}" for step in steps_before(detector)]
 
 
 def _onnx(detector: Detector, target: pathlib.Path) -> list[str]:
-    try:
+    with _onnx_at_hand():
         from npr_jax.export.onnx_file import onnx_bytes
+    return _write(target, onnx_bytes(detector))
+
+
+def _web(detector: Detector, target: pathlib.Path, packages: str = "") -> list[str]:
+    with _onnx_at_hand():
+        from npr_jax.export.web.folder import write_page
+    sizes = write_page(detector, target, packages)
+    own = sizes["model"] + sizes["page"]
+    return [
+        f"written to {target}: model and page {own:,} bytes, what they run on "
+        f"{sizes['vendor']:,} bytes",
+        f"try it: python -m http.server --bind=127.0.0.1 --directory={target}",
+    ]
+
+
+@contextlib.contextmanager
+def _onnx_at_hand() -> Iterator[None]:
+    """Says what to install where the package onnx is missing."""
+    try:
+        yield
     except ImportError as error:
         if (error.name or "").split(".")[0] != "onnx":
             raise
@@ -61,7 +86,6 @@ def _onnx(detector: Detector, target: pathlib.Path) -> list[str]:
             "ONNX files need the package onnx, which is not installed; run "
             "pip install 'npr-jax[export]'"
         ) from error
-    return _write(target, onnx_bytes(detector))
 
 
 def _stablehlo(detector: Detector, target: pathlib.Path) -> list[str]:
@@ -81,7 +105,7 @@ def _write(
     return named + [f"described in {target.with_name(name)}" for name in beside]
 
 
-FOLDERS: tuple[str, ...] = ()  # formats whose output is a folder
+FOLDERS = ("web",)  # formats whose output is a folder
 # Each writes a detector to a file or folder and says what it wrote.
-Format = Callable[[Detector, pathlib.Path], list[str]]
-FORMATS: dict[str, Format] = {"onnx": _onnx, "stablehlo": _stablehlo}
+Format = Callable[..., list[str]]
+FORMATS: dict[str, Format] = {"onnx": _onnx, "stablehlo": _stablehlo, "web": _web}

@@ -1,0 +1,102 @@
+"""Writes the folder of the page."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pathlib
+from collections.abc import Iterator, Mapping
+
+from npr_jax.detector import Detector
+from npr_jax.export.onnx_file import onnx_bytes
+from npr_jax.export.web.description import check_suited, describe_for_page
+from npr_jax.export.web.packages import PACKAGES, Package, read_package
+from npr_jax.whole_folder import whole_folder
+
+PAGE = pathlib.Path(__file__).parent / "page"
+VENDOR = "vendor"
+# Sent compressed by every server, which few do by themselves: 3.7 MB in place of 14.
+COMPRESSED = "ort-wasm-simd-threaded.wasm"
+_MARK = "model.json"  # by which a folder that may be replaced is known
+
+MIT = """\
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+associated documentation files (the "Software"), to deal in the Software without restriction,
+including without limitation the rights to use, copy, modify, merge, publish, distribute,
+sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or
+substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
+DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT
+OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+"""
+
+
+def write_page(detector: Detector, target: pathlib.Path, packages: str = "") -> dict[str, int]:
+    """Writes the page of a detector.
+
+    Args:
+        detector: one, with its calibration.
+        target: the folder; one that such a page is in is replaced.
+        packages: folder of the packages of npm, see ``packages.read_package``; empty: npm
+            fetches them.
+
+    Returns:
+        Bytes of what was written: ``model``, ``page`` and ``vendor``.
+
+    Raises:
+        ValueError: for a detector that cannot be scored in a browser, a target that holds other
+            files, or packages that are not there.
+    """
+    check_suited(detector)
+    _check_target(target)
+    model = onnx_bytes(detector, logits=True)
+    description = json.dumps(describe_for_page(detector, model), indent=2).encode()
+    own = {path.name: path.read_bytes() for path in sorted(PAGE.iterdir()) if path.is_file()}
+    own[_MARK] = description
+    foreign: dict[str, bytes] = {}
+    for package in PACKAGES:
+        foreign.update(_vendored(package, read_package(package, packages)))
+    with whole_folder(target) as folder:
+        (folder / "model.onnx").write_bytes(model)
+        _write(folder, own)
+        _write(folder / VENDOR, foreign)
+    return {
+        "model": len(model),
+        "page": sum(map(len, own.values())),
+        "vendor": sum(map(len, foreign.values())),
+    }
+
+
+def _check_target(target: pathlib.Path) -> None:
+    if target.is_file():
+        raise ValueError(f"--output={target} is a file; --format=web writes a folder")
+    if target.is_dir() and any(target.iterdir()) and not (target / _MARK).is_file():
+        raise ValueError(
+            f"--output={target} holds other files; give a folder that does not exist yet, or one "
+            "that --format=web has written"
+        )
+
+
+def _vendored(package: Package, content: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    """Names beside the page and contents, the licence among them."""
+    for path, name in package.code.items():
+        if name == COMPRESSED:
+            yield f"{name}.gz", gzip.compress(content[path], 9, mtime=0)
+        else:
+            yield name, content[path]
+    texts = [content[path].decode("utf-8") for path in package.licences] or [MIT]
+    head = f"{package.name} {package.version}\n{package.notice}\n"
+    licence = "\n\n".join([head, *texts])
+    yield f"LICENSE-{package.file_name.removesuffix('.tgz')}.txt", licence.encode()
+
+
+def _write(folder: pathlib.Path, contents: Mapping[str, bytes]) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)

@@ -1,0 +1,27 @@
+// Runs the page's modules on the jobs of a JSON file, each one writing its samples to a file.
+import { readFileSync, writeFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+
+const [folder, jobsFile] = process.argv.slice(2);
+const load = (name) => import(pathToFileURL(`${folder}/${name}.js`).href);
+const [{ decodePng }, { resize }, { centreCrop }, { residualWindow }] = await Promise.all(
+  ["png", "resize", "prepare", "residual"].map(load));
+const limits = { min_side: 1, max_pixels: 1e9 };
+const does = {
+  png: ({ bytes }) => decodePng(bytes, limits),
+  resize: ({ picture, width, height }) => resize(picture, width, height),
+  crop: ({ picture, size, how }) => centreCrop(picture, size, how),
+  residual: ({ picture, factor, phase }) => residualWindow(picture, { factor, phase },
+    { left: 0, top: 0, width: picture.width, height: picture.height }),
+};
+for (const job of JSON.parse(readFileSync(jobsFile))) {
+  const bytes = new Uint8Array(readFileSync(job.input));
+  const [height, width] = job.shape ?? [0, 0];
+  try {
+    const made = await does[job.kind]({ ...job, bytes, picture: { data: bytes, width, height } });
+    writeFileSync(job.output, made.data);
+  } catch (error) {
+    if (error.name !== "Error") throw error;
+    writeFileSync(job.output, `refused: ${error.message}`);
+  }
+}

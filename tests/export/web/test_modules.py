@@ -1,0 +1,165 @@
+"""The page's own arithmetic, run by Node.js, against Pillow, numpy and the Python it repeats."""
+
+import json
+import pathlib
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.web_pictures import chunk, png_file
+from input_pipeline.transforms import UnreadableImageError, centre_crop, decode
+from npr_jax.analysis.evidence_images import residual_pixels
+from npr_jax.export.web.folder import PAGE
+from npr_jax.front_end import paper_front_end
+
+SHAPES = [(64, 64), (131, 187), (500, 33), (257, 255), (64, 100)]
+PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2))
+ADAM7 = (*ADAM7, (0, 1, 1, 2))
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    """Runs jobs by the page's modules; returns the bytes that each of them made."""
+    program = shutil.which("node")
+    if program is None:
+        pytest.skip("Node.js is not installed")
+    folder = tmp_path_factory.mktemp("modules")
+    for path in PAGE.glob("*.js"):
+        shutil.copy(path, folder)
+    (folder / "package.json").write_text('{"type": "module"}')
+
+    def run(jobs):
+        for number, job in enumerate(jobs):
+            content = job.pop("content")
+            job |= {"input": str(folder / f"{number}.in"), "output": str(folder / f"{number}.out")}
+            pathlib.Path(job["input"]).write_bytes(content)
+        (folder / "jobs.json").write_text(json.dumps(jobs))
+        script = pathlib.Path(__file__).with_name("run_modules.mjs")
+        subprocess.run([program, script, folder, folder / "jobs.json"], check=True, timeout=120)
+        return [pathlib.Path(job["output"]).read_bytes() for job in jobs]
+
+    return run
+
+
+def pictures():
+    drawn = np.random.default_rng(0)
+    for shape in SHAPES:
+        pixels = drawn.integers(0, 256, (*shape, 3), np.uint8)
+        pixels[: shape[0] // 3] = 255  # flat and at the end of the range: sums reach their limit
+        yield pixels
+
+
+def check(node, cases):
+    """Cases are (what it is, job, pixels wanted)."""
+    jobs = [job for _, job, _ in cases]
+    for (what, _, wanted), made in zip(cases, node(jobs), strict=True):
+        found = np.frombuffer(made, np.uint8)
+        assert found.size == wanted.size, what
+        np.testing.assert_array_equal(found.reshape(wanted.shape), wanted, err_msg=str(what))
+
+
+def job(kind, pixels, **settings):
+    content = np.ascontiguousarray(pixels).tobytes()
+    return {"kind": kind, "content": content, "shape": pixels.shape[:2], **settings}
+
+
+def test_resize_is_pillows_to_the_bit(node):
+    cases = []
+    for pixels in pictures():
+        for width, height in ((64, 64), (256, 256), (32, 32), (33, 64), (64, 50), (100, 64)):
+            wanted = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
+            settings = {"width": width, "height": height}
+            cases.append(
+                (
+                    (pixels.shape, settings),
+                    job("resize", pixels, **settings),
+                    np.asarray(wanted),
+                )
+            )
+    check(node, cases)
+
+
+def test_centre_crop_is_that_of_the_pipeline(node):
+    cases = []
+    for pixels in pictures():
+        for size in (32, 63, 64, 130, 300, 1201):  # up to many reflections of the narrow one
+            for how in ("reflect", "tile"):
+                wanted = centre_crop(pixels, size, how)
+                what = (pixels.shape, size, how)
+                cases.append((what, job("crop", pixels, size=size, how=how), wanted))
+    check(node, cases)
+
+
+def test_residual_maps_are_those_of_the_report(node):
+    cases = []
+    views = ((0.5, (0, 0)), (0.25, (1, 2)), (0.75, (0, 0)), (1 / 3, (2, 0)), (0.125, (0, 3)))
+    for pixels in pictures():
+        for factor, phase in views:
+            wanted = residual_pixels(pixels, paper_front_end(factor, "nearest", phase))
+            settings = {"factor": factor, "phase": phase}
+            cases.append(
+                ((pixels.shape, factor), job("residual", pixels, **settings), np.asarray(wanted))
+            )
+    check(node, cases)
+
+
+def made_up_png(drawn, width, height, depth, colours, interlaced):
+    """A PNG of noise that uses every filter."""
+
+    def rows(width, height):
+        stride = (width * SAMPLES[colours] * depth + 7) // 8
+        parts = [bytes([drawn.integers(0, 5)]) + drawn.bytes(stride) for _ in range(height)]
+        return b"".join(parts)
+
+    passes = ADAM7 if interlaced else ((0, 0, 1, 1),)
+    sizes = [(-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in passes]
+    packed = b"".join(rows(w, h) for w, h in sizes if w > 0 and h > 0)
+    # Fewer colours than indices can name.
+    palette = drawn.bytes(3 * min(200, 2**depth)) if colours == 3 else b""
+    options = {"interlaced": interlaced, "palette": palette}
+    return png_file(width, height, depth, colours, packed, **options)
+
+
+def test_png_files_of_every_kind_are_read_as_pillow_reads_them(node):
+    drawn = np.random.default_rng(1)
+    cases = []
+    for colours, depths in PNG_DEPTHS.items():
+        for depth in depths:
+            for interlaced in (False, True):
+                for width, height in ((37, 41), (1, 1), (3, 9)):
+                    content = made_up_png(drawn, width, height, depth, colours, interlaced)
+                    what = (colours, depth, interlaced, width, height)
+                    cases.append((what, {"kind": "png", "content": content}, decode(content)))
+    check(node, cases)
+
+
+def test_damaged_png_files_are_refused(node):
+    whole = made_up_png(np.random.default_rng(2), 40, 40, 8, 2, False)
+    header = whole[:33]
+    damaged = {
+        "half": whole[: len(whole) // 2],
+        "header only": header,
+        "no pixels": header + chunk(b"IEND", b""),
+        "other compression": whole[:26] + b"\1" + whole[27:],
+        "no zlib": png_file(40, 40, 8, 2, b"").replace(b"\x78\x9c", b"\0\0"),
+        "unknown filter": png_file(40, 40, 8, 2, (b"\7" + bytes(120)) * 40),
+    }
+    for content in damaged.values():
+        with pytest.raises(UnreadableImageError):
+            decode(content)
+    # Pillow makes black of these.
+    damaged["no palette"] = png_file(40, 40, 8, 3, bytes(41 * 40))
+    damaged["half of the rows"] = png_file(40, 40, 8, 2, bytes(121 * 20))
+    made = node([{"kind": "png", "content": content} for content in damaged.values()])
+    for name, result in zip(damaged, made, strict=True):
+        assert result.startswith(b"refused: This PNG file is damaged"), name
+
+
+def test_png_files_with_bytes_after_their_end_are_read(node):
+    whole = made_up_png(np.random.default_rng(3), 40, 40, 8, 2, False)
+    check(node, [("trailing", {"kind": "png", "content": whole + b"more"}, decode(whole))])
