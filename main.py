@@ -11,6 +11,7 @@ python main.py noise_predictor --config=configs/diffusion/noise_predictor.py --w
 python main.py reconstruct --data=PREPARED --noise_predictor=FILE --output=PREPARED
 python main.py report --workdir=RUN_OR_SWEEP [--baseline=RUN_OR_VARIANT] [--attention]
 python main.py localize --workdir=RUN
+python main.py serve --workdir=RUN [--port=7860]
 python main.py list
 """
 

@@ -322,6 +322,22 @@ def _report(words: list[str], flags: Any, config: ml_collections.ConfigDict | No
     return 0
 
 
+def _serve(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax import host
+    from npr_jax.opening import load_one_detector
+    from npr_jax.serving.requirements import check_installed, limits_of
+
+    check_installed()
+    limits = limits_of(flags)
+    host.use_cores_as_devices()
+    host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
+    detector = load_one_detector("serve", flags)
+    from npr_jax.serving.server import serve
+
+    serve(detector, host=flags.host, port=flags.port, limits=limits)
+    return 0
+
+
 def _list(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
     from npr_jax.listing import format_systems
 
@@ -342,5 +358,6 @@ COMMANDS: dict[str, Command] = {
     "reconstruct": _reconstruct,
     "report": _report,
     "localize": _localize,
+    "serve": _serve,
     "list": _list,
 }

@@ -97,6 +97,24 @@ def load_detector(
     return Detector.load(workdirs[0], checkpoint=checkpoint, resize=resize)
 
 
+def load_one_detector(command: str, flags: Any) -> Detector:
+    """As ``load_detector``, for a command that has no use for several.
+
+    Raises:
+        ValueError: for several runs, or flags that name no detector.
+    """
+    if len(workdirs_of(flags.workdir)) > 1:
+        raise ValueError(
+            f"{command} --workdir={flags.workdir}: {command} takes one detector, not an ensemble; "
+            "give one run"
+        )
+    detector = load_detector(
+        flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=resize_of(flags.resize)
+    )
+    [one] = detector.members
+    return one
+
+
 def workdirs_of(text: str) -> list[str]:
     """The runs that ``--workdir=A,B`` names; a directory whose own name has a comma is one.
 

@@ -190,8 +190,16 @@ def feature_sums(model: Model, images: jax.Array, placement: Placement | None) -
         images: uint8 ``[b, H, W, 3]``, anything on the padding.
         placement: where the images lie; None: they fill the batch, and means are returned.
     """
+    return sums_of(placed_maps(model, images, placement), placement)
+
+
+def placed_maps(model: Model, images: jax.Array, placement: Placement | None) -> list[jax.Array]:
+    """The feature maps of placed images or tiles, whatever comes out on the padding.
+
+    Arguments are as of ``feature_sums``.
+    """
     if placement is None:
-        return [m.astype(jnp.float32).mean((1, 2)) for m in whole_maps(model, images)]
+        return whole_maps(model, images)
     mask = _outer(placement.inside_rows, placement.inside_columns)
     views = [
         front_end.placed(images, rows, columns) * mask
@@ -199,7 +207,13 @@ def feature_sums(model: Model, images: jax.Array, placement: Placement | None) -
             model.front_ends, placement.rows, placement.columns, strict=True
         )
     ]
-    maps = jax.lax.optimization_barrier(model.feature_maps(views, mask, None))
+    return jax.lax.optimization_barrier(model.feature_maps(views, mask, None))
+
+
+def sums_of(maps: list[jax.Array], placement: Placement | None) -> list[jax.Array]:
+    """What ``feature_sums`` gives, of maps that are known."""
+    if placement is None:
+        return [m.astype(jnp.float32).mean((1, 2)) for m in maps]
     cores = map(_outer, placement.core_rows, placement.core_columns)
     return [(m.astype(jnp.float32) * core).sum((1, 2)) for m, core in zip(maps, cores, strict=True)]
 

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from input_pipeline.transforms import UnreadableImageError
-from npr_jax.analysis import evidence_images
 from npr_jax.detector import Detector
-from npr_jax.heat_map import HeatMap, heat_map
+from npr_jax.heat_map import HeatMap
 from npr_jax.image_score import ImageScore
 from npr_jax.models import SYSTEMS
 from npr_jax.serving import delivery, words
 from npr_jax.serving.delivery import DeliveryPoint
+from npr_jax.serving.evidence import EvidenceMaker
 from npr_jax.serving.file_report import FileReport, report_file
 from npr_jax.serving.limits import UNSUPPORTED, UNUSABLE, Deadline, Limits, Refused, check_upload
 
@@ -37,8 +37,10 @@ class Examination:
         delivery: how the score changes when the picture is sent on; () where it was not tried.
         delivery_note: why it was not, or not wholly; else empty.
         scales: names of what ``result.weights`` weighs.
-        residuals: (scale, uint8 ``[h, w, 3]``), see ``evidence_images.residual_pixels``.
-        image: uint8 ``[h, w, 3]``, the pixels as scored; None where no evidence was wanted.
+        residuals: (scale, uint8 ``[h, w, 3]``), see ``evidence_images.residual_pixels``; every
+            ``step``-th pixel.
+        step: of the pixels as scored every so many-th along either axis is shown.
+        image: those, uint8 ``[h, w, 3]``; None where no evidence was wanted.
         heat_map: where the evidence lies; None where there is none.
         overlay: it over the image, uint8 ``[h, w, 3]``.
         heat_map_problem: why there is none; empty where there is or none was wanted.
@@ -56,6 +58,7 @@ class Examination:
     delivery_note: str = ""
     scales: tuple[str, ...] = ()
     residuals: Residuals = ()
+    step: int = 1
     image: np.ndarray | None = None
     heat_map: HeatMap | None = None
     overlay: np.ndarray | None = None
@@ -81,6 +84,7 @@ class Examiner:
         """
         self.detector = detector
         self.limits = limits
+        self._evidence = EvidenceMaker(detector)
 
     def examine(
         self,
@@ -168,20 +172,16 @@ class Examiner:
     def _with_evidence(
         self, found: Examination, seen: np.ndarray, deadline: Deadline
     ) -> Examination:
-        pictures: dict[str, np.ndarray] = {}
-        for front_end in evidence_images.residuals(self.detector.model.front_ends):
-            # Branches of one scale see the same: one picture of it will do.
-            if front_end.name not in pictures:
-                pictures[front_end.name] = evidence_images.residual_pixels(seen, front_end)
-        found = dataclasses.replace(found, image=seen, residuals=tuple(pictures.items()))
-        if not deadline.allows():
-            return dataclasses.replace(found, heat_map_problem=delivery.NOT_REACHED)
-        try:
-            where = heat_map(self.detector, seen)
-        except ValueError as error:
-            return dataclasses.replace(found, heat_map_problem=str(error))
-        over = evidence_images.overlay(seen, where)
-        return dataclasses.replace(found, heat_map=where, overlay=over)
+        made = self._evidence.make(seen, with_map=deadline.allows())
+        return dataclasses.replace(
+            found,
+            image=made.image,
+            step=made.step,
+            residuals=made.residuals,
+            heat_map=made.heat_map,
+            overlay=made.overlay,
+            heat_map_problem=made.problem,
+        )
 
     def _with_delivery(
         self, found: Examination, own: np.ndarray, deadline: Deadline

@@ -76,8 +76,9 @@ class DeliveryAnswer(_Answer):
 
 
 class EvidenceAnswer(_Answer):
-    """Pictures of what the detector looked at: base64 of PNG files, at the scored size."""
+    """Pictures of what the detector looked at: base64 of PNG files of one size."""
 
+    step: int = Field(ge=1, description="of the scored pixels every so many-th is shown")
     residuals: dict[str, str] = Field(
         description="by scale; differences of -0.1, 0, 0.1 of the pixels' range are black, grey, "
         "white"
@@ -195,6 +196,7 @@ _LISTS = ("generator_hints", "texts")
 def _evidence(found: Examination) -> EvidenceAnswer:
     where = found.heat_map
     return EvidenceAnswer(
+        step=found.step,
         residuals={name: _png(pixels) for name, pixels in found.residuals},
         overlay="" if found.overlay is None else _png(found.overlay),
         heat_map=None if where is None else np.round(where.values.astype(float), 6).tolist(),

@@ -10,14 +10,21 @@ from collections.abc import Mapping
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from npr_jax.detector import Detector
 from npr_jax.serving import api
-from npr_jax.serving.guards import BoundedBodies, OnlyOurOwn, SecurityHeaders, error_response
-from npr_jax.serving.limits import SERVER_ERROR, Limits, Refused
+from npr_jax.serving.guards import (
+    HEADERS,
+    BoundedBodies,
+    OnlyOurOwn,
+    SecurityHeaders,
+    error_response,
+)
+from npr_jax.serving.limits import SERVER_ERROR, UNUSABLE, Limits, Refused
 from npr_jax.serving.private_folder import private_folder
 from npr_jax.serving.service import Service
 from npr_jax.serving.warm_up import warm_up
@@ -62,15 +69,22 @@ def _answer_errors(app: FastAPI, identity: Mapping[str, str]) -> None:
     async def http_error(request: Request, error: HTTPException) -> Response:
         return error_response(identity, error.status_code, str(error.detail))
 
+    @app.exception_handler(RequestValidationError)
+    async def wrong_query(request: Request, error: RequestValidationError) -> Response:
+        places = ", ".join(".".join(map(str, part["loc"])) for part in error.errors())
+        return error_response(identity, UNUSABLE, f"The request cannot be read: {places}.")
+
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
         _LOG.error("a request failed", exc_info=error)
-        return error_response(
+        response = error_response(
             identity,
             SERVER_ERROR,
             "Something went wrong here. Other requests are not affected; the server's log has the "
             "details.",
         )
+        response.headers.update(HEADERS)  # this answer is given outside of the guards
+        return response
 
 
 def serve(detector: Detector, *, host: str, port: int, limits: Limits) -> None:
@@ -85,17 +99,22 @@ def serve(detector: Detector, *, host: str, port: int, limits: Limits) -> None:
     Raises:
         ValueError: the address cannot be listened on.
     """
-    listening = _listen(host, port)
-    with listening, private_folder():
-        from npr_jax.serving.page import mount  # after the temporary folder is set
+    # One way out, whether something is computed, compiled or waited for.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with _listen(host, port) as listening, private_folder():
+            from npr_jax.serving.page import mount  # after the temporary folder is set
 
-        service = Service(detector, limits)
-        try:
-            warm_up(service)
-            app = mount(build_app(service, host=host), service)
-            _run(app, listening, host)
-        finally:
-            service.close()
+            service = Service(detector, limits)
+            try:
+                warm_up(service)
+                _run(mount(build_app(service, host=host), service), listening, host)
+            finally:
+                service.close()
+    except KeyboardInterrupt:
+        pass  # uvicorn hands the signal on after it has ended well
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -132,17 +151,7 @@ def _run(app: FastAPI, listening: socket.socket, host: str) -> None:
         server_header=False,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
-    # Uvicorn gives the signals that it has handled to whoever had them before: here nobody.
-    before = {s: signal.signal(s, _ignore) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        _Announcing(config, f"ready: http://{shown}:{port}/").run(sockets=[listening])
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _ignore(number: int, frame: object) -> None:
-    pass
+    _Announcing(config, f"ready: http://{shown}:{port}/").run(sockets=[listening])
 
 
 class _Announcing(uvicorn.Server):

@@ -38,16 +38,24 @@ CALIBRATED = (
     "be too sure."
 )
 _LISTED = 4
+_LEANS = 0.75  # score, or 1 - score, from which an unsure picture is said to lean to a side
 
 
-def reason_for(verdict: str, score: float, *, scores: str = "") -> str:
-    """What the detector found, in one sentence; ``scores`` is its calibration in words."""
-    percent = f"{100 * score:.1f} %"
+def reason_for(verdict: str, score: float) -> str:
+    """What the detector found, in one or two sentences; ``score`` in [0, 1]."""
+    percent = f"score {100 * score:.1f} %"
     if verdict == GENERATED:
-        return f"The pixels carry the traces that generators leave (score {percent})."
+        return f"The pixels carry the traces that generators leave ({percent})."
     if verdict == PHOTOGRAPH:
-        return f"The pixels look as those of a photograph do (score {percent})."
-    return f"The pixels do not tell clearly what this picture is (score {percent})."
+        return f"The pixels look as those of a photograph do ({percent})."
+    if max(score, 1 - score) >= _LEANS:
+        side = NAMES[GENERATED if score > 0.5 else PHOTOGRAPH]
+        return (
+            f"The pixels look like those of a picture that is {side} ({percent}), but on the "
+            "pictures this detector was checked with it was not right often enough at such scores "
+            "for a verdict."
+        )
+    return f"The pixels do not tell clearly what this picture is ({percent})."
 
 
 def flips(verdict: str, opposite: str, labels: Sequence[str]) -> str:
