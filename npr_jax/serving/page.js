@@ -4,7 +4,7 @@ window.nprPage = (() => {
   const MEGA = 1e6;
   const zones = new Map(); // element -> { part, give }
 
-  const named = (file) => file.name || "pasted picture";
+  const named = (file) => file.name || "picture";
   const inView = (element) => element.offsetParent !== null;
 
   // Sending. One request per file, its bytes untouched; what comes back is a name to ask for it by.
@@ -123,11 +123,15 @@ window.nprPage = (() => {
     document.addEventListener(kind, (event) => event.preventDefault());
   }
 
+  // Browsers call every picture from the clipboard image.png.
+  const asPasted = (file) => file.name && file.name !== "image.png" ? file
+    : new File([file], "pasted-picture." + (file.type.split("/")[1] || "png"), { type: file.type });
+
   document.addEventListener("paste", (event) => {
     const here = currentZone();
     const files = [...(event.clipboardData ? event.clipboardData.files : [])];
     if (!here || /^(text|search)?$/.test(event.target.type || "-")) return;
-    if (files.length) { event.preventDefault(); here.give(files); }
+    if (files.length) { event.preventDefault(); here.give(files.map(asPasted)); }
     else here.complain(["There is no picture in the clipboard."]);
   });
 

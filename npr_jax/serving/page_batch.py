@@ -126,8 +126,8 @@ def table(found: Sequence[Examination], identity: Mapping[str, str]) -> str:
         f'<p class="counts">{escape(_counts(found))}</p>'
         f'<p><a class="button" download="scores.csv" href="{href}">Save the table (CSV)</a></p>'
         '<div class="scroll" tabindex="0" role="region" aria-label="Table of scores">'
-        f'<table class="sortable"><caption><span>{escape(QUICK)} {page_words.SCORE} Press a heading to '
-        f"sort.</span></caption><thead><tr>{heads}</tr></thead>"
+        f'<table class="sortable"><caption><span>{escape(QUICK)} {page_words.SCORE} '
+        f"Press a heading to sort.</span></caption><thead><tr>{heads}</tr></thead>"
         f"<tbody>{''.join(map(_row, found))}</tbody></table></div>"
         f'<details><summary>How this was computed</summary><p class="soft">{version}</p></details>'
     )

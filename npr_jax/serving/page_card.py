@@ -37,7 +37,7 @@ def card(found: Examination, identity: Mapping[str, str], *, level: int = 2) -> 
         _where(found, level + 1),
         _why(found, level + 1),
         _delivery(found, level + 1),
-        _file(found.facts, level + 1),
+        _file(found, level + 1),
         cannot_tell(level + 1),
         _made_how(found, identity),
     )
@@ -113,10 +113,8 @@ def meter(score: float) -> str:
 def _where(found: Examination, level: int) -> str:
     if found.image is None:
         return ""
-    height, width = found.image.shape[:2]
-    tiles = [
-        _tile(page_pictures.thumbnail(found.image), f"The picture as scored, {width} × {height}")
-    ]
+    size = "" if found.step > 1 else f", {found.image.shape[1]} × {found.image.shape[0]} pixels"
+    tiles = [_tile(page_pictures.thumbnail(found.image), f"The picture as scored{size}")]
     if found.overlay is not None:
         legend = (
             '<span class="legend"><span class="swatch photograph"></span>speaks for a '
@@ -136,12 +134,16 @@ def _where(found: Examination, level: int) -> str:
 def _why(found: Examination, level: int) -> str:
     tiles, reduced = [], 1
     for scale, pixels in found.residuals:
-        small, step = page_pictures.shown(pixels)
-        reduced = max(reduced, step)
-        tiles.append(_tile(small, page_words.scale_in_words(scale), exact=step == 1))
+        small, times = page_pictures.shown(pixels)
+        reduced = max(reduced, times)
+        tiles.append(_tile(small, page_words.scale_in_words(scale), exact=found.step * times == 1))
     body = ""
     if tiles:
         note = page_words.RESIDUAL
+        if found.step > 1:
+            note += (
+                f" Of so large a picture one of every {found.step} × {found.step} pixels is taken."
+            )
         if reduced > 1:
             note += (
                 f" To fit the page, the strongest of every {reduced} × {reduced} pixels is shown."
@@ -203,9 +205,11 @@ def _delivery(found: Examination, level: int) -> str:
     return _section(title, body, level)
 
 
-def _file(facts: FileReport | None, level: int) -> str:
+def _file(found: Examination, level: int) -> str:
+    facts = found.facts
     if facts is None:
         return ""
+    pasted = f" {page_words.PASTED}" if found.name.startswith(page_words.PASTED_NAME) else ""
     lines = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
         for name, value in file_lines(facts)
@@ -221,7 +225,7 @@ def _file(facts: FileReport | None, level: int) -> str:
     )
     body = (
         f'{named}<table class="plain facts"><tbody>{lines}</tbody></table>'
-        f'<p class="soft">{escape(words.METADATA_NOTE)}</p>'
+        f'<p class="soft">{escape(words.METADATA_NOTE + pasted)}</p>'
     )
     return _section("What the file says of itself", body, level, "half")
 

@@ -11,7 +11,6 @@ from npr_jax.serving.limits import Cancelled, Refused
 from npr_jax.serving.page_card import cannot_tell, card, problem
 from npr_jax.serving.page_runs import Runs, Stop
 from npr_jax.serving.page_shelf import Shelf
-from npr_jax.serving.page_words import PASTED
 from npr_jax.serving.page_zone import in_words, place, size_hint, tokens_of, working, zone
 from npr_jax.serving.uploads import is_zip
 
@@ -34,7 +33,7 @@ def build(service: Service, shelf: Shelf, runs: Runs, examples: str) -> None:
     most = min(MAX_FILES, service.limits.max_files)
     given = zone(
         "Drop pictures here, paste one, or press to choose",
-        f"Up to {most} at once, {size_hint(service.limits)}. {PASTED}",
+        f"Up to {most} at once, {size_hint(service.limits)}",
         service.limits,
         part=PART,
         max_files=most,

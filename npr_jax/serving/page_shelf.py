@@ -14,7 +14,7 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from npr_jax.serving.limits import CONTENT_TOO_LARGE, MEGA, Busy, Limits, Refused
 from npr_jax.serving.uploads import base_name
@@ -86,7 +86,7 @@ class Shelf:
                 raise Busy
             self._open_bytes += num_bytes
 
-    def take(self, tokens: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    def take(self, tokens: Sequence[str]) -> Generator[tuple[str, bytes]]:
         """Names and contents of files, each deleted as it is read.
 
         Those not come to are deleted when the iterator is closed or ends.

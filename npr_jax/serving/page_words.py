@@ -39,14 +39,15 @@ DELIVERY = (
     "the score as it came. Enlarging (over 100 %) is shown and does not count."
 )
 UNSURE_MEANS = (
-    "Unsure: with a score like this one the detector is wrong too often for a verdict. It gives "
-    "one only near either end, where few errors are expected."
+    "Unsure: the detector has not shown to be right often enough with scores like this one to give "
+    "a verdict."
 )
 SCORE = "0 is photograph, 1 is generated."
+PASTED_NAME = "pasted-picture"  # page.js calls such files so
 PASTED = (
-    "A picture copied inside a browser reaches the clipboard as a new file: its pixels are mostly "
-    "kept, its metadata and the traces of its JPEG settings are not. Better save it and drop the "
-    "file."
+    "This picture was pasted. One copied inside a browser reaches the clipboard as a new file: its "
+    "pixels are mostly kept, its metadata and the traces of its JPEG settings are not. Better save "
+    "it and drop the file."
 )
 
 
