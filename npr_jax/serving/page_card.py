@@ -156,11 +156,11 @@ def _why(found: Examination, level: int) -> str:
 def _attention(found: Examination, level: int) -> str:
     weights = found.result.weights
     if weights is None:
-        if len(found.scales) != 1:
+        if len(found.residuals) != 1:
             return ""
         return (
             '<p class="soft">This detector looks at one scale only '
-            f"({escape(found.scales[0])}), so there is no attention to show.</p>"
+            f"({escape(found.residuals[0][0])}), so there is no attention to show.</p>"
         )
     rows = "".join(
         f'<tr><th scope="row">{escape(scale)}</th><td class="bar"><i style="width:'
