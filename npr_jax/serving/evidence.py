@@ -85,7 +85,7 @@ class EvidenceMaker:
             return None, str(error)
 
     def _residuals(self, image: np.ndarray, step: int) -> dict[str, np.ndarray]:
-        """By scale, every ``step``-th pixel of the picture that the whole image's residual makes."""
+        """By scale, every ``step``-th pixel of the whole image's ``residual_pixels``."""
         model = self._detector.model
         height, width = image.shape[:2]
         pictures = {

@@ -135,7 +135,7 @@ class Examiner:
                     raise
                 known[place] = refused(name, data, error)
         places = list(seen)
-        for scored in self.detector.iter_logits(seen.values()):
+        for scored in self.detector.iter_logits(seen.values()) if seen else ():
             place = places[scored.position]
             name, data = files[place]
             result = self.detector.judge(name, scored)

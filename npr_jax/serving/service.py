@@ -7,7 +7,6 @@ import importlib.metadata
 import logging
 import pathlib
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -143,11 +142,8 @@ class Service:
         cancelled: Callable[[], bool],
     ) -> T:
         """Waits for the computing thread to do the work, or raises why it could not."""
-        asked = time.monotonic()
 
         def run() -> T:
-            if time.monotonic() - asked > self.limits.seconds + seconds:
-                raise Busy
             return work(Deadline(seconds, lambda: cancelled() or self._closing.is_set()))
 
         try:
