@@ -169,16 +169,6 @@ window.nprPage = (() => {
     body.append(...rows.map(([, row]) => row));
   }
 
-  function prepareTables() {
-    for (const head of document.querySelectorAll("table.sortable thead th:not([aria-sort])")) {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.append(...head.childNodes);
-      head.append(button);
-      head.setAttribute("aria-sort", "none");
-    }
-  }
-
   // For those who do not see the page: what is being done, and what came out.
   let spoken = "";
   function speak() {
@@ -236,7 +226,6 @@ window.nprPage = (() => {
     planned = true;
     setTimeout(() => {
       planned = false;
-      prepareTables();
       speak();
       document.querySelectorAll(".toast-body.error").forEach(keepToast);
       if (document.getElementById("theme") && !document.getElementById("theme").textContent) startTheme();

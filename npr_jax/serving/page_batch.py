@@ -111,7 +111,7 @@ def _files_in(tail: bytes) -> int:
 def table(found: Sequence[Examination], identity: Mapping[str, str]) -> str:
     """A table of results that page.js makes sortable, and a link that saves them."""
     heads = "".join(
-        f'<th scope="col"{kind}>{name}</th>'
+        f'<th scope="col" aria-sort="none"{kind}><button type="button">{name}</button></th>'
         for name, kind in (
             ("File", ""),
             ("Score", ' class="num"'),

@@ -10,7 +10,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SCREENSHOTS = ROOT / "build" / "screenshots" / "serve"
 START_SECONDS = 240
-# What the interpreter runs first: nobody but this machine may be asked, and who was is written down.
+# What its interpreter runs first: only this machine may be asked; who else was is written down.
 WATCH = """
 import ipaddress, os, socket
 _connect, _look_up = socket.socket.connect, socket.getaddrinfo

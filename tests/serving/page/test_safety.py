@@ -1,4 +1,4 @@
-"""What cannot be had through the page: files, other hosts, Gradio's own routes, too much of anything."""
+"""What cannot be had through the page: files, other hosts, Gradio's own routes, too much."""
 
 import http.server
 import json
