@@ -12,6 +12,7 @@ python main.py reconstruct --data=PREPARED --noise_predictor=FILE --output=PREPA
 python main.py report --workdir=RUN_OR_SWEEP [--baseline=RUN_OR_VARIANT] [--attention]
 python main.py localize --workdir=RUN
 python main.py export --workdir=RUN --format=onnx --output=detector.onnx
+python main.py serve --workdir=RUN [--port=7860]
 python main.py list
 """
 

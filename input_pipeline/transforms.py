@@ -1,6 +1,8 @@
 """What happens to one image on the host: decode, resize, crop, re-encode. uint8 [h, w, 3] RGB."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
@@ -28,6 +30,10 @@ class UnreadableImageError(ValueError):
     """Bytes that are no image, are cut short, or are too large; the message is the reason."""
 
 
+class TooManyPixelsError(UnreadableImageError):
+    """An image with more pixels than are accepted; none of them has been decoded."""
+
+
 def decode(
     data: bytes | memoryview, *, max_pixels: int = MAX_PIXELS, out: np.ndarray | None = None
 ) -> np.ndarray:
@@ -50,7 +56,7 @@ def decode(
     """
     if not data:
         raise UnreadableImageError("empty file")
-    try:
+    with _reasons():
         image = None
         if (layout := known_layout(data)) is not None:
             _check_size(layout.size, max_pixels)
@@ -64,10 +70,32 @@ def decode(
             image.load()
             pixels = _to_rgb(image)
         return pixels
+
+
+def size_of(data: bytes | memoryview) -> tuple[int, int]:
+    """Returns the height and width that the header of an image file tells; decodes no pixel.
+
+    Raises:
+      UnreadableImageError: with the reason.
+    """
+    if not data:
+        raise UnreadableImageError("empty file")
+    with _reasons():
+        layout = known_layout(data)
+        width, height = _open(data).size if layout is None else layout.size
+        _check_size((width, height), MAX_PIXELS)
+        return height, width
+
+
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """Turns what image libraries raise into `UnreadableImageError` with a reason."""
+    try:
+        yield
     except UnreadableImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadableImageError(f"too large: {error}") from error
+        raise TooManyPixelsError(f"too large: {error}") from error
     except Image.UnidentifiedImageError as error:
         raise UnreadableImageError("not an image of a known format") from error
     except PILLOW_ERRORS as error:
@@ -277,7 +305,7 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
     if width < 1 or height < 1:
         raise UnreadableImageError(f"no pixels: {width} x {height}")
     if width * height > max_pixels:
-        raise UnreadableImageError(
+        raise TooManyPixelsError(
             f"too large: {width} x {height} is more than {int(max_pixels)} pixels"
         )
 

@@ -324,21 +324,29 @@ def _report(words: list[str], flags: Any, config: ml_collections.ConfigDict | No
 
 def _export(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
     from npr_jax.export.run import check_output, export_detector
-    from npr_jax.opening import load_single_detector, resize_of
+    from npr_jax.opening import load_one_detector
 
     check_output(flags.format, flags.output)
-    detector = load_single_detector(
-        "export",
-        flags.workdir,
-        flags.weights,
-        checkpoint=flags.checkpoint,
-        resize=resize_of(flags.resize),
-    )
-    lines = export_detector(
-        detector, flags.format, flags.output, web_packages=flags.web_packages
-    )
+    detector = load_one_detector("export", flags)
+    lines = export_detector(detector, flags.format, flags.output, web_packages=flags.web_packages)
     for line in lines:
         print(line)
+    return 0
+
+
+def _serve(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax import host
+    from npr_jax.opening import load_one_detector
+    from npr_jax.serving.requirements import check_installed, limits_of
+
+    check_installed()
+    limits = limits_of(flags)
+    host.use_cores_as_devices()
+    host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
+    detector = load_one_detector("serve", flags)
+    from npr_jax.serving.server import serve
+
+    serve(detector, host=flags.host, port=flags.port, limits=limits)
     return 0
 
 
@@ -363,5 +371,6 @@ COMMANDS: dict[str, Command] = {
     "report": _report,
     "localize": _localize,
     "export": _export,
+    "serve": _serve,
     "list": _list,
 }

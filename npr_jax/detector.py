@@ -15,12 +15,11 @@ import ml_collections
 import numpy as np
 from flax import nnx
 
-from input_pipeline.transforms import UnreadableImageError, centre_crop, decode, jpeg, squash
-from input_pipeline.viewed import FileReader
 from npr_jax import calibration_store, frozen_file
 from npr_jax.calibration import Calibration
 from npr_jax.checkpoint import restore_for_scoring
 from npr_jax.config import load_config
+from npr_jax.file_pixels import Preparation
 from npr_jax.image_score import ImageScore, score_of
 from npr_jax.interop import load_state_dict, recognise
 from npr_jax.interop.clip_weights import load_univfd
@@ -29,7 +28,7 @@ from npr_jax.models.clip import VIT_L14, ClipShape
 from npr_jax.models.system import FileView
 from npr_jax.position_maps import PositionMaps
 from npr_jax.scoring import Scored, Scorer
-from npr_jax.tiling import MIN_SIDE, check_size
+from npr_jax.tiling import MIN_SIDE
 from npr_jax.train_state import abstract_train_state
 
 if TYPE_CHECKING:
@@ -245,12 +244,19 @@ class Detector:
     @property
     def preprocessing(self) -> str:
         """What happens to a file's pixels before the network, in words."""
-        text = f"re-encoded as JPEG {self.jpeg_quality}, " if self.jpeg_quality else ""
-        text += f"squashed to {self.resize}x{self.resize} pixels" if self.resize else "native size"
-        if self.crop:
-            how = "tiled" if self.small_images == "tile" else "padded by reflection"
-            text += f", centre crop of {self.crop} pixels (smaller images {how})"
-        return text
+        return self.preparation.in_words()
+
+    @property
+    def preparation(self) -> Preparation:
+        """What happens to a file before the network, file views aside, as a function."""
+        return Preparation(
+            model=self.model,
+            read_file=SYSTEMS[self.system].read_file,
+            resize=self.resize,
+            crop=self.crop,
+            small_images=self.small_images,
+            jpeg_quality=self.jpeg_quality,
+        )
 
     def logits(self, images: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
         """Scores pixels as they are, without any resize.
@@ -294,10 +300,24 @@ class Detector:
         Raises:
             ValueError: with the reason, where there are none.
         """
-        outcome = self._read(path)
+        outcome = self.preparation.pixels_or_problem(pathlib.Path(path).read_bytes)
         if isinstance(outcome, str):
             raise ValueError(f"{path}: {outcome}")
         return outcome
+
+    def see(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Files' own pixels, uint8 ``[h, w, 3]``, as the network gets them; see `Preparation`.
+
+        Raises:
+            ValueError: an image is too small, or too large for the system.
+        """
+        prepared = map(self.preparation.prepare, images)
+        return prepared if self.file_view is None else self.file_view.stream(prepared)
+
+    def judge(self, name: str, scored: Scored, *, confidence: float | None = None) -> ImageScore:
+        """What is said of a file whose logit is known; see ``score`` for the confidence."""
+        weights = None if scored.weights is None else tuple(map(float, scored.weights))
+        return score_of(name, scored.logit, confidence, weights, self.calibration)
 
     def score(
         self, paths: Iterable[str | pathlib.Path], *, confidence: float | None = None
@@ -312,23 +332,33 @@ class Detector:
         """
         return list(self.iter_scores(paths, confidence=confidence))
 
+    def score_bytes(
+        self, files: Iterable[tuple[str, bytes]], *, confidence: float | None = None
+    ) -> list[ImageScore]:
+        """As ``score``, of files in memory: pairs of a name, for the result, and the bytes."""
+        named = list(files)
+        readers = [functools.partial(bytes, data) for _, data in named]
+        return list(self._results([name for name, _ in named], readers, confidence))
+
     def iter_scores(
         self, paths: Iterable[str | pathlib.Path], *, confidence: float | None = None
     ) -> Iterator[ImageScore]:
         """As ``score``, each result as soon as it and those before it are known."""
         names = [str(path) for path in paths]
+        return self._results(names, [pathlib.Path(name).read_bytes for name in names], confidence)
+
+    def _results(
+        self, names: list[str], readers: Sequence[Callable[[], bytes]], confidence: float | None
+    ) -> Iterator[ImageScore]:
         results: dict[int, ImageScore] = {}
         places: list[int] = []
-        pixels = self._readable(names, results, places)
+        pixels = self._readable(names, readers, results, places)
         if self.file_view is not None:
             pixels = self.file_view.stream(pixels)
         done = 0
         for scored in self._scorer.score(pixels):
             place = places[scored.position]
-            weights = None if scored.weights is None else tuple(map(float, scored.weights))
-            results[place] = score_of(
-                names[place], scored.logit, confidence, weights, self.calibration
-            )
+            results[place] = self.judge(names[place], scored, confidence=confidence)
             while done in results:
                 yield results.pop(done)
                 done += 1
@@ -336,39 +366,22 @@ class Detector:
             yield results.pop(place)
 
     def _readable(
-        self, paths: list[str], results: dict[int, ImageScore], places: list[int]
+        self,
+        names: list[str],
+        readers: Sequence[Callable[[], bytes]],
+        results: dict[int, ImageScore],
+        places: list[int],
     ) -> Iterator[np.ndarray]:
         """Pixels of the files that can be scored; the others get their error in results."""
+        pixels_of = self.preparation.pixels_or_problem
         with ThreadPoolExecutor(DECODE_AHEAD) as pool:
-            ahead = [pool.submit(self._read, path) for path in paths[:DECODE_AHEAD]]
-            for place, path in enumerate(paths):
+            ahead = [pool.submit(pixels_of, read) for read in readers[:DECODE_AHEAD]]
+            for place, name in enumerate(names):
                 outcome = ahead.pop(0).result()
-                if place + DECODE_AHEAD < len(paths):
-                    ahead.append(pool.submit(self._read, paths[place + DECODE_AHEAD]))
+                if place + DECODE_AHEAD < len(names):
+                    ahead.append(pool.submit(pixels_of, readers[place + DECODE_AHEAD]))
                 if isinstance(outcome, str):
-                    results[place] = ImageScore(path, None, "", outcome)
+                    results[place] = ImageScore(name, None, "", outcome)
                 else:
                     places.append(place)
                     yield outcome
-
-    def _read(self, path: str) -> np.ndarray | str:
-        """A file's pixels, or why there are none."""
-        try:
-            read_file: FileReader = SYSTEMS[self.system].read_file or decode
-            image = read_file(pathlib.Path(path).read_bytes())
-        except OSError as error:
-            return error.strerror or str(error)
-        except UnreadableImageError as error:
-            return str(error)
-        if min(image.shape[:2]) < MIN_SIDE:
-            height, width = image.shape[:2]
-            return f"too small: {height}x{width} pixels, at least {MIN_SIDE}x{MIN_SIDE} needed"
-        image = jpeg(image, self.jpeg_quality) if self.jpeg_quality else image
-        image = squash(image, self.resize) if self.resize else image
-        if self.crop:
-            return centre_crop(image, self.crop, self.small_images)
-        try:
-            check_size(image.shape[0], image.shape[1], self.model)
-        except ValueError as error:
-            return str(error)
-        return image

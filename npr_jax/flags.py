@@ -18,6 +18,7 @@ def define() -> flags.FlagHolder:
     _define_preparing()
     _define_diffusion()
     _define_export()
+    _define_serving()
     return config
 
 
@@ -174,3 +175,15 @@ def _define_export() -> None:
         "",
         "export --format=web: folder with the packages that `npm pack` wrote; empty: npm fetches.",
     )
+
+
+def _define_serving() -> None:
+    """Of serve."""
+    flags.DEFINE_string("host", "127.0.0.1", "serve: name or address to listen on.")
+    flags.DEFINE_integer("port", 7860, "serve: 0 for any that is free.")
+    flags.DEFINE_float("max_megabytes", 30, "serve: of one file.")
+    flags.DEFINE_float("max_megapixels", 40, "serve: of one picture.")
+    flags.DEFINE_integer("max_files", 200, "serve: in one request.")
+    flags.DEFINE_float("max_zip_megabytes", 300, "serve: of a request, its zip files expanded.")
+    flags.DEFINE_float("max_seconds", 60, "serve: of work on one picture.")
+    flags.DEFINE_integer("max_waiting", 16, "serve: requests that may wait; more are refused.")

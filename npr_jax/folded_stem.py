@@ -23,7 +23,7 @@ from flax import nnx
 from jax import lax
 
 from npr_jax.front_end import FrontEnd
-from npr_jax.models.base import Model, Placement, core_sums, inside_mask, placed_view
+from npr_jax.models.base import Model, Placement, inside_mask, placed_view, sums_of
 from npr_jax.models.branches import BranchedModel
 from npr_jax.models.gradients import NHWC
 from npr_jax.models.resnet import ResNet
@@ -116,7 +116,7 @@ def folded_feature_sums(
         view=lambda index: placed_view(model, index, images, placement),
         even=even,
     )
-    return core_sums(model.feature_maps(views, mask, None), placement)
+    return sums_of(lax.optimization_barrier(model.feature_maps(views, mask, None)), placement)
 
 
 def views_after_stems(

@@ -33,13 +33,13 @@ class HeatMap:
 
     Attributes:
         values: float32 ``[rows, columns]``, logits, see ``UNITS``.
-        stride: pixels between neighbouring positions.
+        stride: pixels between neighbouring positions; a whole number unless `reduced`.
         first: pixel, along either axis, at which the first position is centred.
         method: ``positions`` or ``occlusion``.
     """
 
     values: np.ndarray
-    stride: int
+    stride: float
     first: float
     method: str
 
@@ -47,6 +47,10 @@ class HeatMap:
     def unit(self) -> str:
         """What a value is, in words."""
         return UNITS[self.method]
+
+    def reduced(self, step: int) -> HeatMap:
+        """The map of the picture's every ``step``-th pixel along either axis."""
+        return dataclasses.replace(self, stride=self.stride / step, first=self.first / step)
 
     def to_pixels(self, height: int, width: int) -> np.ndarray:
         """Linearly interpolated to float32 ``[height, width]``; beyond the outermost, constant."""
@@ -126,7 +130,7 @@ def covered(image: np.ndarray, top: int, left: int, step: int) -> np.ndarray:
     return result
 
 
-def _weights(length: int, positions: int, stride: int, first: float) -> np.ndarray:
+def _weights(length: int, positions: int, stride: float, first: float) -> np.ndarray:
     """Linear interpolation of one axis, float64 ``[length, positions]``."""
     places = np.clip((np.arange(length) - first) / stride, 0, positions - 1)
     return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(positions)))

@@ -97,18 +97,22 @@ def load_detector(
     return Detector.load(workdirs[0], checkpoint=checkpoint, resize=resize)
 
 
-def load_single_detector(
-    command: str, workdir: str, weights: str, *, checkpoint: str, resize: int | None
-) -> Detector:
-    """As ``load_detector``, for a command that takes no ensemble.
+def load_one_detector(command: str, flags: Any) -> Detector:
+    """As ``load_detector``, for a command that has no use for several.
 
     Raises:
-        ValueError: for several runs, too.
+        ValueError: for several runs, or flags that name no detector.
     """
-    if len(workdirs_of(workdir)) > 1:
-        raise ValueError(f"{command} --workdir={workdir} is an ensemble; {command} takes one run")
-    detector = load_detector(workdir, weights, checkpoint=checkpoint, resize=resize)
-    return detector.members[0]
+    if len(workdirs_of(flags.workdir)) > 1:
+        raise ValueError(
+            f"{command} --workdir={flags.workdir}: {command} takes one detector, not an ensemble; "
+            "give one run"
+        )
+    detector = load_detector(
+        flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=resize_of(flags.resize)
+    )
+    [one] = detector.members
+    return one
 
 
 def workdirs_of(text: str) -> list[str]:

@@ -31,6 +31,7 @@ SHAPES = (
 )
 MIN_SIDE = 32  # pixels; below, little is left of an image after the network's strides
 MAX_WHOLE_PIXELS = 2048 * 2048  # of an image that a model must see whole: some GB of features
+MAX_MAP_PIXELS = 64_000_000  # of an image whose positions are mapped
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,11 +70,11 @@ def check_size(height: int, width: int, model: Model) -> None:
 
 
 def check_map_size(height: int, width: int) -> None:
-    """Raises ``ValueError`` for an image too large to be looked at whole by any system."""
-    if height * width > MAX_WHOLE_PIXELS:
+    """Raises ``ValueError`` for an image too large for a map of its positions."""
+    if height * width > MAX_MAP_PIXELS:
         raise ValueError(
-            f"image is {height}x{width} pixels; maps are made of whole images, at most "
-            f"{MAX_WHOLE_PIXELS:,} pixels of them: give --resize=256 or another side"
+            f"image is {height}x{width} pixels; maps are made of at most {MAX_MAP_PIXELS:,} "
+            "pixels: give --resize=256 or another side"
         )
 
 

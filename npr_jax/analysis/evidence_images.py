@@ -39,8 +39,17 @@ def residual_pixels(image: np.ndarray, front_end: FrontEnd) -> np.ndarray:
     Returns:
         uint8 ``[h, w, 3]``.
     """
-    unscaled = dataclasses.replace(front_end, scale=(1 / 255,) * 3, offset=(0.0,) * 3)
-    shown = 0.5 + 0.5 * np.asarray(unscaled(image[None]))[0] / RESIDUAL_RANGE
+    return shown_residual(np.asarray(unscaled(front_end)(image[None]))[0])
+
+
+def unscaled(front_end: FrontEnd) -> FrontEnd:
+    """The view in pixel values in [0, 1], without the detector's own scaling."""
+    return dataclasses.replace(front_end, scale=(1 / 255,) * 3, offset=(0.0,) * 3)
+
+
+def shown_residual(values: np.ndarray) -> np.ndarray:
+    """What ``residual_pixels`` makes of an ``unscaled`` residual, float of any shape: uint8."""
+    shown = 0.5 + 0.5 * values / RESIDUAL_RANGE
     return np.rint(255 * np.clip(shown, 0, 1)).astype(np.uint8)
 
 

@@ -190,11 +190,19 @@ def feature_sums(model: Model, images: jax.Array, placement: Placement | None) -
         images: uint8 ``[b, H, W, 3]``, anything on the padding.
         placement: where the images lie; None: they fill the batch, and means are returned.
     """
+    return sums_of(placed_maps(model, images, placement), placement)
+
+
+def placed_maps(model: Model, images: jax.Array, placement: Placement | None) -> list[jax.Array]:
+    """The feature maps of placed images or tiles, whatever comes out on the padding.
+
+    Arguments are as of ``feature_sums``.
+    """
     if placement is None:
-        return [m.astype(jnp.float32).mean((1, 2)) for m in whole_maps(model, images)]
+        return whole_maps(model, images)
     mask = inside_mask(placement)
     views = [placed_view(model, i, images, placement) for i in range(len(model.front_ends))]
-    return core_sums(model.feature_maps(views, mask, None), placement)
+    return jax.lax.optimization_barrier(model.feature_maps(views, mask, None))
 
 
 def inside_mask(placement: Placement) -> jax.Array:
@@ -208,9 +216,10 @@ def placed_view(model: Model, index: int, images: jax.Array, placement: Placemen
     return model.front_ends[index].placed(images, rows, columns) * inside_mask(placement)
 
 
-def core_sums(maps: list[jax.Array], placement: Placement) -> list[jax.Array]:
-    """The maps' sums over the positions that each placed image or tile is to contribute."""
-    maps = jax.lax.optimization_barrier(maps)
+def sums_of(maps: list[jax.Array], placement: Placement | None) -> list[jax.Array]:
+    """What ``feature_sums`` gives, of maps that are known."""
+    if placement is None:
+        return [m.astype(jnp.float32).mean((1, 2)) for m in maps]
     cores = map(_outer, placement.core_rows, placement.core_columns)
     return [(m.astype(jnp.float32) * core).sum((1, 2)) for m, core in zip(maps, cores, strict=True)]
 

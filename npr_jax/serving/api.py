@@ -1,0 +1,212 @@
+"""The API's routes: POST /api/v1/score and GET /health."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from npr_jax.serving import words
+from npr_jax.serving.examination import Examination, refused
+from npr_jax.serving.limits import CONTENT_TOO_LARGE, MEGA, UNUSABLE, Busy, Limits, Refused
+from npr_jax.serving.schema import ErrorAnswer, HealthAnswer, ScoreAnswer, result_answer
+from npr_jax.serving.service import Service
+from npr_jax.serving.uploads import Upload, expand, is_zip
+
+FIELD = "files"
+_MAX_DETAILED = 10  # files of one request with deliveries or evidence: each takes seconds
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    403: {"model": ErrorAnswer, "description": "asked by a page of another site"},
+    413: {"model": ErrorAnswer, "description": "too many bytes, pixels or files"},
+    415: {"model": ErrorAnswer, "description": "no picture that can be read (of one file)"},
+    421: {"model": ErrorAnswer, "description": "asked under another host name"},
+    422: {"model": ErrorAnswer, "description": "no files, or one that cannot be scored"},
+    500: {"model": ErrorAnswer, "description": "something unexpected; the log has it"},
+    503: {"model": ErrorAnswer, "description": "busy; try again after Retry-After seconds"},
+    504: {"model": ErrorAnswer, "description": "took too long (of one file)"},
+}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FIELD],
+                    "properties": {
+                        FIELD: {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "image files, and zip files of them",
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
+T = TypeVar("T")
+
+
+def routes(service: Service) -> APIRouter:
+    """The routes of a service."""
+    router = APIRouter()
+
+    @router.get("/health", summary="Whether the server answers, and who it is")
+    async def health() -> HealthAnswer:
+        return HealthAnswer(
+            **service.identity,
+            status="busy" if service.is_full else "ok",
+            inside=service.inside,
+            max_waiting=service.limits.waiting,
+        )
+
+    @router.post(
+        "/api/v1/score",
+        summary="Scores one or several pictures",
+        responses=_ERRORS,
+        openapi_extra=_BODY,
+    )
+    async def score(
+        request: Request,
+        delivery: Annotated[
+            bool, Query(description="also score the pictures as they arrive when sent on")
+        ] = False,
+        evidence: Annotated[
+            bool, Query(description="also give residuals, heat map and overlay")
+        ] = False,
+    ) -> ScoreAnswer:
+        if service.is_full:
+            raise Busy  # before the body is read
+        async with await _form(request, service.limits) as form:
+            files = form.getlist(FIELD)
+            uploads = [file for file in files if isinstance(file, UploadFile)]
+            if not uploads or len(uploads) < len(files):
+                raise Refused(
+                    f"The request has no file in the field {FIELD!r}; send multipart/form-data.",
+                    UNUSABLE,
+                )
+            found = await _unless_gone(
+                request,
+                lambda cancelled: _examine(service, uploads, delivery, evidence, cancelled),
+            )
+        answers = [result_answer(one) for one in found]
+        return ScoreAnswer(**service.identity, results=answers, caveats=list(words.CAVEATS))
+
+    return router
+
+
+async def _form(request: Request, limits: Limits) -> Any:
+    try:
+        return await _Form.read(request, limits)
+    except HTTPException as error:
+        if "Too many files" in str(error.detail):
+            raise Refused(
+                f"These are more than the {limits.max_files} files that one request may have.",
+                CONTENT_TOO_LARGE,
+            ) from error
+        raise Refused(f"The request is no valid form: {error.detail}", UNUSABLE) from error
+
+
+class _Form:
+    """A form whose spooled files are closed at the end."""
+
+    def __init__(self, data: FormData) -> None:
+        self._data = data
+
+    @classmethod
+    async def read(cls, request: Request, limits: Limits) -> _Form:
+        return cls(await request.form(max_files=limits.max_files, max_fields=20))
+
+    async def __aenter__(self) -> FormData:
+        return self._data
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._data.close()
+
+
+async def _unless_gone(request: Request, work: Callable[[Callable[[], bool]], T]) -> T:
+    """Runs work in a thread; it is cancelled when the client goes away."""
+    gone = threading.Event()
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+
+    watching = asyncio.create_task(watch())
+    try:
+        return await run_in_threadpool(work, gone.is_set)
+    finally:
+        watching.cancel()
+
+
+def _examine(
+    service: Service,
+    uploads: list[UploadFile],
+    delivery: bool,
+    evidence: bool,
+    cancelled: Callable[[], bool],
+) -> list[Examination]:
+    """One file's error is the request's; of several each has its own."""
+    files = [*expand(_contents(uploads, service.limits), service.limits)]
+    detailed = delivery or evidence
+    if detailed and len(files) > _MAX_DETAILED:
+        raise Refused(
+            f"delivery and evidence are given for at most {_MAX_DETAILED} files in one request.",
+            CONTENT_TOO_LARGE,
+        )
+    if len(files) == 1:
+        name, data = files[0]
+        if isinstance(data, Refused):
+            raise data
+        return [
+            service.examine(name, data, delivery=delivery, evidence=evidence, cancelled=cancelled)
+        ]
+    if not detailed:
+        return list(service.score_many(files, cancelled))
+    return [_detailed(service, file, delivery, evidence, cancelled) for file in files]
+
+
+def _detailed(
+    service: Service,
+    file: Upload,
+    delivery: bool,
+    evidence: bool,
+    cancelled: Callable[[], bool],
+) -> Examination:
+    name, data = file
+    if isinstance(data, Refused):
+        return refused(name, b"", data)
+    try:
+        return service.examine(
+            name, data, delivery=delivery, evidence=evidence, cancelled=cancelled
+        )
+    except Busy:
+        raise
+    except Refused as error:
+        if cancelled():
+            raise
+        return refused(name, data, error)
+
+
+def _contents(uploads: list[UploadFile], limits: Limits) -> Iterator[tuple[str, bytes]]:
+    """Files from where the form put them, one at a time."""
+    for upload in uploads:
+        head = upload.file.read(4)
+        upload.file.seek(0)
+        if not is_zip(head) and (upload.size or 0) > limits.max_bytes:
+            # One byte more than allowed is enough for the refusal, with the right size in it.
+            raise Refused(
+                f"{upload.filename} has {(upload.size or 0) / MEGA:.1f} MB; at most "
+                f"{limits.max_bytes / MEGA:g} MB are taken here.",
+                CONTENT_TOO_LARGE,
+            )
+        yield upload.filename or "", upload.file.read()

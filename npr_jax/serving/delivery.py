@@ -1,0 +1,193 @@
+"""How a verdict holds up when the picture is sent on: re-saved and resized as platforms do."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from input_pipeline.degradations import scale
+from input_pipeline.transforms import jpeg, webp
+from npr_jax.calibration import GENERATED, PHOTOGRAPH, UNSURE
+from npr_jax.image_score import ImageScore
+from npr_jax.serving import words
+from npr_jax.serving.limits import Deadline
+
+# Pixels scored together: what fills one batch of the network on a CPU.
+GROUP_PIXELS = 8 * 256 * 256
+NOT_REACHED = "not computed: the time for this picture was up"
+
+JPEG_QUALITIES = (95, 90, 80, 70, 60, 50, 40)
+WEBP_QUALITIES = (90, 80, 50)
+FACTORS = (0.5, 0.75, 1.25, 1.5, 2.0)
+_FILTER = "bicubic"  # what platforms and viewers mostly use
+
+
+@dataclasses.dataclass(frozen=True)
+class DeliveryPoint:
+    """One way of sending the picture on, and what the detector says of what arrives.
+
+    Attributes:
+        family: ``jpeg``, ``webp`` or ``resize``.
+        strength: quality from 1 to 100, or the factor of either side.
+        label: as ``JPEG 80`` or ``resized to 50 %``.
+        score: of what arrives, in [0, 1]; None where it was not computed.
+        verdict: of what arrives; empty where it was not computed.
+        problem: why it was not computed.
+    """
+
+    family: str
+    strength: float
+    label: str
+    score: float | None = None
+    verdict: str = ""
+    problem: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether a flip here makes the whole verdict unsure.
+
+        Platforms re-save and make smaller. They do not enlarge, and an enlarged picture has been
+        up-sampled, which is just what such detectors find: enlargements are shown, not counted.
+        """
+        return self.family != "resize" or self.strength < 1
+
+
+def points() -> tuple[DeliveryPoint, ...]:
+    """All that are tried, none computed, in the order in which they are shown."""
+    return (
+        *(DeliveryPoint("jpeg", quality, f"JPEG {quality}") for quality in JPEG_QUALITIES),
+        *(DeliveryPoint("webp", quality, f"WebP {quality}") for quality in WEBP_QUALITIES),
+        *(DeliveryPoint("resize", f, f"resized to {100 * f:g} %") for f in FACTORS),
+    )
+
+
+def delivered(image: np.ndarray, point: DeliveryPoint) -> np.ndarray:
+    """What arrives of uint8 ``[h, w, 3]``.
+
+    Raises:
+        ValueError: the image is too large for the file format.
+    """
+    if point.family == "resize":
+        return scale(image, point.strength, _FILTER)
+    return (jpeg if point.family == "jpeg" else webp)(image, int(point.strength))
+
+
+def deliver(
+    image: np.ndarray,
+    score: Callable[[Sequence[np.ndarray]], Sequence[ImageScore]],
+    deadline: Deadline,
+) -> tuple[DeliveryPoint, ...]:
+    """Sends a picture through every delivery, as far as the time allows.
+
+    Args:
+        image: the file's own pixels, uint8 ``[h, w, 3]``.
+        score: from files' own pixels to results, errors included.
+        deadline: of the picture; points that it does not allow say so.
+    """
+    every = points()
+    computed: dict[int, DeliveryPoint] = {}
+    per_pixel = 0.0  # seconds, as the last group took
+    for group in _groups(image, every):
+        pixels = sum(_pixels(image, every[place]) for place in group)
+        if not deadline.allows(per_pixel * pixels):
+            continue
+        before = deadline.spent
+        computed |= _score_group(image, every, group, score)
+        per_pixel = (deadline.spent - before) / max(1, pixels)
+    missing = {
+        place: dataclasses.replace(point, problem=NOT_REACHED) for place, point in enumerate(every)
+    }
+    return tuple((missing | computed)[place] for place in range(len(every)))
+
+
+def _score_group(
+    image: np.ndarray,
+    every: Sequence[DeliveryPoint],
+    group: Sequence[int],
+    score: Callable[[Sequence[np.ndarray]], Sequence[ImageScore]],
+) -> dict[int, DeliveryPoint]:
+    results: dict[int, DeliveryPoint] = {}
+    arrived: dict[int, np.ndarray] = {}
+    for place in group:
+        try:
+            arrived[place] = delivered(image, every[place])
+        except ValueError as error:
+            results[place] = dataclasses.replace(every[place], problem=str(error))
+    scored = score(list(arrived.values()))
+    for place, result in zip(arrived, scored, strict=True):
+        results[place] = dataclasses.replace(
+            every[place], score=result.score, verdict=result.verdict, problem=result.error
+        )
+    return results
+
+
+def _groups(image: np.ndarray, every: Sequence[DeliveryPoint]) -> Iterator[list[int]]:
+    """Places of points that are scored together, the most telling first.
+
+    Points of one size share a batch, so they stay together; of a picture that fills batches by
+    itself each point is a group, and families take turns so that a short time still shows the
+    whole curve.
+    """
+    turns = _interleaved(every)
+    group: list[int] = []
+    filled = 0
+    for place in turns:
+        pixels = _pixels(image, every[place])
+        if group and filled + pixels > GROUP_PIXELS:
+            yield group
+            group, filled = [], 0
+        group.append(place)
+        filled += pixels
+    if group:
+        yield group
+
+
+def _interleaved(every: Sequence[DeliveryPoint]) -> list[int]:
+    """Of each family first the middle, then outwards; families in turn; enlargements last."""
+    queues: dict[str, list[int]] = {}
+    for place, point in enumerate(every):
+        if point.counts:
+            queues.setdefault(point.family, []).append(place)
+    for places in queues.values():
+        places.sort(key=functools.partial(_distance, places[len(places) // 2]))
+    order: list[int] = []
+    while any(queues.values()):
+        order += [places.pop(0) for places in queues.values() if places]
+    return order + [place for place, point in enumerate(every) if not point.counts]
+
+
+def _distance(a: int, b: int) -> int:
+    return abs(a - b)
+
+
+def _pixels(image: np.ndarray, point: DeliveryPoint) -> int:
+    factor = point.strength if point.family == "resize" else 1.0
+    return round(image.shape[0] * image.shape[1] * factor**2)
+
+
+def held_up(verdict: str, delivery: Iterable[DeliveryPoint]) -> tuple[str, str]:
+    """The verdict that is shown, and in words how it holds up.
+
+    A verdict that becomes its opposite under a delivery that counts (see ``DeliveryPoint``) is
+    shown as unsure. One that merely becomes unsure, or turns only when the picture is enlarged,
+    stays and that is said.
+
+    Args:
+        verdict: of the picture itself.
+        delivery: what it becomes.
+    """
+    known = [point for point in delivery if point.score is not None]
+    if not known:
+        return verdict, ""
+    if verdict == UNSURE:
+        return verdict, words.unsure_anyway([p.label for p in known if p.verdict != UNSURE])
+    opposite = PHOTOGRAPH if verdict == GENERATED else GENERATED
+    flips = [point.label for point in known if point.verdict == opposite and point.counts]
+    enlarged = [point.label for point in known if point.verdict == opposite and not point.counts]
+    unsure = [point.label for point in known if point.verdict == UNSURE]
+    if flips:
+        return UNSURE, words.flips(verdict, opposite, flips)
+    return verdict, words.holds(verdict, opposite, len(known), unsure, enlarged)

@@ -1,0 +1,138 @@
+"""Pictures of what the detector looked at, small enough to be sent, in bounded memory.
+
+A server sees pictures of ever new sizes. Residuals and maps are therefore computed in batches of
+few shapes (see ``npr_jax.tiling``), for each of which there is one compiled program.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import numpy as np
+
+from npr_jax import tiling
+from npr_jax.analysis import evidence_images
+from npr_jax.detector import Detector
+from npr_jax.heat_map import HeatMap, heat_map
+
+LONGEST_SIDE = 1600  # pixels of a picture that is sent
+_MAX_COVERED_PIXELS = 1024 * 1024  # covering places of larger pictures takes minutes
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What is shown of one picture.
+
+    Attributes:
+        step: of the picture's pixels every so many-th along either axis is shown.
+        image: uint8 ``[h, w, 3]``, the pixels as scored, every ``step``-th.
+        residuals: (scale, picture of it), of the same size.
+        heat_map: of all pixels; None where there is none.
+        overlay: it over the image, of the same size.
+        problem: why there is no heat map; empty where there is.
+    """
+
+    step: int
+    image: np.ndarray
+    residuals: tuple[tuple[str, np.ndarray], ...]
+    heat_map: HeatMap | None
+    overlay: np.ndarray | None
+    problem: str
+
+
+class EvidenceMaker:
+    """Makes the pictures of one detector."""
+
+    def __init__(self, detector: Detector) -> None:
+        """Args:
+        detector: whose evidence is shown.
+        """
+        self._detector = detector
+        self._places: dict[str, int] = {}  # of each residual's front end
+        for place, front_end in enumerate(detector.model.front_ends):
+            if evidence_images.residuals([front_end]):
+                # Branches of one scale see the same: one picture of it will do.
+                self._places.setdefault(front_end.name, place)
+        self._views = jax.jit(self._placed_views)
+
+    def make(self, image: np.ndarray, *, with_map: bool = True) -> Evidence:
+        """The evidence of uint8 ``[h, w, 3]``, pixels as scored.
+
+        Args:
+            image: of any size that the detector scores.
+            with_map: whether there is time for the heat map.
+        """
+        step = step_for(*image.shape[:2])
+        found, problem = self._heat_map(image) if with_map else (None, "there was no time for it")
+        shown = image[::step, ::step]
+        return Evidence(
+            step=step,
+            image=shown,
+            residuals=tuple(self._residuals(image, step).items()),
+            heat_map=found,
+            overlay=None if found is None else evidence_images.overlay(shown, found.reduced(step)),
+            problem=problem,
+        )
+
+    def _heat_map(self, image: np.ndarray) -> tuple[HeatMap | None, str]:
+        has_positions = hasattr(self._detector.model, "position_logits")
+        if not has_positions and image.shape[0] * image.shape[1] > _MAX_COVERED_PIXELS:
+            return None, "the picture is too large for this detector's kind of map"
+        try:
+            return heat_map(self._detector, image), ""
+        except ValueError as error:
+            return None, str(error)
+
+    def _residuals(self, image: np.ndarray, step: int) -> dict[str, np.ndarray]:
+        """By scale, every ``step``-th pixel of the whole image's ``residual_pixels``."""
+        model = self._detector.model
+        height, width = image.shape[:2]
+        pictures = {
+            name: np.zeros((-(-height // step), -(-width // step), 3), np.uint8)
+            for name in self._places
+        }
+        for tile in tiling.plan(height, width, model) if pictures else []:
+            batch, placement = tiling.batch_of([(image, tile)], 1, model)
+            if placement is None:  # a system that sees images whole, and here does too
+                return self._whole_residuals(image, step)
+            views = self._views(batch, placement.rows, placement.columns)
+            (rows, own_rows), (columns, own_columns) = (
+                _shown(span, step) for span in (tile.rows, tile.columns)
+            )
+            for name, values in jax.device_get(views).items():
+                part = values[0, own_rows, own_columns]
+                pictures[name][rows, columns] = evidence_images.shown_residual(part)
+        return pictures
+
+    def _placed_views(
+        self, images: jax.Array, rows: tuple[jax.Array, ...], columns: tuple[jax.Array, ...]
+    ) -> dict[str, jax.Array]:
+        front_ends = self._detector.model.front_ends
+        return {
+            name: evidence_images.unscaled(front_ends[i]).placed(images, rows[i], columns[i])
+            for name, i in self._places.items()
+        }
+
+    def _whole_residuals(self, image: np.ndarray, step: int) -> dict[str, np.ndarray]:
+        front_ends = self._detector.model.front_ends
+        return {
+            name: evidence_images.residual_pixels(image, front_ends[i])[::step, ::step]
+            for name, i in self._places.items()
+        }
+
+
+def step_for(height: int, width: int) -> int:
+    """Of so large a picture every so many-th pixel is shown.
+
+    An odd number: residuals have blocks of an even size, in which one pixel is always zero.
+    """
+    step = -(-max(height, width) // LONGEST_SIDE)
+    return step + (step % 2 == 0)
+
+
+def _shown(span: tiling.Span, step: int) -> tuple[slice, slice]:
+    """The shown pixels that a tile contributes along an axis: in the picture, and in the tile."""
+    first = -(-span.core_start // step)
+    last = -(-span.core_stop // step)
+    return slice(first, last), slice(first * step - span.start, span.core_stop - span.start, step)

@@ -1,0 +1,225 @@
+"""What a picture's file says of itself, and where that names a generator. Nothing is decoded.
+
+Such words can be forged and are mostly lost on the way: they never change a score, and their
+absence means nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from PIL import ExifTags, Image
+
+from input_pipeline.decoders import PILLOW_ERRORS
+from input_pipeline.metadata import read_facts
+from npr_jax.serving.embedded_text import content_credentials, texts_of, xmp_of
+
+MAX_SHOWN = 300  # characters of one text
+_MAX_SEARCHED = 100_000  # characters of one text
+_MAX_HINTS = 12
+
+_EXIF_TAGS = {
+    "Make": ExifTags.Base.Make,
+    "Model": ExifTags.Base.Model,
+    "Software": ExifTags.Base.Software,
+    "ImageDescription": ExifTags.Base.ImageDescription,
+    "Artist": ExifTags.Base.Artist,
+    "DateTime": ExifTags.Base.DateTime,
+}
+_USER_COMMENT = ExifTags.Base.UserComment
+
+# Generators by what their own metadata writes, whole words, whatever the case.
+_NAMES = (
+    "midjourney",
+    r"dall[-·. ]?e(?:[- ]?[23])?",
+    "openai",
+    "chatgpt",
+    "gpt-4o",
+    "gpt-image",
+    "stable[- _]?diffusion",
+    "sdxl",
+    "comfyui",
+    "automatic1111",
+    "invokeai",
+    "novelai",
+    "dreamstudio",
+    "stability ?ai",
+    "adobe firefly",
+    # Alone, imagen is Spanish for picture, and Gemini, Flux and Firefly are words like others.
+    "google imagen",
+    "imagen ?[234]",
+    "(?:made with )?google ai",
+    "google gemini",
+    "gemini ?[123]",
+    "nano[- ]?banana",
+    "grok",
+    r"flux\.1",
+    "black forest labs",
+    "ideogram",
+    r"leonardo\.ai",
+    "recraft",
+    "bing image creator",
+    "microsoft designer",
+    "meta ai",
+    "imagined with ai",
+    "craiyon",
+    "seedream",
+    "qwen-image",
+    "hunyuan",
+    "ai[- ]generated",
+)
+_GENERATOR = re.compile(rf"(?<![a-z0-9])(?:{'|'.join(_NAMES)})(?![a-z0-9])", re.IGNORECASE)
+# IPTC's vocabulary of digital source types: https://cv.iptc.org/newscodes/digitalsourcetype/
+_SOURCE_TYPE = re.compile(
+    r"(trainedAlgorithmicMedia|compositeWithTrainedAlgorithmicMedia|algorithmicMedia"
+    r"|compositeSynthetic|digitalCapture)\b"
+)
+_GENERATED_SOURCES = {
+    "trainedAlgorithmicMedia": "made by a generator",
+    "compositeWithTrainedAlgorithmicMedia": "partly made by a generator",
+    "algorithmicMedia": "made by an algorithm",
+    "compositeSynthetic": "composed with synthetic parts",
+}
+# PNG texts that only programs around generators write.
+_GENERATOR_KEYS = {
+    "parameters": "as Stable Diffusion programs write it",
+    "prompt": "as ComfyUI writes it",
+    "workflow": "as ComfyUI writes it",
+    "invokeai_metadata": "as InvokeAI writes it",
+    "sd-metadata": "as InvokeAI writes it",
+    "dream": "as InvokeAI writes it",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Hint:
+    """Metadata that names a generator: where it stands, and what is written there."""
+
+    where: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class FileReport:
+    """What a file says of itself.
+
+    Attributes:
+        format: as Pillow names it: JPEG, PNG, WEBP, ...
+        width, height: pixels.
+        num_bytes: size of the file.
+        jpeg_quality: of a JPEG, the libjpeg quality (1 to 100) with the nearest table; else None.
+        jpeg_standard_table: whether the table is exactly libjpeg's of that quality.
+        subsampling: of a JPEG: 4:4:4, 4:2:0, ..., grey or other; else empty.
+        camera: maker and model from EXIF; empty where there are none.
+        software: from EXIF or PNG; empty where there is none.
+        digital_source_type: IPTC's term, as trainedAlgorithmicMedia; empty where there is none.
+        has_content_credentials: whether the file carries a C2PA manifest; it is not verified.
+        generator_hints: what names a generator.
+        texts: names of the text fields found, as PNG parameters.
+    """
+
+    format: str
+    width: int
+    height: int
+    num_bytes: int
+    jpeg_quality: int | None = None
+    jpeg_standard_table: bool = False
+    subsampling: str = ""
+    camera: str = ""
+    software: str = ""
+    digital_source_type: str = ""
+    has_content_credentials: bool = False
+    generator_hints: tuple[Hint, ...] = ()
+    texts: tuple[str, ...] = ()
+
+
+def report_file(data: bytes) -> FileReport | None:
+    """What the file says; None where its header cannot be read. Damaged metadata is left out."""
+    try:
+        facts = read_facts(data)
+    except (*PILLOW_ERRORS, Image.DecompressionBombError):
+        return None
+    texts = [*_exif_texts(data), *texts_of(data)]
+    xmp = xmp_of(data)
+    source_type = _SOURCE_TYPE.search(xmp)
+    credentials = content_credentials(data)
+    fields = dict(texts)
+    camera = " ".join(fields[key] for key in ("EXIF Make", "EXIF Model") if fields.get(key))
+    return FileReport(
+        format=facts.format,
+        width=facts.width,
+        height=facts.height,
+        num_bytes=facts.num_bytes,
+        jpeg_quality=facts.quality,
+        jpeg_standard_table=facts.standard_table,
+        subsampling=facts.subsampling,
+        camera=_shown(camera),
+        software=_shown(fields.get("EXIF Software") or fields.get("PNG Software", "")),
+        digital_source_type=source_type.group(1) if source_type else "",
+        has_content_credentials=credentials is not None,
+        generator_hints=tuple(_hints(texts, xmp, credentials or b"")),
+        texts=tuple(dict.fromkeys(name for name, _ in texts)),
+    )
+
+
+def _hints(texts: list[tuple[str, str]], xmp: str, credentials: bytes) -> list[Hint]:
+    hints: dict[str, Hint] = {}
+    for name, text in texts:
+        how = _GENERATOR_KEYS.get(name.removeprefix("PNG ").lower())
+        if how and name.startswith("PNG "):
+            hints.setdefault(name, Hint(f"{name}, {how}", _shown(text)))
+        elif named := _GENERATOR.search(text[:_MAX_SEARCHED]):
+            hints.setdefault(name, Hint(name, _around(text, named)))
+    source_type = _SOURCE_TYPE.search(xmp)
+    if source_type and (meaning := _GENERATED_SOURCES.get(source_type.group(1))):
+        name = "IPTC digital source type"
+        hints[name] = Hint(name, f"{source_type.group(1)} ({meaning})")
+    if named := _GENERATOR.search(xmp):
+        hints["XMP"] = Hint("XMP", _around(xmp, named))
+    if inside := _named_in_credentials(credentials):
+        hints["C2PA"] = Hint("Content Credentials (C2PA), not verified", inside)
+    return list(hints.values())[:_MAX_HINTS]
+
+
+def _named_in_credentials(manifest: bytes) -> str:
+    """What a C2PA manifest says of generators; its CBOR keeps texts readable."""
+    text = manifest.decode("latin-1")
+    found = []
+    if (source_type := _SOURCE_TYPE.search(text)) and source_type.group(1) in _GENERATED_SOURCES:
+        found.append(f"{source_type.group(1)} ({_GENERATED_SOURCES[source_type.group(1)]})")
+    if named := _GENERATOR.search(text):
+        found.append(named.group())
+    return "; ".join(found)
+
+
+def _exif_texts(data: bytes) -> Iterator[tuple[str, str]]:
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            exif = image.getexif()
+            found: dict[str, Any] = {name: exif.get(tag) for name, tag in _EXIF_TAGS.items()}
+            found["UserComment"] = exif.get_ifd(ExifTags.IFD.Exif).get(_USER_COMMENT)
+    except (*PILLOW_ERRORS, Image.DecompressionBombError):
+        return
+    for name, value in found.items():
+        if isinstance(value, bytes):
+            # Eight bytes name the encoding; UTF-16 is told by its zero bytes.
+            body = value[8:_MAX_SEARCHED]
+            wide = "utf-16-be" if body[:1] == b"\0" else "utf-16-le"
+            value = body.decode(wide if b"\0" in body[:2] else "utf-8", errors="replace")
+        if isinstance(value, str) and value.strip("\0 "):
+            yield f"EXIF {name}", value.strip("\0 ")
+
+
+def _around(text: str, named: re.Match[str]) -> str:
+    start = max(0, named.start() - MAX_SHOWN // 3)
+    return _shown(("…" if start else "") + text[start : start + 2 * MAX_SHOWN])
+
+
+def _shown(text: str) -> str:
+    """On one line, printable and not too long."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * MAX_SHOWN]).split())
+    return line if len(line) <= MAX_SHOWN else line[: MAX_SHOWN - 1] + "…"

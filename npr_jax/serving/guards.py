@@ -1,0 +1,226 @@
+"""What stands before every route: who may ask, how much, and what browsers are told.
+
+Plain ASGI, so that a request's body is counted while it arrives, and the page's routes are covered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from npr_jax.serving.limits import CONTENT_TOO_LARGE, MEGA, UNAVAILABLE
+
+FORBIDDEN, MISDIRECTED = 403, 421
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_WILDCARDS = ("0.0.0.0", "::", "")
+UPLOADS_AT_ONCE = 64
+SECONDS_BETWEEN_PARTS = 30  # of a body; who sends slower is gone
+_API = ("/api/", "/health")
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+API_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+def error_response(
+    identity: Mapping[str, str], status: int, message: str, retry_after: int = 0
+) -> JSONResponse:
+    """The one form of all errors, see ``schema.ErrorAnswer``."""
+    content = {
+        "version": identity["version"],
+        "checkpoint": identity["checkpoint"],
+        "status": status,
+        "error": message,
+    }
+    headers = {"Retry-After": str(retry_after)} if retry_after else {}
+    return JSONResponse(content, status, headers)
+
+
+class OnlyOurOwn:
+    """Refuses requests for other hosts (DNS rebinding) and writes that other sites' pages start."""
+
+    def __init__(self, app: ASGIApp, *, host: str, identity: Mapping[str, str]) -> None:
+        """Args:
+        app: what answers all other requests.
+        host: that the server is bound to.
+        identity: for error answers.
+        """
+        self._app = app
+        self._names = {*_LOOPBACK, host.lower()}
+        self._any_address = host in _WILDCARDS
+        if self._any_address:
+            self._names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
+        self._identity = identity
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] not in ("http", "websocket"):
+            return await self._app(scope, receive, send)
+        headers = Headers(scope=scope)
+        problem = self._problem(scope, headers)
+        if problem is None:
+            return await self._app(scope, receive, send)
+        if scope["type"] == "websocket":
+            return await send({"type": "websocket.close", "code": 1008})
+        await error_response(self._identity, *problem)(scope, receive, send)
+
+    def _problem(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
+        host = headers.get("host", "")
+        name = _name_of(host)
+        if not (name in self._names or (self._any_address and _is_address(name))):
+            return MISDIRECTED, "This server does not answer for that host name."
+        writes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
+        origin = headers.get("origin")
+        if writes and origin is not None and urllib.parse.urlsplit(origin).netloc != host:
+            return FORBIDDEN, "Pages of other sites may not send pictures to this server."
+        if writes and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return FORBIDDEN, "Pages of other sites may not send pictures to this server."
+        return None
+
+
+def _name_of(host: str) -> str:
+    """The name or address in a Host header, without port and brackets."""
+    try:
+        return urllib.parse.urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+class BoundedBodies:
+    """Counts bodies while they arrive; refuses what is too large, too slow or too many at once."""
+
+    def __init__(self, app: ASGIApp, *, max_body: int, identity: Mapping[str, str]) -> None:
+        """Args:
+        app: what answers.
+        max_body: bytes of one request.
+        identity: for error answers.
+        """
+        self._app = app
+        self._max_body = max_body
+        self._identity = identity
+        self._uploads = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http" or scope["method"] in _SAFE_METHODS:
+            return await self._app(scope, receive, send)
+        declared = Headers(scope=scope).get("content-length", "0")
+        if not declared.isdecimal() or int(declared) > self._max_body:
+            return await self._too_large()(scope, receive, send)
+        if self._uploads >= UPLOADS_AT_ONCE:
+            busy = "Too many uploads at once. Please try again in 2 seconds."
+            response = error_response(self._identity, UNAVAILABLE, busy, retry_after=2)
+            return await response(scope, receive, send)
+        self._uploads += 1
+        try:
+            await _Counted(self, scope, receive, send).run()
+        finally:
+            self._uploads -= 1
+
+    def _too_large(self) -> JSONResponse:
+        return error_response(
+            self._identity,
+            CONTENT_TOO_LARGE,
+            f"The request has more than {self._max_body / MEGA:.0f} MB. Please send fewer or "
+            "smaller files at once.",
+        )
+
+
+class _BodyRefusedError(Exception):
+    """Unwinds whatever was reading the body."""
+
+
+class _Counted:
+    """One request whose body is counted."""
+
+    def __init__(self, bounds: BoundedBodies, scope: Scope, receive: Receive, send: Send) -> None:
+        self._bounds = bounds
+        self._scope, self._receive, self._send = scope, receive, send
+        self._received = 0
+        self._whole = False
+        self._refused = False
+        self._answered = False
+
+    async def run(self) -> None:
+        app: Any = self._bounds._app
+        try:
+            await app(self._scope, self._counting, self._sending)
+        except _BodyRefusedError:
+            pass
+        except Exception:
+            if not self._refused:
+                raise
+        if self._refused and not self._answered:
+            await self._bounds._too_large()(self._scope, self._receive, self._send)
+
+    async def _counting(self) -> Message:
+        if self._refused:
+            raise _BodyRefusedError
+        if self._whole:
+            return await self._receive()  # what comes now is that the client has gone
+        try:
+            message = await asyncio.wait_for(self._receive(), SECONDS_BETWEEN_PARTS)
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+        if message["type"] == "http.request":
+            self._received += len(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
+            if self._received > self._bounds._max_body:
+                self._refused = True
+                raise _BodyRefusedError
+        return message
+
+    async def _sending(self, message: Message) -> None:
+        if self._refused and not self._answered:
+            return  # whatever the route made of the broken body; ours follows
+        self._answered = True
+        await self._send(message)
+
+
+class SecurityHeaders:
+    """Tells browsers not to guess types, frame, refer or share; the page adds its own policy."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Args:
+        app: whose answers get the headers.
+        """
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        added = HEADERS | (API_HEADERS if scope["path"].startswith(_API) else {})
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in added.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)

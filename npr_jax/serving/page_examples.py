@@ -1,0 +1,80 @@
+"""The page's example pictures: the project's own scenes, photographed and generated at start.
+
+They are kept in memory as PNG files and taken by the page the way any other file is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import numpy as np
+from PIL import Image
+
+from input_pipeline.simulation import camera, composites, dataset, pictures
+from npr_jax.analysis.markup import escape
+
+SIDE = 256
+SEED = 7
+# Scenes that no split of the embedded data has, which look like something.
+_SCENES = (9, 14, 17)
+_FAMILIES = ("nearest_conv", "ldm_vae")
+NOTE = (
+    "Pictures of the project's own simulation, so nothing here is anybody's: made-up scenes seen "
+    "by a made-up camera, and the same through the decoders of generators. They show what the "
+    "page does, not how good the detector is with real pictures."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """One picture, as a PNG file, and what it is."""
+
+    name: str
+    words: str
+    png: bytes
+
+
+def make_examples() -> list[Example]:
+    """Photographs of some scenes, the same scenes generated, and one with a generated part."""
+    indices = tuple(composites.FIRST_SCENE + scene for scene in _SCENES)
+    takes = (0, *(1 + dataset.FAMILIES.index(family) for family in _FAMILIES))
+    clean, noise = pictures.shoot(pictures.Shot(SEED, indices, SIDE, takes))
+    photographs = camera.quantise(pictures.inner(clean) + noise[:, 0])
+    found = [
+        _example(f"photograph-{number}.png", f"Photograph {number}", photographs[number - 1])
+        for number in (1, 2)
+    ]
+    for column, family in enumerate(_FAMILIES, start=1):
+        made = dataset.generate(family, clean[:2], noise[:2, column], SEED, indices[:2])
+        words = f"Photograph {column}, remade by a generator"
+        found.append(_example(f"generated-{family}.png", words, made[column - 1]))
+    mixed = photographs[2].copy()
+    made = dataset.generate(_FAMILIES[0], clean[2:], noise[2:, 1], SEED, indices[2:])[0]
+    region = composites.region_of(SEED, 0, SIDE)
+    mixed[region] = made[region]
+    found.append(
+        _example(
+            "photograph-with-a-generated-part.png", "Photograph 3, a part of it generated", mixed
+        )
+    )
+    return found
+
+
+def gallery(examples: list[Example]) -> str:
+    """HTML of the examples as buttons; page.js gives what is pressed to the drop zone in sight."""
+    buttons = "".join(
+        f'<button type="button" class="example" data-name="{escape(one.name)}">'
+        f'<img src="page/examples/{number}.png" alt=""> {escape(one.words)}</button>'
+        for number, one in enumerate(examples)
+    )
+    return (
+        "<details open><summary>Examples to try</summary>"
+        f'<div class="examples">{buttons}</div><p class="soft">{escape(NOTE)}</p></details>'
+    )
+
+
+def _example(name: str, words: str, pixels: np.ndarray) -> Example:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return Example(name, words, buffer.getvalue())

@@ -1,0 +1,212 @@
+"""What of Gradio may be reached, and what its answers may make a browser do.
+
+Gradio brings routes that this page does not need: files of its cache, a proxy, uploads, log-in,
+calls by name, recordings. It copies a file of the server's disk into its cache, or fetches a web
+address, when somebody sends a made-up description of a file to an event (seen with 6.31 mounted in
+another application, where its own check is off). So nothing passes that is not named here, and no
+event's message may describe a file: the page's own uploads go another way (``page_shelf``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# What the page asks Gradio for, after the path it is mounted at.
+_READ = (
+    r"/|/config/?|/theme\.css|/assets/.*|/static/.*|/favicon\.ico|/robots\.txt"
+    r"|/gradio_api/(theme\.css|queue/data|heartbeat/[\w-]+|startup-events|app_id)/?"
+)
+_WRITTEN = r"/gradio_api/(queue/join|cancel|reset)/?"
+_ALLOWED = {
+    "GET": re.compile(_READ),
+    "HEAD": re.compile(_READ),
+    "POST": re.compile(_WRITTEN),
+}
+MAX_MESSAGE = 1_000_000  # bytes of an event's message, which holds no picture
+# Elements of Gradio's index.html that name other hosts, or this server's root.
+_OUTSIDE = re.compile(
+    r"<meta\b[^>]*(?:property|name)=\"(?:og|twitter):[^>]*>|<link rel=\"manifest\"[^>]*>"
+)
+_SCRIPT = re.compile(r"<script\b")
+
+
+class PageGuard:
+    """ASGI middleware around the application that Gradio is mounted in."""
+
+    def __init__(self, app: ASGIApp, ours: Callable[[Scope], bool], head: str) -> None:
+        """Args:
+        app: what answers.
+        ours: whether a request is for one of the application's own routes, which are left alone.
+        head: HTML for the head of the page.
+        """
+        self._app = app
+        self._ours = ours
+        self._head = head
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or refuses it."""
+        if scope["type"] != "http":
+            # Gradio's page uses no web sockets.
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        path = scope["path"]
+        if self._ours(scope):
+            await self._app(scope, receive, send)
+            return
+        allowed = _ALLOWED.get(scope["method"])
+        if allowed is None or not allowed.fullmatch(path):
+            await _refuse(404, "There is nothing here.")(scope, receive, send)
+            return
+        if scope["method"] == "POST":
+            message, problem = await _message(receive)
+            if problem:
+                await _refuse(*problem)(scope, receive, send)
+                return
+            receive = _once(message, receive)
+            scope = dict(scope, headers=_with_length(scope["headers"], len(message)))
+        scope = dict(scope, query_string=_kept_query(path, scope["query_string"]))
+        nonce = secrets.token_urlsafe(18)
+        await self._app(scope, receive, _Answer(send, nonce, self._head, path == "/"))
+
+
+class _Answer:
+    """Sends an answer on with the page's policy; the page itself without outside addresses."""
+
+    def __init__(self, send: Send, nonce: str, head: str, is_page: bool) -> None:
+        self._send = send
+        self._nonce = nonce
+        self._head = head
+        self._start: Message | None = None
+        self._is_page = is_page
+        self._body = bytearray()
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["content-security-policy"] = policy(self._nonce)
+            headers["x-content-type-options"] = "nosniff"
+            headers["referrer-policy"] = "no-referrer"
+            self._is_page = self._is_page and headers.get("content-type", "").startswith(
+                "text/html"
+            )
+            if self._is_page:
+                headers["cache-control"] = "no-store"  # its policy holds for this once
+                self._start = message
+                return
+        elif self._is_page:
+            self._body += message.get("body", b"")
+            if message.get("more_body"):
+                return
+            await self._send_page()
+            return
+        await self._send(message)
+
+    async def _send_page(self) -> None:
+        page = rewritten(self._body.decode("utf-8"), self._nonce, self._head).encode()
+        start = self._start or {"type": "http.response.start", "status": 500, "headers": []}
+        MutableHeaders(scope=start)["content-length"] = str(len(page))
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": page})
+
+
+def policy(nonce: str) -> str:
+    """The content security policy of the page.
+
+    Scripts are the server's own files and those of the page that carry the nonce, so markup from
+    a picture's name or metadata cannot run, were it ever to get through. Gradio builds the
+    templates of its HTML component with `new Function`, hence `unsafe-eval`, and styles elements
+    from scripts. Nothing may be fetched from anywhere else.
+    """
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'self' 'nonce-{nonce}' 'unsafe-eval'",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self'",
+            "connect-src 'self'",
+            "base-uri 'self'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+def rewritten(page: str, nonce: str, head: str) -> str:
+    """Gradio's page with nothing that names another host, its scripts allowed to run."""
+    page = _OUTSIDE.sub("", page)
+    page = page.replace("</head>", f"{head}</head>", 1)
+    # User's text is in none of these: Gradio writes its settings as JSON without `<`.
+    return _SCRIPT.sub(f'<script nonce="{nonce}"', page)
+
+
+async def _message(receive: Receive) -> tuple[bytes, tuple[int, str] | None]:
+    """An event's message, parsed and written anew; or why it is refused: status and sentence."""
+    body = bytearray()
+    while True:
+        part = await receive()
+        if part["type"] == "http.disconnect":
+            return b"", (400, "The message broke off.")
+        body += part.get("body", b"")
+        if len(body) > MAX_MESSAGE:
+            return b"", (413, "The message is too large.")
+        if not part.get("more_body"):
+            break
+    try:
+        content = json.loads(bytes(body))
+    except (ValueError, RecursionError):
+        return b"", (400, "The message is no JSON.")
+    if _describes_file(content):
+        return b"", (403, "A message may not name files; send pictures with POST /page/upload.")
+    return json.dumps(content).encode(), None
+
+
+def _describes_file(content: Any) -> bool:
+    """Whether any object in a message has what Gradio takes for a file."""
+    waiting = [content]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            if "path" in item or "url" in item:
+                return True
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return False
+
+
+def _once(message: bytes, receive: Receive) -> Receive:
+    """A receiver that gives the message, then whatever comes (that the client is gone)."""
+    sent = False
+
+    async def again() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": message, "more_body": False}
+
+    return again
+
+
+def _with_length(headers: list[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:
+    kept = [pair for pair in headers if pair[0] not in (b"content-length", b"transfer-encoding")]
+    return [*kept, (b"content-length", str(length).encode())]
+
+
+def _kept_query(path: str, query: bytes) -> bytes:
+    """The query; the page itself has none: Gradio's would name pages and saved states."""
+    return b"" if path.rstrip("/") in ("", "/config") else query
+
+
+def _refuse(status: int, sentence: str) -> JSONResponse:
+    return JSONResponse({"error": sentence}, status_code=status)

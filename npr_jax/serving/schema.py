@@ -1,0 +1,212 @@
+"""The API's answers as a documented schema (pydantic makes the OpenAPI description of them)."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Annotated, Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field
+
+from npr_jax.serving.examination import Examination
+from npr_jax.serving.file_report import FileReport
+
+# Kept as plain texts, so that the code's own may be used; the schema names the values.
+Verdict = Annotated[
+    str, Field(json_schema_extra={"enum": ["generated", "photograph", "unsure", ""]})
+]
+Family = Annotated[str, Field(json_schema_extra={"enum": ["jpeg", "webp", "resize"]})]
+_SCORE = "probability of being generated"
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Identity(_Answer):
+    """Who answers."""
+
+    version: str = Field(description="version of npr-jax")
+    checkpoint: str = Field(description="SHA-256 of the detector's numbers, 64 hexadecimal digits")
+    system: str = Field(description="the detector's system, as npr or multiscale_attention")
+    source: str = Field(description="the run and step, or the file of weights, without folders")
+    preprocessing: str = Field(description="what happens to pixels before the network, in words")
+    calibration: str = Field(description="whether scores are calibrated, and how, in words")
+
+
+class HintAnswer(_Answer):
+    """Metadata that names a generator."""
+
+    where: str = Field(description="the field it stands in, as PNG parameters")
+    text: str = Field(description="what is written there, shortened to 300 characters")
+
+
+class FactsAnswer(_Answer):
+    """What the file says of itself. It can be forged, and never changes the score."""
+
+    format: str = Field(description="JPEG, PNG, WEBP, ... as Pillow names it")
+    width: int = Field(ge=1, description="pixels")
+    height: int = Field(ge=1, description="pixels")
+    num_bytes: int = Field(ge=0, description="size of the file")
+    jpeg_quality: int | None = Field(
+        ge=1, le=100, description="of a JPEG, the libjpeg quality with the nearest table; else null"
+    )
+    jpeg_standard_table: bool = Field(description="whether it is exactly libjpeg's table")
+    subsampling: str = Field(description="of a JPEG: 4:4:4, 4:2:0, ..., grey, other; else empty")
+    camera: str = Field(description="maker and model from EXIF; else empty")
+    software: str = Field(description="from EXIF or PNG text; else empty")
+    digital_source_type: str = Field(description="IPTC term from XMP; else empty")
+    has_content_credentials: bool = Field(description="a C2PA manifest is there (not verified)")
+    generator_hints: list[HintAnswer] = Field(description="metadata that names a generator")
+    texts: list[str] = Field(description="names of the text fields found")
+
+
+class DeliveryAnswer(_Answer):
+    """The same picture sent on in one way, scored again."""
+
+    family: Family
+    strength: float = Field(description="quality 1 to 100, or factor of either side")
+    label: str = Field(description="the same in words")
+    score: float | None = Field(ge=0, le=1, description=f"{_SCORE}; null where not computed")
+    verdict: Verdict
+    counts: bool = Field(description="whether becoming the opposite here makes the verdict unsure")
+    problem: str = Field(description="why it was not computed; else empty")
+
+
+class EvidenceAnswer(_Answer):
+    """Pictures of what the detector looked at: base64 of PNG files of one size."""
+
+    step: int = Field(ge=1, description="of the scored pixels every so many-th is shown")
+    residuals: dict[str, str] = Field(
+        description="by scale; differences of -0.1, 0, 0.1 of the pixels' range are black, grey, "
+        "white"
+    )
+    overlay: str = Field(
+        description="where the evidence lies: orange for generated, blue for a photograph; empty "
+        "where there is no map"
+    )
+    heat_map: list[list[float]] | None = Field(description="its values, rows of logits")
+    heat_map_unit: str = Field(description="what a value is")
+    heat_map_problem: str = Field(description="why there is none; else empty")
+
+
+class ResultAnswer(_Answer):
+    """One file."""
+
+    name: str = Field(description="the file's name as sent, without folders")
+    sha256: str = Field(description="of its bytes; empty where a zip file's member was not read")
+    score: float | None = Field(
+        ge=0, le=1, description=f"{_SCORE}, exactly as `predict` says; null with an error"
+    )
+    logit: float | None = Field(description="of the network, never calibrated; null with an error")
+    detector_verdict: Verdict = Field(description="as `predict` says; empty with an error")
+    verdict: Verdict = Field(
+        description="the same, but unsure where a delivery that counts makes it its opposite"
+    )
+    reason: str = Field(description="why, in words for readers")
+    error: str = Field(description="why the file was not scored; empty where it was")
+    status: int = Field(description="HTTP status that says the same; 200 where it was scored")
+    weights: dict[str, float] | None = Field(
+        description="attention over the scales, sums to 1; null for systems without"
+    )
+    facts: FactsAnswer | None = Field(description="null where the header cannot be read")
+    delivery: list[DeliveryAnswer] = Field(description="empty where it was not asked for")
+    delivery_note: str = Field(description="why it is empty or not whole; else empty")
+    evidence: EvidenceAnswer | None = Field(description="null where it was not asked for")
+    seconds: float = Field(ge=0, description="of computing")
+
+
+class ScoreAnswer(Identity):
+    """Answer of POST /api/v1/score."""
+
+    results: list[ResultAnswer] = Field(description="one for each file, in order")
+    caveats: list[str] = Field(description="what the detector cannot tell")
+
+
+class HealthAnswer(Identity):
+    """Answer of GET /health."""
+
+    status: Literal["ok", "busy"] = Field(description="busy: a request now would get status 503")
+    inside: int = Field(ge=0, description="requests that are worked on or wait")
+    max_waiting: int = Field(ge=1, description="requests that may wait")
+
+
+class ErrorAnswer(_Answer):
+    """Answer of any request that cannot be met."""
+
+    version: str = Field(description="version of npr-jax")
+    checkpoint: str = Field(description="SHA-256 of the detector's numbers, 64 hexadecimal digits")
+    status: int = Field(ge=400, le=599, description="the HTTP status")
+    error: str = Field(description="what is wrong and what to do, one or two sentences")
+
+
+def result_answer(found: Examination) -> ResultAnswer:
+    """An examination as the API gives it."""
+    result = found.result
+    weights = None
+    if result.weights is not None:
+        weights = dict(zip(found.scales, result.weights, strict=True))
+    return ResultAnswer(
+        name=found.name,
+        sha256=found.sha256,
+        score=result.score,
+        logit=result.logit,
+        detector_verdict=result.verdict,
+        verdict=found.verdict,
+        reason=found.reason,
+        error=result.error,
+        status=found.status,
+        weights=weights,
+        facts=None if found.facts is None else _facts(found.facts),
+        delivery=[
+            DeliveryAnswer(
+                family=point.family,
+                strength=point.strength,
+                label=point.label,
+                score=point.score,
+                verdict=point.verdict,
+                counts=point.counts,
+                problem=point.problem,
+            )
+            for point in found.delivery
+        ],
+        delivery_note=found.delivery_note,
+        evidence=None if found.image is None else _evidence(found),
+        seconds=found.seconds,
+    )
+
+
+def _facts(facts: FileReport) -> FactsAnswer:
+    return FactsAnswer.model_validate(
+        {name: getattr(facts, name) for name in FactsAnswer.model_fields if name not in _LISTS}
+        | {
+            "generator_hints": [
+                HintAnswer(where=h.where, text=h.text) for h in facts.generator_hints
+            ],
+            "texts": list(facts.texts),
+        }
+    )
+
+
+_LISTS = ("generator_hints", "texts")
+
+
+def _evidence(found: Examination) -> EvidenceAnswer:
+    where = found.heat_map
+    return EvidenceAnswer(
+        step=found.step,
+        residuals={name: _png(pixels) for name, pixels in found.residuals},
+        overlay="" if found.overlay is None else _png(found.overlay),
+        heat_map=None if where is None else np.round(where.values.astype(float), 6).tolist(),
+        heat_map_unit="" if where is None else where.unit,
+        heat_map_problem=found.heat_map_problem,
+    )
+
+
+def _png(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    # Level 1: base64 of pictures is large anyway, and compressing harder takes seconds.
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")

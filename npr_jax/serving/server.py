@@ -1,0 +1,168 @@
+"""The HTTP server: the API's routes behind the guards, and uvicorn around them."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from npr_jax.detector import Detector
+from npr_jax.serving import api
+from npr_jax.serving.guards import (
+    HEADERS,
+    BoundedBodies,
+    OnlyOurOwn,
+    SecurityHeaders,
+    error_response,
+)
+from npr_jax.serving.limits import SERVER_ERROR, UNUSABLE, Limits, Refused
+from npr_jax.serving.private_folder import private_folder
+from npr_jax.serving.service import Service
+from npr_jax.serving.warm_up import warm_up
+
+_LOG = logging.getLogger(__name__)
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_SECONDS_TO_FINISH = 5
+
+
+def build_app(service: Service, *, host: str = "127.0.0.1") -> FastAPI:
+    """The API's routes, guarded; a page can be mounted at the root.
+
+    Args:
+        service: that examines.
+        host: that the server is bound to.
+    """
+    app = FastAPI(
+        title="npr-jax",
+        version=service.identity["version"],
+        description="Whether pictures were made by a generator. Limits and examples: docs/api.md.",
+        openapi_url="/api/v1/openapi.json",
+        # FastAPI's pages of documentation load scripts from other hosts.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.include_router(api.routes(service))
+    _answer_errors(app, service.identity)
+    # The last one added is the first that sees a request.
+    limits = service.limits
+    app.add_middleware(BoundedBodies, max_body=limits.max_body, identity=service.identity)
+    app.add_middleware(OnlyOurOwn, host=host, identity=service.identity)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _answer_errors(app: FastAPI, identity: Mapping[str, str]) -> None:
+    @app.exception_handler(Refused)
+    async def refused(request: Request, error: Refused) -> Response:
+        return error_response(identity, error.status, str(error), error.retry_after)
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        return error_response(identity, error.status_code, str(error.detail))
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong_query(request: Request, error: RequestValidationError) -> Response:
+        places = ", ".join(".".join(map(str, part["loc"])) for part in error.errors())
+        return error_response(identity, UNUSABLE, f"The request cannot be read: {places}.")
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> Response:
+        _LOG.error("a request failed", exc_info=error)
+        response = error_response(
+            identity,
+            SERVER_ERROR,
+            "Something went wrong here. Other requests are not affected; the server's log has the "
+            "details.",
+        )
+        response.headers.update(HEADERS)  # this answer is given outside of the guards
+        return response
+
+
+def serve(detector: Detector, *, host: str, port: int, limits: Limits) -> None:
+    """Answers on ``http://host:port`` until it is interrupted or terminated.
+
+    Args:
+        detector: whose answers are given.
+        host: name or address to listen on.
+        port: 0 for any that is free.
+        limits: of requests.
+
+    Raises:
+        ValueError: the address cannot be listened on.
+    """
+    # One way out, whether something is computed, compiled or waited for.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with _listen(host, port) as listening, private_folder():
+            from npr_jax.serving.page import mount  # after the temporary folder is set
+
+            service = Service(detector, limits)
+            try:
+                warm_up(service)
+                _run(mount(build_app(service, host=host), service), listening, host)
+            finally:
+                service.close()
+    except KeyboardInterrupt:
+        pass  # uvicorn hands the signal on after it has ended well
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise ValueError(f"--port={port}; expected 0 to 65535")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(128)
+    except OSError as error:
+        listening.close()
+        raise ValueError(
+            f"cannot listen on --host={host} --port={port}: {error.strerror or error}; give "
+            "another --port, or --port=0 for any that is free"
+        ) from error
+    return listening
+
+
+def _run(app: FastAPI, listening: socket.socket, host: str) -> None:
+    if host not in LOOPBACK:
+        print(
+            f"warning: --host={host}: anyone who can reach this machine can use this server",
+            file=sys.stderr,
+            flush=True,
+        )
+    port = listening.getsockname()[1]
+    shown = f"[{host}]" if ":" in host else host
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+    )
+    _Announcing(config, f"ready: http://{shown}:{port}/").run(sockets=[listening])
+
+
+class _Announcing(uvicorn.Server):
+    """Says where it answers, once it does."""
+
+    def __init__(self, config: uvicorn.Config, line: str) -> None:
+        super().__init__(config)
+        self._line = line
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        await super().startup(sockets)
+        if self.started:
+            print(self._line, flush=True)

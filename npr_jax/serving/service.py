@@ -1,0 +1,222 @@
+"""One detector for many users: one computing thread, a bounded queue, and no shared failures."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import logging
+import pathlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from input_pipeline.transforms import UnreadableImageError, size_of
+from npr_jax import calibration_store
+from npr_jax.detector import Detector
+from npr_jax.serving.delivery import GROUP_PIXELS
+from npr_jax.serving.examination import Examination, Examiner, refused
+from npr_jax.serving.limits import SERVER_ERROR, Busy, Deadline, Limits, Refused, never
+from npr_jax.serving.uploads import Upload, base_name
+
+_LOG = logging.getLogger(__name__)
+_GROUP_FILES = 16
+T = TypeVar("T")
+
+
+class Service:
+    """Examines pictures for any number of threads.
+
+    JAX uses all cores for one picture, so one thread computes and the others wait in the order in
+    which they came. A request with many files has one small group of them in that queue at a
+    time, so that a single picture passes between.
+    """
+
+    def __init__(self, detector: Detector, limits: Limits | None = None) -> None:
+        """Args:
+        detector: whose answers are given; only this service may use it from now on.
+        limits: the usual ones if None.
+        """
+        self.limits = limits or Limits()
+        self.identity = identity_of(detector)
+        self._examiner = Examiner(detector, self.limits)
+        self._compute = ThreadPoolExecutor(1, thread_name_prefix="compute")
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._closing = threading.Event()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one more request would be told to come back."""
+        return self._closing.is_set() or self._inside > self.limits.waiting
+
+    @property
+    def inside(self) -> int:
+        """Requests that wait or are worked on."""
+        return self._inside
+
+    def examine(
+        self,
+        name: str,
+        data: bytes,
+        *,
+        delivery: bool = True,
+        evidence: bool = True,
+        cancelled: Callable[[], bool] = never,
+    ) -> Examination:
+        """Everything about one file; waits for it.
+
+        Args:
+            name: for display.
+            data: the file.
+            delivery: whether to try how the verdict holds up when the picture is sent on.
+            evidence: whether to make residuals and heat map.
+            cancelled: asked between steps; true ends the work.
+
+        Raises:
+            Refused: see there; ``Busy`` where too many wait, ``Cancelled`` where it was.
+        """
+        name = base_name(name)
+
+        def work(deadline: Deadline) -> Examination:
+            return self._examiner.examine(
+                name, data, deadline, with_delivery=delivery, with_evidence=evidence
+            )
+
+        with self._place():
+            return self._run(work, self.limits.seconds, cancelled)
+
+    def score_many(
+        self, files: Iterable[Upload], cancelled: Callable[[], bool] = never
+    ) -> Iterator[Examination]:
+        """Score and verdict of each file, in order, as soon as it is known.
+
+        A file that cannot be scored gives an ``Examination`` with ``result.error``.
+
+        Args:
+            files: names with bytes, or with why there are none; see ``uploads.expand``.
+            cancelled: asked between small groups of files; true ends the work.
+
+        Raises:
+            Refused: what ``files`` raises; ``Busy`` where too many wait, ``Cancelled``.
+        """
+        with self._place():
+            for group in _groups(files):
+                yield from self._score_group(group, cancelled)
+
+    def close(self) -> None:
+        """Ends the work in progress at its next step; what waits is told that it is busy."""
+        self._closing.set()
+        self._compute.shutdown(wait=False, cancel_futures=True)
+
+    def _score_group(
+        self, group: list[Upload], cancelled: Callable[[], bool]
+    ) -> Iterator[Examination]:
+        usable = [(name, data) for name, data in group if isinstance(data, bytes)]
+        scored = iter(self._score_usable(usable, cancelled))
+        for name, data in group:
+            yield next(scored) if isinstance(data, bytes) else refused(name, b"", data)
+
+    def _score_usable(
+        self, files: list[tuple[str, bytes]], cancelled: Callable[[], bool]
+    ) -> list[Examination]:
+        if not files:
+            return []
+        seconds = self.limits.seconds * len(files)
+        try:
+            return self._run(lambda d: self._examiner.score_group(files, d), seconds, cancelled)
+        except Busy:
+            raise
+        except Refused as error:
+            if cancelled():
+                raise
+            if len(files) == 1:
+                return [refused(*files[0], error)]
+        # One file made all of them fail: which one, each by itself shows.
+        return [result for file in files for result in self._score_usable([file], cancelled)]
+
+    def _run(
+        self,
+        work: Callable[[Deadline], T],
+        seconds: float,
+        cancelled: Callable[[], bool],
+    ) -> T:
+        """Waits for the computing thread to do the work, or raises why it could not."""
+
+        def run() -> T:
+            return work(Deadline(seconds, lambda: cancelled() or self._closing.is_set()))
+
+        try:
+            return self._compute.submit(run).result()
+        except Refused:
+            raise
+        except Exception as error:
+            if self._closing.is_set():
+                raise Busy("The server is stopping.") from error
+            _LOG.exception("a picture could not be examined")
+            raise Refused(
+                "Something went wrong here while this picture was examined. Others are not "
+                "affected; the server's log has the details.",
+                SERVER_ERROR,
+            ) from error
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        """A place among the requests that are worked on or wait."""
+        with self._lock:
+            if self.is_full:
+                raise Busy
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+
+
+def identity_of(detector: Detector) -> dict[str, str]:
+    """What every answer says of who gave it."""
+    try:
+        version = importlib.metadata.version("npr-jax")
+    except importlib.metadata.PackageNotFoundError:
+        version = "unknown"
+    return {
+        "version": version,
+        "checkpoint": calibration_store.fingerprint(detector.model),
+        "system": detector.system,
+        "source": _without_folders(detector.source),
+        "preprocessing": detector.preprocessing,
+        "calibration": detector.calibration_in_words,
+    }
+
+
+def _without_folders(source: str) -> str:
+    """A detector's source without the server's folders, which are nobody's business."""
+    where, bracket, rest = source.partition(" (")
+    names = [pathlib.PurePath(part.strip()).name for part in where.split(",")]
+    return ", ".join(names) + bracket + rest
+
+
+def _groups(files: Iterable[Upload]) -> Iterator[list[Upload]]:
+    """Files in order, as many together as fill one batch of the network."""
+    group: list[Upload] = []
+    pixels = 0
+    for name, data in files:
+        size = _pixels(data)
+        if group and (pixels + size > GROUP_PIXELS or len(group) == _GROUP_FILES):
+            yield group
+            group, pixels = [], 0
+        group.append((base_name(name), data))
+        pixels += size
+    if group:
+        yield group
+
+
+def _pixels(data: bytes | Refused) -> int:
+    if not isinstance(data, bytes):
+        return 0
+    try:
+        height, width = size_of(data)
+    except UnreadableImageError:
+        return 0
+    return height * width

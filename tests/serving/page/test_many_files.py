@@ -1,0 +1,155 @@
+"""The tab for many files: table, sorting, CSV, zip files, cancelling."""
+
+import csv
+import io
+import re
+import stat
+import zipfile
+
+import numpy as np
+import pytest
+
+from tests import runs
+from tests.serving.page.pictures import encoded, pixels, write, write_zip
+
+pytestmark = pytest.mark.slow
+ROWS = "[...document.querySelectorAll('#batch-result tbody tr')]"
+SCORES = f"{ROWS}.map(r => r.querySelector('data')).map(d => d && Number(d.value))"
+
+
+def table(tab, column=0):
+    return tab.ask(f"{ROWS}.map(r => r.cells[{column}].innerText)")
+
+
+def give(tab, *paths):
+    tab.page.set_input_files("#batch-zone input", [str(path) for path in paths])
+    tab.until(f"{ROWS}.length && !document.querySelector('#batch-result .working')")
+
+
+def saved(tab):
+    with tab.page.expect_download() as download:
+        tab.page.get_by_role("link", name="Save the table").press("Enter")
+    assert download.value.suggested_filename == "scores.csv"
+    text = download.value.path().read_text(encoding="utf-8")
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+@pytest.fixture
+def batch(page_server, visit):
+    tab = visit(page_server, accept_downloads=True)
+    tab.open("Many files", "batch")
+    return tab
+
+
+def test_table_and_csv_say_what_predict_says(batch, trained, tmp_path):
+    paths = [write(tmp_path / f"{n}.png", pixels(40 + n, 64 + n, 80)) for n in range(5)]
+    paths.append(tmp_path / "broken.png")
+    paths[-1].write_bytes(encoded(pixels(50))[:900])
+    arguments = (f"--workdir={trained.workdir}", *paths, f"--output={tmp_path / 'out.csv'}")
+    runs.main("predict", *arguments, status=1)  # as of one file there is no score
+    with (tmp_path / "out.csv").open(newline="") as file:
+        expected = list(csv.DictReader(file))
+    give(batch, *paths)
+    assert table(batch) == [path.name for path in paths]
+    rows = saved(batch)
+    for row, wanted, path in zip(rows, expected, paths, strict=True):
+        assert row["file"] == path.name
+        assert row["verdict"] == wanted["verdict"]
+        if wanted["score"]:
+            assert float(row["score"]) == pytest.approx(float(wanted["score"]), abs=1e-5)
+            assert row["height"], row["width"] == map(str, pixels(40).shape[:2])
+        assert bool(row["error"]) == bool(wanted["error"])
+    shown = batch.ask(SCORES)
+    assert shown[:5] == pytest.approx([float(w["score"]) for w in expected[:5]], abs=1e-5)
+    assert shown[5] is None
+
+
+def test_columns_are_sorted_by_mouse_and_keyboard_what_has_no_score_last(batch, tmp_path):
+    paths = [write(tmp_path / f"{n}.png", pixels(60 + n)) for n in range(4)]
+    (tmp_path / "0-broken.png").write_bytes(b"no picture")
+    give(batch, tmp_path / "0-broken.png", *paths)
+    before = batch.ask(SCORES)[1:]
+    heads = batch.page.locator("#batch-result thead button")
+    assert heads.count() == 5
+    heads.nth(1).click()
+    assert batch.ask(SCORES) == [*sorted(before), None]
+    heads.nth(1).press("Enter")
+    assert batch.ask(SCORES) == [*sorted(before, reverse=True), None]
+    state = "document.querySelectorAll('#batch-result thead th')[1].ariaSort"
+    assert batch.ask(state) == "descending"
+    heads.nth(0).press("Space")
+    assert table(batch) == ["0-broken.png", "0.png", "1.png", "2.png", "3.png"]
+
+
+def test_zip_files_are_opened_and_their_bad_members_named(batch, scores_of, tmp_path):
+    good = write(tmp_path / "good.png", pixels(70))
+    link = zipfile.ZipInfo("link.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    path = write_zip(
+        tmp_path / "mixed.zip",
+        {
+            "folder/good.png": good.read_bytes(),
+            "../../../../etc/up.png": good.read_bytes(),
+            "=1+1.txt": b"no picture",
+            link: b"/etc/passwd",
+        },
+    )
+    give(batch, path)
+    assert table(batch) == ["good.png", "up.png", "=1+1.txt", "link.png"]
+    [expected] = scores_of(good)
+    assert batch.ask(SCORES) == [
+        *[pytest.approx(expected.score, abs=1e-5)] * 2,
+        None,
+        None,
+    ]
+    assert "root:" not in batch.ask("document.body.innerText")
+    rows = saved(batch)
+    assert rows[2]["file"] == "'=1+1.txt"  # no spreadsheet shall take it for a formula
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        (lambda: {"big.bin": bytes(30_000_000)}, "2 MB"),
+        (lambda: {f"{n}.bin": bytes(1_900_000) for n in range(12)}, "20 MB"),
+        (lambda: {f"{n}.png": b"x" for n in range(151)}, "150 files"),
+    ],
+    ids=["one file too large", "too large together", "too many"],
+)
+def test_zip_files_beyond_the_limits_are_refused_in_words(batch, tmp_path, members, words):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members().items():
+            archive.writestr(name, data)
+    batch.page.set_input_files("#batch-zone input", str(path))
+    batch.until("document.querySelector('#batch-result .problem, #batch-result .error')")
+    assert words in batch.ask("document.querySelector('#batch-result').innerText")
+
+
+def test_a_damaged_zip_file_is_said_to_be_damaged(batch, tmp_path):
+    path = write_zip(tmp_path / "bad.zip", {"a.png": encoded(pixels(71))})
+    path.write_bytes(path.read_bytes()[:400])
+    batch.page.set_input_files("#batch-zone input", str(path))
+    batch.until("document.querySelector('#batch-result .problem')")
+    assert "damaged zip file" in batch.problems("batch")[0]
+
+
+def test_a_batch_can_be_cancelled_and_what_is_known_stays(batch, page_server, tmp_path):
+    noise = np.random.default_rng(1).integers(0, 256, (420, 420, 3), np.uint8)
+    paths = [write(tmp_path / f"{n:03d}.jpg", np.roll(noise, n, 0)) for n in range(120)]
+    assert not batch.page.locator("#batch-cancel").is_visible()
+    batch.page.set_input_files("#batch-zone input", [str(path) for path in paths])
+    batch.until("/^[1-9]/.test(document.querySelector('#batch-result .working p')?.innerText)")
+    bar = batch.ask(
+        "(b => [b.value, b.max])(document.querySelector('#batch-result .working progress'))"
+    )
+    assert 0 < bar[0] < bar[1] == 120
+    batch.screenshot("many-files-running")
+    batch.page.get_by_role("button", name="Cancel").press("Enter")
+    batch.until("!document.querySelector('#batch-result .working')", seconds=30)
+    [said] = batch.problems("batch")
+    count = int(re.search(r"Cancelled after (\d+) files", said)[1])
+    assert 0 < count < 120
+    assert len(table(batch)) == count
+    assert page_server.private_files() == []
+    batch.screenshot("many-files-cancelled")

@@ -1,0 +1,169 @@
+"""Parts of the page without a server: where files wait, pictures, the curve."""
+
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from npr_jax.calibration import GENERATED, PHOTOGRAPH, UNSURE
+from npr_jax.serving import page_guard, page_pictures
+from npr_jax.serving.delivery import DeliveryPoint
+from npr_jax.serving.limits import Busy, Limits, Refused
+from npr_jax.serving.page_curve import delivery_panels
+from npr_jax.serving.page_runs import Runs
+from npr_jax.serving.page_shelf import Shelf
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def make_shelf():
+    made = []
+
+    def make(kept_seconds=60.0, **limits):
+        made.append(Shelf(Limits(**limits), kept_seconds=kept_seconds))
+        return made[-1]
+
+    yield make
+    for shelf in made:
+        shelf.close()
+
+
+def put(shelf, name, *chunks):
+    with shelf.writer(name) as writer:
+        for chunk in chunks:
+            writer.write(chunk)
+    return writer.token
+
+
+def test_files_come_back_once_in_order_and_are_gone(make_shelf):
+    shelf = make_shelf()
+    tokens = [put(shelf, "../a/b.png", b"12", b"345"), put(shelf, "c.png", b"6")]
+    assert list(shelf.take(tokens[::-1])) == [("c.png", b"6"), ("b.png", b"12345")]
+    assert list(shelf.folder.iterdir()) == []
+    with pytest.raises(Refused, match="choose them again"):
+        next(shelf.take(tokens[:1]))
+
+
+def test_what_is_not_come_to_is_deleted_too(make_shelf):
+    shelf = make_shelf()
+    files = shelf.take([put(shelf, f"{n}", b"x") for n in range(3)])
+    assert next(files) == ("0", b"x")
+    files.close()
+    assert list(shelf.folder.iterdir()) == []
+
+
+def test_one_missing_name_takes_nothing(make_shelf):
+    shelf = make_shelf()
+    token = put(shelf, "a", b"x")
+    for tokens in ([token, "../../etc/passwd"], [token, token]):
+        with pytest.raises(Refused):
+            next(shelf.take(tokens))
+    assert list(shelf.take([token])) == [("a", b"x")]
+
+
+def test_too_large_files_leave_nothing_and_their_room_is_free_again(make_shelf):
+    shelf = make_shelf(max_bytes=10, max_zip_bytes=20)
+    for _ in range(20):
+        with pytest.raises(Refused, match=r"a\.png is larger"):
+            put(shelf, "a.png", b"1234567", b"1234")
+    assert list(shelf.folder.iterdir()) == []
+    assert put(shelf, "a.ZIP", bytes(20))
+    with pytest.raises(Refused, match="larger"):
+        put(shelf, "a.zip", bytes(21))
+
+
+def test_four_batches_may_wait_and_old_files_make_room(make_shelf):
+    shelf = make_shelf(max_bytes=10, max_zip_bytes=20)
+    for _ in range(8):
+        put(shelf, "a.png", bytes(10))
+    with pytest.raises(Busy):
+        put(shelf, "a.png", b"1")
+    old = make_shelf(kept_seconds=0.0, max_bytes=10, max_zip_bytes=20)
+    for _ in range(30):
+        put(old, "a.png", bytes(10))
+    assert len(list(old.folder.iterdir())) == 1
+
+
+def test_a_later_run_stops_the_earlier_of_the_same_visitor_and_part():
+    runs = Runs()
+    with runs.begin("me", "one") as first, runs.begin("you", "one") as other:
+        with runs.begin("me", "one") as second:
+            assert (first.is_set(), first.replaced) == (True, True)
+            assert not second.is_set()
+            runs.stop("me", "batch")
+            assert not second.is_set()
+            runs.stop("me")
+            assert (second.is_set(), second.replaced) == (True, False)
+        assert not other.is_set()
+
+
+def test_reduced_residuals_keep_the_strongest_of_each_block():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (1001, 1300, 3), np.uint8)
+    small, times = page_pictures.shown(image)
+    assert (times, small.shape) == (3, (334, 434, 3))
+    for row, column in ((0, 0), (100, 200), (333, 433)):
+        block = image[3 * row : 3 * row + 3, 3 * column : 3 * column + 3].reshape(-1, 3).astype(int)
+        distance = np.abs(block - 128)
+        assert (np.abs(small[row, column].astype(int) - 128) == distance.max(0)).all()
+    same, once = page_pictures.shown(image[:640, :640])
+    assert once == 1
+    assert (same == image[:640, :640]).all()
+
+
+def test_small_pictures_are_sent_exactly():
+    import base64
+    import io
+
+    image = np.random.default_rng(1).integers(0, 256, (90, 120, 3), np.uint8)
+    kind, data = page_pictures.uri(image).split(";base64,")
+    assert kind == "data:image/png"
+    assert (np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))) == image).all()
+
+
+def test_curve_has_a_mark_of_the_right_shape_at_the_right_height_for_each_score():
+    points = [
+        DeliveryPoint("jpeg", 95, "JPEG 95", 1.0, GENERATED),
+        DeliveryPoint("jpeg", 80, "JPEG <80>", 0.0, PHOTOGRAPH),
+        DeliveryPoint("jpeg", 60, "JPEG 60", 0.5, UNSURE),
+        DeliveryPoint("jpeg", 40, "JPEG 40", problem="no time"),
+        DeliveryPoint("resize", 0.5, "resized to 50 %", 0.25, PHOTOGRAPH),
+    ]
+    jpeg, resize = (
+        ElementTree.fromstring(svg.replace("<svg", f'<svg xmlns="{SVG[1:-1]}"', 1))
+        for svg in delivery_panels(points, 0.75)
+    )
+    marks = jpeg.findall(f"{SVG}g")
+    assert [mark.get("class") for mark in marks] == [
+        "mark generated",
+        "mark photograph",
+        "mark unsure",
+    ]
+    assert "JPEG <80>: 0.00, Photograph" in marks[1].find(f"{SVG}title").text
+    low = float(marks[1].find(f"{SVG}circle").get("cy"))
+    middle = float(marks[2].find(f"{SVG}circle").get("cy"))
+    top = float(re.match(r"M[\d.]+ ([\d.]+)", marks[0].find(f"{SVG}path").get("d"))[1]) + 5.5
+    assert middle == pytest.approx((low + top) / 2, abs=0.1)
+    came = float(jpeg.find(f"{SVG}line[@class='as-came']").get("y1"))
+    assert came == pytest.approx(top + (low - top) / 4, abs=0.1)
+    words = [text.text for text in jpeg.iter(f"{SVG}text")]
+    for word in ("Saved again as JPEG", "JPEG quality", "score", "95", "40", "0", "1"):
+        assert word in words
+    assert "JPEG 40: not scored" in jpeg.get("aria-label")
+    assert "50" in [text.text for text in resize.iter(f"{SVG}text")]
+
+
+def test_the_page_loses_outside_addresses_and_only_its_own_scripts_may_run():
+    page = (
+        '<head><meta property="og:url" content="https://gradio.app/" />'
+        '<meta name="twitter:image" content="https://x.example/a.jpg" />'
+        '<link rel="manifest" href="/manifest.json" /></head><script>1</script>'
+    )
+    new = page_guard.rewritten(page, "abc", "<link href='mine'>")
+    assert "http" not in new
+    assert "manifest" not in new
+    assert "<link href='mine'></head>" in new
+    assert '<script nonce="abc">1</script>' in new

@@ -1,0 +1,191 @@
+"""Side by side, keyboard only, phones, themes, and what is said when the server is busy or gone."""
+
+import threading
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.serving.page.pictures import encoded, pixels, write
+from tests.serving.page.running import RunningServer
+
+pytestmark = pytest.mark.slow
+PHONE = {"width": 390, "height": 844}
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def test_two_pictures_side_by_side(page_server, visit, scores_of, tmp_path):
+    left = write(tmp_path / "left.png", pixels(80))
+    right = write(tmp_path / "right.jpg", pixels(81), quality=60)
+    tab = visit(page_server)
+    tab.open("Side by side", "left")
+    tab.give("left", left)
+    assert not tab.ask("!!document.querySelector('.summary')")
+    tab.give("right", right)
+    tab.until("document.querySelector('.summary')")
+    cells = tab.ask(
+        "[...document.querySelectorAll('.summary tr')].map(r => [...r.cells].map(c => c.innerText))"
+    )
+    assert cells[0][1:] == ["left.png", "right.jpg"]
+    rows = {row[0]: row[1:] for row in cells[1:]}
+    assert rows["Score"] == [f"{found.score:.4f}" for found in scores_of(left, right)]
+    assert rows["Format"] == ["PNG", "JPEG"]
+    assert rows["JPEG quality"] == ["–", "60 of 100 (estimate)"]
+    sides = [
+        tab.ask(f"document.querySelector('#{s}-result').getBoundingClientRect().x")
+        for s in ("left", "right")
+    ]
+    assert sides[1] > sides[0] + 300
+    tab.screenshot("side-by-side")
+    tab.give("right", left)
+    tab.until("document.querySelector('.summary p').innerText.includes('byte for byte')")
+
+
+def test_keyboard_alone_reaches_and_uses_everything(page_server, visit, tmp_path):
+    path = write(tmp_path / "typed.png", pixels(82))
+    tab = visit(page_server)
+    reached = []
+    chosen = False
+    for _ in range(40):
+        tab.page.keyboard.press("Tab")
+        reached.append(
+            tab.ask(
+                """(e => [e.tagName + (e.type ? ':' + e.type : ''), e.innerText || '', (() => {
+                    const box = e.closest('.drop') || e;
+                    return getComputedStyle(box).outlineStyle !== 'none'
+                        && parseFloat(getComputedStyle(box).outlineWidth) >= 2;
+                })()])(document.activeElement)"""
+            )
+        )
+        if reached[-1][0] == "INPUT:file" and not chosen:
+            with tab.page.expect_file_chooser() as chooser:
+                tab.page.keyboard.press("Enter")
+            chooser.value.set_files(str(path))
+            tab.done("one")
+            chosen = True
+        if "How this was computed" in reached[-1][1]:
+            break
+    kinds = [kind for kind, _, _ in reached]
+    words = [text.strip() for _, text, _ in reached]
+    assert words[0] in ("Dark theme", "Light theme")
+    order = [kinds.index("INPUT:file"), words.index("Examples to try"), words.index("Photograph 1")]
+    assert order == sorted(order)
+    assert any("The numbers" in text for text in words)
+    assert all(visible for kind, _, visible in reached if kind != "BODY"), reached
+    tab.page.keyboard.press("Enter")
+    assert tab.ask("document.querySelector('.made').closest('details').open")
+    tab.page.get_by_role("tab", name="One picture").focus()
+    tab.page.keyboard.press("Tab")
+    tab.page.keyboard.press("Enter")
+    tab.until("document.querySelector('#batch-zone input')?.offsetParent")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_all_without_scrolling_sideways(page_server, visit, tmp_path, scheme):
+    path = write(tmp_path / ("a-very-long-name-" * 6 + ".jpg"), pixels(83, 300, 200))
+    tab = visit(page_server, viewport=PHONE, color_scheme=scheme, has_touch=True)
+    assert tab.ask(OVERFLOW) <= 0
+    tab.give("one", path)
+    tab.ask("document.querySelectorAll('details').forEach(part => { part.open = true; })")
+    assert tab.ask(OVERFLOW) <= 0
+    tab.screenshot(f"phone-one-picture-{scheme}")
+    tab.open("Many files", "batch")
+    tab.page.set_input_files("#batch-zone input", str(path))
+    tab.until("document.querySelector('#batch-result tbody tr')")
+    assert tab.ask(OVERFLOW) <= 0
+    tab.screenshot(f"phone-many-files-{scheme}")
+    tab.open("Side by side", "left")
+    assert tab.ask(OVERFLOW) <= 0
+    boxes = tab.ask(
+        "['left', 'right'].map(s => document.querySelector(`#${s}-zone`).getBoundingClientRect().x)"
+    )
+    assert boxes[0] == boxes[1]  # one above the other
+    tab.screenshot(f"phone-side-by-side-{scheme}")
+
+
+def test_theme_follows_the_system_until_the_button_is_used(page_server, visit):
+    tab = visit(page_server, color_scheme="dark")
+    ground = "getComputedStyle(document.querySelector('gradio-app')).backgroundColor"
+    tab.until("document.querySelector('#theme').innerText === 'Light theme'")
+    dark = tab.ask(ground)
+    tab.page.locator("#theme").press("Enter")
+    light = tab.ask(ground)
+    assert [sum(map(int, c[4:-1].split(","))) > 600 for c in (dark, light)] == [False, True]
+    tab.page.reload()
+    tab.until("document.querySelector('#theme')?.innerText === 'Dark theme'")
+    assert tab.ask(ground) == light
+
+
+def contrast(colours):
+    """WCAG's ratio of two colours as browsers write them."""
+    levels = []
+    for colour in colours:
+        rgb = np.array([float(v) for v in colour[colour.index("(") + 1 : -1].split(",")[:3]]) / 255
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        levels.append(linear @ [0.2126, 0.7152, 0.0722] + 0.05)
+    return max(levels) / min(levels)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_verdicts_and_small_print_can_be_read(page_server, visit, tmp_path, scheme):
+    tab = visit(page_server, color_scheme=scheme)
+    tab.give("one", write(tmp_path / "read.png", pixels(84)))
+    for kind in ("photograph", "generated", "unsure"):
+        tab.ask(
+            """kind => { for (const e of document.querySelectorAll('.badge, .mini')) {
+                e.classList.remove('photograph', 'generated', 'unsure'); e.classList.add(kind);
+            } }""",
+            kind,
+        )
+        style = "getComputedStyle(document.querySelector('.badge'))"
+        badge = tab.ask(f"[{style}.color, {style}.backgroundColor]")
+        card = "getComputedStyle(document.querySelector('.card')).backgroundColor"
+        mini = "getComputedStyle(document.querySelector('.mini')).color"
+        assert contrast(badge) >= 3.0  # large and bold
+        assert contrast(tab.ask(f"[{mini}, {card}]")) >= 4.5
+    soft = "getComputedStyle(document.querySelector('.card .soft')).color"
+    assert contrast(tab.ask(f"[{soft}, {card}]")) >= 4.5
+
+
+def test_a_busy_server_says_so_and_answers_later(page_server, visit, tmp_path):
+    path = write(tmp_path / "patient.png", pixels(85))
+    large = encoded(pixels(86, 800, 700), "JPEG")
+    ask = f"{page_server.address}api/v1/score?delivery=true"
+
+    def send():
+        httpx.post(ask, files={"files": ("large.jpg", large)}, timeout=300)
+
+    tab = visit(page_server)
+    others = [threading.Thread(target=send) for _ in range(5)]
+    for other in others:
+        other.start()
+    try:
+        end = 100
+        while httpx.get(f"{page_server.address}health").json()["status"] != "busy" and end:
+            tab.page.wait_for_timeout(100)
+            end -= 1
+        tab.page.set_input_files("#one-zone input", str(path))
+        tab.until("document.querySelector('#one-result .problem')")
+        assert "busy" in tab.problems("one")[0]
+        tab.screenshot("busy")
+    finally:
+        for other in others:
+            other.join()
+    tab.page.set_input_files("#one-zone input", str(path))
+    tab.until("document.querySelector('#one-result .card[data-sha256]')")
+    assert [card["name"] for card in tab.cards("one")] == ["patient.png"]
+
+
+def test_a_server_that_has_gone_is_said_to_be_gone_and_leaves_nothing(
+    trained, visit, tmp_path_factory
+):
+    folder = tmp_path_factory.mktemp("gone")
+    server = RunningServer(folder, f"--workdir={trained.workdir}")
+    path = write(folder / "late.png", pixels(87))
+    tab = visit(server)
+    assert server.stop() == 0
+    assert list(server.temporary.iterdir()) == []
+    tab.page.set_input_files("#one-zone input", str(path))
+    tab.until("document.querySelector('#one-zone p.problem')")
+    assert "cannot be reached" in tab.problems("one")[0]
+    tab.troubles.clear()  # the browser, too, says that the connection is refused

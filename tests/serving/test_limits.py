@@ -1,0 +1,334 @@
+"""What is too large, broken or too much is refused with a sentence, and the server goes on."""
+
+import concurrent.futures
+import io
+import struct
+import threading
+import time
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+
+import npr_jax
+from npr_jax.serving.limits import Busy, Limits, Refused
+from npr_jax.serving.uploads import base_name, expand
+from tests import runs
+
+
+@pytest.fixture
+def good(encoded):
+    return encoded(runs.picture(0, True))
+
+
+def png_header(width, height):
+    """A PNG that claims a size and has few pixels."""
+
+    def chunk(kind, body):
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + pixels + chunk(b"IEND", b"")
+
+
+def archive(*members, **settings):
+    """A zip file."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, **settings) as file:
+        for name, data in members:
+            file.writestr(name, data)
+    return buffer.getvalue()
+
+
+def works(client, ask, good):
+    answer = ask(client, ("good.png", good))
+    assert answer.status_code == 200
+    assert 0 <= answer.json()["results"][0]["score"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "message"),
+    [
+        (b"", 415, "empty file"),
+        (b"<html>", 415, "not an image"),
+        (png_header(64, 64), 415, "damaged image"),
+        (png_header(60_000, 60_000), 413, "more pixels than the 40 million"),
+        (png_header(8000, 8000), 413, "8000 x 8000 pixels, that is 64.0 million; at most 40"),
+        (b"\xff\xd8\xff\xe0 and no more", 415, "cannot be read as a picture"),
+        (b"PK\x03\x04 and no more", 415, "damaged zip"),
+    ],
+)
+def test_unusable_files(client, ask, good, data, status, message):
+    answer = ask(client, ("file.png", data))
+    assert answer.status_code == status
+    assert answer.json()["status"] == status
+    assert message in answer.json()["error"]
+    works(client, ask, good)
+
+
+def test_small_pictures_cannot_be_scored(client, ask, encoded):
+    answer = ask(client, ("s.png", encoded(np.zeros((20, 40, 3), np.uint8))))
+    assert answer.status_code == 422
+    assert "at least 32x32" in answer.json()["error"]
+
+
+def test_one_bad_file_of_several_leaves_the_others_alone(client, ask, good, encoded):
+    cut = encoded(runs.picture(1, False))[:3000]
+    small = encoded(np.zeros((20, 40, 3), np.uint8))
+    sent = [("1.png", good), ("2.png", b"?"), ("3.png", cut), ("4.png", small), ("5.png", good)]
+    answer = ask(client, *sent)
+    assert answer.status_code == 200
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == [200, 415, 415, 422, 200]
+    assert [bool(result["error"]) for result in results] == [False, True, True, True, False]
+    assert results[0]["score"] == results[4]["score"]
+    detailed = ask(client, *sent, query="?evidence=1").json()["results"]
+    assert [result["status"] for result in detailed] == [200, 415, 415, 422, 200]
+
+
+def test_a_file_with_too_many_bytes(make_client, ask, good):
+    client = make_client(max_bytes=len(good) - 1)
+    answer = ask(client, ("large.png", good))
+    assert answer.status_code == 413
+    assert "large.png has 0.0 MB; at most" in answer.json()["error"]
+
+
+def test_too_many_files(make_client, ask, good):
+    client = make_client(max_files=3)
+    assert ask(client, *[("a.png", good)] * 3).status_code == 200
+    packed = archive(*[(f"{i}.png", good) for i in range(4)])
+    for sent in ([("a.png", good)] * 4, [("a.zip", packed)]):
+        answer = ask(client, *sent)
+        assert answer.status_code == 413
+        assert "more than the 3 files" in answer.json()["error"]
+
+
+def chunks(count, size):
+    """A form with one file, in pieces without a length in front."""
+    yield b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+    for _ in range(count):
+        yield bytes(size)
+    yield b"\r\n--b--\r\n"
+
+
+def test_a_body_that_is_too_large_is_refused_while_it_comes(make_client, ask, good):
+    client = make_client(max_bytes=1_000_000, max_zip_bytes=2_000_000)
+    sent = 0
+
+    def counted():
+        nonlocal sent
+        for chunk in chunks(100, 1_000_000):
+            sent += len(chunk)
+            yield chunk
+
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = client.post("/api/v1/score", content=counted(), headers=headers)
+    assert answer.status_code == 413
+    assert "more than 3 MB" in answer.json()["error"]
+    declared = headers | {"Content-Length": "100000000"}
+    answer = client.post("/api/v1/score", content=b"--b", headers=declared)
+    assert answer.status_code == 413
+    works(client, ask, good)
+
+
+def test_a_zip_file_is_its_pictures(client, ask, good, encoded):
+    other = encoded(runs.picture(1, False), "JPEG")
+    packed = archive(
+        ("deep/er/one.png", good),
+        ("deep/", b""),
+        (".hidden.png", good),
+        ("__MACOSX/deep/._one.png", b"junk"),
+        ("../../../etc/two.jpg", other),
+        ("/absolute/three.png", good),
+        ("C:\\folder\\four.png", good),
+        ("readme.txt", b"words"),
+    )
+    results = ask(client, ("all.zip", packed)).json()["results"]
+    names = ["one.png", "two.jpg", "three.png", "four.png", "readme.txt"]
+    assert [result["name"] for result in results] == names
+    assert [result["status"] for result in results] == [200, 200, 200, 200, 415]
+    [alone] = ask(client, ("two.jpg", other)).json()["results"]
+    assert results[1]["score"] == pytest.approx(alone["score"], abs=1e-6)
+
+
+def test_zip_bombs(make_client, ask, good):
+    client = make_client(max_bytes=1_000_000, max_zip_bytes=3_000_000)
+    bomb = archive(*[(f"{i}.png", bytes(900_000)) for i in range(9)])
+    assert len(bomb) < 20_000
+    answer = ask(client, ("bomb.zip", bomb))
+    assert answer.status_code == 413
+    assert "more than the 3 MB" in answer.json()["error"]
+    # One member that is too large by itself is told, the others are scored.
+    answer = ask(client, ("half.zip", archive(("big.png", bytes(2_000_000)), ("ok.png", good))))
+    big, fine = answer.json()["results"]
+    assert (big["status"], fine["status"]) == (413, 200)
+    assert "big.png has more than the 1 MB" in big["error"]
+    works(client, ask, good)
+
+
+def lying(data):
+    """The archive with sizes of zero in the directory, as bombs have them."""
+    place = data.index(b"PK\x01\x02")
+    return data[: place + 24] + struct.pack("<I", 10) + data[place + 28 :]
+
+
+def test_headers_that_lie_do_not_help():
+    limits = Limits(max_bytes=100_000, max_zip_bytes=200_000)
+    [(name, outcome)] = expand([("a.zip", lying(archive(("a.png", bytes(1_000_000)))))], limits)
+    assert name == "a.png"
+    assert isinstance(outcome, Refused) or len(outcome) <= 100_000
+
+
+def encrypted(data):
+    """The archive with the flag of encryption set."""
+    place = data.index(b"PK\x01\x02") + 8
+    return data[:place] + struct.pack("<H", 1) + data[place + 2 :]
+
+
+def test_members_that_cannot_be_had(client, ask, good):
+    inner = archive(("a.png", good))
+    results = ask(client, ("a.zip", archive(("in.zip", inner), ("b.png", good)))).json()["results"]
+    assert [result["status"] for result in results] == [422, 200]
+    assert "zip file inside a zip file" in results[0]["error"]
+    answer = ask(client, ("a.zip", encrypted(archive(("secret.png", good)))))
+    assert answer.status_code == 422
+    assert "secret.png is encrypted" in answer.json()["error"]
+    broken = bytearray(archive(("x.png", good)))
+    broken[60:80] = bytes(20)
+    answer = ask(client, ("a.zip", bytes(broken)))
+    assert answer.status_code == 415
+    assert "damaged" in answer.json()["error"]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2) as file:
+        file.writestr("b.png", good)
+    assert "compressed in a way" in ask(client, ("a.zip", buffer.getvalue())).json()["error"]
+    assert ask(client, ("empty.zip", archive())).json()["results"] == []
+
+
+def test_names_are_shown_without_folders(client, ask, good):
+    for given, shown in (
+        ("../../etc/passwd.png", "passwd.png"),
+        ("C:\\users\\me\\a.png", "a.png"),
+        ("..", "unnamed"),
+        ("n" * 500 + ".png", None),
+    ):
+        [result] = ask(client, (given, good)).json()["results"]
+        assert result["name"] == shown or (shown is None and len(result["name"]) <= 120)
+    assert base_name("a\x07b\u202egnp.exe") == "a�b�gnp.exe", "nothing that writes backwards"
+
+
+def test_time_that_is_up(make_client, ask, good):
+    client = make_client(seconds=1e-6)
+    answer = ask(client, ("slow.png", good))
+    assert answer.status_code == 504
+    assert "slow.png took longer than" in answer.json()["error"]
+
+
+class Slow(npr_jax.Detector):
+    """A detector that waits, or fails, when it is told to."""
+
+    def __init__(self, like):
+        super().__init__(like.model, resize=0, source="test")
+        self.may_go = threading.Event()
+        self.entered = threading.Event()
+        self.failing = False
+
+    def iter_logits(self, images):
+        self.entered.set()
+        assert self.may_go.wait(30)
+        if self.failing:
+            raise RuntimeError("secret detail of /home/someone")
+        return super().iter_logits(images)
+
+
+@pytest.fixture
+def slow(detector):
+    return Slow(detector)
+
+
+def test_a_full_queue_says_busy_and_when_to_come_back(make_client, ask, good, slow):
+    client = make_client(slow, waiting=2)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        running = [pool.submit(ask, client, ("a.png", good)) for _ in range(3)]
+        deadline = time.monotonic() + 20
+        while client.service.inside < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert client.get("/health").json()["status"] == "busy"
+        refused = ask(client, ("b.png", good))
+        with pytest.raises(Busy):
+            client.service.examine("c.png", good)
+        slow.may_go.set()
+        assert [future.result().status_code for future in running] == [200] * 3
+    assert refused.status_code == 503
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert "busy" in refused.json()["error"]
+    works(client, ask, good)
+    assert client.get("/health").json() | {"status": "ok", "inside": 0} == (
+        client.get("/health").json()
+    )
+
+
+def test_an_unexpected_failure_is_one_requests_own(make_client, ask, good, slow, caplog):
+    client = make_client(slow)
+    slow.failing = True
+    slow.may_go.set()
+    answer = ask(client, ("a.png", good))
+    assert answer.status_code == 500
+    assert "went wrong here" in answer.json()["error"]
+    assert "secret" not in answer.text
+    assert "secret detail" in caplog.text, "the log has it"
+    several = ask(client, ("a.png", good), ("b.png", b"?"))
+    assert [result["status"] for result in several.json()["results"]] == [500, 415]
+    slow.failing = False
+    works(client, ask, good)
+
+
+def test_what_is_cancelled_is_not_computed(make_client, good, slow):
+    service = make_client(slow).service
+    cancelled = threading.Event()
+    results = service.score_many([("a.png", good)] * 100, cancelled.is_set)
+    slow.may_go.set()
+    assert next(results).result.score is not None
+    cancelled.set()
+    with pytest.raises(Refused, match="Cancelled"):
+        list(results)
+    assert service.inside == 0
+
+
+def test_a_single_picture_passes_between_those_of_a_batch(make_client, good, slow):
+    service = make_client(slow).service
+    order = []
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+
+        def batch():
+            for _ in service.score_many([("a.png", good)] * 160):
+                order.append("batch")
+
+        def single():
+            service.examine("b.png", good, delivery=False, evidence=False)
+            order.append("single")
+
+        running = [pool.submit(batch)]
+        assert slow.entered.wait(30)
+        running.append(pool.submit(single))
+        slow.may_go.set()
+        for future in running:
+            future.result()
+    assert order.index("single") < 100, "it did not wait for all 160"
+
+
+def test_a_stopping_server_says_busy(make_client, good):
+    service = make_client().service
+    service.close()
+    with pytest.raises(Busy):
+        service.examine("a.png", good)
+
+
+@pytest.mark.parametrize("name", ["max_bytes", "seconds", "waiting"])
+def test_limits_of_nothing_are_wrong_usage(name):
+    with pytest.raises(ValueError, match="expected more than 0"):
+        Limits(**{name: 0})
