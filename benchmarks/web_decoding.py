@@ -72,7 +72,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 def measure(site: pathlib.Path, files: Iterable[tuple[str, str, bytes]]) -> list[dict]:
     """For each file and way: largest and mean difference, and that of the score."""
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
     from playwright.sync_api import sync_playwright
 
     session = onnxruntime.InferenceSession(str(site / "model.onnx"))

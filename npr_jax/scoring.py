@@ -17,8 +17,9 @@ from npr_jax.front_end import with_factors
 from npr_jax.models import Frozen, Model, Placement, Prediction, feature_sums, learned_factors
 from npr_jax.sharding import data_mesh, replicated, split_rows
 
-# Pixels of one batch: enough to keep two cores busy, or a GPU, without filling the memory.
-BATCH_PIXELS = {"cpu": 8 * 256 * 256}
+# Pixels of one batch: enough to keep two cores busy, or a GPU, without filling the memory. Larger
+# ones are no faster on a CPU, and a single picture waits for the whole of its batch.
+BATCH_PIXELS = {"cpu": 2 * 256 * 256}
 ACCELERATOR_BATCH_PIXELS = 128 * 256 * 256
 HEAD_ROWS = 64  # images whose mean features are turned into logits together
 IN_FLIGHT = 2  # batches computing while the next one is laid out

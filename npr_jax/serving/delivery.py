@@ -16,7 +16,7 @@ from npr_jax.serving import words
 from npr_jax.serving.limits import Deadline
 
 # Pixels scored together: what fills one batch of the network on a CPU.
-GROUP_PIXELS = 8 * 256 * 256
+GROUP_PIXELS = 2 * 256 * 256
 NOT_REACHED = "not computed: the time for this picture was up"
 
 JPEG_QUALITIES = (95, 90, 80, 70, 60, 50, 40)

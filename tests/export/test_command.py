@@ -112,7 +112,7 @@ def test_an_ensemble_is_refused(trained, tmp_path):
     arguments = ("--format=onnx", f"--output={tmp_path / 'a.onnx'}")
     both = f"--workdir={trained.workdir},{tmp_path}"
     finished = runs.main("export", both, *arguments, status=2)
-    assert "is an ensemble; export takes one run" in finished.stderr
+    assert "export takes one detector, not an ensemble" in finished.stderr
 
 
 def test_without_the_package_onnx_the_remedy_is_named(tmp_path, monkeypatch):
