@@ -44,14 +44,14 @@ def steps_before(detector: Detector) -> list[str]:
             f"resize to {side} pixels, whatever the aspect, with Pillow's antialiased filter: "
             f"Image.resize(({detector.resize}, {detector.resize}), Image.Resampling.BILINEAR)"
         )
-    if detector.file_view is not None:
-        steps.append(
-            f"turn it into what the network was trained on: {detector.file_view.description}"
-        )
     if detector.crop:
         how = "tiled" if detector.small_images == "tile" else "padded by reflection"
         steps.append(
             f"cut out the central {detector.crop}x{detector.crop} pixels (smaller images {how})"
+        )
+    if detector.file_view is not None:
+        steps.append(
+            f"turn it into what the network was trained on: {detector.file_view.description}"
         )
     return steps
 
