@@ -37,7 +37,9 @@ def steps_before(detector: Detector) -> list[str]:
     """What happens to a file before its pixels go in; not part of any exported file."""
     steps = ["decode the file to 8-bit RGB as stored (EXIF orientation and transparency ignored)"]
     if detector.jpeg_quality:
-        steps.append(f"re-encode as JPEG of quality {detector.jpeg_quality} and decode again")
+        steps.append(
+            f"re-encode with Pillow as JPEG, quality {detector.jpeg_quality}, 4:2:0, and decode that"
+        )
     if detector.resize:
         side = f"{detector.resize}x{detector.resize}"
         steps.append(
