@@ -38,7 +38,7 @@ def steps_before(detector: Detector) -> list[str]:
     steps = ["decode the file to 8-bit RGB as stored (EXIF orientation and transparency ignored)"]
     if detector.jpeg_quality:
         steps.append(
-            f"re-encode with Pillow as JPEG, quality {detector.jpeg_quality}, 4:2:0, and decode that"
+            f"re-encode with Pillow as JPEG, quality {detector.jpeg_quality}, 4:2:0, and decode"
         )
     if detector.resize:
         side = f"{detector.resize}x{detector.resize}"
