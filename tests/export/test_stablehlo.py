@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import ladeda, spectrum
 from npr_jax.export.stablehlo_file import stablehlo_bytes
 from npr_jax.export.symbolic_operators import symbolic_operator
 from npr_jax.front_end import paper_front_end
@@ -80,6 +81,16 @@ def test_multiscale_attention_at_odd_and_even_sizes_and_batches():
 )
 def test_fusions_and_front_ends(changes):
     check(made.detector(**({"backbone": "thin_resnet"} | changes)), [(2, 33, 46), (1, 64, 38)])
+
+
+def test_a_spectrum_of_open_sizes():
+    """Two Fourier transforms of the whole image."""
+    check(made.detector(spectrum.get_config()), [(2, 33, 46), (1, 64, 38)])
+
+
+@pytest.mark.slow
+def test_ladedas_patches():
+    check(made.detector(ladeda.get_config()), [(2, 65, 70)])
 
 
 def references(count):
