@@ -193,6 +193,8 @@ window.nprPage = (() => {
       ? "The server is busy with other people's pictures. Please try again in a minute."
       : "The connection to the server broke off, or it has stopped. Reload the page and try again.";
     toast.remove();
+    // Nothing more will come of what was being done.
+    for (const bar of document.querySelectorAll(".working")) { bar.className = "stopped"; bar.hidden = true; }
   }
 
   // Theme: the system's, until the button is used; the choice is kept where it can be.

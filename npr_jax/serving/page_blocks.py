@@ -11,6 +11,7 @@ from npr_jax.serving.page_runs import Runs
 from npr_jax.serving.page_shelf import Shelf
 from npr_jax.serving.service import Service
 
+_VISITORS = 200  # whose state Gradio keeps; 10000, its own limit, take 300 MB
 _EVENTS_AT_ONCE = 8  # more wait in Gradio's queue; each holds a thread while it is worked on
 
 
@@ -40,6 +41,7 @@ def mount_blocks(app: FastAPI, service: Service, shelf: Shelf, examples: str) ->
 
         blocks.unload(left)
     blocks.queue(max_size=service.limits.waiting, default_concurrency_limit=_EVENTS_AT_ONCE)
+    blocks.state_session_capacity = _VISITORS
     # Gradio's own check that events name uploaded files only; it is off where nothing launched.
     blocks.has_launched = True
     gr.mount_gradio_app(

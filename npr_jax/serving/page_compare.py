@@ -128,5 +128,6 @@ def _sentence(left: dict[str, Any], right: dict[str, Any]) -> str:
     if words[0] == words[1]:
         return f"Both have the same verdict ({words[0]}); their scores are {gap:.2f} apart."
     if UNSURE in (left["verdict"], right["verdict"]):
-        return f"One verdict is unsure: {words[0]} and {words[1]}, scores {gap:.2f} apart."
-    return f"The verdicts differ: {words[0]} and {words[1]}, scores {gap:.2f} apart."
+        other = words[1] if left["verdict"] == UNSURE else words[0]
+        return f"One verdict is unsure, the other {other}; their scores are {gap:.2f} apart."
+    return f"The verdicts differ: {words[0]} and {words[1]}; their scores are {gap:.2f} apart."

@@ -32,7 +32,8 @@ def page_server(trained, tmp_path_factory):
         "--max_waiting=4",
     )
     yield server
-    server.stop()
+    assert server.stop() == 0
+    assert list(server.temporary.iterdir()) == []  # it takes its private folder along
 
 
 @pytest.fixture(scope="session")

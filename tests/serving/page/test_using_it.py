@@ -59,6 +59,7 @@ def test_keyboard_alone_reaches_and_uses_everything(page_server, visit, tmp_path
         )
         if reached[-1][0] == "INPUT:file" and not chosen:
             with tab.page.expect_file_chooser() as chooser:
+                tab.page.wait_for_timeout(500)  # Playwright's ear is not open at once
                 tab.page.keyboard.press("Enter")
             chooser.value.set_files(str(path))
             tab.done("one")
@@ -176,16 +177,20 @@ def test_a_busy_server_says_so_and_answers_later(page_server, visit, tmp_path):
     assert [card["name"] for card in tab.cards("one")] == ["patient.png"]
 
 
-def test_a_server_that_has_gone_is_said_to_be_gone_and_leaves_nothing(
-    trained, visit, tmp_path_factory
-):
+def test_a_server_that_stops_at_work_is_said_to_be_gone(trained, visit, tmp_path_factory):
     folder = tmp_path_factory.mktemp("gone")
     server = RunningServer(folder, f"--workdir={trained.workdir}")
-    path = write(folder / "late.png", pixels(87))
     tab = visit(server)
-    assert server.stop() == 0
-    assert list(server.temporary.iterdir()) == []
-    tab.page.set_input_files("#one-zone input", str(path))
+    tab.page.set_input_files(
+        "#one-zone input", str(write(folder / "a.png", pixels(87, 1500, 1500)))
+    )
+    tab.until("document.querySelector('#one-result .working')")
+    server.process.kill()
+    tab.until("document.querySelector('#trouble:not([hidden])')")
+    assert "it has stopped" in tab.ask("document.querySelector('#trouble').innerText")
+    assert not tab.ask("!!document.querySelector('.working')")
+    tab.page.set_input_files("#one-zone input", str(write(folder / "b.png", pixels(88))))
     tab.until("document.querySelector('#one-zone p.problem')")
     assert "cannot be reached" in tab.problems("one")[0]
+    server.process.wait(30)
     tab.troubles.clear()  # the browser, too, says that the connection is refused
