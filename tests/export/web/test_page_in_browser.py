@@ -126,7 +126,7 @@ def test_attention_is_shown_on_a_phone_and_a_desk(visit, attentive, scenes, scre
         opened = visit(folder, viewport=size, color_scheme=scheme)
         opened.give(*scenes[:2])
         assert opened.tab.evaluate(OVERFLOW) <= 0
-        assert opened.tab.locator("meter").count() == 6
+        assert opened.tab.locator(".share").count() == 6
         screenshot(opened.tab, f"attention-{name}-{scheme}")
 
 
@@ -152,7 +152,7 @@ def test_residual_maps_and_weights_are_drawn(visit, attentive, scenes):
     for shown, expected in zip(drawn_pixels(opened.tab), wanted, strict=True):
         np.testing.assert_array_equal(shown, expected)
     _, weights = detector.logits_and_weights([pixels])
-    read = opened.tab.locator("meter").evaluate_all("all => all.map(meter => meter.value)")
+    read = opened.tab.locator(".weights data").evaluate_all("all => all.map(d => Number(d.value))")
     np.testing.assert_allclose(read, weights[0], atol=1e-5)
     names = opened.tab.locator(".weights dt").all_inner_texts()
     assert names == list(detector.model.scales)
