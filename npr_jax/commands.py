@@ -323,9 +323,10 @@ def _report(words: list[str], flags: Any, config: ml_collections.ConfigDict | No
 
 
 def _export(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
-    from npr_jax.export.run import export_detector
+    from npr_jax.export.run import check_output, export_detector
     from npr_jax.opening import load_single_detector, resize_of
 
+    check_output(flags.format, flags.output)
     detector = load_single_detector(
         "export",
         flags.workdir,

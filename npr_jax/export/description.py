@@ -37,21 +37,23 @@ def steps_before(detector: Detector) -> list[str]:
     """What happens to a file before its pixels go in; not part of any exported file."""
     steps = ["decode the file to 8-bit RGB as stored (EXIF orientation and transparency ignored)"]
     if detector.jpeg_quality:
-        steps.append(f"re-encode as JPEG of quality {detector.jpeg_quality} and decode again")
+        steps.append(
+            f"re-encode with Pillow as JPEG, quality {detector.jpeg_quality}, 4:2:0, and decode"
+        )
     if detector.resize:
         side = f"{detector.resize}x{detector.resize}"
         steps.append(
             f"resize to {side} pixels, whatever the aspect, with Pillow's antialiased filter: "
             f"Image.resize(({detector.resize}, {detector.resize}), Image.Resampling.BILINEAR)"
         )
-    if detector.file_view is not None:
-        steps.append(
-            f"turn it into what the network was trained on: {detector.file_view.description}"
-        )
     if detector.crop:
         how = "tiled" if detector.small_images == "tile" else "padded by reflection"
         steps.append(
             f"cut out the central {detector.crop}x{detector.crop} pixels (smaller images {how})"
+        )
+    if detector.file_view is not None:
+        steps.append(
+            f"turn it into what the network was trained on: {detector.file_view.description}"
         )
     return steps
 

@@ -14,6 +14,24 @@ from npr_jax.export.description import describe, steps_before
 from npr_jax.whole_files import write_together
 
 
+def check_output(form: str, output: str) -> pathlib.Path:
+    """The file or folder to write, made absolute; to be asked before a detector is loaded.
+
+    Raises:
+        ValueError: for a format that is none of ``FORMATS``, or an output that cannot be written.
+    """
+    if form not in FORMATS:
+        raise ValueError(f"--format={form}; expected one of {', '.join(FORMATS)}")
+    if not output:
+        raise ValueError("export needs --output=FILE, as detector.onnx")
+    target = pathlib.Path(output).absolute()
+    if not target.parent.is_dir():
+        raise ValueError(f"--output={output}: its folder does not exist")
+    if target.is_dir() and form not in FOLDERS:
+        raise ValueError(f"--output={output} is a directory; --format={form} writes a file")
+    return target
+
+
 def export_detector(
     detector: Detector, form: str, output: str, *, web_packages: str = ""
 ) -> list[str]:
@@ -29,23 +47,13 @@ def export_detector(
         Lines for the user: what was written, and what has to happen to a file before.
 
     Raises:
-        ValueError: for another format, an output that cannot be written, or a detector that the
-            format cannot hold.
+        ValueError: see ``check_output``; and for a detector that the format cannot hold.
     """
-    if form not in FORMATS:
-        raise ValueError(f"--format={form}; expected one of {', '.join(FORMATS)}")
-    if not output:
-        raise ValueError("export needs --output=FILE, as detector.onnx")
-    target = pathlib.Path(output).absolute()
-    if not target.parent.is_dir():
-        raise ValueError(f"--output={output}: its folder does not exist")
-    if target.is_dir() and form not in FOLDERS:
-        raise ValueError(f"--output={output} is a directory; --format={form} writes a file")
+    target = check_output(form, output)
     options = {"packages": web_packages} if form == "web" else {}
-    written = FORMATS[form](detector, target, **options)
-    lines = [f"{form}: {detector.source}; scores: {detector.calibration_in_words}", *written]
-    lines += [f"before: {step}" for step in steps_before(detector)]
-    return lines
+    lines = [f"{form}: {detector.source}; scores: {detector.calibration_in_words}"]
+    lines += FORMATS[form](detector, target, **options)
+    return lines + [f"before: {step}" for step in steps_before(detector)]
 
 
 def _onnx(detector: Detector, target: pathlib.Path) -> list[str]:

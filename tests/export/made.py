@@ -1,0 +1,52 @@
+"""Detectors to export, and what they say by Flax."""
+
+import jax
+import ml_collections
+import numpy as np
+from flax import nnx
+
+from configs import default, multiscale_attention
+from npr_jax.calibration import Calibration
+from npr_jax.detector import Detector
+from npr_jax.models import build_model, predict
+from tests.models.test_models import randomize_statistics
+from tests.test_scoring import picture
+
+CALIBRATION = Calibration(1.7, -0.3, 0.05, 1.25, -2.5)
+
+
+def detector(recipe=None, calibration=CALIBRATION, resize=0, **changes):
+    """Random weights and running statistics, as after training."""
+    settings = (recipe or default.get_config()).model.to_dict() | changes
+    config = ml_collections.ConfigDict(settings)
+    model = randomize_statistics(build_model(config, nnx.Rngs(params=0)), seed=1)
+    return Detector(
+        model, resize=resize, source="tests", system=config.name, calibration=calibration
+    )
+
+
+def attention(**changes):
+    """The published recipe of three scales."""
+    return detector(multiscale_attention.get_config(), **changes)
+
+
+def pictures(count, height, width):
+    """uint8 ``[count, height, width, 3]``, black and white at the first one's borders."""
+    images = np.stack([picture(height, width, seed=i) for i in range(count)])
+    images[0, 0], images[0, :, 0], images[0, -1], images[0, :, -1] = 255, 0, 255, 255
+    return images
+
+
+def said(found, images):
+    """Probabilities, calibrated in float64, and weights or None, of the Flax model itself.
+
+    Each image is whole and alone: neither the scorer nor the folded stem has a part in it.
+    """
+    found.model.eval()
+    compute = jax.jit(lambda x: predict(found.model, x))
+    outcomes = [compute(image[None]) for image in images]
+    logits = np.array([float(logit[0]) for logit, _ in outcomes])
+    known = found.calibration
+    z = logits / known.temperature + known.bias if known else logits
+    weights = [w for _, w in outcomes if w is not None]
+    return 1 / (1 + np.exp(-z)), np.concatenate(weights) if weights else None

@@ -1,0 +1,132 @@
+"""``python main.py export`` as an engineer uses it."""
+
+import csv
+import io
+import json
+import shutil
+import sys
+
+import jax
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+
+from npr_jax import calibration_store
+from npr_jax.detector import Detector
+from npr_jax.export.run import check_output, export_detector
+from tests import runs
+from tests.export import made
+from tests.test_scoring import picture
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory, trained):
+    """A copy of the trained run with a calibration."""
+    workdir = tmp_path_factory.mktemp("calibrated") / "run"
+    shutil.copytree(trained.workdir, workdir)
+    detector = Detector.load(workdir)
+    checkpoint = {
+        "step": detector.step,
+        "hash": calibration_store.fingerprint(detector.model),
+    }
+    numbers = {"temperature": 0.4, "bias": 1.25, "target_error": 0.05}
+    limits = {"generated_from": 0.75, "photograph_to": None}
+    content = {"checkpoint": checkpoint, "preprocessing": detector.preprocessing}
+    path = workdir / "calibration" / f"{detector.step}.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(content | numbers | limits))
+    return workdir
+
+
+def test_both_files_score_as_predict_does(tmp_path, calibrated):
+    """Odd and even pictures through three programs; the files come whole and say what they are."""
+    sizes = [(64, 64), (45, 64), (70, 33)]
+    for index, size in enumerate(sizes):
+        Image.fromarray(picture(*size)).save(tmp_path / f"{index}.png")
+    names = [str(tmp_path / f"{index}.png") for index in range(len(sizes))]
+    finished = runs.main("predict", f"--workdir={calibrated}", *names)
+    scores = [float(row["score"]) for row in csv.DictReader(io.StringIO(finished.stdout))]
+    assert "calibrated (temperature 0.4" in finished.stderr
+
+    out = tmp_path / "out"
+    out.mkdir()
+    target = out / "detector.onnx"
+    arguments = (f"--workdir={calibrated}", "--format=onnx", f"--output={target}")
+    finished = runs.main("export", *arguments)
+    assert f"written to {target}, {target.stat().st_size:,} bytes" in finished.stdout
+    assert "before: decode the file to 8-bit RGB" in finished.stdout
+    detector = Detector.load(calibrated)
+    export_detector(detector, "stablehlo", str(out / "detector.stablehlo"))
+    written = sorted(path.name for path in out.iterdir())
+    assert written == ["detector.onnx", "detector.stablehlo", "detector.stablehlo.json"]
+
+    session = onnxruntime.InferenceSession(str(out / "detector.onnx"))
+    program = jax.export.deserialize((out / "detector.stablehlo").read_bytes())
+    for name, score in zip(names, scores, strict=True):
+        images = np.asarray(Image.open(name))[None]
+        [by_onnx] = session.run(["probability"], {"images": images})
+        np.testing.assert_allclose(by_onnx, score, rtol=0, atol=1e-5)
+        by_stablehlo = program.call(images)["probability"]
+        np.testing.assert_allclose(by_stablehlo, score, rtol=0, atol=1e-5)
+    assert np.ptp(scores) > 1e-3
+
+    facts = json.loads((out / "detector.stablehlo.json").read_text())
+    assert facts["checkpoint_sha256"] == calibration_store.fingerprint(detector.model)
+    assert facts["calibration"]["temperature"] == 0.4
+    assert facts["verdicts"]["photograph_to"] is None
+    expected = 1 / (1 + np.exp(-(0.75 / 0.4 + 1.25)))
+    assert facts["verdicts"]["generated_from"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("form", "output", "texts"),
+    [
+        ("onxx", "a.onnx", ["--format=onxx", "onnx, stablehlo"]),
+        ("", "a.onnx", ["--format=;", "onnx, stablehlo"]),
+        ("onnx", "", ["--output=FILE"]),
+        ("onnx", "no/such/a.onnx", ["no/such/a.onnx", "does not exist"]),
+        ("onnx", str(runs.ROOT), ["is a directory", "writes a file"]),
+    ],
+    ids=["format", "no format", "no output", "folder", "directory"],
+)
+def test_what_cannot_be_written_is_refused(form, output, texts):
+    with pytest.raises(ValueError) as refusal:
+        check_output(form, output)
+    for text in texts:
+        assert text in str(refusal.value)
+
+
+def test_wrong_usage_is_one_line():
+    """Before the run is read, which may take long."""
+    finished = runs.main(
+        "export", "--workdir=no/such/run", "--format=onxx", "--output=a.onnx", status=2
+    )
+    assert finished.stderr.splitlines() == [
+        line for line in finished.stderr.splitlines() if line.startswith("error: --format=onxx")
+    ]
+
+
+def test_an_ensemble_is_refused(trained, tmp_path):
+    """Before any of its runs is read."""
+    arguments = ("--format=onnx", f"--output={tmp_path / 'a.onnx'}")
+    both = f"--workdir={trained.workdir},{tmp_path}"
+    finished = runs.main("export", both, *arguments, status=2)
+    assert "is an ensemble; export takes one run" in finished.stderr
+
+
+def test_without_the_package_onnx_the_remedy_is_named(tmp_path, monkeypatch):
+    for name in list(sys.modules):
+        if name == "onnx" or name.startswith(("onnx.", "npr_jax.export.onnx_")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    found = made.detector(backbone="thin_resnet")
+    with pytest.raises(ValueError, match=r"pip install 'npr-jax\[export\]'"):
+        export_detector(found, "onnx", str(tmp_path / "a.onnx"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_happens_to_files_first_is_said(tmp_path):
+    found = made.detector(backbone="thin_resnet", resize=224)
+    lines = export_detector(found, "stablehlo", str(tmp_path / "a"))
+    assert any("resize to 224x224 pixels" in line and "Pillow" in line for line in lines)

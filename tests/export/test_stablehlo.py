@@ -1,0 +1,196 @@
+"""StableHLO files say what the Flax models say, and need nothing of this project."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import ladeda, spectrum
+from npr_jax.export.stablehlo_file import stablehlo_bytes
+from npr_jax.export.symbolic_operators import symbolic_operator
+from npr_jax.front_end import paper_front_end
+from npr_jax.resampling import nearest_indices
+from npr_jax.residual import axis_operator
+from tests import runs
+from tests.export import made
+from tests.test_scoring import fused
+
+FACTORS = (0.25, 0.5, 0.75, 1 / 3, 1 / 8)
+
+
+@pytest.fixture(autouse=True)
+def _highest_precision():
+    with jax.default_matmul_precision("highest"):
+        yield
+
+
+def check(found, batches):
+    """Compares the file with the model on batches ``(count, height, width)``."""
+    program = jax.export.deserialize(stablehlo_bytes(found))
+    spread = []
+    for batch in batches:
+        images = made.pictures(*batch)
+        said = program.call(images)
+        expected, expected_weights = made.said(found, images)
+        assert said["probability"].dtype == np.float32
+        assert said["probability"].shape == (batch[0],)
+        np.testing.assert_allclose(said["probability"], expected, rtol=0, atol=1e-5)
+        assert ("weights" in said) == (expected_weights is not None)
+        if expected_weights is not None:
+            np.testing.assert_allclose(said["weights"], expected_weights, rtol=0, atol=1e-5)
+        spread += list(expected)
+    assert np.ptp(spread) > 1e-3, "images that all score alike would prove nothing"
+
+
+BATCHES = [(1, 64, 64), (2, 33, 47), (5, 32, 75)]
+
+
+def test_npr_at_odd_and_even_sizes_and_batches():
+    check(made.detector(backbone="thin_resnet"), BATCHES)
+
+
+@pytest.mark.slow
+def test_npr_of_full_size():
+    found = made.detector()
+    check(found, BATCHES)
+    assert len(stablehlo_bytes(found)) < 6e6
+
+
+def test_multiscale_attention_at_odd_and_even_sizes_and_batches():
+    found = made.attention()
+    check(found, BATCHES)
+    assert len(stablehlo_bytes(found)) < 9e6
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *map(fused, ("stack", "mean", "fixed", "spatial")),
+        fused("concatenation", batch_branches=True),
+        fused("attention", share_branches=True),
+        {"factors": (1 / 8,), "phases": ((3, 7),), "colors": ("lab",)},
+        {"factors": (1 / 3,), "modes": ("bilinear",)},
+        {"factors": (0.75,), "modes": ("bicubic",)},
+        {"factors": (0.4,), "modes": ("area",)},
+        {"name": "cnndetection", "imagenet_weights": ""},
+    ],
+    ids=[
+        *("stack", "mean", "fixed", "spatial", "batched", "shared"),
+        *("phase lab", "bilinear", "bicubic", "area", "pixels"),
+    ],
+)
+def test_fusions_and_front_ends(changes):
+    check(made.detector(**({"backbone": "thin_resnet"} | changes)), [(2, 33, 46), (1, 64, 38)])
+
+
+def test_a_spectrum_of_open_sizes():
+    """Two Fourier transforms of the whole image."""
+    check(made.detector(spectrum.get_config()), [(2, 33, 46), (1, 64, 38)])
+
+
+@pytest.mark.slow
+def test_ladedas_patches():
+    check(made.detector(ladeda.get_config()), [(2, 65, 70)])
+
+
+def references(count):
+    """A program that gives the references of ``count`` axes of open lengths for all ``FACTORS``."""
+
+    def compute(*axes):
+        ends = [paper_front_end(factor) for factor in FACTORS]
+        return [jnp.stack([symbolic_operator(end, a.shape[0], 0) for end in ends]) for a in axes]
+
+    names = [f"n{i}" for i in range(count)]
+    lengths = jax.export.symbolic_shape(", ".join(names), constraints=[f"{n} >= 32" for n in names])
+    shapes = [jax.ShapeDtypeStruct((length,), jnp.uint8) for length in lengths]
+    return jax.export.export(jax.jit(compute))(*shapes)
+
+
+def check_references(lengths, at_once):
+    program = references(at_once)  # one compilation for as many lengths
+    lengths = list(lengths)
+    for first in range(0, len(lengths), at_once):
+        chosen = lengths[first : first + at_once]
+        padded = (*chosen, *(32,) * (at_once - len(chosen)))
+        all_ours = program.call(*(np.zeros(length, np.uint8) for length in padded))
+        for length, ours in zip(padded, all_ours, strict=True):
+            for row, factor in zip(np.asarray(ours), FACTORS, strict=True):
+                expected = axis_operator(length, factor, "nearest")
+                np.testing.assert_array_equal(row, expected, err_msg=f"{length} pixels, {factor}")
+
+
+def test_references_are_the_hosts_where_whole_numbers_would_give_others():
+    """The sizes at which float32 rounds to another pixel, among others; up to 2048 pixels."""
+    rounded = []
+    for factor in FACTORS:
+        for length in range(32, 2049):
+            small = max(1, int(np.floor(length * factor)))
+            exact = np.arange(length) * small // length
+            if (nearest_indices(small, length) != exact).any():
+                rounded.append(length)
+                break
+    assert rounded, "float32 would not matter"
+    check_references([*rounded[:20], 32, 33, 47, 100, 255, 256, 1023, 1111, 2047, 2048], 6)
+
+
+@pytest.mark.slow
+def test_references_are_the_hosts_at_every_size():
+    check_references(range(32, 2049), 32)
+
+
+ALONE = """
+import importlib.abc, sys
+
+class Blocker(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("npr_jax", "input_pipeline", "configs", "flax", "orbax", "onnx"):
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Blocker())
+import jax
+import numpy as np
+
+with open(sys.argv[1], "rb") as file:
+    program = jax.export.deserialize(bytearray(file.read()))
+images = np.load(sys.argv[2])
+np.save(sys.argv[3], jax.jit(program.call)(images)["probability"])
+"""
+
+
+def test_loading_needs_only_jax_and_flatbuffers(tmp_path):
+    found = made.detector(backbone="thin_resnet")
+    images = made.pictures(3, 40, 51)
+    (tmp_path / "detector.stablehlo").write_bytes(stablehlo_bytes(found))
+    np.save(tmp_path / "images.npy", images)
+    names = ("detector.stablehlo", "images.npy", "said.npy")
+    runs.python("-c", ALONE, *(tmp_path / name for name in names))
+    said = np.load(tmp_path / "said.npy")
+    np.testing.assert_allclose(said, made.said(found, images)[0], rtol=0, atol=1e-5)
+
+
+def test_images_below_32_pixels_and_other_arrays_are_refused_by_the_program():
+    program = jax.export.deserialize(stablehlo_bytes(made.detector(backbone="thin_resnet")))
+    with pytest.raises(ValueError, match="refining shapes"):
+        program.call(made.pictures(1, 31, 40))
+    with pytest.raises(ValueError, match="uint8"):
+        program.call(made.pictures(1, 40, 40).astype(np.float32))
+
+
+def test_it_runs_on_cpus_nvidia_gpus_and_tpus():
+    program = jax.export.deserialize(stablehlo_bytes(made.detector(backbone="thin_resnet")))
+    assert program.platforms == ("cpu", "cuda", "tpu")
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"modes": ("hh",)}, "residual hh"),
+        ({"modes": ("bilinear",), "learn_factors": (True,)}, "trained factor"),
+        ({"factors": (0.29,)}, "factor 0.29"),
+        (fused("cross"), "spectrum"),
+    ],
+    ids=["hh", "learned", "rounded", "cross"],
+)
+def test_what_cannot_be_exported_is_refused_by_name(changes, text):
+    with pytest.raises(ValueError, match=text):
+        stablehlo_bytes(made.detector(**({"backbone": "thin_resnet"} | changes)))
