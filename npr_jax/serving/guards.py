@@ -24,6 +24,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _WILDCARDS = ("0.0.0.0", "::", "")
 UPLOADS_AT_ONCE = 64
 SECONDS_BETWEEN_PARTS = 30  # of a body; who sends slower is gone
+SECONDS_OF_DRAINING = 10
 _API = ("/api/", "/health")
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -128,16 +129,17 @@ class BoundedBodies:
         """See ASGI."""
         if scope["type"] != "http" or scope["method"] in _SAFE_METHODS:
             return await self._app(scope, receive, send)
+        request = _Counted(self, scope, receive, send)
         declared = Headers(scope=scope).get("content-length", "0")
         if not declared.isdecimal() or int(declared) > self._max_body:
-            return await self._too_large()(scope, receive, send)
+            return await request.refuse()
         if self._uploads >= UPLOADS_AT_ONCE:
             busy = "Too many uploads at once. Please try again in 2 seconds."
             response = error_response(self._identity, UNAVAILABLE, busy, retry_after=2)
             return await response(scope, receive, send)
         self._uploads += 1
         try:
-            await _Counted(self, scope, receive, send).run()
+            await request.run()
         finally:
             self._uploads -= 1
 
@@ -175,7 +177,12 @@ class _Counted:
             if not self._refused:
                 raise
         if self._refused and not self._answered:
-            await self._bounds._too_large()(self._scope, self._receive, self._send)
+            await self.refuse()
+
+    async def refuse(self) -> None:
+        """Answers that the body is too large."""
+        await self._drain()
+        await self._bounds._too_large()(self._scope, self._receive, self._send)
 
     async def _counting(self) -> Message:
         if self._refused:
@@ -197,8 +204,30 @@ class _Counted:
     async def _sending(self, message: Message) -> None:
         if self._refused and not self._answered:
             return  # whatever the route made of the broken body; ours follows
+        if not self._answered:
+            await self._drain()
         self._answered = True
         await self._send(message)
+
+    async def _drain(self) -> None:
+        """Takes what is still coming of a body that nobody reads, within bounds.
+
+        A connection closed with bytes unread is reset, and the client would not see the answer.
+        """
+        if Headers(scope=self._scope).get("expect") and not self._received:
+            return  # this client waits to be asked for its body
+        end = asyncio.get_running_loop().time() + SECONDS_OF_DRAINING
+        left = self._bounds._max_body
+        while not self._whole and left > 0:
+            try:
+                async with asyncio.timeout_at(end):
+                    message = await self._receive()
+            except TimeoutError:
+                return
+            if message["type"] != "http.request":
+                return
+            left -= len(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
 
 
 class SecurityHeaders:

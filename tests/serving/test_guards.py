@@ -1,0 +1,182 @@
+"""Who may ask, what browsers are told, and what stays on disk."""
+
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+
+import httpx
+import pytest
+
+from npr_jax.serving.limits import Limits
+from npr_jax.serving.private_folder import private_folder
+from npr_jax.serving.server import serve
+from tests import runs
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:7860", "localhost:7860", "[::1]:7860", "LOCALHOST", "127.0.0.1"]
+)
+def test_our_own_names(client, host):
+    assert client.get("/health", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:7860", "127.0.0.1.evil.example", "8.8.8.8", "", "[::1"]
+)
+def test_other_names_are_refused(client, host):
+    for path in ("/health", "/api/v1/openapi.json"):
+        answer = client.get(path, headers={"Host": host})
+        assert answer.status_code == 421
+        assert "host name" in answer.json()["error"]
+
+
+def test_a_server_for_the_network_answers_to_addresses_and_to_its_name(make_client):
+    client = make_client(host="0.0.0.0")
+    for host in ("192.168.1.7:7860", socket.gethostname(), "localhost"):
+        assert client.get("/health", headers={"Host": host}).status_code == 200
+    assert client.get("/health", headers={"Host": "evil.example"}).status_code == 421
+
+
+def test_pages_of_other_sites_may_not_send(client, ask, encoded):
+    file = ("a.png", encoded(runs.picture(0, True)))
+    ours = {"Origin": "http://127.0.0.1:7860", "Sec-Fetch-Site": "same-origin"}
+    assert ask(client, file, headers=ours).status_code == 200
+    for headers in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:9999"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ):
+        answer = ask(client, file, headers=headers)
+        assert answer.status_code == 403, headers
+        assert "other sites" in answer.json()["error"]
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    preflight = client.options("/api/v1/score", headers=asked)
+    assert not [name for name in preflight.headers if name.startswith("access-control")]
+
+
+def test_answers_tell_browsers_to_be_careful(client):
+    for path in ("/health", "/nothing"):
+        headers = client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+    assert "default-src 'none'" in client.get("/health").headers["content-security-policy"]
+    assert client.get("/health").headers["cache-control"] == "no-store"
+
+
+def test_uploads_leave_nothing_on_disk(make_client, ask, encoded):
+    large = encoded(runs.picture(0, False, side=1000))
+    assert len(large) > 2_000_000, "more than is kept in memory"
+    with private_folder() as folder:
+        client = make_client(max_bytes=4_000_000)
+        for sent in ([("a.png", large)], [("a.png", large)] * 2, [("a.png", large[:-9])]):
+            ask(client, *sent)
+        ask(client, ("a.png", bytes(5_000_000)))
+        assert tempfile.gettempdir() == str(folder)
+        assert oct(folder.stat().st_mode & 0o777) == "0o700"
+        assert list(folder.iterdir()) == []
+    assert not folder.exists()
+    assert tempfile.gettempdir() != str(folder)
+
+
+def test_folders_of_killed_servers_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    abandoned = tmp_path / f"npr-jax-serve-{ended.pid}-abc"
+    running = tmp_path / f"npr-jax-serve-{os.getpid()}-abc"
+    for folder in (abandoned, running):
+        folder.mkdir()
+        (folder / "upload").write_bytes(b"private")
+    with private_folder():
+        assert not abandoned.exists()
+        assert running.exists()
+
+
+def test_a_port_in_use_is_one_line(detector):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ValueError, match=f"--port={port}.*in use.*--port=0"):
+            serve(detector, host="127.0.0.1", port=port, limits=Limits())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--workdir=a,b"], "takes one detector, not an ensemble"),
+        ([], "give either --workdir=RUN or --weights=FILE"),
+        (["--workdir=a", "--max_files=0"], "--max_files=0; expected more than 0"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments, message):
+    finished = runs.main("serve", *arguments, status=2)
+    assert message in finished.stderr
+    assert finished.stderr.count("\n") == 1
+
+
+# Imports then fail as if it were not installed.
+WITHOUT = (
+    "import runpy, sys; sys.modules.update(dict.fromkeys({names!r})); sys.argv[0] = 'main.py'; "
+    "runpy.run_path('main.py', run_name='__main__')"
+)
+
+
+def test_without_gradio_the_fix_is_said(trained):
+    code = WITHOUT.format(names=("gradio",))
+    finished = runs.python("-c", code, "serve", f"--workdir={trained.workdir}", status=2)
+    assert "pip install 'npr-jax[serve]'" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_answers_and_ends_cleanly(trained, encoded, tmp_path, ending):
+    """Without TensorFlow, on a port of its own; what it wrote is gone at the end."""
+    code = WITHOUT.format(names=("tensorflow", "tensorflow_datasets"))
+    command = [sys.executable, "-c", code, "serve", f"--workdir={trained.workdir}", "--port=0"]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        command, cwd=runs.ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        line = process.stdout.readline()
+        address = re.fullmatch(r"ready: (http://127\.0\.0\.1:\d+/)\n", line).group(1)
+        [folder] = tmp_path.glob("npr-jax-serve-*")
+        with urllib.request.urlopen(f"{address}health", timeout=30) as answer:
+            assert answer.status == 200
+            assert "server" not in answer.headers
+        data = encoded(runs.picture(0, True))
+        files = [("files", ("a.png", data))]
+        with httpx.Client(trust_env=False, timeout=60) as http:
+            [result] = http.post(f"{address}api/v1/score", files=files).json()["results"]
+        process.send_signal(ending)
+        assert process.wait(60) == 0
+    assert not folder.exists()
+    (tmp_path / "a.png").write_bytes(data)
+    predicted = runs.main("predict", f"--workdir={trained.workdir}", tmp_path / "a.png")
+    score = float(predicted.stdout.splitlines()[1].split(",")[1])
+    assert result["score"] == pytest.approx(score, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_a_short_load_run_finds_nothing_wrong(trained, tmp_path):
+    output = tmp_path / "load.json"
+    arguments = (f"--workdir={trained.workdir}", "--clients=6", "--seconds=8", "--pictures=30")
+    finished = subprocess.run(
+        [sys.executable, "benchmarks/serve_load.py", *arguments, f"--output={output}"],
+        cwd=runs.ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": "."},
+    )
+    assert "number wrong: 0" in finished.stdout, finished.stdout + finished.stderr
+    assert '"pictures scored": 0' not in pathlib.Path(output).read_text()
