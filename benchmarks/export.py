@@ -6,8 +6,8 @@ The run is exported as StableHLO and as ONNX, and the ONNX file is quantised to 
 works in a process of its own on all cores and is given uint8 pixels in host memory; its time ends
 with probabilities in host memory. All are measured in turn, round after round; each keeps its best
 round. The peer is PyTorch's NPR in float32, channels_last, with normalisation and residual
-(benchmarks/torch_npr.py), at its best over one and all threads and over glibc's usual setting of the
-memory and ours; whatever system the run has, the ratio is to this one.
+(benchmarks/torch_npr.py), at its best over one and all threads and over glibc's usual setting of
+the memory and ours; whatever system the run has, the ratio is to this one.
 
 * Flax: `npr_jax.Detector.logits`, what `predict` computes after it has read a file;
 * StableHLO: the exported program under jax.jit;
