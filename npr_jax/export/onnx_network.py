@@ -131,7 +131,7 @@ def _classify(graph: Graph, classifier: nnx.Linear, features: str) -> str:
 
 def _resnet(graph: Graph, network: ResNet, views: Sequence[FrontEnd], pixels: Pixels) -> str:
     with graph.part("stem"):
-        x = graph.add("Relu", _stem(graph, network, views, pixels))
+        x = _stem(graph, network, views, pixels)
         x = graph.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
     for number, stage in enumerate(network.stages, start=1):
         for place, block in enumerate(stage):
@@ -141,7 +141,11 @@ def _resnet(graph: Graph, network: ResNet, views: Sequence[FrontEnd], pixels: Pi
 
 
 def _stem(graph: Graph, network: ResNet, views: Sequence[FrontEnd], pixels: Pixels) -> str:
-    """The first convolution on all views; for the paper's residual one of two, by the size."""
+    """The first convolution on all views, normalised and above zero; one of two where it folds.
+
+    The Relu is in the branches: after the ``If``, OpenVINO 2026.4 (CPU) computes it in place and
+    gives another result, or none, for the first images of an odd size.
+    """
     kernel = np.asarray(network.conv1.kernel[...], np.float64)
 
     def plain(graph: Graph) -> str:
@@ -149,7 +153,8 @@ def _stem(graph: Graph, network: ResNet, views: Sequence[FrontEnd], pixels: Pixe
         x = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
         scale = np.concatenate([view.scale for view in views])
         padding = network.conv1.padding
-        return _convolution(graph, x, kernel * scale[:, None], network.bn1, 2, [padding] * 4)
+        x = _convolution(graph, x, kernel * scale[:, None], network.bn1, 2, [padding] * 4)
+        return graph.add("Relu", x)
 
     if len(views) > 1 or not folds(views[0]) or kernel.shape[0] != 3:
         return plain(graph)
@@ -158,6 +163,7 @@ def _stem(graph: Graph, network: ResNet, views: Sequence[FrontEnd], pixels: Pixe
     pads = [BEFORE, BEFORE, 0, 0]
     with graph.part("even sides"):
         one = _convolution(even, pixels.values, folded, network.bn1, 2, pads)
+        one = even.add("Relu", one)
     with graph.part("any sides"):
         other = plain(any_size)
     return graph.choose(pixels.even, even, one, any_size, other)

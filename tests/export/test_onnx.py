@@ -115,6 +115,22 @@ def test_names_tell_where_in_the_network_a_node_is():
     assert {"attention/Softmax", "calibration/Sigmoid"} < set(names)
 
 
+@pytest.mark.slow
+def test_openvino_says_the_same_of_the_first_image_of_each_size():
+    """In float32, which has to be asked for."""
+    openvino = pytest.importorskip("openvino", reason="needs the dev extra")
+    core = openvino.Core()
+    for found in (made.detector(), made.attention()):
+        content = onnx_bytes(found)
+        settings = {"INFERENCE_PRECISION_HINT": "f32"}
+        compiled = core.compile_model(core.read_model(content), "CPU", settings)
+        for batch in [(2, 33, 47), (1, 97, 101), (2, 64, 64), (2, 131, 130), (2, 33, 47)]:
+            images = made.pictures(*batch)
+            [expected] = session(content).run(["probability"], {"images": images})
+            probability = compiled({"images": images})["probability"]
+            np.testing.assert_allclose(probability, expected, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("opset", [18, 21])
 def test_newer_opsets_take_it(opset):
     """By onnx's own converter and checker."""
