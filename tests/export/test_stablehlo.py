@@ -72,12 +72,12 @@ def test_multiscale_attention_of_full_size():
     [
         *(pytest.param(fused(f), marks=pytest.mark.slow) for f in ("stack", "mean", "fixed")),
         fused("spatial"),
-        fused("concatenation", batch_branches=True),
+        pytest.param(fused("concatenation", batch_branches=True), marks=pytest.mark.slow),
         fused("attention", share_branches=True),
         {"factors": (1 / 8,), "phases": ((3, 7),), "colors": ("lab",)},
-        {"factors": (1 / 3,), "modes": ("bilinear",)},
+        pytest.param({"factors": (1 / 3,), "modes": ("bilinear",)}, marks=pytest.mark.slow),
         {"factors": (0.75,), "modes": ("bicubic",)},
-        {"factors": (0.4,), "modes": ("area",)},
+        pytest.param({"factors": (0.4,), "modes": ("area",)}, marks=pytest.mark.slow),
         {"name": "cnndetection", "imagenet_weights": ""},
     ],
     ids=[
