@@ -143,8 +143,8 @@ def _resnet(graph: Graph, network: ResNet, views: Sequence[FrontEnd], pixels: Pi
 def _stem(graph: Graph, network: ResNet, views: Sequence[FrontEnd], pixels: Pixels) -> str:
     """The first convolution on all views, normalised and above zero; one of two where it folds.
 
-    The Relu is in the branches: after the ``If``, OpenVINO 2026.4 (CPU) computes it in place and
-    gives another result, or none, for the first images of an odd size.
+    The Relu is in the branches: with it after the ``If``, OpenVINO 2026.4 (CPU) gave other
+    probabilities, or NaN, for the first images of an odd size; why is not known.
     """
     kernel = np.asarray(network.conv1.kernel[...], np.float64)
 
