@@ -17,6 +17,7 @@ from tests import runs
 from tests.trees import prepare, save
 
 
+@pytest.mark.slow
 def test_an_evaluation_as_published(tmp_path, trained):
     """AIGCDetectBenchmark: native size, an odd last row or column dropped."""
     pictures = {}

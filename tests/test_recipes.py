@@ -62,6 +62,16 @@ SMALL: dict[str, dict] = {
     "quickstart": THIN,
     "native_crops:reencoded": THIN,
 }
+# Those of SMALL that take 10 s or more.
+LONG = (
+    "npr:1/3",
+    "multiscale_attention:0.25,0.5",
+    "freqnet",
+    "ladeda",
+    "safe",
+    "dire",
+    "quickstart",
+)
 # More of the same recipes' choices.
 MORE: dict[str, dict] = {
     "npr:0.25": THIN,
@@ -153,7 +163,10 @@ def test_every_recipe_has_a_case(root):
 @pytest.mark.parametrize(
     ("recipe", "changes"),
     [
-        *(pytest.param(*case, id=case[0]) for case in SMALL.items()),
+        *(
+            pytest.param(*case, id=case[0], marks=[pytest.mark.slow] * (case[0] in LONG))
+            for case in SMALL.items()
+        ),
         *(pytest.param(*case, id=case[0], marks=pytest.mark.slow) for case in MORE.items()),
         *(pytest.param(*c, id=f"{c[0]} full", marks=pytest.mark.slow) for c in FULL.items()),
     ],

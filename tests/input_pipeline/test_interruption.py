@@ -97,6 +97,7 @@ def test_killed_at_random_files(source, undisturbed, tmp_path):
     assert contents(output) == undisturbed
 
 
+@pytest.mark.slow
 def test_killed_at_every_step_of_the_file_system(source, tmp_path):
     """Before every rename, every flush to disk and every new directory, from the first to the last.
 
