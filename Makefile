@@ -16,7 +16,7 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-test browser
 	$(BIN)/python -m pytest
 
-slow: $(VENV)/installed-test
+slow: $(VENV)/installed-test browser
 	$(BIN)/python -m pytest -m slow
 
 results: $(VENV)/installed-test
@@ -36,7 +36,7 @@ format: $(VENV)/installed-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# A Chromium for the test of report.html, which skips without one: it is never a reason to stop.
+# A Chromium for the tests of pages, which skip without one: it is never a reason to stop.
 browser:
 	@for name in chromium chromium-browser google-chrome google-chrome-stable chrome; do \
 	  command -v $$name > /dev/null && exit 0; \
@@ -45,9 +45,9 @@ browser:
 	  (apt-get update -qq; \
 	   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	     chromium fonts-dejavu-core) > /dev/null 2>&1 \
-	  || echo "Chromium could not be installed: the test of the page is skipped."; \
+	  || echo "Chromium could not be installed: the tests of pages are skipped."; \
 	else \
-	  echo "No Chromium found: the test of the page is skipped."; \
+	  echo "No Chromium found: the tests of pages are skipped."; \
 	fi
 
 clean:

@@ -72,21 +72,19 @@ def quantize(source: pathlib.Path, target: pathlib.Path, images: list[np.ndarray
         Images(),
         per_channel=True,
         op_types_to_quantize=["Conv"],
-        nodes_to_exclude=name_stems(model.graph),
+        nodes_to_exclude=stems(model.graph),
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
     )
 
 
-def name_stems(graph: Any) -> list[str]:
-    """Names all nodes; returns those of the convolutions that see three channels."""
+def stems(graph: Any) -> list[str]:
+    """Names of the convolutions that see three channels, those in branches of an ``If`` too."""
     shapes = {array.name: array.dims for array in graph.initializer}
-    stems = []
-    for number, node in enumerate(graph.node):
-        node.name = f"{node.op_type}_{number}"
-        if node.op_type == "Conv" and shapes[node.input[1]][1] == 3:
-            stems.append(node.name)
-    return stems
+    nodes = list(graph.node)
+    for node in graph.node:
+        nodes += [inner for attribute in node.attribute for inner in attribute.g.node]
+    return [n.name for n in nodes if n.op_type == "Conv" and shapes[n.input[1]][1] == 3]
 
 
 def accuracy(path: pathlib.Path, labels: np.ndarray, images: list[np.ndarray]) -> dict[str, Any]:

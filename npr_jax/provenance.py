@@ -16,7 +16,7 @@ def provenance() -> dict[str, Any]:
     """Version, commit (of a checkout), date, machine and library versions, as JSON."""
     devices = sorted({device.device_kind for device in jax.devices()})
     return {
-        "version": _version(),
+        "version": package_version(),
         "commit": _commit(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": f"{platform.machine()}, {jax.device_count()} x {', '.join(devices)}",
@@ -25,7 +25,8 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def _version() -> str | None:
+def package_version() -> str | None:
+    """The version of this package as installed; None in a checkout that is not."""
     try:
         return importlib.metadata.version("npr-jax")
     except importlib.metadata.PackageNotFoundError:

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import pathlib
+import shutil
 import tempfile
 
 import jax
@@ -13,6 +14,17 @@ from absl import flags
 from tests import runs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSER_ARGUMENTS = (
+    # Chromium's own requests (updates, field trials, word lists) are none of the pages'.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-domain-reliability",
+    "--disable-sync",
+    "--no-first-run",
+    # No name but the loopback's is resolved: a request elsewhere cannot succeed unseen.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+)
 
 
 def pytest_configure(config):
@@ -84,3 +96,20 @@ def trained(tmp_path_factory, tiny_data) -> runs.FinishedRun:
     workdir = tmp_path_factory.mktemp("run") / "trained"
     finished = runs.main(*runs.train_arguments(tiny_data, workdir))
     return runs.FinishedRun(workdir, finished.stdout, finished.stderr)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A Chromium; tests that need one skip where there is none.
+
+    Of a module, not of the session: while Playwright runs, this thread's event loop is taken, and
+    tests that start one of their own would fail.
+    """
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine; `make browser` installs it on Debian and Ubuntu")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=list(BROWSER_ARGUMENTS))
+        yield started
+        started.close()

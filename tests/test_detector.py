@@ -21,6 +21,18 @@ def detector(trained):
     return npr_jax.Detector.load(trained.workdir)
 
 
+def test_bytes_are_scored_as_files_are(detector, tmp_path):
+    for number in range(6):
+        image = Image.fromarray(runs.picture(number, bool(number % 2), side=60 + number))
+        image.save(tmp_path / f"{number}.jpg", quality=90)
+    (tmp_path / "6.jpg").write_bytes(b"no image")
+    paths = sorted(tmp_path.iterdir())
+    expected = detector.score(paths)
+    found = detector.score_bytes((str(path), path.read_bytes()) for path in paths)
+    assert found == expected
+    assert [bool(result.error) for result in found] == [False] * 6 + [True]
+
+
 def probability(logit):
     return 1 / (1 + np.exp(-float(logit)))
 

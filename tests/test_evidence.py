@@ -11,7 +11,9 @@ from flax import nnx
 from PIL import Image
 
 from configs import multiscale_attention
+from npr_jax.analysis import evidence_images
 from npr_jax.detector import Detector
+from npr_jax.front_end import paper_front_end
 from npr_jax.models import build_model
 from npr_jax.predict import predict_files
 from tests.models.parity import images
@@ -88,3 +90,12 @@ def test_evidence_of_several_detectors_is_refused(tmp_path):
 
     with pytest.raises(ValueError, match="--evidence is of one detector"):
         predict_files(Several(), [str(tmp_path)], "", confidence=0.75, evidence=str(tmp_path))
+
+
+def test_residuals_of_large_pictures_are_shown():
+    """At every second pixel the residual of factor 0.5 is zero: nothing would be seen of it."""
+    image = np.random.default_rng(0).integers(0, 256, (1000, 700, 3), np.uint8)
+    residual = evidence_images.residual_pixels(image, paper_front_end(0.5))
+    shown = evidence_images.reduced(residual)
+    assert max(shown.shape) <= 512
+    assert (shown != 128).mean() > 0.5

@@ -167,10 +167,10 @@ def test_even_images_alone_are_folded(changes, monkeypatch, wrong_where_folded):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"backbone": "cut_resnet50"},
+        pytest.param({"backbone": "cut_resnet50"}, marks=pytest.mark.slow),
         ATTENTION | {"factors": (0.25, 0.5, 0.5), "backbone": "thin_resnet"},
-        fused("spatial"),
-        fused("cross"),
+        pytest.param(fused("spatial"), marks=pytest.mark.slow),
+        pytest.param(fused("cross"), marks=pytest.mark.slow),
     ],
     ids=["npr", "attention", "spatial", "cross"],
 )

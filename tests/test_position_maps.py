@@ -6,9 +6,9 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from configs import ladeda, multiscale, spectrum
+from configs import ladeda, multiscale, multiscale_attention, spectrum
 from npr_jax.detector import Detector
-from npr_jax.models import build_model
+from npr_jax.models import build_model, whole_maps
 from npr_jax.position_maps import PositionMaps
 from npr_jax.predict import predict_files
 from tests.models.parity import images
@@ -32,6 +32,24 @@ def test_a_window_changes_its_own_position_alone():
     np.testing.assert_array_equal(differs, np.arange(6).reshape(3, 2) == 3)
     [expected] = ours.logits(changed[None])
     np.testing.assert_allclose(after["position_logits"].mean(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(71, 130), (1100, 90)])
+def test_padded_and_tiled_images_have_the_map_of_the_whole_image(shape):
+    """Against the network on the image itself: no padding, no tiles."""
+    config = multiscale_attention.get_config().model
+    config.backbone = "thin_resnet"
+    model = build_model(config, nnx.Rngs(params=0))
+    image = images(1, *shape)[0]
+    found = Detector(model, resize=0, source="test").maps(image)
+    model.eval()
+    maps = whole_maps(model, image[None])
+    prediction = model.head([m.mean((1, 2)) for m in maps])
+    expected = np.asarray(model.position_logits(maps, prediction))[0]
+    assert found["position_logits"].shape == expected.shape
+    np.testing.assert_allclose(found["position_logits"], expected, atol=1e-5)
+    np.testing.assert_allclose(found["weights"], prediction.weights[0], atol=1e-5)
+    np.testing.assert_allclose(found["logit"], prediction.logits[0], atol=1e-5)
 
 
 def test_predict_writes_one_file_for_each_scored_image(tmp_path, capsys):

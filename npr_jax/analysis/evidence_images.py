@@ -110,7 +110,7 @@ def sheet(
         drawing = style.new_figure(SHEET_TILE * len(shown) + 0.9, SHEET_TILE + 0.9)
         axes = drawing.subplots(1, len(shown), squeeze=False)[0]
         for ax, (caption, pixels) in zip(axes, shown, strict=True):
-            ax.imshow(_reduced(pixels), interpolation="nearest")
+            ax.imshow(reduced(pixels), interpolation="nearest")
             ax.set_title(style.shorten(caption, 34))
             ax.set_xticks([])
             ax.set_yticks([])
@@ -129,7 +129,11 @@ def sheet(
     return buffer.getvalue()
 
 
-def _reduced(pixels: np.ndarray) -> np.ndarray:
-    """Every k-th pixel of what is too large to be shown whole: no interpolation of its own."""
+def reduced(pixels: np.ndarray) -> np.ndarray:
+    """Every k-th pixel of what is too large to be shown whole: no interpolation of its own.
+
+    k is odd: residuals have blocks of an even size, in which one pixel is always zero.
+    """
     step = -(-max(pixels.shape[:2]) // _LONGEST_SIDE)
+    step += step % 2 == 0
     return pixels[::step, ::step]

@@ -8,6 +8,7 @@ from typing import Any
 from npr_jax import calibration_store
 from npr_jax.detector import Detector
 from npr_jax.image_score import CONFIDENCE
+from npr_jax.provenance import package_version
 from npr_jax.tiling import MIN_SIDE
 
 VERSION = 1  # of the layout of an exported file
@@ -18,12 +19,12 @@ def describe(detector: Detector) -> dict[str, Any]:
     model = detector.model
     return {
         "format_version": VERSION,
-        "npr_jax_version": _version(),
+        "npr_jax_version": package_version(),
         "system": detector.system,
         "step": detector.step,
         "checkpoint_sha256": calibration_store.fingerprint(model),
         "input": "images: uint8 [n, h, w, 3], RGB, values 0 to 255",
-        "output": "probability: float32 [n], of being generated",
+        "output": _outputs(len(model.scales)),
         "minimum_side": MIN_SIDE,
         "preprocessing": detector.preprocessing,
         "before": steps_before(detector),
@@ -86,12 +87,11 @@ def as_properties(description: dict[str, Any]) -> dict[str, str]:
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in description.items()}
 
 
+def _outputs(scales: int) -> str:
+    text = "probability: float32 [n], of being generated"
+    return f"{text}; weights: float32 [n, {scales}], of the scales" if scales else text
+
+
 def _calibration(detector: Detector) -> dict[str, Any] | None:
     known = detector.calibration
     return None if known is None else calibration_store.to_json(known)
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("npr-jax")

@@ -25,11 +25,14 @@ def onnx_bytes(detector: Detector, *, logits: bool = False) -> bytes:
     """
     check_onnx(detector)
     graph = Graph()
-    outputs = add_network(graph, detector.model, read_pixels(graph, "images"))
+    with graph.part("pixels"):
+        pixels = read_pixels(graph, "images")
+    outputs = add_network(graph, detector.model, pixels)
     temperature, bias = temperature_and_bias(detector)
-    scaled = graph.add("Mul", outputs.logits, graph.constant(1.0 / temperature))
-    shifted = graph.add("Add", scaled, graph.constant(bias))
-    graph.add("Sigmoid", shifted, output="probability")
+    with graph.part("calibration"):
+        scaled = graph.add("Mul", outputs.logits, graph.constant(1.0 / temperature))
+        shifted = graph.add("Add", scaled, graph.constant(bias))
+        graph.add("Sigmoid", shifted, output="probability")
     infos = [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["n"])]
     if logits:
         graph.add("Identity", outputs.logits, output="logits")

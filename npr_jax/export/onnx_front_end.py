@@ -55,10 +55,13 @@ def add_view(graph: Graph, front_end: FrontEnd, pixels: Pixels) -> str:
         kernel = graph.constant(matrix[:, :, None, None])
         values = graph.add("Conv", values, kernel, graph.constant(offset))
     if front_end.mode == "nearest":
-        rows = add_references(graph, pixels.height, front_end.factor, front_end.phase[0])
-        columns = add_references(graph, pixels.width, front_end.factor, front_end.phase[1])
-        chosen = graph.add("Gather", values, rows, axis=2)
-        values = graph.add("Sub", values, graph.add("Gather", chosen, columns, axis=3))
+        with graph.part("rows"):
+            rows = add_references(graph, pixels.height, front_end.factor, front_end.phase[0])
+            chosen = graph.add("Gather", values, rows, axis=2)
+        with graph.part("columns"):
+            columns = add_references(graph, pixels.width, front_end.factor, front_end.phase[1])
+            chosen = graph.add("Gather", chosen, columns, axis=3)
+        values = graph.add("Sub", values, chosen)
     if any(front_end.offset):
         by_channel = np.reshape(front_end.offset, (1, -1, 1, 1))
         values = graph.add("Sub", values, graph.constant(by_channel))

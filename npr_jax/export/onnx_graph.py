@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,11 @@ OPSET, IR_VERSION = 17, 8
 
 
 class Graph:
-    """Nodes and numbers; values are known by the names that ``add`` and ``constant`` return."""
+    """Nodes and numbers; values are known by the names that ``add`` and ``constant`` return.
+
+    A node is called by the parts of the network that it lies in and its operator, as
+    ``branch 0.5/stage 1/block 0/conv 2/Conv``; so is what it puts out, if nothing else is said.
+    """
 
     def __init__(self, parent: Graph | None = None):
         """``parent``: the graph in whose branch this one is; its values can be used here."""
@@ -22,7 +27,18 @@ class Graph:
         self._root: Graph = parent._root if parent else self
         self._constants: dict[tuple, str] = {}
         self._initializers: list[onnx.TensorProto] = []
-        self._count = 0
+        self._parts: list[str] = []
+        self._counts: dict[str, int] = {}
+
+    @contextlib.contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """What is added inside belongs to the part of that name of the part around it."""
+        parts = self._root._parts
+        parts.append(name)
+        try:
+            yield
+        finally:
+            parts.pop()
 
     def constant(self, value: Any, dtype: Any = np.float32) -> str:
         """A number or array that is part of the file, once, however often it is asked for."""
@@ -37,9 +53,11 @@ class Graph:
 
     def add(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         """Adds a node of one output; returns the output's name."""
-        name = output or self._new_name()
-        self._nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
-        return name
+        name = self._new_name(operator)
+        output = output or name
+        node = helper.make_node(operator, list(inputs), [output], name=name, **attributes)
+        self._nodes.append(node)
+        return output
 
     def cast(self, value: str, dtype: int) -> str:
         """``value`` as a ``TensorProto`` dtype."""
@@ -80,6 +98,8 @@ class Graph:
         info = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
         return helper.make_graph(self._nodes, name, [], [info])
 
-    def _new_name(self) -> str:
-        self._root._count += 1
-        return f"v{self._root._count}"
+    def _new_name(self, operator: str) -> str:
+        root = self._root
+        path = "/".join([*root._parts, operator])
+        root._counts[path] = count = root._counts.get(path, 0) + 1
+        return path if count == 1 else f"{path} {count}"

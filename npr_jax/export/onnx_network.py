@@ -11,7 +11,7 @@ from flax import nnx
 from npr_jax.export.onnx_front_end import Pixels, add_view
 from npr_jax.export.onnx_graph import Graph
 from npr_jax.folded_stem import BEFORE, folded_kernel, folds
-from npr_jax.front_end import FrontEnd
+from npr_jax.front_end import FrontEnd, distinct
 from npr_jax.models import fusion, layers
 from npr_jax.models.base import Model
 from npr_jax.models.npr import NPR
@@ -32,7 +32,9 @@ def add_network(graph: Graph, model: Model, pixels: Pixels) -> Outputs:
 
 
 def _single(graph: Graph, model: NPR | RGBResNet | fusion.Stack, pixels: Pixels) -> Outputs:
-    [features] = _means(graph, [_resnet(graph, model.backbone, model.front_ends, pixels)])
+    with graph.part("backbone"):
+        maps = _resnet(graph, model.backbone, model.front_ends, pixels)
+    [features] = _means(graph, [maps])
     return Outputs(_classify(graph, model.classifier, features), "")
 
 
@@ -56,18 +58,21 @@ def _concatenation(graph: Graph, model: fusion.Concatenation, pixels: Pixels) ->
 def _attention(graph: Graph, model: fusion.Attention, pixels: Pixels) -> Outputs:
     features = _means(graph, _branches(graph, model, pixels))
     together = graph.add("Concat", *features, axis=1)
-    hidden = graph.add("Relu", _linear(graph, model.attention_hidden, together))
-    weights = graph.add("Softmax", _linear(graph, model.attention_out, hidden), axis=1)
-    mixed = _weigh(graph, weights, features)
+    with graph.part("attention"):
+        hidden = graph.add("Relu", _linear(graph, model.attention_hidden, together))
+        weights = graph.add("Softmax", _linear(graph, model.attention_out, hidden), axis=1)
+        mixed = _weigh(graph, weights, features)
     return Outputs(_classify(graph, model.classifier, mixed), weights)
 
 
 def _spatial(graph: Graph, model: fusion.Spatial, pixels: Pixels) -> Outputs:
     maps = _branches(graph, model, pixels)
     together = graph.add("Concat", *maps, axis=1)
-    hidden = graph.add("Relu", _linear_of_maps(graph, model.attention_hidden, together))
-    weights = graph.add("Softmax", _linear_of_maps(graph, model.attention_out, hidden), axis=1)
-    features, shares = _means(graph, [_weigh(graph, weights, maps), weights])
+    with graph.part("attention"):
+        hidden = graph.add("Relu", _linear_of_maps(graph, model.attention_hidden, together))
+        weights = graph.add("Softmax", _linear_of_maps(graph, model.attention_out, hidden), axis=1)
+        mixed = _weigh(graph, weights, maps)
+    features, shares = _means(graph, [mixed, weights])
     return Outputs(_classify(graph, model.classifier, features), shares)
 
 
@@ -86,10 +91,12 @@ _HEADS: dict[type, Callable[..., Outputs]] = {
 def _branches(graph: Graph, model, pixels: Pixels) -> list[str]:
     networks = list(model.branches)
     networks *= len(model.front_ends) // len(networks)  # a shared one sees every view
-    return [
-        _resnet(graph, network, (front_end,), pixels)
-        for network, front_end in zip(networks, model.front_ends, strict=True)
-    ]
+    names = distinct([front_end.name for front_end in model.front_ends])
+    maps = []
+    for name, network, front_end in zip(names, networks, model.front_ends, strict=True):
+        with graph.part(f"branch {name}"):
+            maps.append(_resnet(graph, network, (front_end,), pixels))
+    return maps
 
 
 def _means(graph: Graph, maps: Sequence[str]) -> list[str]:
@@ -118,20 +125,27 @@ def _linear_of_maps(graph: Graph, layer: nnx.Linear, maps: str) -> str:
 
 def _classify(graph: Graph, classifier: nnx.Linear, features: str) -> str:
     axis = graph.constant([1], np.int64)
-    return graph.add("Squeeze", _linear(graph, classifier, features), axis)
+    with graph.part("classifier"):
+        return graph.add("Squeeze", _linear(graph, classifier, features), axis)
 
 
 def _resnet(graph: Graph, network: ResNet, views: Sequence[FrontEnd], pixels: Pixels) -> str:
-    x = graph.add("Relu", _stem(graph, network, views, pixels))
-    x = graph.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
-    for stage in network.stages:
-        for block in stage:
-            x = _block(graph, block, x)
+    with graph.part("stem"):
+        x = _stem(graph, network, views, pixels)
+        x = graph.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    for number, stage in enumerate(network.stages, start=1):
+        for place, block in enumerate(stage):
+            with graph.part(f"stage {number}/block {place}"):
+                x = _block(graph, block, x)
     return x
 
 
 def _stem(graph: Graph, network: ResNet, views: Sequence[FrontEnd], pixels: Pixels) -> str:
-    """The first convolution on all views; for the paper's residual one of two, by the size."""
+    """The first convolution on all views, normalised and above zero; one of two where it folds.
+
+    The Relu is in the branches: with it after the ``If``, OpenVINO 2026.4 (CPU) gave other
+    probabilities, or NaN, for the first images of an odd size; why is not known.
+    """
     kernel = np.asarray(network.conv1.kernel[...], np.float64)
 
     def plain(graph: Graph) -> str:
@@ -139,41 +153,52 @@ def _stem(graph: Graph, network: ResNet, views: Sequence[FrontEnd], pixels: Pixe
         x = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
         scale = np.concatenate([view.scale for view in views])
         padding = network.conv1.padding
-        return _convolution(graph, x, kernel * scale[:, None], network.bn1, 2, [padding] * 4)
+        x = _convolution(graph, x, kernel * scale[:, None], network.bn1, 2, [padding] * 4)
+        return graph.add("Relu", x)
 
     if len(views) > 1 or not folds(views[0]) or kernel.shape[0] != 3:
         return plain(graph)
     even, any_size = Graph(graph), Graph(graph)
     folded = folded_kernel(kernel, views[0].scale)
     pads = [BEFORE, BEFORE, 0, 0]
-    one = _convolution(even, pixels.values, folded, network.bn1, 2, pads)
-    return graph.choose(pixels.even, even, one, any_size, plain(any_size))
+    with graph.part("even sides"):
+        one = _convolution(even, pixels.values, folded, network.bn1, 2, pads)
+        one = even.add("Relu", one)
+    with graph.part("any sides"):
+        other = plain(any_size)
+    return graph.choose(pixels.even, even, one, any_size, other)
 
 
 def _block(graph: Graph, block: Bottleneck | BasicBlock, x: str) -> str:
     shortcut = x
     if block.projection is not None:
-        shortcut = _normalised(graph, block.projection.conv, block.projection.bn, x, block.stride)
+        layer, norm = block.projection.conv, block.projection.bn
+        shortcut = _normalised(graph, "shortcut", layer, norm, x, block.stride)
     bottleneck = isinstance(block, Bottleneck)
     strides = (1, block.stride) if bottleneck else (block.stride, 1)
-    y = graph.add("Relu", _normalised(graph, block.conv1, block.bn1, x, strides[0]))
-    y = _normalised(graph, block.conv2, block.bn2, y, strides[1])
+    y = graph.add("Relu", _normalised(graph, "conv 1", block.conv1, block.bn1, x, strides[0]))
+    y = _normalised(graph, "conv 2", block.conv2, block.bn2, y, strides[1])
     if bottleneck:
-        y = _normalised(graph, block.conv3, block.bn3, graph.add("Relu", y), 1)
+        y = graph.add("Relu", y)
+        y = _normalised(graph, "conv 3", block.conv3, block.bn3, y, 1)
     return graph.add("Relu", graph.add("Add", y, shortcut))
 
 
 def _normalised(
     graph: Graph,
+    name: str,
     layer: layers.Convolution | layers.Pointwise,
     norm: layers.BatchNorm,
     x: str,
     stride: int,
 ) -> str:
-    kernel = np.asarray(layer.kernel[...], np.float64)
+    kernel, padding = np.asarray(layer.kernel[...], np.float64), 0
     if isinstance(layer, layers.Pointwise):
-        return _convolution(graph, x, kernel[None, None], norm, stride, [0] * 4)
-    return _convolution(graph, x, kernel, norm, stride, [layer.padding] * 4)
+        kernel = kernel[None, None]
+    else:
+        padding = layer.padding
+    with graph.part(name):
+        return _convolution(graph, x, kernel, norm, stride, [padding] * 4)
 
 
 def _convolution(

@@ -57,13 +57,13 @@ def export_detector(
 
 
 def _onnx(detector: Detector, target: pathlib.Path) -> list[str]:
-    with _onnx_at_hand():
+    with _at_hand("onnx", "ONNX files", "pip install 'npr-jax[export]'"):
         from npr_jax.export.onnx_file import onnx_bytes
     return _write(target, onnx_bytes(detector))
 
 
 def _web(detector: Detector, target: pathlib.Path, packages: str = "") -> list[str]:
-    with _onnx_at_hand():
+    with _at_hand("onnx", "ONNX files", "pip install 'npr-jax[export]'"):
         from npr_jax.export.web.folder import write_page
     sizes = write_page(detector, target, packages)
     own = sizes["model"] + sizes["page"]
@@ -75,23 +75,24 @@ def _web(detector: Detector, target: pathlib.Path, packages: str = "") -> list[s
 
 
 @contextlib.contextmanager
-def _onnx_at_hand() -> Iterator[None]:
-    """Says what to install where the package onnx is missing."""
+def _at_hand(package: str, what: str, remedy: str) -> Iterator[None]:
+    """Says what to install where a package is missing that the code inside imports."""
     try:
         yield
     except ImportError as error:
-        if (error.name or "").split(".")[0] != "onnx":
+        if (error.name or "").split(".")[0] != package:
             raise
         raise ValueError(
-            "ONNX files need the package onnx, which is not installed; run "
-            "pip install 'npr-jax[export]'"
+            f"{what} need the package {package}, which is not installed; run {remedy}"
         ) from error
 
 
 def _stablehlo(detector: Detector, target: pathlib.Path) -> list[str]:
     from npr_jax.export.stablehlo_file import stablehlo_bytes
 
-    content = stablehlo_bytes(detector)
+    # JAX imports it when it writes or reads a program, and does not install it.
+    with _at_hand("flatbuffers", "StableHLO files", "pip install flatbuffers"):
+        content = stablehlo_bytes(detector)
     digest = hashlib.sha256(content).hexdigest()
     facts = json.dumps({"sha256": digest} | describe(detector), indent=2) + "\n"
     return _write(target, content, beside={f"{target.name}.json": facts.encode()})

@@ -15,7 +15,6 @@ import numpy as np
 
 from npr_jax.front_end import FrontEnd
 from npr_jax.resampling import BICUBIC_A
-from npr_jax.residual import small_length
 from npr_jax.tiling import MIN_SIDE
 
 MODES = ("nearest", "bilinear", "bicubic", "area", "none")
@@ -62,8 +61,6 @@ def _ratio(factor: float) -> Fraction | None:
     ratio = Fraction(factor).limit_denominator(1000)
     lengths = np.arange(MIN_SIDE, LONGEST + 1)
     left = np.maximum(1, np.floor(lengths * factor)).astype(int)
-    if small_length(MIN_SIDE, factor) != left[0]:
-        return None
     whole = lengths * ratio.numerator // ratio.denominator
     return ratio if np.array_equal(whole, left) else None
 

@@ -3,7 +3,6 @@
 import io
 import pathlib
 import re
-import shutil
 from xml.dom import minidom
 
 import numpy as np
@@ -14,22 +13,9 @@ from npr_jax.analysis.report import build_report
 from npr_jax.evaluate import write_evaluation
 from tests.analysis.made_up import META, make_samples, make_scores, sweep_rows, write_sweep
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PHONE = {"width": 375, "height": 740}
 DARK_CARD, LIGHT_CARD = "rgb(31, 36, 42)", "rgb(255, 255, 255)"
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("no Chromium on this machine; `make browser` installs it on Debian and Ubuntu")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found)
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ def calibrated(tmp_path_factory, trained):
     return workdir
 
 
+@pytest.mark.slow
 def test_both_files_score_as_predict_does(tmp_path, calibrated):
     """Odd and even pictures through three programs; the files come whole and say what they are."""
     sizes = [(64, 64), (45, 64), (70, 33)]

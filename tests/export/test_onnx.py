@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, version_converter
 
 from npr_jax import calibration_store
 from npr_jax.export.onnx_file import onnx_bytes
@@ -52,10 +52,12 @@ def check(found, batches):
 BATCHES = [(1, 64, 64), (2, 33, 47), (5, 32, 75), (1, 75, 32), (2, 96, 100)]
 
 
+@pytest.mark.slow
 def test_npr_at_odd_and_even_sizes_and_batches():
     check(made.detector(), BATCHES)
 
 
+@pytest.mark.slow
 def test_multiscale_attention_at_odd_and_even_sizes_and_batches():
     check(made.attention(), BATCHES)
 
@@ -63,9 +65,13 @@ def test_multiscale_attention_at_odd_and_even_sizes_and_batches():
 @pytest.mark.parametrize(
     "changes",
     [
-        *map(fused, ("stack", "mean", "concatenation", "fixed", "attention", "spatial")),
+        *(
+            pytest.param(fused(fusion), marks=pytest.mark.slow)
+            for fusion in ("stack", "mean", "concatenation", "fixed", "attention")
+        ),
+        fused("spatial"),
         fused("mean", share_branches=True),
-        fused("mean", batch_branches=True),
+        pytest.param(fused("mean", batch_branches=True), marks=pytest.mark.slow),
         {"factors": (1 / 8,), "phases": ((3, 7),), "colors": ("ycbcr",)},
         {"factors": (0.5,), "phases": ((1, 0),), "colors": ("differences",)},
         {"factors": (0.3,)},
@@ -90,6 +96,63 @@ def test_a_resnet_on_pixels():
 @pytest.mark.slow
 def test_cnndetections_resnet50_with_its_stem_of_7x7():
     check(made.detector(**CNNDETECTION, backbone="torchvision_resnet50"), [(2, 65, 70)])
+
+
+def test_npr_and_attention_in_small():
+    """The same in little time, without bottlenecks, with a stem of either kind."""
+    for found in (made.detector(backbone="thin_resnet"), made.attention(backbone="thin_resnet")):
+        check(found, [(2, 33, 47), (3, 32, 38)])
+
+
+def test_names_tell_where_in_the_network_a_node_is():
+    """Tools choose nodes by name: each node of the file, branches included, has its own."""
+    model = onnx.load_from_string(onnx_bytes(made.attention(backbone="thin_resnet")))
+    nodes = list(model.graph.node)
+    for node in model.graph.node:
+        nodes += [inner for attribute in node.attribute for inner in attribute.g.node]
+    names = [node.name for node in nodes]
+    assert len(set(names)) == len(names)
+    stems = {f"branch {scale}/stem/Conv" for scale in (0.25, 0.75)}
+    stems |= {f"branch 0.5/stem/{sides} sides/Conv" for sides in ("even", "any")}
+    assert {name for name in names if "/stem/" in name and name.endswith("Conv")} == stems
+    assert {"branch 0.25/stage 2/block 0/conv 1/Conv", "classifier/MatMul"} < set(names)
+    assert {"attention/Softmax", "calibration/Sigmoid"} < set(names)
+
+
+@pytest.mark.slow
+def test_openvino_says_the_same_of_the_first_image_of_each_size():
+    """In float32, which has to be asked for."""
+    openvino = pytest.importorskip("openvino", reason="needs the dev extra")
+    core = openvino.Core()
+    for found in (made.detector(), made.attention()):
+        content = onnx_bytes(found)
+        settings = {"INFERENCE_PRECISION_HINT": "f32"}
+        compiled = core.compile_model(core.read_model(content), "CPU", settings)
+        for batch in [(2, 33, 47), (1, 97, 101), (2, 64, 64), (2, 131, 130), (2, 33, 47)]:
+            images = made.pictures(*batch)
+            [expected] = session(content).run(["probability"], {"images": images})
+            probability = compiled({"images": images})["probability"]
+            np.testing.assert_allclose(probability, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("opset", [18, 21])
+def test_newer_opsets_take_it(opset):
+    """By onnx's own converter and checker."""
+    content = onnx_bytes(made.detector(backbone="thin_resnet"))
+    newer = version_converter.convert_version(onnx.load_from_string(content), opset)
+    onnx.checker.check_model(newer, full_check=True)
+    for size in ((33, 47), (32, 38)):
+        images = made.pictures(2, *size)
+        [expected] = session(content).run(["probability"], {"images": images})
+        [probability] = session(newer.SerializeToString()).run(["probability"], {"images": images})
+        np.testing.assert_allclose(probability, expected, rtol=0, atol=1e-6)
+
+
+def test_no_images_have_no_probabilities():
+    running = session(onnx_bytes(made.detector(backbone="thin_resnet")))
+    for size in ((33, 47), (32, 38)):
+        [probability] = running.run(["probability"], {"images": np.zeros((0, *size, 3), np.uint8)})
+        assert probability.shape == (0,)
 
 
 def test_without_a_calibration():

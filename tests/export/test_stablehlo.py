@@ -56,7 +56,12 @@ def test_npr_of_full_size():
     assert len(stablehlo_bytes(found)) < 6e6
 
 
-def test_multiscale_attention_at_odd_and_even_sizes_and_batches():
+def test_multiscale_attention_at_an_odd_and_an_even_size():
+    check(made.attention(backbone="thin_resnet"), [(2, 33, 47), (1, 32, 38)])
+
+
+@pytest.mark.slow
+def test_multiscale_attention_of_full_size():
     found = made.attention()
     check(found, BATCHES)
     assert len(stablehlo_bytes(found)) < 9e6
@@ -65,13 +70,14 @@ def test_multiscale_attention_at_odd_and_even_sizes_and_batches():
 @pytest.mark.parametrize(
     "changes",
     [
-        *map(fused, ("stack", "mean", "fixed", "spatial")),
-        fused("concatenation", batch_branches=True),
+        *(pytest.param(fused(f), marks=pytest.mark.slow) for f in ("stack", "mean", "fixed")),
+        fused("spatial"),
+        pytest.param(fused("concatenation", batch_branches=True), marks=pytest.mark.slow),
         fused("attention", share_branches=True),
         {"factors": (1 / 8,), "phases": ((3, 7),), "colors": ("lab",)},
-        {"factors": (1 / 3,), "modes": ("bilinear",)},
+        pytest.param({"factors": (1 / 3,), "modes": ("bilinear",)}, marks=pytest.mark.slow),
         {"factors": (0.75,), "modes": ("bicubic",)},
-        {"factors": (0.4,), "modes": ("area",)},
+        pytest.param({"factors": (0.4,), "modes": ("area",)}, marks=pytest.mark.slow),
         {"name": "cnndetection", "imagenet_weights": ""},
     ],
     ids=[

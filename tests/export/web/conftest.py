@@ -3,7 +3,6 @@
 import io
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 
@@ -14,7 +13,6 @@ from PIL import Image
 from npr_jax.export.web import folder, packages
 from tests.export.web.pages import LOADED, Visit, make_detector
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SCREENSHOTS = pathlib.Path("build/screenshots/web")
 
 
@@ -51,20 +49,6 @@ def attentive(npm_packages, tmp_path_factory):
     target = tmp_path_factory.mktemp("web") / "attentive"
     folder.write_page(made, target)
     return made, target
-
-
-@pytest.fixture(scope="session")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("no Chromium on this machine; `make browser` installs it on Debian and Ubuntu")
-    # No name but the loopback's is resolved: a request elsewhere cannot succeed unseen.
-    rules = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=[rules])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="session")

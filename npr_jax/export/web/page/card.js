@@ -98,11 +98,13 @@ function weights(result, description) {
   list.setAttribute("aria-label", "What each scale counted for");
   list.append(make("p", "soft", "How much each scale of the residual counted in this picture:"));
   result.weights.forEach((weight, i) => {
-    const meter = make("meter");
-    meter.max = 1;
-    meter.value = weight;
-    const value = make("dd", "", weight < 0.001 ? "< 0.1 %" : `${(100 * weight).toFixed(1)} %`);
-    value.prepend(meter);
+    const [bar, value] = [make("span", "share"), make("dd")];
+    bar.append(make("span"));
+    bar.firstChild.style.width = `${100 * weight}%`;
+    const words = weight < 0.001 ? "< 0.1 %" : `${(100 * weight).toFixed(1)} %`;
+    const number = make("data", "", words);
+    number.value = String(weight);
+    value.append(bar, number);
     list.append(make("dt", "", description.scales[i]), value);
   });
   return list;
@@ -112,7 +114,7 @@ function maps(result, description, saveMap) {
   const row = make("div", "maps");
   const [width, height] = [result.part.width, result.part.height];
   const whole = width === result.scoredSize[0] && height === result.scoredSize[1];
-  const part = whole ? "as scored" : `its middle, ${width} × ${height} pixels`;
+  const part = whole ? "as scored" : `its middle, ${width}\u00a0×\u00a0${height} pixels`;
   row.append(figure(result.part, `The picture, ${part}`));
   result.maps.forEach((map, i) => {
     if (!map) return;
