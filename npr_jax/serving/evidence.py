@@ -7,6 +7,7 @@ few shapes (see ``npr_jax.tiling``), for each of which there is one compiled pro
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 
 import jax
 import numpy as np
@@ -14,10 +15,12 @@ import numpy as np
 from npr_jax import tiling
 from npr_jax.analysis import evidence_images
 from npr_jax.detector import Detector
-from npr_jax.heat_map import HeatMap, heat_map
+from npr_jax.heat_map import HeatMap, heat_map, occlusion, occlusion_step
+from npr_jax.serving.limits import Deadline
 
 LONGEST_SIDE = 1600  # pixels of a picture that is sent
-_MAX_COVERED_PIXELS = 1024 * 1024  # covering places of larger pictures takes minutes
+MAP_COST = 2.0  # of a heat map from positions, in times of scoring the picture
+NO_TIME = "there was no time for it"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,15 +59,16 @@ class EvidenceMaker:
                 self._places.setdefault(front_end.name, place)
         self._views = jax.jit(self._placed_views)
 
-    def make(self, image: np.ndarray, *, with_map: bool = True) -> Evidence:
+    def make(self, image: np.ndarray, deadline: Deadline, *, score_seconds: float) -> Evidence:
         """The evidence of uint8 ``[h, w, 3]``, pixels as scored.
 
         Args:
             image: of any size that the detector scores.
-            with_map: whether there is time for the heat map.
+            deadline: of the picture; no heat map is begun that would not be done by then.
+            score_seconds: that scoring the picture took, from which a map's time is guessed.
         """
         step = step_for(*image.shape[:2])
-        found, problem = self._heat_map(image) if with_map else (None, "there was no time for it")
+        found, problem = self._heat_map(image, deadline, score_seconds)
         shown = image[::step, ::step]
         return Evidence(
             step=step,
@@ -75,14 +79,26 @@ class EvidenceMaker:
             problem=problem,
         )
 
-    def _heat_map(self, image: np.ndarray) -> tuple[HeatMap | None, str]:
-        has_positions = hasattr(self._detector.model, "position_logits")
-        if not has_positions and image.shape[0] * image.shape[1] > _MAX_COVERED_PIXELS:
-            return None, "the picture is too large for this detector's kind of map"
+    def _heat_map(
+        self, image: np.ndarray, deadline: Deadline, score_seconds: float
+    ) -> tuple[HeatMap | None, str]:
         try:
+            if not hasattr(self._detector.model, "position_logits"):
+                return self._by_covering(image, deadline), ""
+            if not deadline.allows(MAP_COST * score_seconds):
+                return None, NO_TIME
             return heat_map(self._detector, image), ""
         except ValueError as error:
             return None, str(error)
+
+    def _by_covering(self, image: np.ndarray, deadline: Deadline) -> HeatMap:
+        """As ``heat_map`` by occlusion, given up where the time is up."""
+
+        def logits(pictures: Iterable[np.ndarray]) -> np.ndarray:
+            return self._detector.logits(_while_allowed(pictures, deadline))
+
+        step = occlusion_step(*image.shape[:2])
+        return HeatMap(occlusion(logits, image, step), step, (step - 1) / 2, "occlusion")
 
     def _residuals(self, image: np.ndarray, step: int) -> dict[str, np.ndarray]:
         """By scale, every ``step``-th pixel of the whole image's ``residual_pixels``."""
@@ -120,6 +136,13 @@ class EvidenceMaker:
             name: evidence_images.residual_pixels(image, front_ends[i])[::step, ::step]
             for name, i in self._places.items()
         }
+
+
+def _while_allowed(pictures: Iterable[np.ndarray], deadline: Deadline) -> Iterator[np.ndarray]:
+    for picture in pictures:
+        if not deadline.allows():
+            raise ValueError(NO_TIME)
+        yield picture
 
 
 def step_for(height: int, width: int) -> int:

@@ -104,12 +104,14 @@ class Examiner:
         deadline.check(name)
         seen = self._see(name, own)
         deadline.check(name)
+        before = deadline.spent
         [scored] = self.detector.iter_logits([seen])
         result = self.detector.judge(name, scored)
+        took = deadline.spent - before
         deadline.check(name)
         found = self._examination(name, data, result)
         if with_evidence:
-            found = self._with_evidence(found, seen, deadline)
+            found = self._with_evidence(found, seen, deadline, took)
         if with_delivery:
             found = self._with_delivery(found, own, deadline)
         return dataclasses.replace(found, seconds=deadline.spent)
@@ -170,9 +172,9 @@ class Examiner:
         return seen
 
     def _with_evidence(
-        self, found: Examination, seen: np.ndarray, deadline: Deadline
+        self, found: Examination, seen: np.ndarray, deadline: Deadline, score_seconds: float
     ) -> Examination:
-        made = self._evidence.make(seen, with_map=deadline.allows())
+        made = self._evidence.make(seen, deadline, score_seconds=score_seconds)
         return dataclasses.replace(
             found,
             image=made.image,

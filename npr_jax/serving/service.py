@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import logging
 import pathlib
 import threading
@@ -14,6 +13,7 @@ from typing import TypeVar
 from input_pipeline.transforms import UnreadableImageError, size_of
 from npr_jax import calibration_store
 from npr_jax.detector import Detector
+from npr_jax.provenance import package_version
 from npr_jax.serving.delivery import GROUP_PIXELS
 from npr_jax.serving.examination import Examination, Examiner, refused
 from npr_jax.serving.limits import SERVER_ERROR, Busy, Cancelled, Deadline, Limits, Refused, never
@@ -230,12 +230,8 @@ class Service:
 
 def identity_of(detector: Detector) -> dict[str, str]:
     """What every answer says of who gave it."""
-    try:
-        version = importlib.metadata.version("npr-jax")
-    except importlib.metadata.PackageNotFoundError:
-        version = "unknown"
     return {
-        "version": version,
+        "version": package_version() or "unknown",
         "checkpoint": calibration_store.fingerprint(detector.model),
         "system": detector.system,
         "source": without_folders(detector.source),

@@ -1,23 +1,12 @@
 """The server as a user starts it, and a browser that may talk to nobody else."""
 
 import pathlib
-import shutil
 import urllib.parse
 
 import pytest
 
 import npr_jax
 from tests.serving.page.running import RunningServer, Tab
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-# Chromium's own requests (updates, field trials, word lists) are none of the page's.
-QUIET = (
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-domain-reliability",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 
 @pytest.fixture(scope="session")
@@ -36,25 +25,13 @@ def page_server(trained, tmp_path_factory):
     assert list(server.temporary.iterdir()) == []  # it takes its private folder along
 
 
-@pytest.fixture(scope="session")
-def page_browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("no Chromium on this machine; `make browser` installs it on Debian and Ubuntu")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=list(QUIET))
-        yield started
-        started.close()
-
-
 @pytest.fixture
-def visit(page_browser):
+def visit(browser):
     """Opens the page of a server; only that server may be asked, and nothing may go wrong."""
     contexts, troubles = [], []
 
     def open_page(server, **options):
-        context = page_browser.new_context(**options)
+        context = browser.new_context(**options)
         contexts.append(context)
         host = urllib.parse.urlsplit(server.address).netloc
 
