@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query
@@ -12,9 +12,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 
 from npr_jax.serving import words
-from npr_jax.serving.examination import Examination, refused
+from npr_jax.serving.examination import Examination
 from npr_jax.serving.limits import CONTENT_TOO_LARGE, MEGA, UNUSABLE, Busy, Limits, Refused
 from npr_jax.serving.schema import ErrorAnswer, HealthAnswer, ScoreAnswer, result_answer
 from npr_jax.serving.service import Service
@@ -71,6 +72,7 @@ def routes(service: Service) -> APIRouter:
     @router.post(
         "/api/v1/score",
         summary="Scores one or several pictures",
+        response_model=ScoreAnswer,
         responses=_ERRORS,
         openapi_extra=_BODY,
     )
@@ -82,7 +84,7 @@ def routes(service: Service) -> APIRouter:
         evidence: Annotated[
             bool, Query(description="also give residuals, heat map and overlay")
         ] = False,
-    ) -> ScoreAnswer:
+    ) -> Response:
         if service.is_full:
             raise Busy  # before the body is read
         async with await _form(request, service.limits) as form:
@@ -93,12 +95,11 @@ def routes(service: Service) -> APIRouter:
                     f"The request has no file in the field {FIELD!r}; send multipart/form-data.",
                     UNUSABLE,
                 )
-            found = await _unless_gone(
+            content = await _unless_gone(
                 request,
-                lambda cancelled: _examine(service, uploads, delivery, evidence, cancelled),
+                lambda cancelled: _answer(service, uploads, delivery, evidence, cancelled),
             )
-        answers = [result_answer(one) for one in found]
-        return ScoreAnswer(**service.identity, results=answers, caveats=list(words.CAVEATS))
+        return Response(content, media_type="application/json")
 
     return router
 
@@ -148,61 +149,55 @@ async def _unless_gone(request: Request, work: Callable[[Callable[[], bool]], T]
         watching.cancel()
 
 
-def _examine(
+def _answer(
     service: Service,
     uploads: list[UploadFile],
     delivery: bool,
     evidence: bool,
     cancelled: Callable[[], bool],
-) -> list[Examination]:
-    """One file's error is the request's; of several each has its own."""
-    files = [*expand(_contents(uploads, service.limits), service.limits)]
-    detailed = delivery or evidence
-    if detailed and len(files) > _MAX_DETAILED:
-        raise Refused(
-            f"delivery and evidence are given for at most {_MAX_DETAILED} files in one request.",
-            CONTENT_TOO_LARGE,
-        )
-    if len(files) == 1:
-        name, data = files[0]
-        if isinstance(data, Refused):
-            raise data
-        return [
+) -> bytes:
+    """The answer as JSON, made in this thread: encoding pictures would hold up all others.
+
+    One file's error is the request's; of several each has its own.
+    """
+    found: Iterable[Examination]
+    contents = _contents(uploads, service.limits)
+    files = expand(contents, service.limits)
+    if len(uploads) == 1 and not _holds_zip(uploads[0]):
+        # Does not wait for requests of many files.
+        [(name, data)] = contents
+        found = [
             service.examine(name, data, delivery=delivery, evidence=evidence, cancelled=cancelled)
         ]
-    if not detailed:
-        return list(service.score_many(files, cancelled))
-    return [_detailed(service, file, delivery, evidence, cancelled) for file in files]
-
-
-def _detailed(
-    service: Service,
-    file: Upload,
-    delivery: bool,
-    evidence: bool,
-    cancelled: Callable[[], bool],
-) -> Examination:
-    name, data = file
-    if isinstance(data, Refused):
-        return refused(name, b"", data)
-    try:
-        return service.examine(
-            name, data, delivery=delivery, evidence=evidence, cancelled=cancelled
+    elif delivery or evidence:
+        found = service.examine_many(
+            _few(files), delivery=delivery, evidence=evidence, cancelled=cancelled
         )
-    except Busy:
-        raise
-    except Refused as error:
-        if cancelled():
-            raise
-        return refused(name, data, error)
+    else:
+        found = service.score_many(files, cancelled)
+    results = [result_answer(one) for one in found]
+    if len(results) == 1 and results[0].error:
+        raise Refused(results[0].error, results[0].status)
+    answer = ScoreAnswer(**service.identity, results=results, caveats=list(words.CAVEATS))
+    return answer.model_dump_json().encode()
+
+
+def _few(files: Iterator[Upload]) -> Iterator[Upload]:
+    """The files, as long as they are not too many to look at closely."""
+    for number, file in enumerate(files):
+        if number == _MAX_DETAILED:
+            raise Refused(
+                f"delivery and evidence are given for at most {_MAX_DETAILED} files in one "
+                "request.",
+                CONTENT_TOO_LARGE,
+            )
+        yield file
 
 
 def _contents(uploads: list[UploadFile], limits: Limits) -> Iterator[tuple[str, bytes]]:
     """Files from where the form put them, one at a time."""
     for upload in uploads:
-        head = upload.file.read(4)
-        upload.file.seek(0)
-        if not is_zip(head) and (upload.size or 0) > limits.max_bytes:
+        if not _holds_zip(upload) and (upload.size or 0) > limits.max_bytes:
             # One byte more than allowed is enough for the refusal, with the right size in it.
             raise Refused(
                 f"{upload.filename} has {(upload.size or 0) / MEGA:.1f} MB; at most "
@@ -210,3 +205,9 @@ def _contents(uploads: list[UploadFile], limits: Limits) -> Iterator[tuple[str, 
                 CONTENT_TOO_LARGE,
             )
         yield upload.filename or "", upload.file.read()
+
+
+def _holds_zip(upload: UploadFile) -> bool:
+    head = upload.file.read(4)
+    upload.file.seek(0)
+    return is_zip(head)

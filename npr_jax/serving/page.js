@@ -8,14 +8,18 @@ window.nprPage = (() => {
   const inView = (element) => element.offsetParent !== null;
 
   // Sending. One request per file, its bytes untouched; what comes back is a name to ask for it by.
-  function send(file, progress) {
+  function send(file, progress, sender) {
     return new Promise((resolve, reject) => {
-      const request = new XMLHttpRequest();
+      const request = sender.request = new XMLHttpRequest();
       request.open("POST", "page/upload?name=" + encodeURIComponent(named(file)));
       request.setRequestHeader("Content-Type", "application/octet-stream");
       request.responseType = "json";
       request.upload.onprogress = (event) => progress(event.loaded);
-      request.onerror = () => reject(new Error("The server cannot be reached. Is it still running?"));
+      request.onabort = () => reject(new Error("Cancelled while the files were sent."));
+      request.onerror = () => {
+        sender.stopped = true; // nor will the others reach it
+        reject(new Error("The server cannot be reached. Is it still running?"));
+      };
       request.onload = () => {
         const answer = request.response || {};
         if (request.status === 200 && answer.token) resolve(answer.token);
@@ -24,6 +28,10 @@ window.nprPage = (() => {
       request.send(file);
     });
   }
+
+  // What was sent and is not wanted any more does not wait on the server.
+  const forget = (tokens) => tokens.forEach((token) =>
+    fetch("page/upload/" + token, { method: "DELETE", keepalive: true }).catch(() => {}));
 
   // What cannot be right is said before anything is sent. The server has the same limits.
   function check(files, limits) {
@@ -55,7 +63,7 @@ window.nprPage = (() => {
       maxBytes: Number(box.dataset.maxBytes),
       maxZipBytes: Number(box.dataset.maxZipBytes),
     };
-    let busy = false;
+    let sender = null; // while files are being sent
 
     const complain = (sentences) => {
       problems.replaceChildren(...sentences.map((words) => {
@@ -67,32 +75,39 @@ window.nprPage = (() => {
     };
 
     async function give(list) {
-      if (busy) { complain(["Please wait until the files before have been sent."]); return; }
+      if (sender) { complain(["Please wait until the files before have been sent."]); return; }
       const [files, sentences] = check([...list], limits);
       complain(sentences);
       if (!files.length) return;
-      busy = true;
+      const mine = sender = { tokens: [], stopped: false, request: null };
       sending.hidden = false;
       const total = files.reduce((sum, file) => sum + file.size, 0);
-      const tokens = [];
       let before = 0;
-      try {
-        for (const [number, file] of files.entries()) {
-          sending.querySelector("span").textContent = `Sending ${named(file)} (${number + 1} of ${files.length})`;
-          tokens.push(await send(file, (loaded) => {
+      for (const [number, file] of files.entries()) {
+        sending.querySelector("span").textContent = `Sending ${named(file)} (${number + 1} of ${files.length})`;
+        try {
+          mine.tokens.push(await send(file, (loaded) => {
             sending.querySelector("progress").value = (before + loaded) / total;
-          }));
-          before += file.size;
+          }, mine));
+        } catch (error) {
+          sentences.push(error.message); // the other files do not suffer from it
         }
-        trigger("upload", { tokens });
-      } catch (error) {
-        complain([...sentences, error.message]);
-      } finally {
-        busy = false;
-        sending.hidden = true;
-        sending.querySelector("progress").value = 0;
-        input.value = ""; // the same file may be chosen again
+        if (mine.stopped) break;
+        before += file.size;
       }
+      sender = null;
+      sending.hidden = true;
+      sending.querySelector("progress").value = 0;
+      input.value = ""; // the same file may be chosen again
+      complain(sentences);
+      if (mine.stopped) forget(mine.tokens);
+      else if (mine.tokens.length) trigger("upload", { tokens: mine.tokens });
+    }
+
+    function stop() {
+      if (!sender) return;
+      sender.stopped = true;
+      sender.request.abort();
     }
 
     input.addEventListener("change", () => give(input.files));
@@ -104,7 +119,8 @@ window.nprPage = (() => {
       if (event.dataTransfer.files.length) give(event.dataTransfer.files);
       else complain(["That was no file. Save the picture first, then drop the file here."]);
     });
-    zones.set(box, { part: box.dataset.part, give, complain });
+    window.addEventListener("pagehide", () => { if (sender) forget(sender.tokens); });
+    zones.set(box, { part: box.dataset.part, give, complain, stop });
   }
 
   // Of the zones that can be seen: the one that was used last, else one that shows nothing yet.
@@ -219,6 +235,9 @@ window.nprPage = (() => {
       try { localStorage.setItem("npr-theme", isDark() ? "dark" : "light"); } catch { /* this visit only */ }
     } else if (button.matches(".example")) giveExample(button);
     else if (button.closest("table.sortable thead")) sort(button);
+    else if (button.id === "batch-cancel") {
+      for (const one of zones.values()) if (one.part === "batch") one.stop();
+    }
     if (button.matches(".example, [role=tab]")) document.getElementById("trouble").hidden = true;
   });
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
-from npr_jax.serving.limits import Refused
 from npr_jax.serving.page_examples import Example, gallery, make_examples
 from npr_jax.serving.page_guard import PageGuard
 from npr_jax.serving.page_shelf import Shelf
@@ -57,8 +58,10 @@ def mount(app: FastAPI, service: Service) -> FastAPI:
     ours = _own_paths(app)
     from npr_jax.serving.page_blocks import mount_blocks
 
-    mount_blocks(app, service, shelf, gallery(examples))
-    app.add_middleware(PageGuard, ours=ours, head=_HEAD)
+    events = mount_blocks(app, service, shelf, gallery(examples))
+    guard = Middleware(PageGuard, ours=ours, events=events, head=_HEAD, identity=service.identity)
+    # The last to see a request: it reads messages, which who may ask and how much comes before.
+    app.user_middleware.append(guard)
     return app
 
 
@@ -67,20 +70,20 @@ def _add_routes(app: FastAPI, shelf: Shelf, examples: list[Example]) -> None:
 
     @app.post("/page/upload", include_in_schema=False)
     async def upload(request: Request, name: str = "picture") -> Response:
-        try:
-            with shelf.writer(name) as writer:
-                async for chunk in request.stream():
-                    await run_in_threadpool(writer.write, chunk)
-        except Refused as error:
-            return JSONResponse({"error": str(error)}, error.status)
-        except ClientDisconnect:
-            return Response(status_code=400)
+        with shelf.writer(name) as writer:
+            async for chunk in request.stream():
+                await run_in_threadpool(writer.write, chunk)
         return JSONResponse({"token": writer.token})
+
+    @app.delete("/page/upload/{token}", include_in_schema=False)
+    def forget(token: str) -> Response:
+        shelf.forget(token)
+        return Response(status_code=204)
 
     @app.get("/page/examples/{number}.png", include_in_schema=False)
     async def example(number: int) -> Response:
         if not 0 <= number < len(examples):
-            return JSONResponse({"error": "There is no such example."}, 404)
+            raise HTTPException(404, "There is no such example.")
         return Response(examples[number].png, media_type="image/png")
 
     @app.get("/page/icon.svg", include_in_schema=False)
@@ -99,11 +102,12 @@ def _add_file(app: FastAPI, name: str, kind: str) -> None:
         return Response(content, media_type=kind, headers={"Cache-Control": "no-cache"})
 
 
-def _own_paths(app: FastAPI) -> Callable[[Any], bool]:
-    """Whether a request is for a route that the application has before the page is mounted."""
+def _own_paths(app: FastAPI) -> Callable[[Any], Match]:
+    """How a request fits the routes that the application has before the page is mounted."""
     routes = list(app.router.routes)
 
-    def ours(scope: Any) -> bool:
-        return any(route.matches(scope)[0] != Match.NONE for route in routes)
+    def ours(scope: Any) -> Match:
+        matches = [route.matches(scope)[0] for route in routes]
+        return max(matches, key=lambda match: match.value)
 
     return ours

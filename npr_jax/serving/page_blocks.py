@@ -15,7 +15,7 @@ _VISITORS = 200  # whose state Gradio keeps; 10000, its own limit, take 300 MB
 _EVENTS_AT_ONCE = 8  # more wait in Gradio's queue; each holds a thread while it is worked on
 
 
-def mount_blocks(app: FastAPI, service: Service, shelf: Shelf, examples: str) -> None:
+def mount_blocks(app: FastAPI, service: Service, shelf: Shelf, examples: str) -> frozenset[int]:
     """Builds the page and mounts it at the application's root.
 
     Args:
@@ -23,6 +23,9 @@ def mount_blocks(app: FastAPI, service: Service, shelf: Shelf, examples: str) ->
         service: see there.
         shelf: where the page's files wait.
         examples: HTML of the example pictures.
+
+    Returns:
+        the numbers of the page's events.
     """
     runs = Runs()
     with gr.Blocks(title=page_words.TITLE, analytics_enabled=False) as blocks:
@@ -59,6 +62,7 @@ def mount_blocks(app: FastAPI, service: Service, shelf: Shelf, examples: str) ->
         show_error=False,
         theme=_theme(),
     )
+    return frozenset(blocks.fns)
 
 
 def _theme() -> gr.themes.Base:

@@ -12,12 +12,15 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from npr_jax.serving.guards import error_response
+from npr_jax.serving.limits import UNUSABLE
 
 # What the page asks Gradio for, after the path it is mounted at.
 _READ = (
@@ -31,6 +34,7 @@ _ALLOWED = {
     "POST": re.compile(_WRITTEN),
 }
 MAX_MESSAGE = 1_000_000  # bytes of an event's message, which holds no picture
+_SESSION = re.compile(r"[\w-]{1,64}")  # Gradio keeps what visitors call themselves
 # Elements of Gradio's index.html that name other hosts, or this server's root.
 _OUTSIDE = re.compile(
     r"<meta\b[^>]*(?:property|name)=\"(?:og|twitter):[^>]*>|<link rel=\"manifest\"[^>]*>"
@@ -41,41 +45,62 @@ _SCRIPT = re.compile(r"<script\b")
 class PageGuard:
     """ASGI middleware around the application that Gradio is mounted in."""
 
-    def __init__(self, app: ASGIApp, ours: Callable[[Scope], bool], head: str) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        ours: Callable[[Scope], Match],
+        events: Collection[int],
+        head: str,
+        identity: Mapping[str, str],
+    ) -> None:
         """Args:
         app: what answers.
-        ours: whether a request is for one of the application's own routes, which are left alone.
+        ours: how a request fits the application's own routes, which are left alone.
+        events: numbers of the events that the page has.
         head: HTML for the head of the page.
+        identity: for error answers.
         """
         self._app = app
         self._ours = ours
+        self._events = events
         self._head = head
+        self._identity = identity
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or refuses it."""
-        if scope["type"] != "http":
-            # Gradio's page uses no web sockets.
-            if scope["type"] == "lifespan":
-                await self._app(scope, receive, send)
+        if scope["type"] == "websocket":  # Gradio's page uses none
+            await send({"type": "websocket.close", "code": 1008})
             return
-        path = scope["path"]
-        if self._ours(scope):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        fit = self._ours(scope)
+        if fit == Match.FULL:
+            await self._app(scope, receive, send)
+            return
+        if fit == Match.PARTIAL:  # Gradio, which takes every path, would answer
+            await self._refuse(405, "Method Not Allowed")(scope, receive, send)
+            return
+        path = scope["path"]
         allowed = _ALLOWED.get(scope["method"])
         if allowed is None or not allowed.fullmatch(path):
-            await _refuse(404, "There is nothing here.")(scope, receive, send)
+            await self._refuse(404, "There is nothing here.")(scope, receive, send)
             return
         if scope["method"] == "POST":
-            message, problem = await _message(receive)
+            joins = "/queue/join" in path
+            message, problem = await _message(receive, self._events if joins else None)
             if problem:
-                await _refuse(*problem)(scope, receive, send)
+                await self._refuse(*problem)(scope, receive, send)
                 return
             receive = _once(message, receive)
             scope = dict(scope, headers=_with_length(scope["headers"], len(message)))
         scope = dict(scope, query_string=_kept_query(path, scope["query_string"]))
         nonce = secrets.token_urlsafe(18)
         await self._app(scope, receive, _Answer(send, nonce, self._head, path == "/"))
+
+    def _refuse(self, status: int, sentence: str) -> ASGIApp:
+        return error_response(self._identity, status, sentence)
 
 
 class _Answer:
@@ -93,8 +118,6 @@ class _Answer:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers["content-security-policy"] = policy(self._nonce)
-            headers["x-content-type-options"] = "nosniff"
-            headers["referrer-policy"] = "no-referrer"
             self._is_page = self._is_page and headers.get("content-type", "").startswith(
                 "text/html"
             )
@@ -149,7 +172,9 @@ def rewritten(page: str, nonce: str, head: str) -> str:
     return _SCRIPT.sub(f'<script nonce="{nonce}"', page)
 
 
-async def _message(receive: Receive) -> tuple[bytes, tuple[int, str] | None]:
+async def _message(
+    receive: Receive, events: Collection[int] | None
+) -> tuple[bytes, tuple[int, str] | None]:
     """An event's message, parsed and written anew; or why it is refused: status and sentence."""
     body = bytearray()
     while True:
@@ -163,11 +188,28 @@ async def _message(receive: Receive) -> tuple[bytes, tuple[int, str] | None]:
             break
     try:
         content = json.loads(bytes(body))
+        # Numbers that JSON has not would break the answer that complains of them.
+        message = json.dumps(content, allow_nan=False).encode()
     except (ValueError, RecursionError):
         return b"", (400, "The message is no JSON.")
     if _describes_file(content):
         return b"", (403, "A message may not name files; send pictures with POST /page/upload.")
-    return json.dumps(content).encode(), None
+    if events is not None and not _is_event(content, events):
+        return b"", (UNUSABLE, "The page sends no such message.")
+    return message, None
+
+
+def _is_event(content: Any, events: Collection[int]) -> bool:
+    """Whether a message is for an event of this page; Gradio fails where it is for another."""
+    if not isinstance(content, dict):
+        return False
+    number, session = content.get("fn_index"), content.get("session_hash")
+    return (
+        isinstance(number, int)
+        and number in events
+        and isinstance(session, str)
+        and _SESSION.fullmatch(session) is not None
+    )
 
 
 def _describes_file(content: Any) -> bool:
@@ -206,7 +248,3 @@ def _with_length(headers: list[tuple[bytes, bytes]], length: int) -> list[tuple[
 def _kept_query(path: str, query: bytes) -> bytes:
     """The query; the page itself has none: Gradio's would name pages and saved states."""
     return b"" if path.rstrip("/") in ("", "/config") else query
-
-
-def _refuse(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse({"error": sentence}, status_code=status)

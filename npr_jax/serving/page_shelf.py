@@ -22,6 +22,7 @@ from npr_jax.serving.uploads import base_name
 KEPT_SECONDS = 1800.0  # two hundred photographs over a slow line take their time
 # Senders whose whole batches may wait at once.
 _BATCHES = 4
+_MIN_FILES = 10  # of a batch: what one tab of the page takes
 _ZIP = ".zip"
 
 
@@ -43,6 +44,7 @@ class Shelf:
         self._kept: dict[str, _Kept] = {}
         self._open_bytes = 0
         self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
 
     @property
     def folder(self) -> pathlib.Path:
@@ -62,20 +64,25 @@ class Shelf:
             Busy: as many files wait as there is room for.
         """
         self._sweep()
+        if len(self._kept) >= _BATCHES * max(self._limits.max_files, _MIN_FILES):
+            raise Busy  # empty files would take no room, and no end
         path = self.folder / secrets.token_hex(16)
         shown = base_name(name)
         writer = Writer(self, shown, path)
         try:
-            yield writer
+            try:
+                yield writer
+            finally:
+                writer.close()
         except BaseException:
             path.unlink(missing_ok=True)
-            raise
-        finally:
-            writer.close()
             with self._lock:
                 self._open_bytes -= writer.num_bytes
+            raise
         with self._lock:
+            self._open_bytes -= writer.num_bytes
             self._kept[path.name] = _Kept(shown, path, writer.num_bytes, time.monotonic())
+            self._wait_for_the_oldest()
 
     def reserve(self, num_bytes: int) -> None:
         """Room for so many bytes more of a file that is being written; raises ``Busy``."""
@@ -110,12 +117,25 @@ class Shelf:
             kept = self._kept.get(token)
         if kept is None:
             return b""
-        with kept.path.open("rb") as file:
-            file.seek(max(0, kept.num_bytes - num_bytes))
-            return file.read(num_bytes)
+        try:
+            with kept.path.open("rb") as file:
+                file.seek(max(0, kept.num_bytes - num_bytes))
+                return file.read(num_bytes)
+        except FileNotFoundError:  # taken, or too old, this moment
+            return b""
+
+    def forget(self, token: str) -> None:
+        """Deletes a file that its sender does not want examined any more."""
+        with self._lock:
+            kept = self._kept.pop(token, None)
+        if kept:
+            kept.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Deletes the folder and all in it."""
+        with self._lock:
+            if self._timer:
+                self._timer.cancel()
         self._folder.cleanup()
 
     def _claim(self, tokens: Sequence[str]) -> list[_Kept]:
@@ -132,8 +152,23 @@ class Shelf:
         with self._lock:
             old = [t for t, k in self._kept.items() if now - k.since > self._kept_seconds]
             gone = [self._kept.pop(token) for token in old]
+            self._wait_for_the_oldest()
         for kept in gone:
             kept.path.unlink(missing_ok=True)
+
+    def _wait_for_the_oldest(self) -> None:
+        """Sweeps when the oldest file's time is up, whether anybody sends another or not."""
+        if self._timer or not self._kept:
+            return
+        age = time.monotonic() - min(kept.since for kept in self._kept.values())
+        self._timer = threading.Timer(max(0.1, self._kept_seconds - age), self._time_is_up)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _time_is_up(self) -> None:
+        with self._lock:
+            self._timer = None
+        self._sweep()
 
 
 class Writer:

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from npr_jax.detector import Detector
@@ -24,7 +24,7 @@ from npr_jax.serving.guards import (
     SecurityHeaders,
     error_response,
 )
-from npr_jax.serving.limits import SERVER_ERROR, UNUSABLE, Limits, Refused
+from npr_jax.serving.limits import CLIENT_GONE, SERVER_ERROR, UNUSABLE, Limits, Refused
 from npr_jax.serving.private_folder import private_folder
 from npr_jax.serving.service import Service
 from npr_jax.serving.warm_up import warm_up
@@ -64,6 +64,10 @@ def _answer_errors(app: FastAPI, identity: Mapping[str, str]) -> None:
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:
         return error_response(identity, error.status, str(error), error.retry_after)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, error: ClientDisconnect) -> Response:
+        return error_response(identity, CLIENT_GONE, "The request broke off.")
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:

@@ -16,11 +16,14 @@ from npr_jax.detector import Detector
 from npr_jax.provenance import package_version
 from npr_jax.serving.delivery import GROUP_PIXELS
 from npr_jax.serving.examination import Examination, Examiner, refused
-from npr_jax.serving.limits import SERVER_ERROR, Busy, Deadline, Limits, Refused, never
+from npr_jax.serving.limits import SERVER_ERROR, Busy, Cancelled, Deadline, Limits, Refused, never
 from npr_jax.serving.uploads import Upload, base_name
 
 _LOG = logging.getLogger(__name__)
 _GROUP_FILES = 16
+# Requests of many files that take turns: each may hold a zip file and a group of what is in it in
+# memory, some hundred megabytes. Others wait before theirs are read.
+_MANY_AT_ONCE = 4
 T = TypeVar("T")
 
 
@@ -42,6 +45,7 @@ class Service:
         self._examiner = Examiner(detector, self.limits)
         self._compute = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._lock = threading.Lock()
+        self._many = threading.Semaphore(_MANY_AT_ONCE)
         self._inside = 0
         self._closing = threading.Event()
 
@@ -76,15 +80,39 @@ class Service:
         Raises:
             Refused: see there; ``Busy`` where too many wait, ``Cancelled`` where it was.
         """
-        name = base_name(name)
-
-        def work(deadline: Deadline) -> Examination:
-            return self._examiner.examine(
-                name, data, deadline, with_delivery=delivery, with_evidence=evidence
-            )
-
         with self._place():
-            return self._run(work, self.limits.seconds, cancelled)
+            return self._examine(name, data, delivery, evidence, cancelled)
+
+    def examine_many(
+        self,
+        files: Iterable[Upload],
+        *,
+        delivery: bool,
+        evidence: bool,
+        cancelled: Callable[[], bool] = never,
+    ) -> Iterator[Examination]:
+        """Everything about each file, in order, in one place of the queue; see ``score_many``.
+
+        Args:
+            files: as for ``score_many``; none is read before it is this request's turn.
+            delivery: see ``examine``.
+            evidence: see there.
+            cancelled: see there.
+
+        Raises:
+            Refused: what ``files`` raises; ``Busy`` where too many wait, ``Cancelled``.
+        """
+        with self._place(), self._turn_of_many(cancelled):
+            for name, data in list(files):  # all are known to be wanted before one is computed
+                if isinstance(data, Refused):
+                    yield refused(name, b"", data)
+                    continue
+                try:
+                    yield self._examine(name, data, delivery, evidence, cancelled)
+                except (Busy, Cancelled):
+                    raise
+                except Refused as error:
+                    yield refused(base_name(name), data, error)
 
     def score_many(
         self, files: Iterable[Upload], cancelled: Callable[[], bool] = never
@@ -100,7 +128,7 @@ class Service:
         Raises:
             Refused: what ``files`` raises; ``Busy`` where too many wait, ``Cancelled``.
         """
-        with self._place():
+        with self._place(), self._turn_of_many(cancelled):
             for group in _groups(files):
                 yield from self._score_group(group, cancelled)
 
@@ -108,6 +136,21 @@ class Service:
         """Ends the work in progress at its next step; what waits is told that it is busy."""
         self._closing.set()
         self._compute.shutdown(wait=False, cancel_futures=True)
+
+    def _examine(
+        self,
+        name: str,
+        data: bytes,
+        delivery: bool,
+        evidence: bool,
+        cancelled: Callable[[], bool],
+    ) -> Examination:
+        def work(deadline: Deadline) -> Examination:
+            return self._examiner.examine(
+                base_name(name), data, deadline, with_delivery=delivery, with_evidence=evidence
+            )
+
+        return self._run(work, self.limits.seconds, cancelled)
 
     def _score_group(
         self, group: list[Upload], cancelled: Callable[[], bool]
@@ -125,11 +168,9 @@ class Service:
         seconds = self.limits.seconds * len(files)
         try:
             return self._run(lambda d: self._examiner.score_group(files, d), seconds, cancelled)
-        except Busy:
+        except (Busy, Cancelled):
             raise
         except Refused as error:
-            if cancelled():
-                raise
             if len(files) == 1:
                 return [refused(*files[0], error)]
         # One file made all of them fail: which one, each by itself shows.
@@ -173,6 +214,19 @@ class Service:
             with self._lock:
                 self._inside -= 1
 
+    @contextlib.contextmanager
+    def _turn_of_many(self, cancelled: Callable[[], bool]) -> Iterator[None]:
+        """Waits until few enough requests hold many files in memory."""
+        while not self._many.acquire(timeout=0.1):
+            if cancelled():
+                raise Cancelled
+            if self._closing.is_set():
+                raise Busy("The server is stopping.")
+        try:
+            yield
+        finally:
+            self._many.release()
+
 
 def identity_of(detector: Detector) -> dict[str, str]:
     """What every answer says of who gave it."""
@@ -180,15 +234,16 @@ def identity_of(detector: Detector) -> dict[str, str]:
         "version": package_version() or "unknown",
         "checkpoint": calibration_store.fingerprint(detector.model),
         "system": detector.system,
-        "source": _without_folders(detector.source),
+        "source": without_folders(detector.source),
         "preprocessing": detector.preprocessing,
         "calibration": detector.calibration_in_words,
     }
 
 
-def _without_folders(source: str) -> str:
+def without_folders(source: str) -> str:
     """A detector's source without the server's folders, which are nobody's business."""
-    where, bracket, rest = source.partition(" (")
+    where, bracket, rest = source.rpartition(" (")  # folders may have brackets, too
+    where, rest = (where, rest) if bracket else (source, "")
     names = [pathlib.PurePath(part.strip()).name for part in where.split(",")]
     return ", ".join(names) + bracket + rest
 

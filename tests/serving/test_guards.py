@@ -16,6 +16,7 @@ import pytest
 from npr_jax.serving.limits import Limits
 from npr_jax.serving.private_folder import private_folder
 from npr_jax.serving.server import serve
+from npr_jax.serving.service import without_folders
 from tests import runs
 
 
@@ -60,6 +61,15 @@ def test_pages_of_other_sites_may_not_send(client, ask, encoded):
     asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     preflight = client.options("/api/v1/score", headers=asked)
     assert not [name for name in preflight.headers if name.startswith("access-control")]
+
+
+def test_folders_with_brackets_are_not_told():
+    for source, shown in (
+        ("/home/me (work)/runs/a (best, step 5)", "a (best, step 5)"),
+        ("/home/me/fc.pth, /srv/clip.pt (univfd)", "fc.pth, clip.pt (univfd)"),
+        ("a state dict", "a state dict"),
+    ):
+        assert without_folders(source) == shown
 
 
 def test_answers_tell_browsers_to_be_careful(client):

@@ -14,6 +14,7 @@ import pytest
 import npr_jax
 from npr_jax.serving.limits import Busy, Limits, Refused
 from npr_jax.serving.uploads import base_name, expand
+from npr_jax.serving.warm_up import warm_up
 from tests import runs
 
 
@@ -319,6 +320,65 @@ def test_a_single_picture_passes_between_those_of_a_batch(make_client, good, slo
         for future in running:
             future.result()
     assert order.index("single") < 100, "it did not wait for all 160"
+
+
+def test_requests_of_many_files_read_theirs_when_it_is_their_turn(make_client, good, slow):
+    service = make_client(slow).service
+    read = threading.Semaphore(0)
+    stop = threading.Event()
+
+    def files():
+        read.release()
+        yield "a.png", good
+
+    def batch():
+        return [found.result.error for found in service.score_many(files(), stop.is_set)]
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        running = [pool.submit(batch) for _ in range(7)]
+        for _ in range(4):
+            assert read.acquire(timeout=20)
+        assert not read.acquire(timeout=0.5), "the fifth one's files are not in memory"
+        # A single picture does not wait for any of them to end.
+        single = pool.submit(service.examine, "b.png", good, delivery=False, evidence=False)
+        slow.may_go.set()
+        assert single.result(30).result.error == ""
+        assert [future.result(30) for future in running] == [[""]] * 7
+    assert service.inside == 0
+
+
+def test_pictures_looked_at_closely_keep_their_place(make_client, ask, good, slow):
+    client = make_client(slow, waiting=1)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        several = pool.submit(ask, client, *[("a.png", good)] * 3, query="?evidence=1")
+        assert slow.entered.wait(30)
+        slow.may_go.set()
+        refused = [ask(client, ("b.png", good)).status_code for _ in range(3)]
+        answer = several.result()
+    assert set(refused) <= {200, 503}
+    assert [result["status"] for result in answer.json()["results"]] == [200] * 3
+
+
+def test_too_many_pictures_to_look_at_closely(client, ask, good):
+    for sent in (
+        [("a.png", good)] * 11,
+        [("a.zip", archive(*[(f"{i}.png", good) for i in range(11)]))],
+    ):
+        answer = ask(client, *sent, query="?delivery=1")
+        assert answer.status_code == 413
+        assert "at most 10 files" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("limits", [{"seconds": 1e-6}, {"max_pixels": 1000}, {"max_bytes": 1000}])
+def test_tight_limits_do_not_keep_the_server_from_starting(make_client, limits):
+    warm_up(make_client(**limits).service)
+
+
+def test_a_broken_detector_does(make_client, slow):
+    slow.failing = True
+    slow.may_go.set()
+    with pytest.raises(Refused, match="went wrong"):
+        warm_up(make_client(slow).service)
 
 
 def test_a_stopping_server_says_busy(make_client, good):

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import stat
+import time
 import zipfile
 
 import numpy as np
@@ -153,3 +154,39 @@ def test_a_batch_can_be_cancelled_and_what_is_known_stays(batch, page_server, tm
     assert len(table(batch)) == count
     assert page_server.private_files() == []
     batch.screenshot("many-files-cancelled")
+
+
+def test_one_file_that_cannot_be_sent_leaves_the_others_alone(batch, tmp_path):
+    paths = [write(tmp_path / f"{n}.png", pixels(80 + n)) for n in range(3)]
+
+    def answer(route):
+        if "name=1.png" in route.request.url:
+            return route.fulfill(status=503, json={"error": "The server is busy."})
+        return route.continue_()
+
+    batch.page.route("**/page/upload?*", answer)
+    give(batch, *paths)
+    assert table(batch) == ["0.png", "2.png"]
+    assert batch.problems("batch") == ["The server is busy."]
+    batch.troubles.clear()  # the browser's console tells of the 503, as it should
+
+
+def test_sending_can_be_cancelled_and_nothing_waits_on_the_server(batch, page_server, tmp_path):
+    paths = [write(tmp_path / f"{n}.png", pixels(85 + n)) for n in range(4)]
+    assert page_server.private_files() == []
+    batch.page.route(
+        "**/page/upload?*",
+        # The third one's answer never comes.
+        lambda route: None if "name=2.png" in route.request.url else route.continue_(),
+    )
+    batch.page.set_input_files("#batch-zone input", [str(path) for path in paths])
+    batch.until("document.querySelector('#batch-zone .sending').innerText.includes('3 of 4')")
+    assert len(page_server.private_files()) == 2
+    batch.page.get_by_role("button", name="Cancel").press("Enter")
+    batch.until("document.querySelector('#batch-zone .sending').hidden")
+    assert batch.problems("batch") == ["Cancelled while the files were sent."]
+    end = time.monotonic() + 20
+    while page_server.private_files() and time.monotonic() < end:
+        batch.page.wait_for_timeout(50)
+    assert page_server.private_files() == []
+    assert not batch.page.get_by_role("button", name="Cancel").is_visible()

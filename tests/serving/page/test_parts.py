@@ -1,6 +1,7 @@
 """Parts of the page without a server: where files wait, pictures, the curve."""
 
 import re
+import time
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,7 +14,7 @@ from npr_jax.serving.delivery import DeliveryPoint
 from npr_jax.serving.limits import Busy, Limits, Refused
 from npr_jax.serving.page_curve import delivery_panels
 from npr_jax.serving.page_runs import Runs
-from npr_jax.serving.page_shelf import Shelf
+from npr_jax.serving.page_shelf import Shelf, Writer
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -84,7 +85,52 @@ def test_four_batches_may_wait_and_old_files_make_room(make_shelf):
     old = make_shelf(kept_seconds=0.0, max_bytes=10, max_zip_bytes=20)
     for _ in range(30):
         put(old, "a.png", bytes(10))
-    assert len(list(old.folder.iterdir())) == 1
+    assert len(list(old.folder.iterdir())) <= 1
+
+
+def test_old_files_go_though_nobody_sends_another(make_shelf):
+    shelf = make_shelf(kept_seconds=0.2)
+    for _ in range(2):  # the second time, too
+        token = put(shelf, "a.png", b"x")
+        end = time.monotonic() + 20
+        while list(shelf.folder.iterdir()) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert list(shelf.folder.iterdir()) == []
+        with pytest.raises(Refused, match="waited too long"):
+            next(shelf.take([token]))
+
+
+def test_empty_files_are_limited_by_their_number(make_shelf):
+    shelf = make_shelf(max_files=20)
+    for _ in range(80):
+        put(shelf, "a.png")
+    with pytest.raises(Busy):
+        put(shelf, "a.png")
+
+
+def test_what_could_not_be_written_takes_no_room(make_shelf, monkeypatch):
+    shelf = make_shelf(max_bytes=10, max_zip_bytes=20)
+    with monkeypatch.context() as full:
+        full.setattr(Writer, "close", fails)  # the last bytes are written when a file is closed
+        for _ in range(20):
+            with pytest.raises(OSError, match="no space"):
+                put(shelf, "a.png", bytes(9))
+    assert list(shelf.folder.iterdir()) == []
+    assert put(shelf, "a.png", bytes(10))
+
+
+def fails(writer):
+    writer._file.close()
+    raise OSError("no space left")
+
+
+def test_what_is_not_wanted_any_more_is_deleted(make_shelf):
+    shelf = make_shelf()
+    kept, token = put(shelf, "a", b"1"), put(shelf, "b", b"2")
+    shelf.forget(token)
+    shelf.forget("../../etc/passwd")
+    assert len(list(shelf.folder.iterdir())) == 1
+    assert list(shelf.take([kept])) == [("a", b"1")]
 
 
 def test_a_later_run_stops_the_earlier_of_the_same_visitor_and_part():

@@ -3,8 +3,10 @@
 import http.server
 import json
 import re
+import socket
 import stat
 import threading
+import time
 import urllib.parse
 
 import httpx
@@ -110,6 +112,45 @@ def test_what_the_page_does_not_need_is_not_there(http_client, method, path):
     assert http_client.request(method, path).status_code in (404, 405)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "api/v1/score", 405),
+        ("POST", "health", 405),
+        ("PUT", "page/upload", 405),
+        ("GET", "api/v1/nothing", 404),
+        ("GET", "page/examples/99.png", 404),
+    ],
+)
+def test_the_pages_errors_say_who_answers_too(http_client, method, path, status):
+    answer = http_client.request(method, path)
+    known = http_client.get("health").json()
+    assert answer.status_code == answer.json()["status"] == status
+    assert answer.json()["error"]
+    assert answer.json()["checkpoint"] == known["checkpoint"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"fn_index": 99},
+        {"fn_index": -1},
+        {"fn_index": None},
+        {"fn_index": "0"},
+        {"session_hash": "x" * 100_000},
+        {"session_hash": None},
+    ],
+)
+def test_messages_that_the_page_does_not_send_are_refused(http_client, changed):
+    body = {"data": [], "fn_index": 0, "session_hash": "made-up"} | changed
+    answer = http_client.post(JOIN, json=body)
+    assert answer.status_code == 422
+    assert "sends no such message" in answer.json()["error"]
+    no_number = '{"data": [], "fn_index": 0, "session_hash": "a", "trigger_id": 1e400}'
+    assert http_client.post(JOIN, content=no_number).status_code == 400
+
+
 @pytest.fixture
 def listener():
     """A web server on this machine that writes down who asks it."""
@@ -183,12 +224,40 @@ def test_a_file_that_waits_can_be_taken_once_and_only_by_its_name(events, http_c
     assert stat.S_IMODE(waiting.stat().st_mode) == 0o600
     [private] = {path for path in page_server.temporary.iterdir() if path.is_dir()}
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
-    assert http_client.get(f"page/upload/{token}").status_code == 404
+    assert http_client.get(f"page/upload/{token}").status_code == 405
     _, said = events("one", event_data={"tokens": [token]})
     assert "data-sha256" in said
     assert page_server.private_files() == []
     _, said = events("one", event_data={"tokens": [token]})
     assert "were deleted" in said
+
+
+def test_a_file_that_is_not_wanted_any_more_is_deleted(http_client, page_server):
+    token = http_client.post("page/upload", content=encoded(pixels(92))).json()["token"]
+    assert len(page_server.private_files()) == 1
+    for name in (token, token, "..%2f..%2fetc%2fpasswd"):
+        assert http_client.delete(f"page/upload/{name}").status_code in (204, 404)
+    assert page_server.private_files() == []
+
+
+def test_a_body_that_breaks_off_is_no_error_of_the_servers(page_server, http_client):
+    where = urllib.parse.urlsplit(page_server.address)
+    for path, kind in (
+        ("page/upload", "image/png"),
+        ("api/v1/score", "multipart/form-data; boundary=b"),
+    ):
+        with socket.create_connection((where.hostname, where.port)) as sender:
+            sender.sendall(
+                f"POST /{path} HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Type: {kind}\r\n"
+                "Content-Length: 9999\r\n\r\n--b".encode()
+            )
+            assert http_client.get("health").status_code == 200
+    end = time.monotonic() + 20
+    while page_server.private_files() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert page_server.private_files() == []
+    assert "Traceback" not in page_server.errors
+    assert "a request failed" not in page_server.errors
 
 
 def test_bytes_are_limited_while_they_arrive(http_client, page_server):
