@@ -371,7 +371,10 @@ def test_too_many_pictures_to_look_at_closely(client, ask, good):
 
 @pytest.mark.parametrize("limits", [{"seconds": 1e-6}, {"max_pixels": 1000}, {"max_bytes": 1000}])
 def test_tight_limits_do_not_keep_the_server_from_starting(make_client, limits):
-    warm_up(make_client(**limits).service)
+    client = make_client(**limits)
+    warm_up(client.service)
+    health = client.get("/health").json()
+    assert (health["status"], health["inside"]) == ("ok", 0)
 
 
 def test_a_broken_detector_does(make_client, slow):
