@@ -20,7 +20,7 @@ slow: $(VENV)/installed-test browser
 	$(BIN)/python -m pytest -m slow
 
 results: $(VENV)/installed-test
-	$(BIN)/python -m npr_jax.analysis.research docs
+	$(BIN)/python -m docs.research docs
 
 # This needs Node.js from 18 on and Chrome, Chromium, Edge or Firefox.
 slides:

@@ -23,7 +23,7 @@ import warnings
 from absl import app, logging
 from absl.flags import FLAGS, Error, adopt_module_key_flags
 
-from npr_jax import commands, flags
+from npr_jax.cli import commands, flags
 
 _CONFIG = flags.define()
 adopt_module_key_flags(flags)  # --help then shows them

@@ -31,9 +31,9 @@ import numpy as np
 from benchmarks.step import machine
 from benchmarks.torch_step import random_images
 from configs import multiscale
-from npr_jax import host
-from npr_jax.train import make_train_step
-from npr_jax.train_state import init_train_state
+from npr_jax.cli import host
+from npr_jax.training.train import make_train_step
+from npr_jax.training.train_state import init_train_state
 
 FACTORS = (0.25, 0.5, 0.75)
 # Name: residuals, and settings of the model section.

@@ -59,7 +59,8 @@ class RuntimeProcess:
 
 def flax(source: str) -> Score:
     """The public API: what ``predict`` computes after it has read a file."""
-    from npr_jax import Detector, host
+    from npr_jax import Detector
+    from npr_jax.cli import host
 
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
@@ -70,7 +71,7 @@ def stablehlo(source: str) -> Score:
     """The exported program, called as a service would: compiled once for each size."""
     import jax
 
-    from npr_jax import host
+    from npr_jax.cli import host
 
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     program = jax.export.deserialize(bytearray(pathlib.Path(source).read_bytes()))

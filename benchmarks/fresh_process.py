@@ -54,8 +54,8 @@ def can_limit_cores() -> bool:
 
 
 def _first(path: str, workers: str) -> dict[str, float]:
-    from input_pipeline.pipeline import train_iterator
-    from input_pipeline.prepared import PreparedDataset
+    from input_pipeline.loading.pipeline import train_iterator
+    from input_pipeline.storage.prepared_dataset import PreparedDataset
 
     call = time.time()
     source = PreparedDataset.load(path).source("train")
@@ -67,8 +67,8 @@ def _first(path: str, workers: str) -> dict[str, float]:
 
 
 def _memory(path: str, count: str) -> float:
-    from input_pipeline.pipeline import train_iterator
-    from input_pipeline.prepared import PreparedDataset
+    from input_pipeline.loading.pipeline import train_iterator
+    from input_pipeline.storage.prepared_dataset import PreparedDataset
 
     source = PreparedDataset.load(path).source("train")
     batches = train_iterator(source, batch_size=32, seed=0, resize=0)

@@ -33,7 +33,7 @@ from typing import Any
 from benchmarks import fresh_process, pipeline_data, rates
 from benchmarks.pipeline_data import EDGE, KINDS, TIMES_LARGER, TINY_RECORDS, data_set
 from benchmarks.torch_reader import torch_batches
-from input_pipeline.parallel import available_cores
+from input_pipeline.loading.parallel import available_cores
 
 SHAPE = (EDGE, EDGE, 3)
 LIBRARY = {"PNG": "libspng", "JPEG": "simplejpeg"}

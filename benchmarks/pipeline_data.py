@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from input_pipeline.builders import write_dataset
-from input_pipeline.records import ImageRecord
+from input_pipeline.storage.dataset_writer import write_dataset
+from input_pipeline.storage.records import ImageRecord
 
 EDGE = 256
 JPEG_QUALITY = 92

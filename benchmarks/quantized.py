@@ -14,8 +14,8 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from input_pipeline.holdout import SubsetSource
-from npr_jax import inputs
+from input_pipeline.loading.holdout import SubsetSource
+from npr_jax.training import inputs
 
 BATCH = 16
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from input_pipeline import transforms
-from input_pipeline.pipeline import train_iterator
-from input_pipeline.prepared import PreparedDataset
+from input_pipeline.images import transforms
+from input_pipeline.loading.pipeline import train_iterator
+from input_pipeline.storage.prepared_dataset import PreparedDataset
 
 BATCH = 32
 PREFETCH = 4

@@ -6,7 +6,7 @@ Both models have the same shape and start from uint8 pixels that are already on 
 the CPU both compute in float32; on a GPU ours computes in bfloat16 and the peer under autocast
 to bfloat16 after torch.compile. The peer is channels_last and gets its best over one and all
 threads. It runs in a process of its own, since memory and cores are set per process: ours as the
-commands of main.py set them (npr_jax/host.py), the peer's as PyTorch leaves them. On the CPU a
+commands of main.py set them (npr_jax/cli/host.py), the peer's as PyTorch leaves them. On the CPU a
 second peer has our setting of the memory too, with a ratio of its own. All variants are measured
 in turn, round after round; each keeps its best round.
 
@@ -33,10 +33,13 @@ from flax import nnx
 
 from benchmarks.torch_step import KEEP_FREED_MEMORY, TorchProcess, random_images
 from configs import default
-from npr_jax import Detector, host, sharding
-from npr_jax.models import build_model, predict
-from npr_jax.train import make_train_step
-from npr_jax.train_state import init_train_state
+from npr_jax import Detector
+from npr_jax.cli import host
+from npr_jax.models import sharding
+from npr_jax.models.base import predict
+from npr_jax.models.systems.registry import build_model
+from npr_jax.training.train import make_train_step
+from npr_jax.training.train_state import init_train_state
 
 OURS, PEER, TUNED_PEER = "ours", "PyTorch", "PyTorch, memory kept"
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-# What npr_jax.host.keep_freed_memory sets, as glibc reads it from the environment.
+# What npr_jax.cli.host.keep_freed_memory sets, as glibc reads it from the environment.
 KEEP_FREED_MEMORY = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**40),

@@ -9,7 +9,7 @@ browser in three ways:
 * asked: the same, asked to leave colour profiles, transparency and rotation alone;
 * page: as the page does it, by a decoder of its own where it has one.
 
-All are compared with `input_pipeline.transforms.decode`, which predict reads files with: the
+All are compared with `input_pipeline.images.transforms.decode`, which predict reads files with: the
 largest and the mean difference of samples (0 to 255), and the largest difference of the score, by
 ONNX Runtime in Python on the pixels of both.
 """
@@ -29,7 +29,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from benchmarks.web_pictures import picture_files
-from input_pipeline.transforms import UnreadableImageError, decode
+from input_pipeline.images.transforms import UnreadableImageError, decode
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 WAYS = ("plain", "asked", "page")

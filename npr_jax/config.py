@@ -12,12 +12,11 @@ from typing import Any
 
 import ml_collections
 
-from input_pipeline.augmentations import JPEG_CODECS
-from input_pipeline.balancing import BALANCES
-from input_pipeline.transforms import RESIZE_MODES, SMALL_IMAGES
-from npr_jax.front_end import FRONT_END_RULES, front_end_problems
-from npr_jax.models import DTYPES, SYSTEMS
-from npr_jax.rules import (
+from input_pipeline.images.augmentations import JPEG_CODECS
+from input_pipeline.images.transforms import RESIZE_MODES, SMALL_IMAGES
+from input_pipeline.loading.balancing import BALANCES
+from npr_jax.models.systems.registry import DTYPES, SYSTEMS
+from npr_jax.models.systems.setting_rules import (
     BOOLEAN,
     PROBABILITY,
     Rule,
@@ -29,7 +28,8 @@ from npr_jax.rules import (
     number,
     text,
 )
-from npr_jax.schedules import SCHEDULES
+from npr_jax.residuals.front_end import FRONT_END_RULES, front_end_problems
+from npr_jax.training.schedules import SCHEDULES
 
 
 def _is_qualities(value: Any) -> bool:

@@ -13,8 +13,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from configs import default
-from input_pipeline.builders import write_dataset
-from input_pipeline.records import ImageRecord
+from input_pipeline.storage.dataset_writer import write_dataset
+from input_pipeline.storage.records import ImageRecord
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Images per split. None is a multiple of the batch size: every epoch ends in a padded batch and

@@ -8,7 +8,7 @@ from PIL import Image, ImageEnhance
 from scipy import ndimage
 
 from configs import default
-from npr_jax import augment
+from npr_jax.training import augment
 
 
 def pixels(n, height, width, seed=0):

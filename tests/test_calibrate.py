@@ -12,13 +12,14 @@ import pytest
 from PIL import Image
 
 import npr_jax
-from input_pipeline.builders import write_dataset
-from input_pipeline.mixture import MixedDataset
-from npr_jax import calibration_store, commands
-from npr_jax.calibrate import FIT, MEASURE, calibrate, deal
-from npr_jax.ensemble import Ensemble
-from npr_jax.evaluate_run import evaluate_run
-from npr_jax.predict import predict_files
+from input_pipeline.loading.mixture import MixedDataset
+from input_pipeline.storage.dataset_writer import write_dataset
+from npr_jax.cli import commands
+from npr_jax.detectors import calibration_file
+from npr_jax.evaluation.calibrate import FIT, MEASURE, calibrate, deal
+from npr_jax.evaluation.evaluate import evaluate_run
+from npr_jax.inference.ensemble import Ensemble
+from npr_jax.inference.predict import predict_files
 from tests import runs
 
 COUNT = 240
@@ -131,7 +132,7 @@ def test_it_is_kept_with_the_checkpoint(run, trained):
     }
     assert json.loads((folder / f"{step}.json").read_text()) == results
     assert results["checkpoint"]["step"] == step
-    assert results["checkpoint"]["hash"] == calibration_store.fingerprint(
+    assert results["checkpoint"]["hash"] == calibration_file.fingerprint(
         npr_jax.Detector.load(trained.workdir).model
     )
 

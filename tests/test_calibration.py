@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from npr_jax import calibration
-from npr_jax.calibration import Calibration
-from npr_jax.calibration_measures import (
+from npr_jax.detectors import calibration
+from npr_jax.detectors.calibration import Calibration
+from npr_jax.evaluation.calibration_measures import (
     calibration_error,
     measure_probabilities,
     measure_threshold,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from npr_jax.color import COLORS, DIFFERENCES, convert
+from npr_jax.residuals.color_spaces import COLORS, DIFFERENCES, convert
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (16, 24, 3)).astype(np.uint8)
 CORNERS = np.array(

@@ -19,7 +19,7 @@ from npr_jax.config import (
     rules_of,
     save_json,
 )
-from npr_jax.models import SYSTEMS
+from npr_jax.models.systems.registry import SYSTEMS
 from tests import runs
 
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 import npr_jax
-from npr_jax.image_score import verdict_of
-from npr_jax.tiling import MIN_SIDE
+from npr_jax.inference.tiling import MIN_SIDE
+from npr_jax.inference.verdict import verdict_of
 from tests import runs
 
 UPRIGHT, ROTATED = 1, 6  # EXIF orientations

@@ -9,10 +9,10 @@ import safetensors.numpy
 from scipy import ndimage
 
 from configs import univfd as recipe
-from npr_jax import inputs
-from npr_jax.detector import Detector
-from npr_jax.scoring import Scorer
-from npr_jax.train import train_and_evaluate
+from npr_jax.inference.detector import Detector
+from npr_jax.inference.scorer import Scorer
+from npr_jax.training import inputs
+from npr_jax.training.train import train_and_evaluate
 from tests import clips, runs
 
 
@@ -114,8 +114,8 @@ def test_going_on_uses_the_features_and_ends_as_if_never_stopped(
 
 
 def test_other_preprocessing_is_computed_anew(trained, tiny_data, weights):
-    from npr_jax.embeddings import identity_of
-    from npr_jax.run_layout import layout_of
+    from npr_jax.training.embeddings import identity_of
+    from npr_jax.training.resume import layout_of
 
     def identity(**changes):
         config = config_of(tiny_data, weights, **changes)

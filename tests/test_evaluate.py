@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from npr_jax import measures, tables
-from npr_jax.evaluate import Scores, format_table, read_scores, tabulate, write_evaluation
-from npr_jax.tables import format_baselines
+from npr_jax.evaluation import measures, tables
+from npr_jax.evaluation.results import Scores, format_table, read_scores, tabulate, write_evaluation
+from npr_jax.evaluation.tables import format_baselines
 
 
 def make_scores(rows, weights=None, scales=()):

@@ -9,8 +9,8 @@ import pytest
 from sklearn import metrics
 
 import npr_jax
-from input_pipeline.mixture import MixedDataset
-from npr_jax.evaluate_run import describe, evaluate_run
+from input_pipeline.loading.mixture import MixedDataset
+from npr_jax.evaluation.evaluate import describe, evaluate_run
 from tests import runs
 
 

@@ -12,10 +12,10 @@ from PIL import Image
 
 from configs import multiscale_attention
 from npr_jax.analysis import evidence_images
-from npr_jax.detector import Detector
-from npr_jax.front_end import paper_front_end
-from npr_jax.models import build_model
-from npr_jax.predict import predict_files
+from npr_jax.inference.detector import Detector
+from npr_jax.inference.predict import predict_files
+from npr_jax.models.systems.registry import build_model
+from npr_jax.residuals.front_end import paper_front_end
 from tests.models.parity import images
 
 

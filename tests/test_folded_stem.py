@@ -9,12 +9,13 @@ import pytest
 import scipy.signal
 from flax import nnx
 
-from npr_jax import scoring, tiling
-from npr_jax.folded_stem import folded_kernel, folded_kernels, folds
-from npr_jax.front_end import paper_front_end
-from npr_jax.models.npr import NPR
+from npr_jax.inference import scorer as scoring
+from npr_jax.inference import tiling
+from npr_jax.inference.scorer import Scorer
 from npr_jax.models.resnet import THIN_RESNET
-from npr_jax.scoring import Scorer
+from npr_jax.models.systems.npr import NPR
+from npr_jax.residuals.folded_stem import folded_kernel, folded_kernels, folds
+from npr_jax.residuals.front_end import paper_front_end
 from tests.test_scoring import ATTENTION, SMALL_SHAPES, build, fused, picture, whole
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

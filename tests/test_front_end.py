@@ -12,10 +12,11 @@ from flax import nnx
 
 from configs import default, npr, residuals
 from npr_jax.config import check_config
-from npr_jax.detector import Detector
-from npr_jax.front_end import FrontEnd, front_ends_of, paper_front_end
-from npr_jax.models import build_model, learned_factors, predict
-from npr_jax.train import train_and_evaluate
+from npr_jax.inference.detector import Detector
+from npr_jax.models.base import learned_factors, predict
+from npr_jax.models.systems.registry import build_model
+from npr_jax.residuals.front_end import FrontEnd, front_ends_of, paper_front_end
+from npr_jax.training.train import train_and_evaluate
 from tests import runs
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 33, 48, 3)).astype(np.uint8)

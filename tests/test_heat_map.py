@@ -6,11 +6,10 @@ import pytest
 from flax import nnx
 from sklearn.metrics import roc_auc_score
 
-from npr_jax.detector import Detector
-from npr_jax.front_end import rgb_front_end
-from npr_jax.heat_map import HeatMap, heat_map, occlusion, occlusion_step
-from npr_jax.models import Prediction
-from npr_jax.models.base import Grid
+from npr_jax.inference.detector import Detector
+from npr_jax.inference.heat_map import HeatMap, heat_map, occlusion, occlusion_step
+from npr_jax.models.base import Grid, Prediction
+from npr_jax.residuals.front_end import rgb_front_end
 from tests.models.parity import images
 
 

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from input_pipeline.builders import write_dataset
-from input_pipeline.mixture import MixedDataset
-from input_pipeline.records import ImageRecord
-from npr_jax import inputs
+from input_pipeline.loading.mixture import MixedDataset
+from input_pipeline.storage.dataset_writer import write_dataset
+from input_pipeline.storage.records import ImageRecord
+from npr_jax.training import inputs
 from tests import runs
 
 # Each image of the tiny data once, as it lies in the records.

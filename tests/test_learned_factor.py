@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from npr_jax.learned_factor import LIMITS, clip_factor, host_operator, learned_operator
-from npr_jax.residual import apply_operators, axis_operator, reference_reach
+from npr_jax.residuals.learned_factor import LIMITS, clip_factor, host_operator, learned_operator
+from npr_jax.residuals.residual import apply_operators, axis_operator, reference_reach
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import pytest
 
 from configs import npr
-from npr_jax.listing import list_systems
-from npr_jax.models import SYSTEMS
+from npr_jax.cli.listing import list_systems
+from npr_jax.models.systems.registry import SYSTEMS
 from tests import runs
 
 

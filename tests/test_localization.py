@@ -9,8 +9,8 @@ import pytest
 from input_pipeline.simulation import composites, pictures
 from input_pipeline.simulation.composites import Composites, make_composites, region_of
 from npr_jax import Detector
-from npr_jax.heat_map import HeatMap
-from npr_jax.localization import judge, localize, summarize
+from npr_jax.evaluation.localization import judge, localize, summarize
+from npr_jax.inference.heat_map import HeatMap
 
 
 @pytest.fixture(scope="module")

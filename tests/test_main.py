@@ -9,8 +9,8 @@ from absl.testing import flagsaver
 from PIL import Image
 
 import main
-from input_pipeline.prepared import PreparedDataset
-from npr_jax.commands import COMMANDS
+from input_pipeline.storage.prepared_dataset import PreparedDataset
+from npr_jax.cli.commands import COMMANDS
 from tests import runs
 
 

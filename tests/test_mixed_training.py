@@ -14,11 +14,12 @@ from absl import flags
 from ml_collections import config_flags
 
 from configs import default
-from input_pipeline.builders import write_dataset
-from input_pipeline.records import ImageRecord
-from npr_jax import commands, inputs
-from npr_jax.run_layout import check_same_layout, layout_of
-from npr_jax.train import train_and_evaluate
+from input_pipeline.storage.dataset_writer import write_dataset
+from input_pipeline.storage.records import ImageRecord
+from npr_jax.cli import commands
+from npr_jax.training import inputs
+from npr_jax.training.resume import check_same_layout, layout_of
+from npr_jax.training.train import train_and_evaluate
 from tests import runs
 
 OTHER = {"train": 40, "test": 8}

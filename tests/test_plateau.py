@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from npr_jax.train import train_and_evaluate, train_side_by_side
+from npr_jax.training.train import train_and_evaluate, train_side_by_side
 from tests import runs
 
 # Accuracy cannot rise by 0.9 after the first epoch: the rate falls at the end of each later one.

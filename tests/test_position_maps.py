@@ -7,10 +7,11 @@ from flax import nnx
 from PIL import Image
 
 from configs import ladeda, multiscale, multiscale_attention, spectrum
-from npr_jax.detector import Detector
-from npr_jax.models import build_model, whole_maps
-from npr_jax.position_maps import PositionMaps
-from npr_jax.predict import predict_files
+from npr_jax.inference.detector import Detector
+from npr_jax.inference.position_maps import PositionMaps
+from npr_jax.inference.predict import predict_files
+from npr_jax.models.base import whole_maps
+from npr_jax.models.systems.registry import build_model
 from tests.models.parity import images
 
 

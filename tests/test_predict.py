@@ -11,7 +11,7 @@ import safetensors.numpy
 from PIL import Image
 
 import npr_jax
-from npr_jax.predict import find_files, predict_files
+from npr_jax.inference.predict import find_files, predict_files
 from tests import runs
 
 GIGABYTE = 2**30

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from configs import default
-from input_pipeline.mixture import MixedDataset
-from npr_jax import inputs
-from npr_jax.detector import Detector
-from npr_jax.protocol import departure, published_table, use_protocol
+from input_pipeline.loading.mixture import MixedDataset
+from npr_jax.evaluation.protocol import departure, published_table, use_protocol
+from npr_jax.inference.detector import Detector
+from npr_jax.training import inputs
 from tests import runs
 from tests.trees import prepare, save
 

@@ -10,12 +10,12 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from input_pipeline.builders import write_dataset
-from input_pipeline.records import ImageRecord
-from npr_jax import scoring
-from npr_jax.detector import Detector
-from npr_jax.predict import predict_files
-from npr_jax.train import train_and_evaluate, train_side_by_side
+from input_pipeline.storage.dataset_writer import write_dataset
+from input_pipeline.storage.records import ImageRecord
+from npr_jax.inference import scorer
+from npr_jax.inference.detector import Detector
+from npr_jax.inference.predict import predict_files
+from npr_jax.training.train import train_and_evaluate, train_side_by_side
 from tests import clips, runs
 
 IMAGES, STEPS = 16, 60
@@ -172,7 +172,7 @@ def test_every_recipe_has_a_case(root):
     ],
 )
 def test_a_recipe(recipe, changes, data, folder, tmp_path, monkeypatch):
-    monkeypatch.setitem(scoring.BATCH_PIXELS, "cpu", IMAGES * 64 * 64)
+    monkeypatch.setitem(scorer.BATCH_PIXELS, "cpu", IMAGES * 64 * 64)
     config, workdir = shrunk(recipe, data, changes), tmp_path / "run"
     train_and_evaluate(config, workdir)
 

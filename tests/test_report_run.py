@@ -2,7 +2,7 @@
 
 import pytest
 
-from npr_jax import report_run
+from npr_jax.cli import report_run
 from tests import runs
 
 

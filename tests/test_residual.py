@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from npr_jax.residual import (
+from npr_jax.residuals.residual import (
     MODES,
     RESIDUAL_MODES,
     apply_operators,

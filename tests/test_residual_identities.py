@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from npr_jax.analysis import residual_identities as identities
-from npr_jax.analysis.residual_identities import VIEWS, View, added_rank, connecting_map, matrix
-from npr_jax.color import DIFFERENCES, YCBCR, convert
-from npr_jax.residual import npr_residual
+from docs.research import residual_identities as identities
+from docs.research.residual_identities import VIEWS, View, added_rank, connecting_map, matrix
+from npr_jax.residuals.color_spaces import DIFFERENCES, YCBCR, convert
+from npr_jax.residuals.residual import npr_residual
 
 NEAREST = {f: View("nearest", f) for f in identities.FACTORS}
 PHASES = [View("nearest", "1/2", phase) for phase in ((0, 1), (1, 0), (1, 1))]

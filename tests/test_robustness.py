@@ -13,13 +13,13 @@ from sklearn import metrics
 
 import npr_jax
 from configs import default
-from input_pipeline.degradations import transformations
-from input_pipeline.mixture import MixedDataset
-from npr_jax import commands
-from npr_jax.ensemble import Ensemble
-from npr_jax.evaluate_run import evaluate_run
-from npr_jax.models import build_model
-from npr_jax.robustness import measure_robustness
+from input_pipeline.images.degradations import transformations
+from input_pipeline.loading.mixture import MixedDataset
+from npr_jax.cli import commands
+from npr_jax.evaluation.evaluate import evaluate_run
+from npr_jax.evaluation.robustness import measure_robustness
+from npr_jax.inference.ensemble import Ensemble
+from npr_jax.models.systems.registry import build_model
 from tests import runs
 
 

@@ -9,9 +9,11 @@ import pytest
 from flax import nnx
 
 from configs import default
-from npr_jax import scoring, tiling
-from npr_jax.models import build_model, predict
-from npr_jax.scoring import Scorer
+from npr_jax.inference import scorer as scoring
+from npr_jax.inference import tiling
+from npr_jax.inference.scorer import Scorer
+from npr_jax.models.base import predict
+from npr_jax.models.systems.registry import build_model
 from tests.models.test_models import randomize_statistics
 
 SMALL_SHAPES = ((48, 48), (64, 96), (128, 128))

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from npr_jax.detector import Detector
-from npr_jax.train import Programs, train_and_evaluate, train_side_by_side
-from npr_jax.train_state import init_train_state
+from npr_jax.inference.detector import Detector
+from npr_jax.training.train import Programs, train_and_evaluate, train_side_by_side
+from npr_jax.training.train_state import init_train_state
 from tests import runs
 
 THIN = {"model__backbone": "thin_resnet"}

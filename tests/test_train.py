@@ -4,18 +4,18 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import npr_jax.train
 import numpy as np
 import optax
 import pytest
 from flax import nnx
 
-import npr_jax.train
 from configs import default
-from npr_jax.detector import Detector
-from npr_jax.models import predict
-from npr_jax.train import make_train_step, train_and_evaluate
-from npr_jax.train_state import init_train_state
-from npr_jax.validation import Progress
+from npr_jax.inference.detector import Detector
+from npr_jax.models.base import predict
+from npr_jax.training.train import make_train_step, train_and_evaluate
+from npr_jax.training.train_state import init_train_state
+from npr_jax.training.validation import Progress
 from tests import runs
 
 
@@ -60,7 +60,7 @@ def test_padding_changes_nothing(tiny_data):
 def test_optimizer_is_plain_adam():
     """Against Adam written out, five steps with one parameter; the rate multiplies its updates."""
     config = default.get_config()
-    optimizer = npr_jax.train_state.make_optimizer(config.optimizer, steps_per_epoch=100)
+    optimizer = npr_jax.training.train_state.make_optimizer(config.optimizer, steps_per_epoch=100)
     gradients = np.array([0.3, -2.0, 0.01, 0.0, 5.0])
     value, m, v = 1.0, 0.0, 0.0
     params = {"w": jnp.float32(1.0)}
@@ -89,7 +89,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tiny_data, tmp_path, monkeypatch
 
         return failing
 
-    monkeypatch.setattr(npr_jax.train, "make_train_step", make_failing_step)
+    monkeypatch.setattr(npr_jax.training.train, "make_train_step", make_failing_step)
     config = runs.tiny_config(tiny_data, log_every_steps=100)
     with pytest.raises(FloatingPointError, match="train loss is nan at step 5") as caught:
         train_and_evaluate(config, tmp_path)

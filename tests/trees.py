@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from input_pipeline import prepare as preparing
-from input_pipeline.records import decode_record
-from input_pipeline.sources import find_source
+from input_pipeline.prepare import prepare as preparing
+from input_pipeline.prepare.sources import find_source
+from input_pipeline.storage.records import decode_record
 
 _SOURCE_OPTIONS = set(inspect.signature(find_source).parameters)
 

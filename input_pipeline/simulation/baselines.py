@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from sklearn import ensemble, linear_model, metrics, model_selection, pipeline, preprocessing
 
-from input_pipeline import records
+from input_pipeline.storage import records
 
 _FOLDS = 5
 

@@ -21,9 +21,9 @@ from typing import TypeVar
 import numpy as np
 import threadpoolctl
 
-from input_pipeline import builders, records
-from input_pipeline.prepared import PreparedDataset
 from input_pipeline.simulation import baselines, camera, decoders, matching, pictures
+from input_pipeline.storage import dataset_writer, records
+from input_pipeline.storage.prepared_dataset import PreparedDataset
 
 FAMILIES: tuple[str, ...] = tuple(decoders.FAMILIES)
 """Names of the generator families, in the order of the test split."""
@@ -92,7 +92,7 @@ def build_simulation(
     output = pathlib.Path(output)
     if not _already_there(output, fingerprint):
         with _executor(workers, sum(counts)) as executor:
-            builders.write_dataset(
+            dataset_writer.write_dataset(
                 output,
                 "simulation",
                 {split: _split_records(plan, split, executor) for split in _SPLITS},

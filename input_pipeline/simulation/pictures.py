@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from input_pipeline import transforms
+from input_pipeline.images import transforms
 from input_pipeline.simulation import camera, scenes
 
 MARGIN = 4

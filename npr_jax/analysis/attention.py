@@ -20,7 +20,7 @@ from npr_jax.analysis.permutation import (
     rank_correlation,
 )
 from npr_jax.analysis.within_groups import Separation, separations
-from npr_jax.tables import Scores, is_control
+from npr_jax.evaluation.tables import Scores, is_control
 
 PHOTOGRAPHS = "photographs"
 QUARTILES = (5, 25, 50, 75, 95)  # percent

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from matplotlib import figure
 
+from input_pipeline.storage.whole_folder import whole_folder
 from npr_jax.analysis import attention_figures, attention_words, basis, style
 from npr_jax.analysis.attention import QUARTILES, Findings, study
 from npr_jax.analysis.evidence_images import residual_pixels, residuals, write_png
 from npr_jax.analysis.gates import Gate, agreement, gates
 from npr_jax.analysis.permutation import PermutationTest
-from npr_jax.analysis.run import Evaluation, Sample, read_run
-from npr_jax.front_end import FrontEnd
-from npr_jax.whole_folder import whole_folder
+from npr_jax.analysis.run_results import Evaluation, Sample, read_run
+from npr_jax.residuals.front_end import FrontEnd
 
 FOLDER = "attention"
 MAPS_FOLDER = "residual_maps"

@@ -42,7 +42,7 @@ def bootstrap_interval(
     """Percentile interval of a measure over images, stratified by class.
 
     A measure that is perfect on the sample stays perfect in every resample: the interval of 500
-    right out of 500 is [1, 1], which says less than Wilson's (``npr_jax.measures.wilson``).
+    right out of 500 is [1, 1], which says less than Wilson's (``measures.wilson``).
 
     Args:
         labels: [n], 1 generated, 0 photograph.

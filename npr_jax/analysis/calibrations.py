@@ -6,7 +6,7 @@ import os
 import pathlib
 from typing import Any
 
-from npr_jax.analysis.run import Evaluation, Run, read_json
+from npr_jax.analysis.run_results import Evaluation, Run, read_json
 
 FOLDER = "calibration"
 

@@ -9,10 +9,10 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from npr_jax.analysis.run import read_results
+from npr_jax.analysis.run_results import read_results
 from npr_jax.analysis.systems import SystemsComparison, common_images, compare_systems
 from npr_jax.analysis.text_files import write_texts
-from npr_jax.evaluate import read_scores
+from npr_jax.evaluation.results import read_scores
 
 NAME = "comparison"
 Path = str | os.PathLike[str]

@@ -14,10 +14,10 @@ from matplotlib import cm, colors
 from PIL import Image, ImageColor
 
 from npr_jax.analysis import style
-from npr_jax.front_end import NONE, FrontEnd
+from npr_jax.residuals.front_end import NONE, FrontEnd
 
 if TYPE_CHECKING:
-    from npr_jax.heat_map import HeatMap
+    from npr_jax.inference.heat_map import HeatMap
 
 RESIDUAL_RANGE = 0.1  # pixel values in [0, 1]; shown from black (-) over grey (0) to white (+)
 STRONGEST = 0.75  # opacity of the largest value of a heat map

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pathlib
 
+from input_pipeline.storage.whole_folder import whole_folder
 from npr_jax.analysis.attention_files import write_csv
 from npr_jax.analysis.evidence_images import write_png
 from npr_jax.analysis.failures import Failures, failure_rows, predictor_rows
-from npr_jax.analysis.run import Evaluation
-from npr_jax.whole_folder import whole_folder
+from npr_jax.analysis.run_results import Evaluation
 
 FOLDER = "failures"
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from npr_jax.analysis.conclusions import format_p
 from npr_jax.analysis.paired_tests import holm
-from npr_jax.analysis.run import Evaluation
+from npr_jax.analysis.run_results import Evaluation
 from npr_jax.analysis.within_groups import FEWEST, Separation, separations
-from npr_jax.mistakes import most_confident
-from npr_jax.tables import Scores, is_control
+from npr_jax.evaluation.mistakes import most_confident
+from npr_jax.evaluation.tables import Scores, is_control
 
 LEVEL = 0.05
 # What a mistake may have to do with: title and unit of each number that facts.csv gives.

@@ -13,7 +13,7 @@ from PIL import Image
 
 from npr_jax.analysis import style
 from npr_jax.analysis.evidence_images import residual_pixels
-from npr_jax.front_end import FrontEnd
+from npr_jax.residuals.front_end import FrontEnd
 
 PANEL = (3.5, 2.8)  # inches
 WIDE = 3.9  # inches, for a list of names with markers or bars

@@ -9,8 +9,8 @@ import numpy as np
 
 from npr_jax.analysis.bootstrap import N_RESAMPLES, interval_over_seeds, resample
 from npr_jax.analysis.paper_tables import PaperTable
-from npr_jax.evaluate import read_scores
-from npr_jax.tables import METRICS, Scores, pair, same_images
+from npr_jax.evaluation.results import read_scores
+from npr_jax.evaluation.tables import METRICS, Scores, pair, same_images
 
 MEAN = "mean"
 Intervals = Mapping[tuple[int, str, str], tuple[float, float]]

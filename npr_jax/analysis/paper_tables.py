@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from input_pipeline.catalog import catalog
-from input_pipeline.catalog_entry import CatalogEntry, Generator
+from input_pipeline.prepare.catalog import catalog
+from input_pipeline.prepare.catalog_entry import CatalogEntry, Generator
 from npr_jax.analysis.published import NPR
-from npr_jax.analysis.run import read_results
-from npr_jax.tables import METRICS
+from npr_jax.analysis.run_results import read_results
+from npr_jax.evaluation.tables import METRICS
 
 PUBLISHED = ("accuracy", "ap")  # what the paper gives, in that order
 
@@ -28,7 +28,7 @@ class Row:
 
     Attributes:
         folder, title: its names in the archive and in the paper.
-        values: {metric of ``npr_jax.tables.METRICS``: float64 [s], one per seed, from 0 to 1; nan
+        values: {metric of ``tables.METRICS``: float64 [s], one per seed, from 0 to 1; nan
             where it needs a class without images}.
         n_photographs, n_generated: images.
         weight: images, a photograph that stands beside r generators counted 1/r.

@@ -2,7 +2,7 @@
 
 Tan et al., Rethinking the Up-Sampling Operations in CNN-based Generative Network for Generalizable
 Deepfake Detection, CVPR 2024 (arXiv 2312.10461), tables 1 to 5. Generators are named by their
-folders in ``input_pipeline.catalog``.
+folders in ``input_pipeline.prepare.catalog``.
 """
 
 from collections.abc import Mapping

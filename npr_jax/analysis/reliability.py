@@ -10,7 +10,7 @@ from npr_jax.analysis.figure_files import figure_files
 
 
 def figure_of(results: Mapping[str, Any], name: str) -> dict[str, bytes]:
-    """``name``.svg and ``name``.png from what `npr_jax.calibrate` keeps."""
+    """``name``.svg and ``name``.png from what `npr_jax.evaluation.calibrate` keeps."""
     with style.styled():
         return figure_files(_draw(results), name)
 

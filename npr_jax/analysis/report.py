@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from npr_jax.analysis import markup
 from npr_jax.analysis.page import write_page
-from npr_jax.analysis.run import Evaluation, Run, read_run
+from npr_jax.analysis.run_results import Evaluation, Run, read_run
 from npr_jax.analysis.sections.attention import attention
 from npr_jax.analysis.sections.attention_tests import attention_tests
 from npr_jax.analysis.sections.baselines import baselines

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from input_pipeline.prepared import SIMULATION
-from npr_jax import tables
+from input_pipeline.storage.prepared_dataset import SIMULATION
+from npr_jax.evaluation import tables
 
 CHANCE_AUC = 0.6  # a family below this is called close to chance
 RANKS_WELL = 0.8  # AUC from which a poor accuracy is blamed on the threshold

@@ -16,8 +16,8 @@ from npr_jax.analysis.bootstrap import N_RESAMPLES, bootstrap_difference, evalua
 from npr_jax.analysis.conclusions import format_test, sentence
 from npr_jax.analysis.delong import delong
 from npr_jax.analysis.paired_tests import PairedTest, holm, mcnemar, paired_t, wilcoxon
-from npr_jax.measures import measure
-from npr_jax.tables import Scores, is_control, pair, same_images
+from npr_jax.evaluation.measures import measure
+from npr_jax.evaluation.tables import Scores, is_control, pair, same_images
 
 MEASURES = {"auc": "AUC", "accuracy": "accuracy", "ap": "AP"}
 

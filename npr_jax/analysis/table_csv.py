@@ -19,7 +19,7 @@ from npr_jax.analysis.paper_tables import (
     over_generators,
     published_mean,
 )
-from npr_jax.tables import METRICS
+from npr_jax.evaluation.tables import METRICS
 
 COLUMNS = (
     *("table", "dataset", "kind", "generator", "title", "n_seeds"),

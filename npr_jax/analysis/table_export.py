@@ -12,7 +12,7 @@ from npr_jax.analysis.criterion import Criterion, criterion
 from npr_jax.analysis.intervals import Intervals, image_intervals
 from npr_jax.analysis.paper_tables import PUBLISHED, PaperTable, read_paper_tables
 from npr_jax.analysis.published import PAPER
-from npr_jax.analysis.run import read_results
+from npr_jax.analysis.run_results import read_results
 from npr_jax.analysis.table_csv import tables_csv
 from npr_jax.analysis.text_files import write_texts
 from npr_jax.analysis.text_tables import Sheet, latex, markdown

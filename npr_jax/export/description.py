@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from npr_jax import calibration_store
-from npr_jax.detector import Detector
-from npr_jax.image_score import CONFIDENCE
-from npr_jax.provenance import package_version
-from npr_jax.tiling import MIN_SIDE
+from npr_jax.detectors import calibration_file
+from npr_jax.evaluation.provenance import package_version
+from npr_jax.inference.detector import Detector
+from npr_jax.inference.tiling import MIN_SIDE
+from npr_jax.inference.verdict import CONFIDENCE
 
 VERSION = 1  # of the layout of an exported file
 
@@ -22,7 +22,7 @@ def describe(detector: Detector) -> dict[str, Any]:
         "npr_jax_version": package_version(),
         "system": detector.system,
         "step": detector.step,
-        "checkpoint_sha256": calibration_store.fingerprint(model),
+        "checkpoint_sha256": calibration_file.fingerprint(model),
         "input": "images: uint8 [n, h, w, 3], RGB, values 0 to 255",
         "output": _outputs(len(model.scales)),
         "minimum_side": MIN_SIDE,
@@ -94,4 +94,4 @@ def _outputs(scales: int) -> str:
 
 def _calibration(detector: Detector) -> dict[str, Any] | None:
     known = detector.calibration
-    return None if known is None else calibration_store.to_json(known)
+    return None if known is None else calibration_file.to_json(known)

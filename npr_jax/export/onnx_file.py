@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from onnx import TensorProto, helper
 
-from npr_jax.detector import Detector
 from npr_jax.export.description import as_properties, describe, temperature_and_bias
 from npr_jax.export.onnx_front_end import read_pixels
 from npr_jax.export.onnx_graph import Graph
 from npr_jax.export.onnx_network import add_network
 from npr_jax.export.support import check_onnx
+from npr_jax.inference.detector import Detector
 
 
 def onnx_bytes(detector: Detector, *, logits: bool = False) -> bytes:

@@ -7,13 +7,13 @@ import dataclasses
 import numpy as np
 from onnx import TensorProto
 
-from npr_jax import color
 from npr_jax.export.onnx_graph import Graph
-from npr_jax.front_end import FrontEnd
+from npr_jax.residuals import color_spaces
+from npr_jax.residuals.front_end import FrontEnd
 
 LINEAR_COLORS = {
-    "ycbcr": (color.YCBCR, (0.0, 128.0, 128.0)),
-    "differences": (color.DIFFERENCES, (0.0, 0.0, 0.0)),
+    "ycbcr": (color_spaces.YCBCR, (0.0, 128.0, 128.0)),
+    "differences": (color_spaces.DIFFERENCES, (0.0, 0.0, 0.0)),
 }
 
 
@@ -71,7 +71,7 @@ def add_view(graph: Graph, front_end: FrontEnd, pixels: Pixels) -> str:
 def add_references(graph: Graph, length: str, factor: float, phase: int) -> str:
     """Of each pixel of an axis its reference's index, int64 ``[length]``.
 
-    The arithmetic is that of ``npr_jax.residual.axis_operator``: float64 for the number of pixels
+    The arithmetic is that of ``residual.axis_operator``: float64 for the number of pixels
     that are left, float32 for their places.
     """
     one = graph.constant(1, np.int64)
@@ -89,7 +89,7 @@ def add_references(graph: Graph, length: str, factor: float, phase: int) -> str:
 
 
 def _nearest(graph: Graph, length_in: str, length_out: str) -> str:
-    """As ``npr_jax.resampling.nearest_indices``, int64 ``[length_out]``."""
+    """As ``npr_jax.residuals.resampling.nearest_indices``, int64 ``[length_out]``."""
     before, after = (graph.cast(n, TensorProto.FLOAT) for n in (length_in, length_out))
     places = graph.add("Range", graph.constant(0.0), after, graph.constant(1.0))
     source = graph.add("Floor", graph.add("Mul", places, graph.add("Div", before, after)))

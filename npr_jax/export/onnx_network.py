@@ -10,13 +10,13 @@ from flax import nnx
 
 from npr_jax.export.onnx_front_end import Pixels, add_view
 from npr_jax.export.onnx_graph import Graph
-from npr_jax.folded_stem import BEFORE, folded_kernel, folds
-from npr_jax.front_end import FrontEnd, distinct
 from npr_jax.models import fusion, layers
 from npr_jax.models.base import Model
-from npr_jax.models.npr import NPR
 from npr_jax.models.resnet import BasicBlock, Bottleneck, ResNet
-from npr_jax.models.rgb_resnet import RGBResNet
+from npr_jax.models.systems.npr import NPR
+from npr_jax.models.systems.rgb_resnet import RGBResNet
+from npr_jax.residuals.folded_stem import BEFORE, folded_kernel, folds
+from npr_jax.residuals.front_end import FrontEnd, distinct
 
 
 class Outputs(NamedTuple):

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import export
 
-from npr_jax.detector import Detector
 from npr_jax.export.description import temperature_and_bias
 from npr_jax.export.support import check_stablehlo
 from npr_jax.export.symbolic_operators import symbolic_operator
-from npr_jax.folded_stem import folded_kernels, views_after_stems
+from npr_jax.inference.detector import Detector
+from npr_jax.inference.tiling import MIN_SIDE
 from npr_jax.models.base import Model, Prediction
-from npr_jax.tiling import MIN_SIDE
+from npr_jax.residuals.folded_stem import folded_kernels, views_after_stems
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -44,7 +44,7 @@ def stablehlo_bytes(detector: Detector) -> bytes:
 
 
 def _predict(model: Model, images: jax.Array) -> Prediction:
-    """As ``npr_jax.models.predict``, for sizes that are symbols; ``model`` is changed."""
+    """As ``npr_jax.models.base.predict``, for sizes that are symbols; ``model`` is changed."""
     model.eval()
     height, width = images.shape[1:3]
 

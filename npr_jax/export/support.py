@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from npr_jax.detector import Detector
 from npr_jax.export.symbolic_operators import symbolic_problem
-from npr_jax.front_end import FrontEnd
-from npr_jax.models import SYSTEMS, fusion
+from npr_jax.inference.detector import Detector
+from npr_jax.models import fusion
 from npr_jax.models.cross_attention import Cross
-from npr_jax.models.npr import NPR
-from npr_jax.models.rgb_resnet import RGBResNet
+from npr_jax.models.systems.npr import NPR
+from npr_jax.models.systems.registry import SYSTEMS
+from npr_jax.models.systems.rgb_resnet import RGBResNet
+from npr_jax.residuals.front_end import FrontEnd
 
 ONNX_MODELS = (
     NPR,

@@ -1,6 +1,6 @@
 """The operators of a front end for an axis whose length is not known before the program runs.
 
-They are those of ``npr_jax.residual.axis_operator``, which the host makes of known lengths, with
+They are those of ``residual.axis_operator``, which the host makes of known lengths, with
 the same float32 places.
 """
 
@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from npr_jax.front_end import FrontEnd
-from npr_jax.resampling import BICUBIC_A
-from npr_jax.tiling import MIN_SIDE
+from npr_jax.inference.tiling import MIN_SIDE
+from npr_jax.residuals.front_end import FrontEnd
+from npr_jax.residuals.resampling import BICUBIC_A
 
 MODES = ("nearest", "bilinear", "bicubic", "area", "none")
 LONGEST = 65536  # pixels of an axis up to which a factor's arithmetic is checked
@@ -66,7 +66,7 @@ def _ratio(factor: float) -> Fraction | None:
 
 
 def _nearest(outputs: jax.Array, length_in: Any, length_out: Any) -> jax.Array:
-    """See ``npr_jax.resampling.nearest_indices``, at ``outputs``."""
+    """See ``npr_jax.residuals.resampling.nearest_indices``, at ``outputs``."""
     source = jnp.floor(outputs.astype(jnp.float32) * _scale(length_in, length_out))
     return jnp.minimum(source.astype(jnp.int32), jnp.asarray(length_in, jnp.int32) - 1)
 
@@ -83,7 +83,7 @@ def _sources(length_in: Any, length_out: Any) -> jax.Array:
 
 
 def _bilinear(length_in: Any, length_out: Any) -> jax.Array:
-    """See ``npr_jax.resampling.bilinear_matrix``, float32 ``[length_out, length_in]``."""
+    """See ``npr_jax.residuals.resampling.bilinear_matrix``, float32 ``[length_out, length_in]``."""
     source = jnp.maximum(_sources(length_in, length_out), 0.0)
     last = jnp.asarray(length_in) - 1
     lower = jnp.minimum(jnp.floor(source).astype(jnp.int32), last)
@@ -92,7 +92,7 @@ def _bilinear(length_in: Any, length_out: Any) -> jax.Array:
 
 
 def _bicubic(length_in: Any, length_out: Any) -> jax.Array:
-    """See ``npr_jax.resampling.bicubic_matrix``, float32 ``[length_out, length_in]``."""
+    """See ``npr_jax.residuals.resampling.bicubic_matrix``, float32 ``[length_out, length_in]``."""
     source = _sources(length_in, length_out)
     base = jnp.floor(source)
     last = jnp.asarray(length_in) - 1
@@ -111,7 +111,7 @@ def _cubic_weight(distance: jax.Array) -> jax.Array:
 
 
 def _area(length_in: Any, length_out: Any) -> jax.Array:
-    """See ``npr_jax.resampling.area_matrix``, float32 ``[length_out, length_in]``."""
+    """See ``npr_jax.residuals.resampling.area_matrix``, float32 ``[length_out, length_in]``."""
     outputs = jnp.arange(length_out)
     before, after = jnp.asarray(length_in), jnp.asarray(length_out)
     first = outputs * before // after

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from npr_jax.front_end import FrontEnd
-from npr_jax.learned_factor import LIMITS
+from npr_jax.residuals.front_end import FrontEnd
+from npr_jax.residuals.learned_factor import LIMITS
 
 _FACTORS = "learned_factors"  # the attribute of a model that holds them
 
@@ -66,7 +66,7 @@ class Placement:
 
     Attributes:
         rows: for each front end its operator along the height, ``int32 [b, H]`` or
-            ``float32 [b, H, H]`` (see npr_jax.residual).
+            ``float32 [b, H, H]`` (see npr_jax.residuals.residual).
         columns: likewise along the width.
         inside_rows: bool ``[b, H]``, true where the row belongs to the image.
         inside_columns: bool ``[b, W]``.

@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from npr_jax.front_end import FrontEnd
 from npr_jax.models.resnet import ResNet, ResNetShape
+from npr_jax.residuals.front_end import FrontEnd
 
 
 class BranchedModel(nnx.Module):

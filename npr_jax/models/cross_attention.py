@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from npr_jax.front_end import NONE, FrontEnd, distinct
-from npr_jax.models import frequency, layers
+from npr_jax.models import layers, window_spectra
 from npr_jax.models.base import Prediction
 from npr_jax.models.branches import BranchedModel
 from npr_jax.models.resnet import ResNetShape
+from npr_jax.residuals.front_end import NONE, FrontEnd, distinct
 
 
 class CrossAttention(nnx.Module):
@@ -73,12 +73,12 @@ class Cross(BranchedModel):
         count = len(self.front_ends)
         self.scales = distinct([front_end.name for front_end in self.front_ends])
         self.front_ends = (*self.front_ends, FrontEnd(mode=NONE))
-        self.grids = (*self.grids, frequency.WINDOW_GRID)
+        self.grids = (*self.grids, window_spectra.WINDOW_GRID)
         width = attention_features
         self.scale_tokens = layers.torch_linear(backbone.features, width, rngs=rngs)
         self.scale_places = _places(count, width, rngs)
-        self.frequency_tokens = layers.torch_linear(frequency.WINDOW, width, rngs=rngs)
-        self.frequency_places = _places(frequency.BINS, width, rngs)
+        self.frequency_tokens = layers.torch_linear(window_spectra.WINDOW, width, rngs=rngs)
+        self.frequency_places = _places(window_spectra.BINS, width, rngs)
         self.scale_norm = nnx.LayerNorm(width, epsilon=1e-5, rngs=rngs)
         self.frequency_norm = nnx.LayerNorm(width, epsilon=1e-5, rngs=rngs)
         self.scales_ask = CrossAttention(width, attention_heads, rngs=rngs)
@@ -90,13 +90,13 @@ class Cross(BranchedModel):
     ) -> list[jax.Array]:
         """The branches' maps, and the windows' log-amplitude spectra."""
         maps = super().feature_maps(views[:-1], mask, examples)
-        return [*maps, frequency.log_amplitudes(views[-1])]
+        return [*maps, window_spectra.log_amplitudes(views[-1])]
 
     def head(self, features: list[jax.Array]) -> Prediction:
         """See ``npr_jax.models.base.Model``; ``weights`` sum to 1 over the scales."""
         *scales, spectrum = features
         of_scales = self.scale_tokens(jnp.stack(scales, axis=1)) + self.scale_places[...]
-        spectrum = spectrum.reshape(-1, frequency.BINS, frequency.WINDOW)
+        spectrum = spectrum.reshape(-1, window_spectra.BINS, window_spectra.WINDOW)
         of_frequencies = self.frequency_tokens(spectrum) + self.frequency_places[...]
         normal_scales = self.scale_norm(of_scales)
         normal_frequencies = self.frequency_norm(of_frequencies)

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from npr_jax.models import gradients
+from npr_jax.models import derivatives
 
 
 def high_frequencies(x: jax.Array) -> jax.Array:
@@ -41,7 +41,7 @@ def high_frequencies(x: jax.Array) -> jax.Array:
     spectrum = jnp.fft.rfft2(x.astype(jnp.float32), axes=(1, 2), norm="ortho")
     spectrum *= kept.astype(np.float32)
     filtered = jnp.fft.irfft2(spectrum, s=(height, width), axes=(1, 2), norm="ortho")
-    return gradients.relu(filtered).astype(x.dtype)
+    return derivatives.relu(filtered).astype(x.dtype)
 
 
 def high_channel_frequencies(x: jax.Array) -> jax.Array:
@@ -52,7 +52,7 @@ def high_channel_frequencies(x: jax.Array) -> jax.Array:
     product = jnp.matmul(
         x.astype(jnp.float32), matrix.T.astype(np.float32), precision=jax.lax.Precision.HIGHEST
     )
-    return gradients.relu(product).astype(x.dtype)
+    return derivatives.relu(product).astype(x.dtype)
 
 
 def convolve_spectrum(x: jax.Array, real: jax.Array, imaginary: jax.Array) -> jax.Array:
@@ -67,8 +67,8 @@ def convolve_spectrum(x: jax.Array, real: jax.Array, imaginary: jax.Array) -> ja
         ``[b, h, w, o]``.
     """
     kernel = jnp.concatenate([real + imaginary, real - imaginary], axis=1) / 2
-    straight, turned = jnp.split(gradients.convolution_1x1(x, kernel), 2, axis=-1)
-    return gradients.relu(straight + _turn(turned))
+    straight, turned = jnp.split(derivatives.convolution_1x1(x, kernel), 2, axis=-1)
+    return derivatives.relu(straight + _turn(turned))
 
 
 def _turn(x: jax.Array) -> jax.Array:

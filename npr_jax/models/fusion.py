@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from npr_jax.front_end import FrontEnd, distinct
 from npr_jax.models import layers
 from npr_jax.models.base import Prediction
 from npr_jax.models.branches import BranchedModel
 from npr_jax.models.resnet import ResNet, ResNetShape
+from npr_jax.residuals.front_end import FrontEnd, distinct
 
 
 class Stack(nnx.Module):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from npr_jax.models import gradients
+from npr_jax.models import derivatives
 
 # Kaiming-normal over the fan-out, as the published model initialises its convolutions.
 kaiming_normal = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -59,12 +59,12 @@ class Convolution(nnx.Module):
         kernel = self.kernel[...].astype(self.dtype)
         x = x.astype(self.dtype)
         if kernel.shape[0] == 3:
-            return gradients.convolution(x, kernel, self.stride, self.padding)
+            return derivatives.convolution(x, kernel, self.stride, self.padding)
         # The derivative by hand pays for 3x3 kernels only: of 7x7 on three channels (8 images of
         # 224x224 on two cores) XLA's own took 0.23 s, the one by taps 0.31 s.
         around = ((self.padding, self.padding),) * 2
         return lax.conv_general_dilated(
-            x, kernel, (self.stride,) * 2, around, dimension_numbers=gradients.NHWC
+            x, kernel, (self.stride,) * 2, around, dimension_numbers=derivatives.NHWC
         )
 
 
@@ -79,7 +79,7 @@ class Pointwise(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """``[b, h, w, channels_in]`` to ``[b, h, w, channels_out]``."""
         kernel = self.kernel[...].astype(self.dtype)
-        return gradients.convolution_1x1(x.astype(self.dtype), kernel)
+        return derivatives.convolution_1x1(x.astype(self.dtype), kernel)
 
 
 def torch_linear(features_in: int, features_out: int, *, rngs) -> nnx.Linear:
@@ -111,7 +111,7 @@ class BatchNorm(nnx.BatchNorm):
             factor = lax.rsqrt(self.var[...] + self.epsilon) * self.scale[...]
             return ((x - self.mean[...]) * factor + self.bias[...]).astype(self.dtype)
         weights = None if examples is None else examples.astype(jnp.float32)
-        y, mean, variance = gradients.normalize_batch(
+        y, mean, variance = derivatives.normalize_batch(
             x.astype(self.dtype), self.scale[...], self.bias[...], weights, self.epsilon
         )
         self.mean[...] = self.momentum * self.mean[...] + (1 - self.momentum) * mean

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from npr_jax.models import gradients, layers
+from npr_jax.models import derivatives, layers
 from npr_jax.models.base import Grid
 from npr_jax.models.resnet import Projection
 
@@ -93,15 +93,15 @@ class PatchBlock(nnx.Module):
 
     def __call__(self, x: jax.Array, examples: jax.Array | None) -> jax.Array:
         """Feature maps after the block."""
-        y = gradients.relu(self.bn1(self.conv1(x), examples))
+        y = derivatives.relu(self.bn1(self.conv1(x), examples))
         y = self.conv2(y if self.spatial else y[:, :: self.stride, :: self.stride])
-        y = gradients.relu(self.bn2(y, examples))
+        y = derivatives.relu(self.bn2(y, examples))
         y = self.bn3(self.conv3(y), examples)
         shortcut = x[:, :: self.stride, :: self.stride]
         if self.projection is not None:
             # Before the crop: in training its statistics are those of the uncropped map.
             shortcut = self.projection(shortcut, examples)
-        return gradients.relu(y + shortcut[:, : y.shape[1], : y.shape[2]])
+        return derivatives.relu(y + shortcut[:, : y.shape[1], : y.shape[2]])
 
 
 class PatchResNet(nnx.Module):
@@ -140,7 +140,7 @@ class PatchResNet(nnx.Module):
             examples: bool ``[b, 1, 1, 1]``, the rows that count in batch statistics.
         """
         x = self.conv2(self.conv1(x))
-        x = gradients.relu(self.bn1(x, examples))
+        x = derivatives.relu(self.bn1(x, examples))
         for stage in self.stages:
             for block in stage:
                 x = block(x, examples)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from npr_jax.models import gradients, layers
+from npr_jax.models import derivatives, layers
 from npr_jax.models.base import Grid
 
 
@@ -93,11 +93,11 @@ class Bottleneck(nnx.Module):
     def __call__(self, x: jax.Array, mask: jax.Array | None, examples: jax.Array | None):
         """Feature maps after the block, and the mask at their size."""
         shortcut = _shortcut(self.projection, x, self.stride, examples)
-        y = layers.keep(gradients.relu(self.bn1(self.conv1(x), examples)), mask)
+        y = layers.keep(derivatives.relu(self.bn1(self.conv1(x), examples)), mask)
         mask = layers.halve(mask) if self.stride == 2 else mask
-        y = layers.keep(gradients.relu(self.bn2(self.conv2(y), examples)), mask)
+        y = layers.keep(derivatives.relu(self.bn2(self.conv2(y), examples)), mask)
         y = self.bn3(self.conv3(y), examples)
-        return layers.keep(gradients.relu(y + shortcut), mask), mask
+        return layers.keep(derivatives.relu(y + shortcut), mask), mask
 
 
 class BasicBlock(nnx.Module):
@@ -115,9 +115,9 @@ class BasicBlock(nnx.Module):
         """Feature maps after the block, and the mask at their size."""
         shortcut = _shortcut(self.projection, x, self.stride, examples)
         mask = layers.halve(mask) if self.stride == 2 else mask
-        y = layers.keep(gradients.relu(self.bn1(self.conv1(x), examples)), mask)
+        y = layers.keep(derivatives.relu(self.bn1(self.conv1(x), examples)), mask)
         y = self.bn2(self.conv2(y), examples)
-        return layers.keep(gradients.relu(y + shortcut), mask), mask
+        return layers.keep(derivatives.relu(y + shortcut), mask), mask
 
 
 class Projection(nnx.Module):
@@ -179,9 +179,9 @@ class ResNet(nnx.Module):
             examples: bool ``[b, 1, 1, 1]``, the rows that count in batch statistics.
         """
         mask = layers.halve(mask)
-        x = layers.keep(gradients.relu(self.bn1(self.conv1(x), examples)), mask)
+        x = layers.keep(derivatives.relu(self.bn1(self.conv1(x), examples)), mask)
         mask = layers.halve(mask)
-        x = layers.keep(gradients.max_pool_3x3(x), mask)
+        x = layers.keep(derivatives.max_pool_3x3(x), mask)
         for stage in self.stages:
             for block in stage:
                 x, mask = block(x, mask, examples)

@@ -1,0 +1,1 @@
+"""The HTTP server: the same detector behind an API and a page."""

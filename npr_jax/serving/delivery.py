@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from input_pipeline.degradations import scale
-from input_pipeline.transforms import jpeg, webp
-from npr_jax.calibration import GENERATED, PHOTOGRAPH, UNSURE
-from npr_jax.image_score import ImageScore
+from input_pipeline.images.degradations import scale
+from input_pipeline.images.transforms import jpeg, webp
+from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE
+from npr_jax.inference.verdict import ImageScore
 from npr_jax.serving import words
 from npr_jax.serving.limits import Deadline
 

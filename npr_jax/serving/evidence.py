@@ -1,7 +1,7 @@
 """Pictures of what the detector looked at, small enough to be sent, in bounded memory.
 
 A server sees pictures of ever new sizes. Residuals and maps are therefore computed in batches of
-few shapes (see ``npr_jax.tiling``), for each of which there is one compiled program.
+few shapes (see ``npr_jax.inference.tiling``), for each of which there is one compiled program.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 import jax
 import numpy as np
 
-from npr_jax import tiling
 from npr_jax.analysis import evidence_images
-from npr_jax.detector import Detector
-from npr_jax.heat_map import HeatMap, heat_map, occlusion, occlusion_step
+from npr_jax.inference import tiling
+from npr_jax.inference.detector import Detector
+from npr_jax.inference.heat_map import HeatMap, heat_map, occlusion, occlusion_step
 from npr_jax.serving.limits import Deadline
 
 LONGEST_SIDE = 1600  # pixels of a picture that is sent

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from input_pipeline.transforms import UnreadableImageError
-from npr_jax.detector import Detector
-from npr_jax.heat_map import HeatMap
-from npr_jax.image_score import ImageScore
-from npr_jax.models import SYSTEMS
+from input_pipeline.images.transforms import UnreadableImageError
+from npr_jax.inference.detector import Detector
+from npr_jax.inference.heat_map import HeatMap
+from npr_jax.inference.verdict import ImageScore
+from npr_jax.models.systems.registry import SYSTEMS
 from npr_jax.serving import delivery, words
 from npr_jax.serving.delivery import DeliveryPoint
 from npr_jax.serving.evidence import EvidenceMaker

@@ -14,8 +14,8 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-from input_pipeline.decoders import PILLOW_ERRORS
-from input_pipeline.metadata import read_facts
+from input_pipeline.images.codecs import PILLOW_ERRORS
+from input_pipeline.images.metadata import read_facts
 from npr_jax.serving.embedded_text import content_credentials, texts_of, xmp_of
 
 MAX_SHOWN = 300  # characters of one text

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 
-from input_pipeline.transforms import TooManyPixelsError, UnreadableImageError, size_of
+from input_pipeline.images.transforms import TooManyPixelsError, UnreadableImageError, size_of
 
 MEGA = 1_000_000
 _FORM_BYTES = MEGA  # of a request besides its files: names and boundaries

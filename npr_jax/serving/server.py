@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from npr_jax.detector import Detector
+from npr_jax.inference.detector import Detector
 from npr_jax.serving import api
 from npr_jax.serving.guards import (
     HEADERS,
@@ -107,7 +107,7 @@ def serve(detector: Detector, *, host: str, port: int, limits: Limits) -> None:
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with _listen(host, port) as listening, private_folder():
-            from npr_jax.serving.page import mount  # after the temporary folder is set
+            from npr_jax.serving.page.mount import mount
 
             service = Service(detector, limits)
             try:

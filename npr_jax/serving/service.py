@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from input_pipeline.transforms import UnreadableImageError, size_of
-from npr_jax import calibration_store
-from npr_jax.detector import Detector
-from npr_jax.provenance import package_version
+from input_pipeline.images.transforms import UnreadableImageError, size_of
+from npr_jax.detectors import calibration_file
+from npr_jax.evaluation.provenance import package_version
+from npr_jax.inference.detector import Detector
 from npr_jax.serving.delivery import GROUP_PIXELS
 from npr_jax.serving.examination import Examination, Examiner, refused
 from npr_jax.serving.limits import SERVER_ERROR, Busy, Cancelled, Deadline, Limits, Refused, never
@@ -232,7 +232,7 @@ def identity_of(detector: Detector) -> dict[str, str]:
     """What every answer says of who gave it."""
     return {
         "version": package_version() or "unknown",
-        "checkpoint": calibration_store.fingerprint(detector.model),
+        "checkpoint": calibration_file.fingerprint(detector.model),
         "system": detector.system,
         "source": without_folders(detector.source),
         "preprocessing": detector.preprocessing,

@@ -9,14 +9,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import IO
 
-from npr_jax.serving.limits import (
-    CONTENT_TOO_LARGE,
-    MEGA,
-    UNSUPPORTED,
-    UNUSABLE,
-    Limits,
-    Refused,
-)
+from npr_jax.serving.limits import CONTENT_TOO_LARGE, MEGA, UNSUPPORTED, UNUSABLE, Limits, Refused
 
 # A file by its name, or why a zip file's member cannot be had.
 Upload = tuple[str, bytes | Refused]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from npr_jax.calibration import GENERATED, PHOTOGRAPH, UNSURE
+from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE
 
 NAMES = {
     GENERATED: "made by a generator",

@@ -17,14 +17,14 @@ from typing import Any
 import jax
 import ml_collections
 
-from input_pipeline.mixture import MixedDataset
-from npr_jax import inputs
+from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.config import data_paths
 from npr_jax.sweep import grid
 from npr_jax.sweep.locks import locked
 from npr_jax.sweep.record import Record, is_done, settings_of
 from npr_jax.sweep.summary import format_summary
 from npr_jax.sweep.table import FILE, write_table
+from npr_jax.training import inputs
 
 _LOG = logging.getLogger(__name__)
 

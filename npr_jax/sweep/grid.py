@@ -11,7 +11,7 @@ from typing import Any
 import ml_collections
 
 from npr_jax.config import check_config
-from npr_jax.train import likeness
+from npr_jax.training.train import likeness
 
 SECTIONS = ("base", "variants", "grid", "seeds")
 # Names become folders and cells of a table.

@@ -1,7 +1,7 @@
 """The page of all committed result tables, docs/results/tables.md, made from the tables themselves.
 
 Each ``NAME.csv`` there is the ``runs.csv`` of the sweep NAME. ``make results`` writes the page with
-everything else that is made from them (npr_jax.analysis.research).
+everything else that is made from them (docs.research).
 """
 
 from __future__ import annotations

@@ -10,10 +10,10 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from npr_jax.front_end import distinct
+from npr_jax.evaluation.tables import METRICS
+from npr_jax.residuals.front_end import distinct
 from npr_jax.sweep.locks import locked
 from npr_jax.sweep.record import Record, read_record
-from npr_jax.tables import METRICS
 
 FILE = "runs.csv"
 BEFORE_SETTINGS = ("sweep", "variant", "system", "seed")

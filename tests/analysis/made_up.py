@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from npr_jax.evaluate import Scores, write_evaluation
+from npr_jax.evaluation.results import Scores, write_evaluation
 
 FAMILIES = {"nearest": 8.0, "fir": 3.0, "bicubic": 0.0, "control": 0.3}
 

@@ -4,8 +4,8 @@ import pathlib
 
 import numpy as np
 
-from input_pipeline.catalog import find_entry
-from npr_jax.evaluate import Scores, write_evaluation
+from input_pipeline.prepare.catalog import find_entry
+from npr_jax.evaluation.results import Scores, write_evaluation
 
 DATASETS = {
     "forensynths": 1,

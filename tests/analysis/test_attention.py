@@ -11,7 +11,7 @@ from npr_jax.analysis.attention import study
 from npr_jax.analysis.attention_files import write_attention
 from npr_jax.analysis.families import family_of, parse_families
 from npr_jax.analysis.gates import agreement, gates
-from npr_jax.evaluate import Scores, write_evaluation
+from npr_jax.evaluation.results import Scores, write_evaluation
 
 FAMILIES = parse_families("GAN:a,b,c,d;diffusion:e,f,g,h")
 SCALES = ("0.25", "0.5", "0.75")

@@ -7,24 +7,24 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from input_pipeline.degradations import transformations
+from input_pipeline.images.degradations import transformations
 from npr_jax.analysis import published, summary
 from npr_jax.analysis.report import build_report
-from npr_jax.analysis.run import read_run
+from npr_jax.analysis.run_results import read_run
 from npr_jax.analysis.sections.calibration import calibration
 from npr_jax.analysis.sections.in_short import in_short
 from npr_jax.analysis.sections.paper_tables import paper_tables
 from npr_jax.analysis.sections.robustness import robustness
 from npr_jax.analysis.sections.verdicts import verdicts
-from npr_jax.calibration import Calibration
-from npr_jax.calibration_measures import (
+from npr_jax.detectors.calibration import Calibration
+from npr_jax.evaluation.calibration_measures import (
     measure_probabilities,
     measure_threshold,
     measure_verdicts,
     verdict_rows,
 )
-from npr_jax.evaluate import plain, write_evaluation
-from npr_jax.robustness_table import NotScored, TransformedScores, tabulate
+from npr_jax.evaluation.results import plain, write_evaluation
+from npr_jax.evaluation.robustness_table import NotScored, TransformedScores, tabulate
 from tests.analysis.made_up import META, make_scores
 from tests.analysis.table_runs import write_table
 

@@ -8,9 +8,9 @@ from PIL import Image
 
 from npr_jax.analysis.failures import find_failures, sentences
 from npr_jax.analysis.report import build_report
-from npr_jax.analysis.run import read_run
-from npr_jax.evaluate import Scores, write_evaluation
-from npr_jax.mistakes import most_confident, reduced
+from npr_jax.analysis.run_results import read_run
+from npr_jax.evaluation.mistakes import most_confident, reduced
+from npr_jax.evaluation.results import Scores, write_evaluation
 
 COUNT = 120
 

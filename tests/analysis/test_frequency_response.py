@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from npr_jax.analysis import frequency_response
-from npr_jax.analysis.frequency_response import power_response
-from npr_jax.residual import npr_residual
+from docs.research import frequency_response
+from docs.research.frequency_response import power_response
+from npr_jax.residuals.residual import npr_residual
 
 FREQUENCIES = np.array([0.0, 0.05, 0.125, 0.31, 0.5])
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from npr_jax.analysis.report import build_report
-from npr_jax.evaluate import write_evaluation
+from npr_jax.evaluation.results import write_evaluation
 from tests.analysis.made_up import META, make_samples, make_scores, sweep_rows, write_sweep
 
 PHONE = {"width": 375, "height": 740}

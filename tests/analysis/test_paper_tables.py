@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from input_pipeline.catalog import catalog
+from input_pipeline.prepare.catalog import catalog
 from npr_jax.analysis import published
 from npr_jax.analysis.criterion import criterion
 from npr_jax.analysis.intervals import image_intervals

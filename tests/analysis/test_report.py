@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from npr_jax import residual
 from npr_jax.analysis import figures, style, summary
 from npr_jax.analysis.report import build_report
-from npr_jax.evaluate import Scores, tabulate, write_evaluation
-from npr_jax.front_end import paper_front_end
+from npr_jax.evaluation.results import Scores, tabulate, write_evaluation
+from npr_jax.residuals import residual
+from npr_jax.residuals.front_end import paper_front_end
 from tests.analysis.made_up import META, make_samples, make_scores
 
 CONTROL = "On the control family"

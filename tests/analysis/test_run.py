@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from npr_jax.analysis.run import read_curves, read_run
-from npr_jax.evaluate import Scores, write_evaluation
+from npr_jax.analysis.run_results import read_curves, read_run
+from npr_jax.evaluation.results import Scores, write_evaluation
 
 
 def test_curves_of_a_killed_and_resumed_run(tmp_path):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from input_pipeline.prepared import PreparedDataset
-from npr_jax.diffusion.noise_predictor import load_noise_predictor
+from input_pipeline.storage.prepared_dataset import PreparedDataset
+from npr_jax.models.diffusion.noise_predictor import load_noise_predictor
 from tests import runs
 from tests.diffusion import small
 

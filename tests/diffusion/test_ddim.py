@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from npr_jax.diffusion import ddim
-from npr_jax.diffusion.schedule import alpha_bars, trajectory
+from npr_jax.models.diffusion import ddim
+from npr_jax.models.diffusion.noise_schedule import alpha_bars, trajectory
 
 SHAPE = (3, 4, 5, 3)
 

@@ -6,13 +6,13 @@ import jax
 import numpy as np
 import pytest
 
-from input_pipeline.prepared import PreparedDataset
-from input_pipeline.records import decode_record, image_array
-from input_pipeline.transforms import squash
-from npr_jax.diffusion import ddim
-from npr_jax.diffusion import reconstruct as module
-from npr_jax.diffusion.noise_predictor import predict_noise
-from npr_jax.diffusion.reconstruct import ErrorMaps, reconstruct
+from input_pipeline.images.transforms import squash
+from input_pipeline.storage.prepared_dataset import PreparedDataset
+from input_pipeline.storage.records import decode_record, image_array
+from npr_jax.models.diffusion import ddim
+from npr_jax.models.diffusion import reconstruct as module
+from npr_jax.models.diffusion.noise_predictor import predict_noise
+from npr_jax.models.diffusion.reconstruct import ErrorMaps, reconstruct
 from tests.diffusion import small
 
 STEPS = 3

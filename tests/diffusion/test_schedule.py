@@ -5,7 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from npr_jax.diffusion.schedule import alpha_bars, betas, respaced_timesteps, trajectory
+from npr_jax.models.diffusion.noise_schedule import (
+    alpha_bars,
+    betas,
+    respaced_timesteps,
+    trajectory,
+)
 
 
 def test_linear_schedule_is_that_of_ho_et_al():

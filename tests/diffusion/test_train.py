@@ -7,11 +7,11 @@ import optax
 import pytest
 from flax import nnx
 
-from npr_jax.diffusion import train
-from npr_jax.diffusion.adm import published_arrays
-from npr_jax.diffusion.noise_predictor import load_noise_predictor
-from npr_jax.diffusion.settings import check_noise_config
-from npr_jax.diffusion.unet import UNet
+from npr_jax.models.diffusion.adm import published_arrays
+from npr_jax.models.diffusion.noise_predictor import load_noise_predictor
+from npr_jax.models.diffusion.unet import UNet
+from npr_jax.training import noise_predictor
+from npr_jax.training.noise_predictor_settings import check_noise_config
 from tests import runs
 from tests.diffusion import small
 
@@ -23,9 +23,9 @@ def data(tmp_path_factory):
 
 @pytest.mark.slow
 def test_a_resumed_run_ends_where_an_undisturbed_one_does(tmp_path, data):
-    whole = train.train_noise_predictor(small.config(data), tmp_path / "whole")
-    train.train_noise_predictor(small.config(data, num_steps=3), tmp_path / "parts")
-    parts = train.train_noise_predictor(small.config(data), tmp_path / "parts")
+    whole = noise_predictor.train_noise_predictor(small.config(data), tmp_path / "whole")
+    noise_predictor.train_noise_predictor(small.config(data, num_steps=3), tmp_path / "parts")
+    parts = noise_predictor.train_noise_predictor(small.config(data), tmp_path / "parts")
     assert parts.read_bytes() == whole.read_bytes()
     points = runs.curve(tmp_path / "parts", "train")
     assert [point["step"] for point in points] == [2, 3, 4, 6]
@@ -33,7 +33,7 @@ def test_a_resumed_run_ends_where_an_undisturbed_one_does(tmp_path, data):
     predictor = load_noise_predictor(tmp_path / "whole")
     assert (predictor.image_size, predictor.schedule, predictor.steps) == (16, "linear", 1000)
     with pytest.raises(ValueError, match="seed: was 0, now 1"):
-        train.train_noise_predictor(small.config(data, seed=1), tmp_path / "parts")
+        noise_predictor.train_noise_predictor(small.config(data, seed=1), tmp_path / "parts")
 
 
 @pytest.mark.slow
@@ -43,11 +43,11 @@ def test_a_step_is_that_of_the_paper():
     unet = UNet(small.SHAPE, rngs=nnx.Rngs(0))
     graphdef, params = nnx.split(unet)
     optimizer = optax.sgd(0.1)
-    state = train.NoiseState(
+    state = noise_predictor.NoiseState(
         jnp.int32(5), params, jax.tree.map(jnp.array, params), optimizer.init(params)
     )
     before = published_arrays(unet)
-    step = train.make_noise_step(config, graphdef, optimizer)
+    step = noise_predictor.make_noise_step(config, graphdef, optimizer)
     images = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
     # The third row is padding.
     state, loss = step(state, {"image": images, "mask": np.float32([1, 1, 0])})
@@ -68,7 +68,7 @@ def test_a_step_is_that_of_the_paper():
 def test_the_loss_falls(tmp_path, data):
     config = small.config(data, num_steps=300, log_every_steps=50, checkpoint_every_steps=300)
     config.batch_size = 8
-    train.train_noise_predictor(config, tmp_path)
+    noise_predictor.train_noise_predictor(config, tmp_path)
     losses = [point["loss"] for point in runs.curve(tmp_path, "train")]
     assert losses[-1] < 0.5 * losses[0]
 
@@ -90,4 +90,4 @@ def test_photographs_are_needed(tmp_path, data):
     config = small.config(data)
     config.data.train_split = "test"
     with pytest.raises(ValueError, match="test"):
-        train.train_noise_predictor(config, tmp_path)
+        noise_predictor.train_noise_predictor(config, tmp_path)

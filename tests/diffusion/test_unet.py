@@ -11,8 +11,8 @@ import pytest
 import torch
 from flax import nnx
 
-from npr_jax.diffusion import adm, unet
-from npr_jax.diffusion.noise_predictor import (
+from npr_jax.models.diffusion import adm, unet
+from npr_jax.models.diffusion.noise_predictor import (
     NoisePredictor,
     load_noise_predictor,
     predict_noise,

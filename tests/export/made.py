@@ -6,9 +6,10 @@ import numpy as np
 from flax import nnx
 
 from configs import default, multiscale_attention
-from npr_jax.calibration import Calibration
-from npr_jax.detector import Detector
-from npr_jax.models import build_model, predict
+from npr_jax.detectors.calibration import Calibration
+from npr_jax.inference.detector import Detector
+from npr_jax.models.base import predict
+from npr_jax.models.systems.registry import build_model
 from tests.models.test_models import randomize_statistics
 from tests.test_scoring import picture
 

@@ -12,9 +12,9 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from npr_jax import calibration_store
-from npr_jax.detector import Detector
-from npr_jax.export.run import check_output, export_detector
+from npr_jax.detectors import calibration_file
+from npr_jax.export.export import check_output, export_detector
+from npr_jax.inference.detector import Detector
 from tests import runs
 from tests.export import made
 from tests.test_scoring import picture
@@ -28,7 +28,7 @@ def calibrated(tmp_path_factory, trained):
     detector = Detector.load(workdir)
     checkpoint = {
         "step": detector.step,
-        "hash": calibration_store.fingerprint(detector.model),
+        "hash": calibration_file.fingerprint(detector.model),
     }
     numbers = {"temperature": 0.4, "bias": 1.25, "target_error": 0.05}
     limits = {"generated_from": 0.75, "photograph_to": None}
@@ -73,7 +73,7 @@ def test_both_files_score_as_predict_does(tmp_path, calibrated):
     assert np.ptp(scores) > 1e-3
 
     facts = json.loads((out / "detector.stablehlo.json").read_text())
-    assert facts["checkpoint_sha256"] == calibration_store.fingerprint(detector.model)
+    assert facts["checkpoint_sha256"] == calibration_file.fingerprint(detector.model)
     assert facts["calibration"]["temperature"] == 0.4
     assert facts["verdicts"]["photograph_to"] is None
     expected = 1 / (1 + np.exp(-(0.75 / 0.4 + 1.25)))

@@ -9,11 +9,11 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, version_converter
 
-from npr_jax import calibration_store
+from npr_jax.detectors import calibration_file
 from npr_jax.export.onnx_file import onnx_bytes
 from npr_jax.export.onnx_front_end import add_references
 from npr_jax.export.onnx_graph import Graph
-from npr_jax.residual import axis_operator
+from npr_jax.residuals.residual import axis_operator
 from tests.export import made
 from tests.test_scoring import fused
 
@@ -194,7 +194,7 @@ def test_what_the_file_says_of_itself():
     found = made.detector(backbone="thin_resnet", resize=256)
     properties = session(onnx_bytes(found)).get_modelmeta().custom_metadata_map
     assert properties["system"] == "npr"
-    assert properties["checkpoint_sha256"] == calibration_store.fingerprint(found.model)
+    assert properties["checkpoint_sha256"] == calibration_file.fingerprint(found.model)
     assert properties["preprocessing"] == "squashed to 256x256 pixels"
     assert properties["minimum_side"] == "32"
     decoded, squashed = json.loads(properties["before"])

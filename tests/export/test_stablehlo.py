@@ -8,9 +8,9 @@ import pytest
 from configs import ladeda, spectrum
 from npr_jax.export.stablehlo_file import stablehlo_bytes
 from npr_jax.export.symbolic_operators import symbolic_operator
-from npr_jax.front_end import paper_front_end
-from npr_jax.resampling import nearest_indices
-from npr_jax.residual import axis_operator
+from npr_jax.residuals.front_end import paper_front_end
+from npr_jax.residuals.resampling import nearest_indices
+from npr_jax.residuals.residual import axis_operator
 from tests import runs
 from tests.export import made
 from tests.test_scoring import fused

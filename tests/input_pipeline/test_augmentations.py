@@ -10,16 +10,16 @@ import pytest
 from PIL import Image
 from scipy import ndimage, stats
 
-from input_pipeline import transforms
-from input_pipeline.augmentations import (
+from input_pipeline.images import transforms
+from input_pipeline.images.augmentations import (
     GaussianBlur,
     JpegCompression,
     WebpCompression,
     augmentations,
 )
-from input_pipeline.pipeline import evaluation_images, train_iterator
-from input_pipeline.records import ImageRecord, encode_record
-from input_pipeline.tfrecord import ShardWriter, TFRecordSource
+from input_pipeline.loading.pipeline import evaluation_images, train_iterator
+from input_pipeline.storage.records import ImageRecord, encode_record
+from input_pipeline.storage.tfrecord import ShardWriter, TFRecordSource
 
 IMAGES = 20
 

@@ -5,10 +5,10 @@ import pickle
 import jax.numpy as jnp
 import numpy as np
 
-from input_pipeline.buffers import BatchBuffers
-from input_pipeline.pipeline import train_iterator
-from input_pipeline.records import ImageRecord, encode_record
-from input_pipeline.tfrecord import ShardWriter, TFRecordSource
+from input_pipeline.loading.buffers import BatchBuffers
+from input_pipeline.loading.pipeline import train_iterator
+from input_pipeline.storage.records import ImageRecord, encode_record
+from input_pipeline.storage.tfrecord import ShardWriter, TFRecordSource
 
 
 def address(array):

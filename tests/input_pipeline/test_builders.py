@@ -8,10 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from input_pipeline.builders import write_dataset
-from input_pipeline.catalog import find_entry
-from input_pipeline.prepared import PreparedDataset
-from input_pipeline.records import ImageRecord
+from input_pipeline.prepare.catalog import find_entry
+from input_pipeline.storage.dataset_writer import write_dataset
+from input_pipeline.storage.prepared_dataset import PreparedDataset
+from input_pipeline.storage.records import ImageRecord
 from tests.trees import prepare, records, save
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from input_pipeline.catalog import catalog, find_entry
-from input_pipeline.catalog_listing import format_catalog
-from input_pipeline.prepared import PreparedDataset
-from input_pipeline.sources import find_source
+from input_pipeline.prepare.catalog import catalog, find_entry
+from input_pipeline.prepare.catalog_listing import format_catalog
+from input_pipeline.prepare.sources import find_source
+from input_pipeline.storage.prepared_dataset import PreparedDataset
 from tests.trees import prepare, records, save, skipped
 
 # Table: (resize of the test protocol, its generators), typed from the NPR paper's tables.

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from input_pipeline.catalog import find_entry
-from input_pipeline.check import check_source
-from input_pipeline.metadata import read_facts
-from input_pipeline.prepared import PreparedDataset
-from input_pipeline.sources import find_source
+from input_pipeline.images.metadata import read_facts
+from input_pipeline.prepare.catalog import find_entry
+from input_pipeline.prepare.check import check_source
+from input_pipeline.prepare.sources import find_source
+from input_pipeline.storage.prepared_dataset import PreparedDataset
 from tests.trees import contents, prepare, save
 
 

@@ -11,8 +11,8 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-from input_pipeline import decoders, transforms
-from input_pipeline.transforms import UnreadableImageError
+from input_pipeline.images import codecs, transforms
+from input_pipeline.images.transforms import UnreadableImageError
 
 SIZES = [(1, 1), (7, 1), (1, 9), (16, 16), (33, 47), (64, 90)]
 COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
@@ -33,8 +33,8 @@ def pillow_only(monkeypatch):
                 forget()
 
     def forget():
-        decoders._png_decoder.cache_clear()
-        decoders._jpeg_decoder.cache_clear()
+        codecs._png_decoder.cache_clear()
+        codecs._jpeg_decoder.cache_clear()
 
     return decode
 
@@ -71,8 +71,8 @@ def png_of(rows, height, width, samples, pieces=1, interlace=0):
 
 
 def is_fast(data):
-    layout = decoders.layout_of(Image.open(io.BytesIO(data)), data)
-    return layout is not None and decoders.fast_pixels(layout, data) is not None
+    layout = codecs.layout_of(Image.open(io.BytesIO(data)), data)
+    return layout is not None and codecs.fast_pixels(layout, data) is not None
 
 
 def assert_as_pillow(data, *, fast=True):

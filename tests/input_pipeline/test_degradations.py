@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from input_pipeline import degradations
+from input_pipeline.images import degradations
 from tests import runs
 
 SEED, INDEX = 7, 3

@@ -8,12 +8,12 @@ import pickle
 import numpy as np
 import pytest
 
-from input_pipeline.epochs import EpochBatches
-from input_pipeline.groups import Groups
-from input_pipeline.holdout import SubsetSource
-from input_pipeline.pipeline import train_iterator
-from input_pipeline.records import ImageRecord, encode_record
-from input_pipeline.tfrecord import ShardWriter, TFRecordSource
+from input_pipeline.loading.epochs import EpochBatches
+from input_pipeline.loading.groups import Groups
+from input_pipeline.loading.holdout import SubsetSource
+from input_pipeline.loading.pipeline import train_iterator
+from input_pipeline.storage.records import ImageRecord, encode_record
+from input_pipeline.storage.tfrecord import ShardWriter, TFRecordSource
 
 EDGE = 12
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from input_pipeline.features import feature_iterator
-from input_pipeline.groups import Groups
-from npr_jax.inputs import TrainInput, open_dataset
+from input_pipeline.loading.features import feature_iterator
+from input_pipeline.loading.groups import Groups
+from npr_jax.training.inputs import TrainInput, open_dataset
 from tests import runs
 
 COUNT, BATCH = 21, 8

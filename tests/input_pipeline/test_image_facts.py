@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from input_pipeline.image_facts import COLUMNS, image_facts
-from input_pipeline.records import ImageRecord
+from input_pipeline.storage.image_facts import COLUMNS, image_facts
+from input_pipeline.storage.records import ImageRecord
 
 
 def record(content, storage, height, width):

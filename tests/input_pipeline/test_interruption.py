@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from input_pipeline.prepared import PreparedDataset
-from input_pipeline.tfrecord import TFRecordSource
+from input_pipeline.storage.prepared_dataset import PreparedDataset
+from input_pipeline.storage.tfrecord import TFRecordSource
 from tests.trees import contents, prepare, records, save
 
 # Each round is a child process that dies by SIGKILL at a chosen point, and goes on where the last

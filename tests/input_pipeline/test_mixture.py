@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from input_pipeline.builders import write_dataset
-from input_pipeline.mixture import MixedDataset
-from input_pipeline.records import ImageRecord, decode_record
+from input_pipeline.loading.mixture import MixedDataset
+from input_pipeline.storage.dataset_writer import write_dataset
+from input_pipeline.storage.records import ImageRecord, decode_record
 
 
 def write(path, name, splits, generator="g"):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from input_pipeline import parallel
-from input_pipeline.readers import BatchReader
-from input_pipeline.records import ImageRecord, encode_record
-from input_pipeline.tfrecord import ShardWriter, TFRecordSource
+from input_pipeline.loading import parallel
+from input_pipeline.loading.readers import BatchReader
+from input_pipeline.storage.records import ImageRecord, encode_record
+from input_pipeline.storage.tfrecord import ShardWriter, TFRecordSource
 
 
 def test_every_core_has_a_thread_however_few_elements_are_held_ready(monkeypatch):

@@ -11,12 +11,12 @@ import orbax.checkpoint as ocp
 import pytest
 from PIL import Image
 
-from input_pipeline.epochs import steps_per_epoch
-from input_pipeline.holdout import SubsetSource, held_out
-from input_pipeline.pipeline import evaluation_images, train_iterator
-from input_pipeline.record_table import read_table
-from input_pipeline.records import ImageRecord, encode_record
-from input_pipeline.tfrecord import CorruptRecordError, ShardWriter, TFRecordSource
+from input_pipeline.loading.epochs import steps_per_epoch
+from input_pipeline.loading.holdout import SubsetSource, held_out
+from input_pipeline.loading.pipeline import evaluation_images, train_iterator
+from input_pipeline.storage.record_table import read_table
+from input_pipeline.storage.records import ImageRecord, encode_record
+from input_pipeline.storage.tfrecord import CorruptRecordError, ShardWriter, TFRecordSource
 
 EDGE = 12
 

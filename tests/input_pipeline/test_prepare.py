@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from input_pipeline.prepared import PreparedDataset
-from input_pipeline.records import image_array
+from input_pipeline.storage.prepared_dataset import PreparedDataset
+from input_pipeline.storage.records import image_array
 from tests.trees import prepare, records, save, skipped
 
 

@@ -8,11 +8,11 @@ import shutil
 import numpy as np
 import pytest
 
-from input_pipeline import record_table
-from input_pipeline.holdout import SubsetSource, held_out
-from input_pipeline.record_table import TABLE_SUFFIX, read_table, write_table
-from input_pipeline.records import ImageRecord, encode_record
-from input_pipeline.tfrecord import ShardWriter, TFRecordSource
+from input_pipeline.loading.holdout import SubsetSource, held_out
+from input_pipeline.storage import record_table
+from input_pipeline.storage.record_table import TABLE_SUFFIX, read_table, write_table
+from input_pipeline.storage.records import ImageRecord, encode_record
+from input_pipeline.storage.tfrecord import ShardWriter, TFRecordSource
 
 FACTS = [
     ("train/progan/car/0_real/a.png", 0, "progan", "car"),

@@ -5,21 +5,21 @@ import hashlib
 import numpy as np
 import pytest
 
-from input_pipeline.example_proto import (
+from input_pipeline.storage.example_proto import (
     bytes_value,
     int_value,
     leading_features,
     parse_example,
     split_example,
 )
-from input_pipeline.records import (
+from input_pipeline.storage.records import (
     ImageRecord,
     decode_record,
     encode_record,
     image_array,
     record_facts,
 )
-from input_pipeline.tfrecord import ShardWriter, TFRecordSource
+from input_pipeline.storage.tfrecord import ShardWriter, TFRecordSource
 
 
 def make(storage="decoded", **changes):

@@ -6,11 +6,11 @@ import itertools
 import numpy as np
 import pytest
 
-from input_pipeline.balancing import apportion, balance
-from input_pipeline.epochs import EpochBatches
-from input_pipeline.record_table import RecordTable
-from input_pipeline.sampling import Sampling, sample
-from input_pipeline.selection import select
+from input_pipeline.loading.balancing import apportion, balance
+from input_pipeline.loading.epochs import EpochBatches
+from input_pipeline.loading.sampling import Sampling, sample
+from input_pipeline.loading.selection import select
+from input_pipeline.storage.record_table import RecordTable
 
 # (data set, generator, class, label): images. Uneven in every respect.
 KINDS = {

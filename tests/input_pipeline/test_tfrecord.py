@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 
-from input_pipeline.tfrecord import (
+from input_pipeline.storage.tfrecord import (
     FRAME_BYTES,
     CorruptRecordError,
     ShardWriter,

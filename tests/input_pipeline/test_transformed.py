@@ -7,11 +7,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from input_pipeline.builders import write_dataset
-from input_pipeline.degradations import transformations
-from input_pipeline.preparation import Preparation
-from input_pipeline.prepared import PreparedDataset
-from input_pipeline.transformed import transformed_images
+from input_pipeline.images.degradations import transformations
+from input_pipeline.loading.preparation import Preparation
+from input_pipeline.loading.transformed import transformed_images
+from input_pipeline.storage.dataset_writer import write_dataset
+from input_pipeline.storage.prepared_dataset import PreparedDataset
 from tests import runs
 
 COUNT = 7

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from input_pipeline import transforms
-from input_pipeline.transforms import UnreadableImageError
+from input_pipeline.images import transforms
+from input_pipeline.images.transforms import UnreadableImageError
 
 
 def scene(height=48, width=64):

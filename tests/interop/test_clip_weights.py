@@ -7,9 +7,15 @@ import pytest
 import safetensors.numpy
 from flax import nnx
 
-from npr_jax.interop.clip_weights import HUGGING_FACE, OPENAI, fill_tower, load_head, load_tower
-from npr_jax.interop.torch_weights import problems_of
 from npr_jax.models.clip import CLIP_MEAN, CLIP_STD, VIT_L14, ClipShape, ClipVision
+from npr_jax.models.pretrained.clip_weights import (
+    HUGGING_FACE,
+    OPENAI,
+    fill_tower,
+    load_head,
+    load_tower,
+)
+from npr_jax.models.pretrained.torch_weights import problems_of
 from tests import clips
 
 SMALL = ClipShape(image_side=40, patch=8, width=32, layers=3, heads=4, hidden=96, projection=24)

@@ -9,9 +9,9 @@ import pytest
 import safetensors.numpy
 from flax import nnx
 
-from npr_jax.interop import from_torch_state_dict, load_state_dict, recognise
-from npr_jax.interop.registry import PUBLISHED
-from npr_jax.interop.torch_weights import problems_of
+from npr_jax.models.pretrained.registry import PUBLISHED, from_torch_state_dict, recognise
+from npr_jax.models.pretrained.state_dict import load_state_dict
+from npr_jax.models.pretrained.torch_weights import problems_of
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")
 

@@ -5,12 +5,12 @@ import pytest
 
 import npr_jax
 from configs import dire
-from input_pipeline.mixture import MixedDataset
-from input_pipeline.records import decode_record, image_array
+from input_pipeline.loading.mixture import MixedDataset
+from input_pipeline.storage.records import decode_record, image_array
 from npr_jax.config import check_config
-from npr_jax.diffusion.reconstruct import reconstruct
-from npr_jax.models import SYSTEMS
-from npr_jax.train import train_and_evaluate
+from npr_jax.models.diffusion.reconstruct import reconstruct
+from npr_jax.models.systems.registry import SYSTEMS
+from npr_jax.training.train import train_and_evaluate
 from tests.diffusion import small
 
 SYSTEM = SYSTEMS["dire"]

@@ -5,16 +5,17 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from npr_jax.models import SYSTEMS, count_parameters
-from npr_jax.models.freqnet import FreqNet
+from npr_jax.models.base import count_parameters
+from npr_jax.models.systems.freqnet import FreqNet
+from npr_jax.models.systems.registry import SYSTEMS
 from tests.models.parity import check_training_step, images
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")
 
 from benchmarks.torch_npr import normalize  # noqa: E402  (imports torch)
-from npr_jax.interop.freqnet import TABLE  # noqa: E402
-from npr_jax.interop.registry import recognise  # noqa: E402
-from npr_jax.interop.torch_weights import fill  # noqa: E402
+from npr_jax.models.pretrained.freqnet import TABLE  # noqa: E402
+from npr_jax.models.pretrained.registry import recognise  # noqa: E402
+from npr_jax.models.pretrained.torch_weights import fill  # noqa: E402
 from tests.twins import compare  # noqa: E402
 from tests.twins.freqnet import TorchFreqNet  # noqa: E402
 

@@ -9,7 +9,8 @@ from flax import nnx
 
 from configs import multiscale
 from npr_jax.config import check_config
-from npr_jax.models import build_model, predict, whole_maps
+from npr_jax.models.base import predict, whole_maps
+from npr_jax.models.systems.registry import build_model
 from tests.models.test_models import LIGHT_BRANCH, images, randomize_statistics
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")

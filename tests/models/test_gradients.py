@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from npr_jax.models import gradients
+from npr_jax.models import derivatives
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")
 
@@ -40,9 +40,9 @@ def test_max_pool_sends_the_gradient_to_the_first_maximum(size, ties):
     expected = torch.nn.functional.max_pool2d(pixels, 3, 2, padding=1)
     cotangent = normal(*from_torch(expected).shape, seed=1)
     expected.backward(torch.tensor(cotangent.transpose(0, 3, 1, 2)))
-    value, (gradient,) = pull_back(gradients.max_pool_3x3, [x], cotangent)
+    value, (gradient,) = pull_back(derivatives.max_pool_3x3, [x], cotangent)
     np.testing.assert_array_equal(value, from_torch(expected))
-    np.testing.assert_array_equal(gradients.max_pool_3x3(jnp.asarray(x)), value)
+    np.testing.assert_array_equal(derivatives.max_pool_3x3(jnp.asarray(x)), value)
     np.testing.assert_allclose(gradient, from_torch(pixels.grad), atol=1e-6)
 
 
@@ -56,7 +56,7 @@ def test_convolution_gradients(size, stride):
     cotangent = normal(*from_torch(expected).shape, seed=2)
     expected.backward(torch.tensor(cotangent.transpose(0, 3, 1, 2)))
     value, (by_x, by_kernel) = pull_back(
-        lambda x, k: gradients.convolution_3x3(x, k, stride), [x, kernel], cotangent
+        lambda x, k: derivatives.convolution_3x3(x, k, stride), [x, kernel], cotangent
     )
     np.testing.assert_allclose(value, from_torch(expected), atol=1e-4)
     np.testing.assert_allclose(by_x, from_torch(pixels.grad), atol=1e-4)
@@ -69,7 +69,7 @@ def test_convolution_gradients(size, stride):
 def test_pointwise_gradients_are_the_matrix_products(channels):
     x, kernel = normal(2, 3, 5, channels[0]), normal(*channels, seed=1)
     cotangent = normal(2, 3, 5, channels[1], seed=2)
-    value, (by_x, by_kernel) = pull_back(gradients.convolution_1x1, [x, kernel], cotangent)
+    value, (by_x, by_kernel) = pull_back(derivatives.convolution_1x1, [x, kernel], cotangent)
     np.testing.assert_allclose(value, x @ kernel, atol=1e-5)
     np.testing.assert_allclose(by_x, cotangent @ kernel.T, atol=1e-5)
     np.testing.assert_allclose(by_kernel, np.einsum("bhwi,bhwo->io", x, cotangent), atol=1e-4)
@@ -93,7 +93,7 @@ def test_batch_normalisation_gradients(counted):
     weights = None if counted is None else jnp.float32(rows).reshape(-1, 1, 1, 1)
 
     def function(x, scale, bias):
-        return gradients.normalize_batch(x, scale, bias, weights, 1e-5)
+        return derivatives.normalize_batch(x, scale, bias, weights, 1e-5)
 
     (y, mean, variance), pull = jax.vjp(function, x, scale, bias)
     by_x, by_scale, by_bias = pull(
@@ -111,6 +111,6 @@ def test_batch_normalisation_gradients(counted):
 
 def test_relu_has_no_gradient_at_zero_and_below():
     x = np.float32([-1.0, 0.0, 2.0])
-    value, (gradient,) = pull_back(gradients.relu, [x], np.ones(3, np.float32))
+    value, (gradient,) = pull_back(derivatives.relu, [x], np.ones(3, np.float32))
     np.testing.assert_array_equal(value, [0, 0, 2])
     np.testing.assert_array_equal(gradient, [0, 0, 1])

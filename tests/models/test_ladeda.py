@@ -10,14 +10,15 @@ import pytest
 from flax import nnx
 
 from configs import ladeda
-from npr_jax.front_end import paper_front_end
-from npr_jax.interop import recognise
-from npr_jax.interop.ladeda import TABLE
-from npr_jax.interop.torch_weights import fill
-from npr_jax.models import build_model, count_parameters, predict, whole_maps
-from npr_jax.models.ladeda import LaDeDa
+from npr_jax.inference.scorer import Scorer
+from npr_jax.models.base import count_parameters, predict, whole_maps
 from npr_jax.models.patch_resnet import LADEDA9, THIN_PATCH, PatchResNet
-from npr_jax.scoring import Scorer
+from npr_jax.models.pretrained.ladeda import TABLE
+from npr_jax.models.pretrained.registry import recognise
+from npr_jax.models.pretrained.torch_weights import fill
+from npr_jax.models.systems.ladeda import LaDeDa
+from npr_jax.models.systems.registry import build_model
+from npr_jax.residuals.front_end import paper_front_end
 from tests.models.parity import check_training_step, images
 
 FIELD, STRIDE = 9, 8

@@ -8,16 +8,17 @@ from flax import nnx
 from PIL import Image
 
 from configs import metadata as recipe
-from input_pipeline.builders import write_dataset
-from input_pipeline.metadata_picture import metadata_picture
-from input_pipeline.mixture import MixedDataset
-from input_pipeline.records import ImageRecord, decode_record, image_array
-from input_pipeline.transforms import UnreadableImageError
-from input_pipeline.viewed import ViewedSource
-from npr_jax import inputs
+from input_pipeline.images.metadata_picture import metadata_picture
+from input_pipeline.images.transforms import UnreadableImageError
+from input_pipeline.loading.file_source import ViewedSource
+from input_pipeline.loading.mixture import MixedDataset
+from input_pipeline.storage.dataset_writer import write_dataset
+from input_pipeline.storage.records import ImageRecord, decode_record, image_array
 from npr_jax.config import check_config
-from npr_jax.detector import Detector
-from npr_jax.models import SYSTEMS, build_model, count_parameters, whole_maps
+from npr_jax.inference.detector import Detector
+from npr_jax.models.base import count_parameters, whole_maps
+from npr_jax.models.systems.registry import SYSTEMS, build_model
+from npr_jax.training import inputs
 
 
 def encoded(kind: str, size=(60, 45), seed: int = 0, **options) -> bytes:

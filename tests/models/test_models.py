@@ -8,8 +8,9 @@ import pytest
 from flax import nnx
 
 from configs import default
-from npr_jax.interop import from_torch_state_dict
-from npr_jax.models import build_model, count_parameters, predict
+from npr_jax.models.base import count_parameters, predict
+from npr_jax.models.pretrained.registry import from_torch_state_dict
+from npr_jax.models.systems.registry import build_model
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")
 

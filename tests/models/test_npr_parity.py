@@ -7,10 +7,10 @@ import pytest
 from flax import nnx
 
 from configs import default
-from npr_jax.interop import from_torch_state_dict
-from npr_jax.models import count_parameters, predict
-from npr_jax.train import make_train_step
-from npr_jax.train_state import create_train_state, make_optimizer
+from npr_jax.models.base import count_parameters, predict
+from npr_jax.models.pretrained.registry import from_torch_state_dict
+from npr_jax.training.train import make_train_step
+from npr_jax.training.train_state import create_train_state, make_optimizer
 
 STEPS, BATCH, SIDE = 5, 8, 64
 NORM = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}

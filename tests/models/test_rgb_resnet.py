@@ -11,14 +11,15 @@ from flax import nnx
 
 from configs import cnndetection
 from npr_jax.config import check_config
-from npr_jax.front_end import rgb_front_end
-from npr_jax.interop import recognise
-from npr_jax.interop.cnndetection import TABLE
-from npr_jax.interop.torch_weights import fill
-from npr_jax.models import SYSTEMS, build_model, count_parameters, predict, whole_maps
+from npr_jax.inference.scorer import Scorer
+from npr_jax.models.base import count_parameters, predict, whole_maps
+from npr_jax.models.pretrained.cnndetection import TABLE
+from npr_jax.models.pretrained.registry import recognise
+from npr_jax.models.pretrained.torch_weights import fill
 from npr_jax.models.resnet import THIN_RESNET, TORCHVISION_RESNET50, ResNetShape
-from npr_jax.models.rgb_resnet import RGBResNet
-from npr_jax.scoring import Scorer
+from npr_jax.models.systems.registry import SYSTEMS, build_model
+from npr_jax.models.systems.rgb_resnet import RGBResNet
+from npr_jax.residuals.front_end import rgb_front_end
 from tests.models.parity import check_training_step, images
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")

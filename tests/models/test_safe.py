@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from npr_jax.models import count_parameters
-from npr_jax.position_maps import PositionMaps
+from npr_jax.inference.position_maps import PositionMaps
+from npr_jax.models.base import count_parameters
 from tests.models.parity import check_training_step, images
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")
 pytest.importorskip("pywt", reason="needs the test extra")
 
-from npr_jax.interop.registry import recognise  # noqa: E402
+from npr_jax.models.pretrained.registry import recognise  # noqa: E402
 from tests.twins import compare  # noqa: E402  (imports torch)
 from tests.twins.safe import TorchSAFE, wavelet_band  # noqa: E402
 from tests.twins.weights import randomised  # noqa: E402

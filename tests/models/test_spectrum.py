@@ -7,9 +7,10 @@ from flax import nnx
 
 from configs import spectrum
 from npr_jax.config import check_config
-from npr_jax.models import build_model, count_parameters, predict
-from npr_jax.models.spectrum import log_power
-from npr_jax.scoring import Scorer
+from npr_jax.inference.scorer import Scorer
+from npr_jax.models.base import count_parameters, predict
+from npr_jax.models.systems.registry import build_model
+from npr_jax.models.systems.spectrum import log_power
 from tests.models.parity import images
 
 

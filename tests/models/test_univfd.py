@@ -8,14 +8,15 @@ from flax import nnx
 from PIL import Image
 
 from configs import univfd as recipe
-from input_pipeline.mixture import MixedDataset
+from input_pipeline.loading.mixture import MixedDataset
+from npr_jax.cli.opening import load_detector
 from npr_jax.config import check_config
-from npr_jax.detector import Detector
-from npr_jax.interop.clip_weights import load_univfd
-from npr_jax.models import Frozen, build_model, count_parameters, predict
-from npr_jax.opening import load_detector
-from npr_jax.protocol import use_protocol
-from npr_jax.scoring import Scorer
+from npr_jax.evaluation.protocol import use_protocol
+from npr_jax.inference.detector import Detector
+from npr_jax.inference.scorer import Scorer
+from npr_jax.models.base import Frozen, count_parameters, predict
+from npr_jax.models.pretrained.clip_weights import load_univfd
+from npr_jax.models.systems.registry import build_model
 from tests import clips
 from tests.trees import prepare, save
 

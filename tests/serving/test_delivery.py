@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import npr_jax
-from npr_jax.image_score import ImageScore
+from npr_jax.inference.verdict import ImageScore
 from npr_jax.serving import delivery
 from npr_jax.serving.delivery import DeliveryPoint, held_up
 from npr_jax.serving.limits import Deadline

@@ -7,8 +7,8 @@ from flax import nnx
 
 import npr_jax
 from configs import multiscale
-from npr_jax.heat_map import heat_map
-from npr_jax.models import build_model
+from npr_jax.inference.heat_map import heat_map
+from npr_jax.models.systems.registry import build_model
 from npr_jax.serving.evidence import EvidenceMaker, step_for
 from npr_jax.serving.limits import Deadline
 from tests import runs

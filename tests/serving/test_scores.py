@@ -10,8 +10,8 @@ from PIL import Image
 from scipy.special import expit
 
 import npr_jax
-from npr_jax import calibration_store
-from npr_jax.predict import predict_files
+from npr_jax.detectors import calibration_file
+from npr_jax.inference.predict import predict_files
 from tests import runs
 
 ORIENTATION, ROTATED = 0x0112, 6
@@ -88,7 +88,7 @@ def test_a_request_for_each_file_with_everything(predicted, client, ask):
 
 
 def test_answers_say_who_answers(client, ask, detector, encoded):
-    expected = calibration_store.fingerprint(detector.model)
+    expected = calibration_file.fingerprint(detector.model)
     answers = [
         client.get("/health"),
         ask(client, ("a.png", encoded(runs.picture(0, True)))),

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from input_pipeline import records
 from input_pipeline.simulation import baselines, camera, dataset, pictures
+from input_pipeline.storage import records
 
 
 def _as_records(images, label):

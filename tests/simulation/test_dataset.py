@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from input_pipeline import builders, records
-from input_pipeline.mixture import MixedDataset
-from input_pipeline.prepared import PreparedDataset
+from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.simulation import dataset
+from input_pipeline.storage import dataset_writer, records
+from input_pipeline.storage.prepared_dataset import PreparedDataset
 
 SETTINGS = {
     "size": 32,
@@ -48,8 +48,8 @@ def test_splits_hold_both_classes_of_the_same_scenes(built):
 def test_it_is_known_as_simulated_wherever_it_lies(built, tmp_path):
     moved = shutil.copytree(built, tmp_path / "elsewhere")
     other = {"test": _records(built, "test")[:1]}
-    builders.write_dataset(tmp_path / "other", "simulation", other, {"made_by": "prepare"})
-    builders.write_dataset(tmp_path / "maps", "maps", other, {"simulated": True})
+    dataset_writer.write_dataset(tmp_path / "other", "simulation", other, {"made_by": "prepare"})
+    dataset_writer.write_dataset(tmp_path / "maps", "maps", other, {"simulated": True})
     assert MixedDataset.load([moved]).simulated
     assert MixedDataset.load([tmp_path / "other", moved]).simulated
     assert MixedDataset.load([tmp_path / "maps"]).simulated

@@ -5,7 +5,7 @@ import pathlib
 import ml_collections
 import numpy as np
 
-from npr_jax.evaluate import Scores, write_evaluation
+from npr_jax.evaluation.results import Scores, write_evaluation
 from tests import runs
 
 VARIANTS = (

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from npr_jax.sweep.execute import run_sweep
-from npr_jax.train import train_side_by_side
+from npr_jax.training.train import train_side_by_side
 from tests import runs
 from tests.sweep import tiny
 

@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
+from npr_jax.evaluation.tables import METRICS
 from npr_jax.sweep.execute import run_sweep
 from npr_jax.sweep.record import settings_of
 from npr_jax.sweep.summary import format_summary, summarize
 from npr_jax.sweep.table import varied_settings
-from npr_jax.tables import METRICS
 from tests.sweep.stand_in import VARIANTS, Trainer, sweep_on
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from flax import nnx
 
-from npr_jax.models import predict
+from npr_jax.models.base import predict
 
 
 def randomize(twin: torch.nn.Module, seed: int = 0) -> torch.nn.Module:

@@ -2,7 +2,7 @@
 
 from npr_jax.analysis import basis, figures, markup
 from npr_jax.analysis.markup import escape
-from npr_jax.analysis.run import Evaluation
+from npr_jax.analysis.run_results import Evaluation
 
 EXPLANATION = (
     "Softmax weights, which add up to 1 for each image. At sizes divisible by 4 the residuals at "

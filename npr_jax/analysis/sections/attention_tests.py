@@ -7,7 +7,7 @@ import dataclasses
 from npr_jax.analysis import attention_figures, attention_words, basis, markup, style
 from npr_jax.analysis.attention import Findings, study
 from npr_jax.analysis.markup import escape
-from npr_jax.analysis.run import Evaluation
+from npr_jax.analysis.run_results import Evaluation
 
 
 def attention_tests(evaluation: Evaluation, with_figures: bool) -> list[str]:

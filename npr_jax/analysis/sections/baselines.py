@@ -1,9 +1,9 @@
 """The detector beside classifiers that do not look for up-sampling."""
 
-from npr_jax import tables
 from npr_jax.analysis import basis, figures, markup
 from npr_jax.analysis.markup import escape
-from npr_jax.analysis.run import Evaluation
+from npr_jax.analysis.run_results import Evaluation
+from npr_jax.evaluation import tables
 
 
 def baselines(evaluation: Evaluation, with_figures: bool) -> list[str]:

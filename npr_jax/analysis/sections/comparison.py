@@ -1,7 +1,7 @@
 """All evaluations of a run in one table."""
 
 from npr_jax.analysis import basis, markup, summary
-from npr_jax.analysis.run import Run
+from npr_jax.analysis.run_results import Run
 
 
 def comparison(run: Run) -> list[str]:

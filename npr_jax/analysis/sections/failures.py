@@ -7,17 +7,10 @@ from itertools import groupby
 from npr_jax.analysis import basis, markup, style
 from npr_jax.analysis.conclusions import format_p
 from npr_jax.analysis.failure_files import FOLDER, write_failures
-from npr_jax.analysis.failures import (
-    CLASSES,
-    FEATURES,
-    Failures,
-    Mistake,
-    find_failures,
-    sentences,
-)
+from npr_jax.analysis.failures import CLASSES, FEATURES, Failures, Mistake, find_failures, sentences
 from npr_jax.analysis.markup import escape
-from npr_jax.analysis.run import Evaluation, Run
-from npr_jax.mistakes import most_confident
+from npr_jax.analysis.run_results import Evaluation, Run
+from npr_jax.evaluation.mistakes import most_confident
 
 MAX_SHOWN = 40  # images; the page stays small, the files beside it have all
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from npr_jax import tables
 from npr_jax.analysis import basis, markup, summary
-from npr_jax.analysis.run import Evaluation
+from npr_jax.analysis.run_results import Evaluation
+from npr_jax.evaluation import tables
 
 HEAD = (
     *("generator", "AP", "AUC", "accuracy", "real accuracy", "fake accuracy", "best accuracy"),

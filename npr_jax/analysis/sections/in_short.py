@@ -3,7 +3,7 @@
 from npr_jax.analysis import basis, figures, markup, summary
 from npr_jax.analysis.calibrations import is_calibrated
 from npr_jax.analysis.markup import escape
-from npr_jax.analysis.run import Evaluation, Run
+from npr_jax.analysis.run_results import Evaluation, Run
 
 MAX_NAMES = 24  # generators in the overview
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from npr_jax.analysis import markup
-from npr_jax.analysis.run import Run
+from npr_jax.analysis.run_results import Run
 
 FILE = "localization/localization.json"
 

@@ -8,7 +8,7 @@ from npr_jax.analysis import basis, markup, table_sheets
 from npr_jax.analysis.criterion import criterion
 from npr_jax.analysis.paper_tables import PUBLISHED, PaperTable, read_paper_tables
 from npr_jax.analysis.published import PAPER
-from npr_jax.analysis.run import Run
+from npr_jax.analysis.run_results import Run
 from npr_jax.analysis.table_export import missing_lines, system_name
 from npr_jax.analysis.text_tables import Cell, Sheet
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from npr_jax.analysis import markup
-from npr_jax.analysis.run import Run
+from npr_jax.analysis.run_results import Run
 from npr_jax.analysis.sweep_results import Sweep
 
 PROVENANCE = ("data", "data_fingerprint", "split", "delivery", "commit", "date", "machine")

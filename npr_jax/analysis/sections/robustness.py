@@ -9,7 +9,7 @@ from typing import Any
 from npr_jax.analysis import basis, markup, summary
 from npr_jax.analysis.conclusions import points
 from npr_jax.analysis.robustness import auc_range, count_generators, svg_of
-from npr_jax.analysis.run import Run, read_json
+from npr_jax.analysis.run_results import Run, read_json
 
 MAX_FIGURES = 3  # those beyond get their tables without figures, to keep the page small
 HEAD = (

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from npr_jax.analysis import evidence_images, figures, markup
 from npr_jax.analysis.markup import escape
-from npr_jax.analysis.run import Run, Sample
-from npr_jax.front_end import FrontEnd
+from npr_jax.analysis.run_results import Run, Sample
+from npr_jax.residuals.front_end import FrontEnd
 
 MAX_TILES = 50  # images of samples and residual maps
 

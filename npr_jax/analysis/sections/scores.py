@@ -1,8 +1,8 @@
 """ROC curves and histograms of logits, one panel per generator."""
 
-from npr_jax import tables
 from npr_jax.analysis import basis, figures, markup, summary
-from npr_jax.analysis.run import Evaluation
+from npr_jax.analysis.run_results import Evaluation
+from npr_jax.evaluation import tables
 
 MAX_PANELS = 24  # of each kind
 

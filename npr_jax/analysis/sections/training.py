@@ -1,7 +1,7 @@
 """Training curves."""
 
 from npr_jax.analysis import basis, figures, markup
-from npr_jax.analysis.run import Run
+from npr_jax.analysis.run_results import Run
 
 ORDER = ("loss", "accuracy", "ap", "auc", "learning_rate", "images_per_second")
 MAX_PANELS = 12

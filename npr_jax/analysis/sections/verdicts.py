@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from npr_jax import tables
 from npr_jax.analysis import basis, markup
-from npr_jax.analysis.run import Evaluation
+from npr_jax.analysis.run_results import Evaluation
+from npr_jax.evaluation import tables
 
 HEAD = (
     *("generator", "images", "decided", "error", "called generated", "photographs among them"),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from npr_jax.detector import Detector
 from npr_jax.export.description import describe
 from npr_jax.export.web.packages import PACKAGES
-from npr_jax.front_end import FrontEnd
-from npr_jax.image_score import CONFIDENCE
-from npr_jax.models import SYSTEMS
-from npr_jax.tiling import MIN_SIDE
+from npr_jax.inference.detector import Detector
+from npr_jax.inference.tiling import MIN_SIDE
+from npr_jax.inference.verdict import CONFIDENCE
+from npr_jax.models.systems.registry import SYSTEMS
+from npr_jax.residuals.front_end import FrontEnd
 
 # What one tab may be asked for. An image goes through the network whole: the paper's takes 260
 # bytes a pixel, a tab has at most 4 GB for it, and phones' cameras make 12.2 million pixels.

@@ -7,11 +7,11 @@ import json
 import pathlib
 from collections.abc import Iterator, Mapping
 
-from npr_jax.detector import Detector
+from input_pipeline.storage.whole_folder import whole_folder
 from npr_jax.export.onnx_file import onnx_bytes
 from npr_jax.export.web.description import check_suited, describe_for_page
 from npr_jax.export.web.packages import PACKAGES, Package, read_package
-from npr_jax.whole_folder import whole_folder
+from npr_jax.inference.detector import Detector
 
 PAGE = pathlib.Path(__file__).parent / "page"
 VENDOR = "vendor"

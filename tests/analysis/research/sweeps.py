@@ -2,7 +2,7 @@
 
 import csv
 
-from npr_jax.analysis.research.result_table import ResultTable
+from docs.research.result_table import ResultTable
 
 KINDS = {"nearest_conv": "trained", "control": "control", "photographs": "photographs"}
 GENERATORS = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from npr_jax.analysis.research import (
+from docs.research import (
     baseline_questions,
     conclusions_page,
     multiscale_question,
@@ -11,8 +11,8 @@ from npr_jax.analysis.research import (
     scale_questions,
     weights_question,
 )
-from npr_jax.analysis.research.answer import UNMEASURED
-from npr_jax.analysis.research.result_table import ResultTable
+from docs.research.answer import UNMEASURED
+from docs.research.result_table import ResultTable
 from tests.analysis.research import sweeps
 
 GAN = ("nearest_conv", "fir_conv", "transposed4", "transposed3")

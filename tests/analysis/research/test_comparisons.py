@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from npr_jax.analysis.research import comparisons
-from npr_jax.analysis.research.result_table import ResultTable
+from docs.research import comparisons
+from docs.research.result_table import ResultTable
 from tests.analysis.research import sweeps
 
 UNSEEN = ("fir_conv", "unet", "ldm_vae")

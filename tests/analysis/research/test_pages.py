@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from npr_jax.analysis.research import __main__ as command
-from npr_jax.analysis.research import pages, rebuild, result_table
+from docs.research import __main__ as command
+from docs.research import pages, rebuild, result_table
 from tests import runs
 from tests.analysis.research import sweeps
 

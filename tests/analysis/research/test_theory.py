@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from npr_jax.analysis.research import theory
-from npr_jax.analysis.residual_identities import View
-from npr_jax.residual import npr_residual
+from docs.research import theory
+from docs.research.residual_identities import View
+from npr_jax.residuals.residual import npr_residual
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from flax import nnx
 
 from benchmarks.web_pictures import scene
 from configs import multiscale_attention, npr
-from input_pipeline.transforms import decode
-from npr_jax.calibration import Calibration
-from npr_jax.detector import Detector
-from npr_jax.models import build_model
+from input_pipeline.images.transforms import decode
+from npr_jax.detectors.calibration import Calibration
+from npr_jax.inference.detector import Detector
+from npr_jax.models.systems.registry import build_model
 
 RECIPES = {"npr": npr, "multiscale_attention": multiscale_attention}
 SCENES = 3

@@ -11,10 +11,10 @@ import onnxruntime
 import pytest
 
 from benchmarks.web_pictures import scene
-from npr_jax.detector import Detector
-from npr_jax.export.run import export_detector
+from npr_jax.export.export import export_detector
 from npr_jax.export.web import folder, packages
 from npr_jax.export.web.folder import write_page
+from npr_jax.inference.detector import Detector
 from tests.export.web.pages import RECIPES, make_detector
 
 MOST_BYTES = {"npr": 6_000_000, "multiscale_attention": 9_000_000}

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from benchmarks.web_pictures import chunk, png_file
-from input_pipeline.transforms import UnreadableImageError, centre_crop, decode
+from input_pipeline.images.transforms import UnreadableImageError, centre_crop, decode
 from npr_jax.analysis.evidence_images import residual_pixels
 from npr_jax.export.web.folder import PAGE
-from npr_jax.front_end import paper_front_end
+from npr_jax.residuals.front_end import paper_front_end
 
 SHAPES = [(64, 64), (131, 187), (500, 33), (257, 255), (64, 100)]
 PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from npr_jax.calibration import GENERATED, PHOTOGRAPH, UNSURE
-from npr_jax.serving import page_guard, page_pictures
+from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE
 from npr_jax.serving.delivery import DeliveryPoint
 from npr_jax.serving.limits import Busy, Limits, Refused
-from npr_jax.serving.page_curve import delivery_panels
-from npr_jax.serving.page_runs import Runs
-from npr_jax.serving.page_shelf import Shelf, Writer
+from npr_jax.serving.page import guard, pictures
+from npr_jax.serving.page.curve import delivery_panels
+from npr_jax.serving.page.runs import Runs
+from npr_jax.serving.page.shelf import Shelf, Writer
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -149,13 +149,13 @@ def test_a_later_run_stops_the_earlier_of_the_same_visitor_and_part():
 def test_reduced_residuals_keep_the_strongest_of_each_block():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (1001, 1300, 3), np.uint8)
-    small, times = page_pictures.shown(image)
+    small, times = pictures.shown(image)
     assert (times, small.shape) == (3, (334, 434, 3))
     for row, column in ((0, 0), (100, 200), (333, 433)):
         block = image[3 * row : 3 * row + 3, 3 * column : 3 * column + 3].reshape(-1, 3).astype(int)
         distance = np.abs(block - 128)
         assert (np.abs(small[row, column].astype(int) - 128) == distance.max(0)).all()
-    same, once = page_pictures.shown(image[:640, :640])
+    same, once = pictures.shown(image[:640, :640])
     assert once == 1
     assert (same == image[:640, :640]).all()
 
@@ -165,7 +165,7 @@ def test_small_pictures_are_sent_exactly():
     import io
 
     image = np.random.default_rng(1).integers(0, 256, (90, 120, 3), np.uint8)
-    kind, data = page_pictures.uri(image).split(";base64,")
+    kind, data = pictures.uri(image).split(";base64,")
     assert kind == "data:image/png"
     assert (np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))) == image).all()
 
@@ -208,7 +208,7 @@ def test_the_page_loses_outside_addresses_and_only_its_own_scripts_may_run():
         '<meta name="twitter:image" content="https://x.example/a.jpg" />'
         '<link rel="manifest" href="/manifest.json" /></head><script>1</script>'
     )
-    new = page_guard.rewritten(page, "abc", "<link href='mine'>")
+    new = guard.rewritten(page, "abc", "<link href='mine'>")
     assert "http" not in new
     assert "manifest" not in new
     assert "<link href='mine'></head>" in new

@@ -1,0 +1,95 @@
+"""Everything in docs/ that is made from docs/results/*.csv, made anew.
+
+Writes docs/results/tables.md, the figures docs/images/research/*.svg, and the blocks of
+docs/report.md and docs/slides.md.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Mapping
+
+from docs.research import conclusions_page, pages, theory
+from docs.research.answer import Answer
+from docs.research.architecture import architecture
+from docs.research.baseline_questions import QUESTIONS, against_baseline
+from docs.research.multiscale_question import multiscale
+from docs.research.realworld_question import realworld
+from docs.research.repeats import repeatability
+from docs.research.result_table import ResultTable, read_tables
+from docs.research.scale_questions import hypotheses, traces
+from docs.research.weights_question import weights
+from npr_jax.analysis import style
+from npr_jax.sweep import publish
+
+RESULTS, IMAGES = "results", "images/research"  # within docs
+PAGES = ("report.md", "slides.md")
+
+
+def answer_all(tables: Mapping[str, ResultTable]) -> list[Answer]:
+    """The answers in the order of the report."""
+    scales = tables.get("scales")
+    return [
+        traces(scales),
+        hypotheses(scales),
+        multiscale(tables),
+        weights(scales),
+        *(against_baseline(question, tables) for question in QUESTIONS),
+        realworld(tables),
+        repeatability(tables),
+    ]
+
+
+def make_blocks(answers: list[Answer], tables: Mapping[str, ResultTable]) -> dict[str, str]:
+    """{name of a block: its Markdown} for the report and the slides."""
+    blocks = {
+        "theory": theory.prediction_table(),
+        "experiments": conclusions_page.experiments(tables),
+        "strength": conclusions_page.strength(tables),
+        "conclusions": conclusions_page.conclusions(answers),
+        "recommendations": conclusions_page.recommendations(tables),
+    }
+    for answer in answers:
+        blocks |= answer.blocks(IMAGES)
+    return blocks
+
+
+def make_files(docs: pathlib.Path) -> dict[pathlib.Path, str | None]:
+    """{file: its text} of all that is made; None for a figure that has nothing to show.
+
+    Args:
+        docs: the directory of the pages, with the tables in ``results``.
+
+    Raises:
+        ValueError: if there are no tables, or a page's marks and the blocks do not fit.
+    """
+    tables = read_tables(docs / RESULTS)
+    if not tables:
+        raise ValueError(
+            f"{docs / RESULTS} has no tables; expected NAME.csv, the runs.csv of sweeps"
+        )
+    answers = answer_all(tables)
+    blocks = make_blocks(answers, tables)
+    files: dict[pathlib.Path, str | None] = {
+        docs / RESULTS / publish.PAGE: publish.format_page({n: t.rows for n, t in tables.items()})
+    }
+    for page in PAGES:
+        files[docs / page] = pages.fill((docs / page).read_text(encoding="utf-8"), blocks)
+    figures = {answer.name: answer.figure for answer in answers} | {"architecture": architecture()}
+    for name, drawing in figures.items():
+        with style.styled():
+            files[docs / IMAGES / f"{name}.svg"] = style.svg(drawing) if drawing else None
+    return files
+
+
+def rebuild(docs: pathlib.Path) -> None:
+    """Writes what ``make_files`` gives, each file whole or not at all."""
+    for path, text in make_files(docs).items():
+        if text is None:
+            path.unlink(missing_ok=True)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)

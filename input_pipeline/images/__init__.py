@@ -1,0 +1,1 @@
+"""One image on the host: decode, transform, degrade, and what its file says of itself."""

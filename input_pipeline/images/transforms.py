@@ -1,0 +1,330 @@
+"""What happens to one image on the host: decode, resize, crop, re-encode. uint8 [h, w, 3] RGB."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import numpy as np
+from PIL import Image
+
+from input_pipeline.images.codecs import PILLOW_ERRORS, fast_pixels, known_layout, layout_of
+
+# Pillow itself refuses above 179 million pixels; a little less, so that the message is ours.
+MAX_PIXELS = 178_000_000
+DELIVERIES = ("clean", "web", "hard")
+RESIZE_MODES = ("squash", "short_side")
+SMALL_IMAGES = ("reflect", "tile")
+JPEG_MAX_SIDE = 65_500  # pixels, the limit of libjpeg
+WEBP_MAX_SIDE = 16_383  # pixels, the limit of the format
+
+# Formats of images that people and generators publish. Pillow knows more, among them EPS, which it
+# hands to an interpreter: not for files of unknown origin.
+_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "TGA", "JPEG2000")
+
+# (long edge in pixels, JPEG quality)
+_DELIVERY_SETTINGS = {"web": (1024, 75), "hard": (512, 40)}
+
+
+class UnreadableImageError(ValueError):
+    """Bytes that are no image, are cut short, or are too large; the message is the reason."""
+
+
+class TooManyPixelsError(UnreadableImageError):
+    """An image with more pixels than are accepted; none of them has been decoded."""
+
+
+def decode(
+    data: bytes | memoryview, *, max_pixels: int = MAX_PIXELS, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Decodes an image file to uint8 [h, w, 3] RGB.
+
+    Pixels are taken as stored: an EXIF orientation is ignored, transparency is dropped (the colour
+    under it stays, nothing is composited), grey and palette images become RGB, 16-bit samples keep
+    their upper 8 bits, CMYK is converted by Pillow's formula, of an animation the first frame
+    counts. The size is checked before any pixel is decoded. All this is as Pillow does it, also
+    where another library decodes the pixels, see `decoders.fast_pixels`.
+
+    Args:
+      data: the bytes of the file.
+      max_pixels: most pixels (height * width) that are accepted.
+      out: contiguous uint8 [h, w, 3] that may be used for the result if it has its shape; if the
+        result is another array, `out` may hold anything.
+
+    Raises:
+      UnreadableImageError: with the reason.
+    """
+    if not data:
+        raise UnreadableImageError("empty file")
+    with _reasons():
+        image = None
+        if (layout := known_layout(data)) is not None:
+            _check_size(layout.size, max_pixels)
+        else:
+            image = _open(data)
+            _check_size(image.size, max_pixels)
+            layout = layout_of(image, data)
+        pixels = None if layout is None else fast_pixels(layout, data, out)
+        if pixels is None:
+            image = image or _open(data)
+            image.load()
+            pixels = _to_rgb(image)
+        return pixels
+
+
+def size_of(data: bytes | memoryview) -> tuple[int, int]:
+    """Returns the height and width that the header of an image file tells; decodes no pixel.
+
+    Raises:
+      UnreadableImageError: with the reason.
+    """
+    if not data:
+        raise UnreadableImageError("empty file")
+    with _reasons():
+        layout = known_layout(data)
+        width, height = _open(data).size if layout is None else layout.size
+        _check_size((width, height), MAX_PIXELS)
+        return height, width
+
+
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """Turns what image libraries raise into `UnreadableImageError` with a reason."""
+    try:
+        yield
+    except UnreadableImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooManyPixelsError(f"too large: {error}") from error
+    except Image.UnidentifiedImageError as error:
+        raise UnreadableImageError("not an image of a known format") from error
+    except PILLOW_ERRORS as error:
+        detail = str(error) or type(error).__name__
+        raise UnreadableImageError(f"damaged image: {detail}") from error
+
+
+def resize_to(image: np.ndarray, size: int, mode: str = "squash") -> np.ndarray:
+    """Resizes by `squash` or `resize_short_side`, whichever of `RESIZE_MODES` is named."""
+    return squash(image, size) if mode == "squash" else resize_short_side(image, size)
+
+
+def squash(image: np.ndarray, size: int) -> np.ndarray:
+    """Resizes to [size, size, 3] without keeping the aspect, by PIL's antialiased bilinear filter.
+
+    An image of that size is returned as it is.
+    """
+    if image.shape[:2] == (size, size):
+        return image
+    return resize(image, size, size)
+
+
+def resize_short_side(image: np.ndarray, size: int) -> np.ndarray:
+    """Resizes to a short side of `size` pixels by PIL's antialiased bilinear filter.
+
+    The aspect is kept; the long side is rounded down, as torchvision's `Resize(size)` does. An
+    image of that size is returned as it is.
+    """
+    height, width = image.shape[:2]
+    long_side = int(size * max(height, width) / min(height, width))
+    shape = (size, long_side) if height <= width else (long_side, size)
+    return image if image.shape[:2] == shape else resize(image, *shape)
+
+
+def resize(
+    image: np.ndarray, height: int, width: int, resample: int = Image.Resampling.BILINEAR
+) -> np.ndarray:
+    """Resizes to [height, width, 3] by a PIL filter, antialiased."""
+    return np.asarray(Image.fromarray(image).resize((width, height), resample))
+
+
+def centre_crop(image: np.ndarray, size: int, small_images: str = "reflect") -> np.ndarray:
+    """Returns the central [size, size, 3]; a smaller image is first enlarged, see `enlarge`."""
+    image = enlarge(image, size, small_images)
+    # Rounded as torchvision's CenterCrop, which the recipes of this field use.
+    top = round((image.shape[0] - size) / 2)
+    left = round((image.shape[1] - size) / 2)
+    return image[top : top + size, left : left + size]
+
+
+def drop_odd_edges(image: np.ndarray) -> np.ndarray:
+    """Returns the image without its last row if their number is odd, and the columns likewise.
+
+    AIGCDetectBenchmark scores images so, whose published detectors need even sizes.
+    """
+    height, width = image.shape[:2]
+    return image[: height - height % 2, : width - width % 2]
+
+
+def random_crop(
+    image: np.ndarray, size: int, rng: np.random.Generator, small_images: str = "reflect"
+) -> np.ndarray:
+    """Returns a random [size, size, 3]; a smaller image is first enlarged, see `enlarge`."""
+    image = enlarge(image, size, small_images)
+    top, left = crop_corner(image.shape[0], image.shape[1], size, rng)
+    return image[top : top + size, left : left + size]
+
+
+def crop_corner(height: int, width: int, size: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Draws the top left corner of a crop, uniformly; 0 along an axis shorter than `size`."""
+    top = int(rng.integers(0, max(height - size, 0) + 1))
+    left = int(rng.integers(0, max(width - size, 0) + 1))
+    return top, left
+
+
+def random_crop_after_jpeg(
+    image: np.ndarray,
+    size: int,
+    quality: int,
+    rng: np.random.Generator,
+    small_images: str = "reflect",
+) -> np.ndarray:
+    """Returns `random_crop` of `jpeg(image, quality)`, encoding only what the crop needs.
+
+    JPEG works on blocks of 16 x 16 pixels (4:2:0) and blends colour over one sample beyond them, so
+    a window on that grid with one more block on every side gives the same pixels.
+    """
+    height, width = image.shape[:2]
+    if min(height, width) < size:
+        return random_crop(jpeg(image, quality), size, rng, small_images)
+    top, left = crop_corner(height, width, size, rng)
+    first_row, first_column = (max(0, edge // 16 - 1) * 16 for edge in (top, left))
+    last_row, last_column = ((edge + size) // 16 * 16 + 32 for edge in (top, left))
+    window = jpeg(image[first_row:last_row, first_column:last_column], quality)
+    top, left = top - first_row, left - first_column
+    return window[top : top + size, left : left + size]
+
+
+def enlarge(image: np.ndarray, size: int, how: str) -> np.ndarray:
+    """Enlarges without resampling until neither edge is below `size`; else returns it as it is.
+
+    Args:
+      image: uint8 [h, w, 3].
+      size: pixels.
+      how: 'reflect', see `pad_to`, or 'tile', see `tile_to`.
+    """
+    return pad_to(image, size) if how == "reflect" else tile_to(image, size)
+
+
+def pad_to(image: np.ndarray, size: int) -> np.ndarray:
+    """Pads by reflection, evenly on both sides, until neither edge is below `size` pixels."""
+    missing = [max(size - edge, 0) for edge in image.shape[:2]]
+    if not any(missing):
+        return image
+    widths = [(gap // 2, gap - gap // 2) for gap in missing]
+    return np.pad(image, [*widths, (0, 0)], mode="reflect")
+
+
+def tile_to(image: np.ndarray, size: int) -> np.ndarray:
+    """Repeats the image, whole copies from the top left, until neither edge is below `size` pixels.
+
+    So GenImage's protocol treats small images (Zhu et al., NeurIPS 2023) before its centre crop.
+    """
+    copies = [-(-size // edge) for edge in image.shape[:2]]
+    return image if max(copies) == 1 else np.tile(image, (*copies, 1))
+
+
+def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    """Returns the image after one trip through PIL's JPEG (4:2:0) at this quality, 1 to 100."""
+    _check_encoding(image, quality, "JPEG", JPEG_MAX_SIDE)
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=int(quality), subsampling="4:2:0")
+    return np.asarray(Image.open(buffer))
+
+
+def jpeg_by_opencv(image: np.ndarray, quality: int) -> np.ndarray:
+    """Returns the image after one trip through OpenCV's JPEG (4:2:0) at this quality, 1 to 100."""
+    import cv2  # here, so that scoring does without it
+
+    _check_encoding(image, quality, "JPEG", JPEG_MAX_SIDE)
+    bgr = np.ascontiguousarray(image[:, :, ::-1])
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[:, :, ::-1]
+
+
+def webp(image: np.ndarray, quality: int) -> np.ndarray:
+    """Returns the image after one trip through PIL's lossy WebP at this quality, 1 to 100."""
+    _check_encoding(image, quality, "WebP", WEBP_MAX_SIDE)
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "WEBP", quality=int(quality))
+    return np.asarray(Image.open(buffer))
+
+
+def deliver(image: np.ndarray, how: str) -> np.ndarray:
+    """Returns the image as it arrives through a channel.
+
+    Args:
+      image: uint8 [h, w, 3].
+      how: 'clean' (unchanged), 'web' (long edge at most 1024 pixels, JPEG quality 75) or 'hard'
+        (long edge at most 512, JPEG quality 40). Images are made smaller by PIL's bicubic filter,
+        never larger.
+
+    Raises:
+      ValueError: `how` is none of these.
+    """
+    if how not in DELIVERIES:
+        raise ValueError(f"delivery is {how!r}; allowed are {DELIVERIES}.")
+    if how == "clean":
+        return image
+    edge, quality = _DELIVERY_SETTINGS[how]
+    height, width = image.shape[:2]
+    scale = edge / max(height, width)
+    if scale < 1:
+        image = resize(
+            image,
+            max(1, round(height * scale)),
+            max(1, round(width * scale)),
+            Image.Resampling.BICUBIC,
+        )
+    return jpeg(image, quality)
+
+
+def _check_encoding(image: np.ndarray, quality: int, name: str, max_side: int) -> None:
+    if not 1 <= quality <= 100:
+        raise ValueError(f"{name} quality is {quality}; allowed is 1 to 100.")
+    height, width = image.shape[:2]
+    if max(height, width) > max_side:
+        raise ValueError(
+            f"an image of {height} x {width} pixels cannot be saved as {name}, which holds at most "
+            f"{max_side} a side. Make it smaller (data.resize), or do without re-encoding."
+        )
+
+
+def _open(data: bytes | memoryview) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=_formats())
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Returns those formats that this build of Pillow can read."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise UnreadableImageError(f"no pixels: {width} x {height}")
+    if width * height > max_pixels:
+        raise TooManyPixelsError(
+            f"too large: {width} x {height} is more than {int(max_pixels)} pixels"
+        )
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode == "RGB":
+        return np.asarray(image)
+    if image.mode.startswith("I;16"):
+        return _grey(np.asarray(image).astype(np.uint16) >> 8)
+    if image.mode == "I":
+        # Pillow's 32-bit integers hold the 16-bit samples of PNG and TIFF files.
+        return _grey(np.clip(np.asarray(image), 0, 65535) >> 8)
+    if image.mode == "F":
+        return _grey(np.clip(np.nan_to_num(np.asarray(image)), 0, 255))
+    if image.mode in ("P", "PA"):
+        # By way of RGBA, because Pillow warns about transparent palettes on the direct way.
+        image = image.convert("RGBA")
+    return np.asarray(image.convert("RGB"))
+
+
+def _grey(values: np.ndarray) -> np.ndarray:
+    return np.repeat(values.astype(np.uint8)[:, :, None], 3, axis=2)

@@ -1,0 +1,1 @@
+"""The grain graphs: shuffle, sample, mix, decode, batch, prefetch."""

@@ -1,0 +1,260 @@
+"""The grain graphs: shuffled, sharded, checkpointable training batches, and ordered evaluation.
+
+    batch number -> positions and record numbers -> read, checksum, decode, crop -> uint8 batch
+
+A batch is a function of its number alone: the shuffle is an index permutation per epoch, and every
+random choice for an example is drawn from a generator keyed by the seed and the example's position
+in the stream. Therefore the batches are the same for any number of threads, worker processes and
+hosts, and the state of the iterator is one number.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import grain
+import numpy as np
+
+from input_pipeline.images.augmentations import Augmentation
+from input_pipeline.images.transforms import DELIVERIES
+from input_pipeline.loading.epochs import EpochBatches
+from input_pipeline.loading.groups import Groups
+from input_pipeline.loading.parallel import MOST_THREADS, check_shared_memory, read_ahead
+from input_pipeline.loading.preparation import Preparation, check_image_settings
+from input_pipeline.loading.readers import BatchReader, EvaluationReader
+from input_pipeline.storage.tfrecord import RecordSource
+
+Batch = dict[str, np.ndarray]
+
+
+def train_iterator(
+    source: RecordSource,
+    *,
+    batch_size: int,
+    seed: int,
+    resize: int = 256,
+    resize_mode: str = "squash",
+    host_crop: int = 0,
+    small_images: str = "reflect",
+    reencode: Sequence[int] = (),
+    augment: Sequence[Augmentation] = (),
+    workers: int = 0,
+    prefetch: int = 4,
+    process_index: int = 0,
+    process_count: int = 1,
+    groups: Groups | None = None,
+) -> "TrainIterator":
+    """Returns an endless iterator over training batches.
+
+    Every epoch is a new permutation of all records, or of what it draws from `groups`; its last
+    batch is filled up with blank rows of mask 0. Each process gets a block of every batch's rows:
+    all blocks in process order are the batch that a single process would get.
+
+    Args:
+      source: the records.
+      batch_size: rows of a batch over all processes.
+      seed: of shuffling, crops, qualities and augmentations, 0 to 2**32 - 1.
+      resize: edge in pixels to which images are resized, or 0 for their own size.
+      resize_mode: 'squash' to a square, or 'short_side', which keeps the aspect.
+      host_crop: edge in pixels of a random crop after that, or 0 for none.
+      small_images: how images below the crop are enlarged, see `transforms.enlarge`.
+      reencode: range of JPEG qualities, with one of which each image is first re-encoded; or empty.
+      augment: applied in this order between resize and crop, see `augmentations.augmentations`.
+      workers: worker processes; 0 reads in threads of this process.
+      prefetch: batches held ready per reading process; 0 reads a batch when it is asked for.
+      process_index: which of the `process_count` processes this is.
+      process_count: processes that train together.
+      groups: of the records, how many of which an epoch draws; None: each once.
+
+    Returns:
+      A checkpointable iterator of {'image': uint8 [b, height, width, 3], 'label': int32 [b],
+      'mask': float32 [b]} with b = batch_size / process_count.
+
+    Raises:
+      ValueError: a setting is not allowed, or the source is empty.
+    """
+    _check_counts(batch_size, workers, prefetch, process_index, process_count)
+    check_image_settings(resize, resize_mode, host_crop, small_images, reencode)
+    _check_seed(seed, len(source))
+    groups = groups or Groups.whole(len(source))
+    numbers = EpochBatches(groups, seed, batch_size, process_index, process_count)
+    settings: dict[str, Any] = {"seed": seed, "resize": resize, "resize_mode": resize_mode}
+    settings |= {"host_crop": host_crop, "small_images": small_images}
+    settings |= {"reencode": tuple(reencode), "augment": tuple(augment)}
+    reader = BatchReader(source, **settings)
+    settings |= {"reencode": list(reencode), "augment": [repr(step) for step in augment]}
+    identity = {"images": len(source), "data": _fingerprint(source), "batch_size": batch_size}
+    identity |= {**settings, **groups.settings}
+    threads = 1 if reader.only_copies else MOST_THREADS
+    return TrainIterator(numbers.map(reader).repeat(), identity, workers, prefetch, threads)
+
+
+class TrainIterator(grain.DatasetIterator):
+    """Endless training batches; its state is the number of the next one."""
+
+    def __init__(
+        self,
+        batches: grain.MapDataset,
+        identity: dict[str, Any],
+        workers: int,
+        prefetch: int,
+        most_threads: int,
+    ) -> None:
+        super().__init__()
+        self._batches = batches
+        self._identity = identity
+        self._workers = workers
+        self._prefetch = prefetch
+        self._most_threads = most_threads
+        self._next_batch = 0
+        self._inner: grain.DatasetIterator | None = None
+
+    def __next__(self) -> Batch:
+        batch = next(self._open())
+        self._next_batch += 1
+        # Shared memory is given back at once, however long the batch is kept.
+        return {key: np.array(value) for key, value in batch.items()} if self._workers else batch
+
+    def start_prefetch(self) -> None:
+        """Begins to read ahead before the first batch is asked for."""
+        self._open().start_prefetch()
+
+    def get_state(self) -> dict[str, Any]:
+        """Returns what `set_state` needs, as JSON values."""
+        return {"next_batch": self._next_batch, "identity": dict(self._identity)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continues where the iterator was that gave this state, with any number of workers.
+
+        Raises:
+          ValueError: that iterator had other data or settings, so its batches were others.
+        """
+        saved = state["identity"]
+        changed = [
+            f"{key} was {saved.get(key)!r}, is {self._identity.get(key)!r}"
+            for key in saved | self._identity
+            if saved.get(key) != self._identity.get(key)
+        ]
+        if changed:
+            raise ValueError(
+                f"the input pipeline cannot continue from this checkpoint: {'; '.join(changed)}. "
+                "Set them as they were, or start in a new working directory."
+            )
+        self.close()
+        self._next_batch = int(state["next_batch"])
+
+    def close(self) -> None:
+        """Ends threads and worker processes; the next batch would start them again."""
+        if self._inner is not None:
+            self._inner.close()
+            self._inner = None
+
+    def _open(self) -> grain.DatasetIterator:
+        if self._inner is None:
+            remaining = self._batches[self._next_batch :]
+            if self._workers:
+                check_shared_memory(self._workers, remaining[0]["image"].nbytes)
+            self._inner = iter(
+                read_ahead(
+                    remaining,
+                    self._workers,
+                    self._prefetch,
+                    shared_memory=True,
+                    most_threads=self._most_threads,
+                )
+            )
+        return self._inner
+
+
+def evaluation_images(
+    source: RecordSource,
+    *,
+    resize: int = 0,
+    resize_mode: str = "squash",
+    crop: int = 0,
+    small_images: str = "reflect",
+    even: bool = False,
+    reencode: Sequence[int] = (),
+    delivery: str = "clean",
+    facts: bool = False,
+    workers: int = 0,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> Iterator[dict[str, Any]]:
+    """Yields every record of this process's stride exactly once, in order.
+
+    Args:
+      source: the records.
+      resize: edge in pixels to which images are resized, or 0 for their own size.
+      resize_mode: 'squash' to a square, or 'short_side', which keeps the aspect.
+      crop: edge in pixels of a centre crop after that, or 0 for none.
+      small_images: how images below the crop are enlarged, see `transforms.enlarge`.
+      even: whether an odd last row or column is dropped in the end.
+      reencode: (lowest, highest) JPEG quality; images are re-encoded at the middle of that range.
+      delivery: 'clean', 'web' or 'hard', applied first, see `transforms.deliver`.
+      facts: whether elements also have `facts`, see `image_facts.image_facts`.
+      workers: worker processes; 0 reads in threads of this process.
+      process_index: this process takes the records `process_index`, `+ process_count`, ...
+      process_count: processes that evaluate together.
+
+    Yields:
+      {'image': uint8 [h, w, 3], 'label': int, 'generator': str, 'filename': str, 'index': int}
+
+    Raises:
+      ValueError: a setting is not allowed.
+    """
+    _check_counts(process_count, workers, 1, process_index, process_count)
+    preparation = Preparation(resize, resize_mode, crop, small_images, even, tuple(reencode))
+    if delivery not in DELIVERIES:
+        raise ValueError(f"delivery is {delivery!r}; allowed are {DELIVERIES}.")
+    mine = range(process_index, len(source), process_count)
+    reader = EvaluationReader(source, preparation, delivery, facts=facts)
+    elements = grain.MapDataset.source(mine).map(reader)
+    return iterate_once(elements, min(workers, len(mine)))
+
+
+def iterate_once(elements: grain.MapDataset, workers: int) -> Iterator[dict[str, Any]]:
+    """Yields the elements once, in order, and ends what reads them; there may be none."""
+    if not len(elements):
+        return
+    # Images may be of any size, and are rarely left half read.
+    images = iter(read_ahead(elements, workers, 4, shared_memory=False))
+    try:
+        yield from images
+    finally:
+        images.close()
+
+
+def _fingerprint(source: RecordSource) -> str:
+    """Hashes the beginnings of a few records: other data rarely has the same."""
+    digest = hashlib.sha256()
+    for index in np.linspace(0, len(source) - 1, 16).astype(int):
+        digest.update(source.peek(int(index), 4096))
+    return digest.hexdigest()[:16]
+
+
+def _check_counts(
+    batch_size: int, workers: int, prefetch: int, process_index: int, process_count: int
+) -> None:
+    if process_count < 1 or not 0 <= process_index < process_count:
+        raise ValueError(
+            f"process {process_index} of {process_count} is not possible: indices go from 0 to the "
+            "count minus 1."
+        )
+    if batch_size < 1 or batch_size % process_count:
+        raise ValueError(
+            f"batch size {batch_size} does not divide over {process_count} processes; use a "
+            f"positive multiple of {process_count}."
+        )
+    if workers < 0 or prefetch < 0:
+        raise ValueError(
+            f"data.workers is {workers} and data.prefetch {prefetch}; both must be 0 or more."
+        )
+
+
+def _check_seed(seed: int, examples: int) -> None:
+    if not (0 <= seed < 2**32 and examples):
+        raise ValueError(
+            f"seed is {seed} (allowed is 0 to {2**32 - 1}), images to train on are {examples} "
+            "(there must be some)."
+        )

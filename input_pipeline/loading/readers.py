@@ -1,0 +1,180 @@
+"""What grain's threads and workers do: record numbers in, uint8 pixels out."""
+
+from typing import Any
+
+import numpy as np
+
+from input_pipeline.images.augmentations import Augmentation
+from input_pipeline.images.transforms import (
+    UnreadableImageError,
+    deliver,
+    jpeg,
+    random_crop,
+    random_crop_after_jpeg,
+    resize_to,
+)
+from input_pipeline.loading.buffers import BatchBuffers
+from input_pipeline.loading.preparation import Preparation
+from input_pipeline.storage.image_facts import image_facts
+from input_pipeline.storage.records import (
+    ImageRecord,
+    decode_record,
+    decoded_shape,
+    image_array,
+    read_pixels,
+)
+from input_pipeline.storage.tfrecord import FRAME_BYTES, RecordSource
+
+_EXAMPLE_STREAM = 2  # see derive_seed; the shuffle is stream 1, augmentations have the next ones
+
+
+class BatchReader:
+    """Reads training batches; decoded pixels go from the read buffer straight into the batch."""
+
+    def __init__(
+        self,
+        source: RecordSource,
+        seed: int,
+        resize: int,
+        host_crop: int,
+        reencode: tuple[int, ...],
+        *,
+        resize_mode: str = "squash",
+        small_images: str = "reflect",
+        augment: tuple[Augmentation, ...] = (),
+    ) -> None:
+        self._source = source
+        self._key = derive_seed(seed, _EXAMPLE_STREAM)
+        self._resize = resize
+        self._resize_mode = resize_mode
+        self._crop = host_crop
+        self._small_images = small_images
+        self._reencode = reencode
+        self._augment = [(step, derive_seed(seed, step.stream)) for step in augment]
+        self._buffers = BatchBuffers()
+
+    @property
+    def only_copies(self) -> bool:
+        """Whether images go into the batch as they are stored, judged by some of the records.
+
+        A single thread then reads the fastest: copying a record takes several short calls into the
+        system, after each of which two threads would wait for each other and be woken again.
+        """
+        if self._reencode or self._augment or self._crop:
+            return False
+        # Of several data sets, one may hold files and another pixels.
+        for index in np.unique(np.linspace(0, len(self._source) - 1, 16).astype(int)):
+            shape = decoded_shape(self._source, int(index))
+            if shape is None or (self._resize and shape[:2] != (self._resize, self._resize)):
+                return False
+        return True
+
+    def __call__(self, item: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns the batch of `pipeline.train_iterator` for these positions and records."""
+        positions, records = item
+        mask = records >= 0
+        count = int(mask.sum())
+        # A process may get blank rows only; one real image then tells the shape of the batch.
+        wanted = [int(record) for record in records[:count]] or [0]
+        longest = max(self._source.length(record) for record in wanted)
+        scratch = np.empty(longest + FRAME_BYTES, np.uint8)
+        labels = np.zeros(len(records), np.int32)
+        image, labels[0] = self._read(wanted[0], int(positions[0]), scratch)
+        images = self._buffers.take((len(records), *image.shape))
+        images[0] = image
+        for row in range(1, count):
+            labels[row] = self._fill(images[row], wanted[row], int(positions[row]), scratch)
+        images[count:] = 0
+        labels[count:] = 0
+        return {"image": images, "label": labels, "mask": mask.astype(np.float32)}
+
+    def _fill(self, out: np.ndarray, index: int, position: int, scratch: np.ndarray) -> int:
+        """Puts the image of a record into a row of the batch; returns its label."""
+        changed = self._reencode or self._augment or self._crop
+        if not (changed or self._resize not in (0, out.shape[0])):
+            label = read_pixels(self._source, index, scratch, out)
+            if label is not None:
+                return label
+        image, label = self._read(index, position, scratch, out)
+        if image is out:
+            return label
+        if image.shape != out.shape:
+            raise ValueError(
+                f"record {index} is an image of shape {image.shape}, the images before it have "
+                f"{out.shape}, and they cannot form a batch. Set data.resize or data.host_crop."
+            )
+        out[...] = image
+        return label
+
+    def _read(
+        self, index: int, position: int, scratch: np.ndarray, out: np.ndarray | None = None
+    ) -> tuple[np.ndarray, int]:
+        record = decode_record(self._source.read_into(index, scratch), copy=False)
+        return self._image(record, position, out), record.label
+
+    def _image(self, record: ImageRecord, position: int, out: np.ndarray | None) -> np.ndarray:
+        """Returns the image as it goes into the batch, in `out` where that spares a copy."""
+        image = record_pixels(record, out)
+        rng = generator_of(self._key, position)
+        if self._reencode:
+            quality = int(rng.integers(self._reencode[0], self._reencode[1] + 1))
+            if self._crop and not (self._resize or self._augment):
+                return random_crop_after_jpeg(image, self._crop, quality, rng, self._small_images)
+            image = jpeg(image, quality)
+        if self._resize:
+            image = resize_to(image, self._resize, self._resize_mode)
+        for step, key in self._augment:
+            image = step(image, generator_of(key, position))
+        return random_crop(image, self._crop, rng, self._small_images) if self._crop else image
+
+
+class EvaluationReader:
+    """Reads one image at a time for evaluation."""
+
+    def __init__(
+        self,
+        source: RecordSource,
+        preparation: Preparation,
+        delivery: str,
+        *,
+        facts: bool = False,
+    ) -> None:
+        self._source = source
+        self._preparation = preparation
+        self._facts = facts
+        self._delivery = delivery
+
+    def __call__(self, index: int) -> dict[str, Any]:
+        """Returns the element of `pipeline.evaluation_images` for this record."""
+        record = decode_record(self._source[index])
+        image = self._preparation(deliver(record_pixels(record), self._delivery))
+        element = {"image": image, **facts_of(record, index)}
+        return element | {"facts": image_facts(record, image)} if self._facts else element
+
+
+def facts_of(record: ImageRecord, index: int) -> dict[str, Any]:
+    """Returns what an element says of its image: label, generator, file name and number."""
+    return {
+        "label": record.label,
+        "generator": record.generator,
+        "filename": record.filename,
+        "index": index,
+    }
+
+
+def record_pixels(record: ImageRecord, out: np.ndarray | None = None) -> np.ndarray:
+    """Returns the pixels of a record; an image that cannot be decoded is an error by name."""
+    try:
+        return image_array(record, out)
+    except UnreadableImageError as error:
+        raise UnreadableImageError(f"{record.filename}: {error}") from error
+
+
+def generator_of(key: int, position: int) -> np.random.Generator:
+    """Returns the generator of one random stream for the example at a position."""
+    return np.random.Generator(np.random.Philox(key=[key, position]))
+
+
+def derive_seed(seed: int, stream: int) -> int:
+    """Returns the 32-bit seed of one of the random streams that derive from the one seed."""
+    return int(np.random.SeedSequence([seed, stream]).generate_state(1)[0])

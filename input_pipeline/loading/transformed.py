@@ -1,0 +1,125 @@
+"""Every image in every transformation: decoded once, then changed and prepared in the readers."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import grain
+import numpy as np
+
+from input_pipeline.images.degradations import Transformation
+from input_pipeline.loading.parallel import MOST_THREADS
+from input_pipeline.loading.pipeline import iterate_once
+from input_pipeline.loading.preparation import Preparation
+from input_pipeline.loading.readers import facts_of, record_pixels
+from input_pipeline.storage.records import ImageRecord, decode_record
+from input_pipeline.storage.tfrecord import RecordSource
+
+
+def transformed_images(
+    source: RecordSource,
+    transformations: Sequence[Transformation],
+    preparation: Preparation,
+    *,
+    seed: int,
+    workers: int = 0,
+) -> Iterator[dict[str, Any]]:
+    """Yields every record in every transformation exactly once.
+
+    The order is that of the records, of which as many advance side by side as there are workers.
+    What is yielded for a record does not depend on their number.
+
+    Args:
+      source: the records.
+      transformations: each is applied to the image as it is stored.
+      preparation: applied after that.
+      seed: of what is random, 0 to 2**32 - 1.
+      workers: worker processes; 0 reads in threads of this process.
+
+    Yields:
+      {'image': uint8 [h, w, 3], 'label': int, 'generator': str, 'filename': str, 'index': int,
+      'transformation': int, its place in the sequence, 'problem': str}. The problem says why an
+      image could not be transformed (it is too large for a file format) and is empty otherwise;
+      then the image is empty.
+    """
+    workers = min(workers, len(source))
+    reader = _Reader(source, tuple(transformations), preparation, seed, max(workers, 1))
+    elements = grain.MapDataset.range(reader.positions).map(reader)
+    return iterate_once(elements, workers)
+
+
+class _Reader:
+    """Position in the stream -> one image in one transformation.
+
+    Worker w of n makes the positions w, w + n, ...: these are laid out so that a record's are all
+    its own, which is how each record is decoded once.
+    """
+
+    def __init__(
+        self,
+        source: RecordSource,
+        transformations: tuple[Transformation, ...],
+        preparation: Preparation,
+        seed: int,
+        workers: int,
+    ) -> None:
+        self._transformations = transformations
+        self._preparation = preparation
+        self._seed = seed
+        self._workers = workers
+        self._records = len(source)
+        # Threads work on neighbouring positions, so only so many records are under way at once.
+        keep = MOST_THREADS // len(transformations) + 2
+        self._decoded = _LatestDecoded(source, keep)
+
+    @property
+    def positions(self) -> int:
+        """How many there are; in the last row of records some may be empty."""
+        rows = -(-self._records // self._workers)
+        return rows * self._workers * len(self._transformations)
+
+    def __call__(self, position: int) -> dict[str, Any] | None:
+        """Returns an element of `transformed_images`, None for a position without a record."""
+        row, place = divmod(position, self._workers * len(self._transformations))
+        number, worker = divmod(place, self._workers)
+        index = row * self._workers + worker
+        if index >= self._records:
+            return None
+        record, pixels = self._decoded(index)
+        image, problem = np.empty((0, 0, 3), np.uint8), ""
+        try:
+            changed = self._transformations[number](pixels, self._seed, index)
+            image = self._preparation(changed)
+        except ValueError as error:
+            problem = str(error)
+        facts = facts_of(record, index)
+        return {"image": image, "transformation": number, "problem": problem, **facts}
+
+
+class _LatestDecoded:
+    """Decodes records, each once, and keeps the latest few; safe to use from several threads."""
+
+    def __init__(self, source: RecordSource, keep: int) -> None:
+        self._source = source
+        self._keep = keep
+        self._lock = threading.Lock()
+        self._latest: dict[int, tuple[ImageRecord, np.ndarray]] = {}
+
+    def __call__(self, index: int) -> tuple[ImageRecord, np.ndarray]:
+        """Returns a record and its pixels, which nobody may write to."""
+        with self._lock:
+            known = self._latest.get(index)
+            if known is None:
+                record = decode_record(self._source[index])
+                pixels = record_pixels(record)
+                pixels.flags.writeable = False
+                known = self._latest[index] = record, pixels
+                while len(self._latest) > self._keep:
+                    del self._latest[min(self._latest)]
+            return known
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"source": self._source, "keep": self._keep}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]

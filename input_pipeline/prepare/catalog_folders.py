@@ -1,0 +1,205 @@
+"""Folder trees of catalogued data sets: which file is what, and what is not part of the protocol.
+
+    [<wrapper>/...][<split>/]<generator>/[<split>/][<class>/]{0_real,1_fake}/<file>
+
+Folders are compared with the catalogue without case, '-', '_' and spaces. What the catalogue does
+not know is a stray: a table averages over the generators that it names and no others.
+"""
+
+import difflib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from input_pipeline.prepare.catalog_entry import CatalogEntry, plain
+from input_pipeline.prepare.folders import (
+    ImageFile,
+    Stray,
+    Tree,
+    check_split_option,
+    directory,
+    is_hidden,
+    walk_files,
+)
+from input_pipeline.storage.records import PHOTOGRAPH
+
+
+class _Place(NamedTuple):
+    """What the folders above a file say.
+
+    Attributes:
+      split: '' where they name none.
+      generator: as the catalogue calls it.
+      class_name: '' where they name none.
+      label: 0 photograph, 1 generated.
+      prefix: the folders but for class and label: where the generator lies.
+    """
+
+    split: str
+    generator: str
+    class_name: str
+    label: int
+    prefix: str
+
+
+class _Nowhere(NamedTuple):
+    """The reason why folders mean nothing, and its kind."""
+
+    reason: str
+    kind: str = "outside the layout"
+
+
+def walk_entry(entry: CatalogEntry, root: str | os.PathLike[str], split: str = "") -> Tree:
+    """Sorts the files of a copy of a catalogued data set.
+
+    Args:
+      entry: what it should hold.
+      root: the copy, or a folder around it, or one of its splits or generators.
+      split: the split of a tree without split folders; '' means the entry's own default.
+
+    Raises:
+      ValueError: there is no such folder, no file in it belongs to the data set, a generator lies
+        in it twice, or `split` is given for a tree that has splits.
+    """
+    root = directory(root)
+    if split and split not in entry.splits.values():
+        raise ValueError(
+            f"--split={split} is none of {entry.title}; it has "
+            f"{', '.join(sorted(set(entry.splits.values())))}."
+        )
+    tree = Tree()
+    located: list[tuple[_Place, str, str]] = []
+    places: dict[tuple[str, ...], _Place | _Nowhere] = {}
+    for path, parts in walk_files(root):
+        name, folders = "/".join(parts), parts[:-1]
+        if folders not in places:
+            places[folders] = _locate(entry, root, folders)
+        place = places[folders]
+        if is_hidden(parts[-1]):
+            tree.strays.append(Stray(name, "hidden file"))
+        elif isinstance(place, _Nowhere):
+            tree.strays.append(Stray(name, *place))
+        else:
+            located.append((place, path, name))
+    divided = any(place.split for place, _, _ in located)
+    check_split_option(root, split, divided)
+    for place, path, name in located:
+        if divided and not place.split:
+            tree.strays.append(Stray(name, "outside the split folders of this tree"))
+            continue
+        file = ImageFile(path, name, place.label, place.generator, place.class_name)
+        tree.splits.setdefault(place.split or split or entry.default_split, []).append(file)
+    _refuse_second_copies(root, places.values(), divided)
+    if not tree.splits:
+        reasons = sorted({stray.reason for stray in tree.strays})[:4]
+        raise ValueError(
+            f"{root} holds no images of {entry.title}: {'; '.join(reasons) or 'it is empty'}. "
+            f"Expected folders such as {entry.generators[0].folder}/0_real; "
+            "`prepare --list` prints the catalogue."
+        )
+    return tree
+
+
+def _refuse_second_copies(root: Path, places: Iterable[_Place | _Nowhere], divided: bool) -> None:
+    prefixes: dict[tuple[str, str], set[str]] = {}
+    for place in places:
+        if isinstance(place, _Place) and (place.split or not divided):
+            prefixes.setdefault((place.split, place.generator), set()).add(place.prefix)
+    for (split, generator), found in prefixes.items():
+        if len(found) > 1:
+            raise ValueError(
+                f"{root} holds {f'{split} ' if split else ''}images of {generator} in several "
+                f"places: {', '.join(sorted(place or '.' for place in found))}. Point --source at "
+                "one of them, or remove the others."
+            )
+
+
+def _locate(entry: CatalogEntry, root: Path, folders: tuple[str, ...]) -> _Place | _Nowhere:
+    """Returns what the folders of a file mean, or why they mean nothing."""
+    label = entry.label(folders[-1]) if folders else None
+    if label is None:
+        return _Nowhere("not in a folder 0_real or 1_fake")
+    reading = _Reading(entry, root)
+    for folder in folders[:-1]:
+        if (reason := reading.enter(folder)) is not None:
+            return reason
+    return reading.place(label, root)
+
+
+class _Reading:
+    """Reads the folders above a file one by one, from the root on."""
+
+    def __init__(self, entry: CatalogEntry, root: Path) -> None:
+        self._entry = entry
+        self._only = entry.generators[0] if len(entry.generators) == 1 else None
+        self._generator = entry.find(root.name)
+        self._of_root = self._generator is not None
+        self._split = entry.split(root.name)
+        self._wrong_root = root.name if entry.is_foreign_split(root.name) else ""
+        self._photographs = ""
+        self._classes: list[str] = []
+        self._unknown: list[str] = []
+        self._prefix: list[str] = []
+
+    def enter(self, folder: str) -> _Nowhere | None:
+        """Takes in a folder; returns the reason if nothing in it can count."""
+        known = self._entry.find(folder)
+        class_name = self._class_of(folder)
+        if class_name:
+            self._generator = self._generator or self._only
+            self._classes.append(class_name)
+            return None
+        self._prefix.append(folder)
+        if known is not None and (self._generator is None or self._of_root):
+            self._generator, self._of_root = known, False
+        elif known is not None and known is self._generator:
+            pass  # GenImage has an archive's folder inside the generator's
+        elif self._entry.split(folder) and self._split in ("", self._entry.split(folder)):
+            self._split = self._entry.split(folder)
+        elif self._entry.is_foreign_split(folder):
+            return _Nowhere(f"split {folder!r} is not part of {self._entry.name}", "other split")
+        elif folder.lower() in self._entry.photographs and self._generator is None:
+            self._photographs = folder.lower()
+        elif self._generator is None:
+            self._unknown.append(folder)
+        else:
+            self._classes.append(self._prefix.pop())
+        return None
+
+    def _class_of(self, folder: str) -> str:
+        """Returns the class that a folder means, '' if the catalogue knows none."""
+        generator = self._generator or self._only
+        names = generator.classes if generator is not None else ()
+        return next((name for name in names if plain(name) == plain(folder)), "")
+
+    def place(self, label: int, root: Path) -> _Place | _Nowhere:
+        """Returns what all the folders say together."""
+        entry, generator = self._entry, self._generator
+        if self._wrong_root:
+            return _Nowhere(
+                f"split {self._wrong_root!r} is not part of {entry.name}", "other split"
+            )
+        if self._photographs and label != PHOTOGRAPH:
+            return _Nowhere(f"generated images in the photographs of {entry.name}")
+        if not self._photographs and generator is None:
+            return _unknown(entry, self._unknown[-1] if self._unknown else root.name)
+        if generator is not None and not entry.counts(generator):
+            return _Nowhere(
+                f"generator {generator.folder!r} is not counted by {entry.name}", "extra generator"
+            )
+        if len(self._classes) > 1:
+            return _Nowhere("deeper than <generator>/<class>")
+        class_name = self._classes[0] if self._classes else ""
+        if entry.only_classes and generator is not None and class_name not in generator.classes:
+            return _Nowhere(f"class {class_name!r} is not part of {entry.name}", "unknown class")
+        name = generator.folder if generator is not None else self._photographs
+        return _Place(self._split, name, class_name, label, "/".join(self._prefix))
+
+
+def _unknown(entry: CatalogEntry, folder: str) -> _Nowhere:
+    names = {plain(generator.folder): generator.folder for generator in entry.generators}
+    # Many names end alike (...GAN), so only a small difference is a typing error.
+    close = difflib.get_close_matches(plain(folder), names, n=1, cutoff=0.8)
+    hint = f"; did you mean {names[close[0]]}?" if close else ""
+    return _Nowhere(f"folder {folder!r} is no generator of {entry.name}{hint}", "extra generator")

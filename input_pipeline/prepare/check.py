@@ -1,0 +1,243 @@
+"""`prepare --check`: what is wrong with a source tree, found without writing a data set."""
+
+import collections
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from input_pipeline.prepare.catalog_entry import CatalogEntry, Generator
+from input_pipeline.prepare.file_check import Examined, examiner
+from input_pipeline.prepare.file_pool import FilePool
+from input_pipeline.prepare.folders import ImageFile, Tree
+from input_pipeline.prepare.leak_audit import Audit, AuditedFile, audit
+from input_pipeline.prepare.sources import Source
+from input_pipeline.storage.prepared_dataset import PreparedDataset
+from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
+
+_SHOWN = 5  # examples of each kind on the terminal; the JSON file has all
+
+
+class Problem(NamedTuple):
+    """One finding.
+
+    Attributes:
+      kind: short name of what is wrong.
+      text: what, where.
+    """
+
+    kind: str
+    text: str
+
+
+class _Found(NamedTuple):
+    """A readable file with its split."""
+
+    split: str
+    file: ImageFile
+    examined: Examined
+
+
+@dataclass
+class CheckReport:
+    """What a check found.
+
+    Attributes:
+      title: what was checked.
+      images: {split: {generator: {'photographs': n, 'generated': n}}} of readable files.
+      problems: in the order in which they were looked for.
+      audit: of the readable files.
+    """
+
+    title: str
+    images: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    audit: Audit | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns everything as JSON values."""
+        return {
+            "title": self.title,
+            "images": self.images,
+            "problems": [problem._asdict() for problem in self.problems],
+            "audit": self.audit.to_json() if self.audit else None,
+        }
+
+    def __str__(self) -> str:
+        lines = [self.title]
+        for split, generators in self.images.items():
+            for generator, counts in generators.items():
+                lines.append(
+                    f"  {split} {generator}: {counts['photographs']} photographs, "
+                    f"{counts['generated']} generated"
+                )
+        by_kind = collections.defaultdict(list)
+        for problem in self.problems:
+            by_kind[problem.kind].append(problem.text)
+        lines.append(f"{len(self.problems)} problems" if by_kind else "no problems")
+        for kind, texts in by_kind.items():
+            lines.append(f"{kind} ({len(texts)}):")
+            lines += [f"  {text}" for text in texts[:_SHOWN]]
+            if len(texts) > _SHOWN:
+                lines.append(f"  ... and {len(texts) - _SHOWN} more; --output=FILE.json has all")
+        return "\n".join([*lines, str(self.audit)])
+
+
+def check_source(
+    source: Source,
+    *,
+    against: Sequence[PreparedDataset] = (),
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> CheckReport:
+    """Examines every file of a source; nothing is written.
+
+    Args:
+      source: the files, and what the catalogue expects of them.
+      against: data sets that must share no file with it, such as the training set of a test set.
+      workers: processes that decode; None takes one per core, 0 decodes in this process.
+      progress: called with (files seen, files in all) after each file.
+    """
+    tree, entry = source.tree, source.entry
+    report = CheckReport(source.title)
+    readable: list[_Found] = []
+    total = sum(map(len, tree.splits.values()))
+    seen = 0
+    with FilePool(workers, total) as pool:
+        for split, files in sorted(tree.splits.items()):
+            for file, result in zip(files, pool.map(examiner(), files), strict=True):
+                seen += 1
+                if progress is not None:
+                    progress(seen, total)
+                if isinstance(result, Examined):
+                    readable.append(_Found(split, file, result))
+                else:
+                    report.problems.append(Problem("unreadable file", f"{file.filename}: {result}"))
+    report.problems += _strays(tree)
+    report.images = _count(readable)
+    report.problems += _missing_classes(readable)
+    if entry is not None:
+        report.problems += _against_catalogue(entry, readable, report.images)
+    report.problems += _duplicates(readable)
+    for dataset in against:
+        report.problems += _shared_files(readable, dataset)
+    report.audit = audit(
+        AuditedFile(
+            found.split,
+            found.file.generator,
+            found.file.class_name,
+            found.file.label,
+            found.examined.facts,
+        )
+        for found in readable
+    )
+    return report
+
+
+def _strays(tree: Tree) -> Iterator[Problem]:
+    """Reports files that count nowhere, those of one reason together."""
+    paths = collections.defaultdict(list)
+    for stray in tree.strays:
+        paths[stray.kind, stray.reason].append(stray.path)
+    for (kind, reason), found in paths.items():
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        yield Problem(kind, f"{reason}: {found[0]}{more}")
+
+
+def _count(readable: Iterable[_Found]) -> dict[str, dict[str, dict[str, int]]]:
+    images: dict[str, dict[str, dict[str, int]]] = {}
+    for split, file, _ in readable:
+        counts = images.setdefault(split, {}).setdefault(
+            file.generator, {"photographs": 0, "generated": 0}
+        )
+        counts["generated" if file.label == GENERATED else "photographs"] += 1
+    return {split: dict(sorted(found.items())) for split, found in sorted(images.items())}
+
+
+def _missing_classes(readable: Iterable[_Found]) -> Iterator[Problem]:
+    """Finds class folders that hold one label only, beside others of the generator with both."""
+    labels = collections.defaultdict(set)
+    for split, file, _ in readable:
+        labels[(split, file.generator, file.class_name)].add(file.label)
+    for (split, generator, class_name), found in sorted(labels.items()):
+        if len(found) == 1 and class_name:
+            missing = "0_real" if found == {GENERATED} else "1_fake"
+            yield Problem(
+                "missing label", f"{split} {generator}/{class_name} has no images in {missing}"
+            )
+
+
+def _against_catalogue(
+    entry: CatalogEntry,
+    readable: Sequence[_Found],
+    images: dict[str, dict[str, dict[str, int]]],
+) -> Iterator[Problem]:
+    """Compares with what the catalogue names."""
+    classes = collections.defaultdict(set)
+    for split, file, _ in readable:
+        classes[(split, file.generator)].add(file.class_name)
+    for split in sorted(set(entry.splits.values()) - set(images)):
+        yield Problem("missing split", split)
+    for split, found in images.items():
+        shared = any(name in entry.photographs for name in found)
+        for generator in entry.generators:
+            counts = found.get(generator.folder)
+            if counts is None:
+                yield Problem("missing generator", f"{split} {generator.folder}")
+                continue
+            yield from _labels_and_count(entry, split, generator, counts, shared)
+            present = classes[(split, generator.folder)]
+            if generator.classes:
+                for name in sorted(set(generator.classes) - present):
+                    yield Problem("missing class", f"{split} {generator.folder}/{name}")
+                for name in sorted(present - set(generator.classes)):
+                    yield Problem("unknown class", f"{split} {generator.folder}/{name or '.'}")
+
+
+def _labels_and_count(
+    entry: CatalogEntry, split: str, generator: Generator, counts: dict[str, int], shared: bool
+) -> Iterator[Problem]:
+    for kind, folder in (("photographs", "0_real"), ("generated", "1_fake")):
+        if not counts[kind] and not (kind == "photographs" and shared):
+            yield Problem("missing label", f"{split} {generator.folder} has no images in {folder}")
+    expected = dict(generator.images).get(split)
+    total = sum(counts.values())
+    if expected is not None and not shared and abs(total - expected) > entry.tolerance:
+        about = "about " if entry.tolerance else ""
+        yield Problem(
+            "number of images",
+            f"{split} {generator.folder} has {total}, published are {about}{expected} "
+            f"({entry.counts_from})",
+        )
+
+
+def _duplicates(readable: Iterable[_Found]) -> Iterator[Problem]:
+    """Finds files or pictures that lie on two sides: of the label, or of the splits."""
+    for kind, key in (("file", "sha256"), ("picture", "pixels_sha256")):
+        places = collections.defaultdict(list)
+        for found in readable:
+            places[getattr(found.examined, key)].append(found)
+        for copies in places.values():
+            same_file = len({c.examined.sha256 for c in copies}) == 1
+            if len(copies) < 2 or (kind == "picture" and same_file):
+                continue  # a picture in equal files is reported as a file
+            names = ", ".join(f"{c.split}:{c.file.filename}" for c in copies[:4])
+            names += f" and {len(copies) - 4} more" if len(copies) > 4 else ""
+            labels = {c.file.label for c in copies}
+            if labels == {PHOTOGRAPH, GENERATED}:
+                yield Problem(f"same {kind} as photograph and as generated", names)
+            elif len({c.split for c in copies}) > 1:
+                yield Problem(f"same {kind} in several splits", names)
+            elif len({c.file.generator for c in copies}) < len(copies):
+                yield Problem(f"same {kind} twice", names)
+
+
+def _shared_files(readable: Iterable[_Found], dataset: PreparedDataset) -> Iterator[Problem]:
+    """Finds files of the source whose bytes a data set was made of."""
+    places = {bytes.fromhex(file["sha256"]): file for file in dataset.files()}
+    for found in readable:
+        file = places.get(found.examined.sha256)
+        if file is not None:
+            yield Problem(
+                f"same file in {dataset.path.name}",
+                f"{found.split}:{found.file.filename}, {file['split']}:{file['filename']}",
+            )

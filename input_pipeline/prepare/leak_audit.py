@@ -1,0 +1,224 @@
+"""The leak audit: whether the files alone, without a pixel, tell photographs from generated images.
+
+A detector that is trained on such files may learn their format instead of what generators leave
+(method: the metadata-only classifier that a detector must beat, per generator, cross-validated).
+"""
+
+import collections
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from input_pipeline.images.metadata import FileFacts
+from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
+
+WARNING_AUC = 0.6
+_FOLDS = 5
+_MIN_PER_CLASS = 2 * _FOLDS
+_MAX_PER_CLASS = 5000  # of a generator; more add time and no insight
+_TREES = 100
+
+
+class AuditedFile(NamedTuple):
+    """One file: where it counts, and what it says of itself."""
+
+    split: str
+    generator: str
+    class_name: str
+    label: int
+    facts: FileFacts
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """What the files of one generator, class and label look like.
+
+    Attributes:
+      split: of the files.
+      generator: of the files.
+      class_name: of the files, or ''.
+      label: 0 photographs, 1 generated.
+      images: their number.
+      formats: {format: files}.
+      qualities: JPEG quality estimates: lowest, quartiles and highest; () without JPEG files.
+      standard_tables: JPEG files whose table is exactly libjpeg's.
+      subsamplings: {chroma subsampling: JPEG files}.
+      sizes: {'height x width': files}, the five most frequent.
+      distinct_sizes: number of different sizes.
+    """
+
+    split: str
+    generator: str
+    class_name: str
+    label: int
+    images: int
+    formats: dict[str, int]
+    qualities: tuple[float, ...]
+    standard_tables: int
+    subsamplings: dict[str, int]
+    sizes: dict[str, int]
+    distinct_sizes: int
+
+    def __str__(self) -> str:
+        kind = "generated" if self.label == GENERATED else "photographs"
+        name = "/".join(filter(None, (self.generator, self.class_name)))
+        parts = [_counts(self.formats)]
+        if self.qualities:
+            low, _, middle, _, high = self.qualities
+            parts.append(f"quality {low:.0f} to {high:.0f}, median {middle:.0f}")
+            parts.append(f"chroma {_counts(self.subsamplings)}")
+        others = self.distinct_sizes - len(self.sizes)
+        parts.append(
+            f"size {_counts(dict(list(self.sizes.items())[:3]))}"
+            + (f" and {self.distinct_sizes - min(3, len(self.sizes))} more" if others > 0 else "")
+        )
+        return f"{self.split} {name} {kind} {self.images}: {'; '.join(parts)}"
+
+
+@dataclass(frozen=True)
+class Leak:
+    """How well metadata alone separates a generator from photographs.
+
+    Attributes:
+      split: of the files.
+      generator: whose images they are; '' for all of the split together.
+      photographs: number beside it, its own or, where it has none, all of the split.
+      generated: number.
+      auc: cross-validated AUC of the classifier, 0.5 is chance; None with too few images.
+    """
+
+    split: str
+    generator: str
+    photographs: int
+    generated: int
+    auc: float | None
+
+    @property
+    def is_loud(self) -> bool:
+        """Whether a detector could live on the metadata."""
+        return self.auc is not None and self.auc > WARNING_AUC
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Distributions per generator, class and label, and leaks per generator and split."""
+
+    distributions: tuple[Distribution, ...]
+    leaks: tuple[Leak, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns everything as JSON values."""
+        return {
+            "distributions": [asdict(entry) for entry in self.distributions],
+            "leaks": [asdict(leak) for leak in self.leaks],
+            "warning_above_auc": WARNING_AUC,
+        }
+
+    def __str__(self) -> str:
+        lines = ["files by generator, class and label:"]
+        lines += [f"  {entry}" for entry in self.distributions]
+        lines.append(f"AUC of metadata alone ({_FOLDS}-fold; 0.5 is chance):")
+        for leak in self.leaks:
+            value = "too few images" if leak.auc is None else f"{leak.auc:.3f}"
+            lines.append(
+                f"  {leak.split} {leak.generator or 'all together'}: {value}"
+                f" ({leak.photographs} photographs, {leak.generated} generated)"
+                + ("  LEAK" if leak.is_loud else "")
+            )
+        loud = [leak for leak in self.leaks if leak.is_loud]
+        if loud:
+            lines += [
+                "!" * 88,
+                f"WARNING: metadata alone reaches an AUC above {WARNING_AUC} in {len(loud)} of "
+                f"{len(self.leaks)} groups.",
+                "A detector trained on these files can learn their format, size or JPEG settings",
+                "instead of traces of generation, and tests on them can look good for that reason.",
+                "Train with both classes re-encoded alike (data.reencode=(lo,hi)), and report the",
+                "metadata column of the evaluation beside every result.",
+                "!" * 88,
+            ]
+        return "\n".join(lines)
+
+
+def audit(files: Iterable[AuditedFile], seed: int = 0) -> Audit:
+    """Audits files that decode; the same files in the same order give the same audit."""
+    groups: dict[tuple[str, str, str, int], list[FileFacts]] = collections.defaultdict(list)
+    for file in files:
+        groups[file[:4]].append(file.facts)
+    distributions = tuple(_distribution(*key, groups[key]) for key in sorted(groups))
+    return Audit(distributions, tuple(_leaks(groups, seed)))
+
+
+def _distribution(
+    split: str, generator: str, class_name: str, label: int, facts: Sequence[FileFacts]
+) -> Distribution:
+    qualities = [fact.quality for fact in facts if fact.quality is not None]
+    sizes = collections.Counter(f"{fact.height}x{fact.width}" for fact in facts)
+    return Distribution(
+        split,
+        generator,
+        class_name,
+        label,
+        len(facts),
+        formats=dict(collections.Counter(fact.format for fact in facts).most_common()),
+        qualities=tuple(np.quantile(qualities, (0, 0.25, 0.5, 0.75, 1)).tolist())
+        if qualities
+        else (),
+        standard_tables=sum(fact.standard_table for fact in facts),
+        subsamplings=dict(
+            collections.Counter(f.subsampling for f in facts if f.subsampling).most_common()
+        ),
+        sizes=dict(sizes.most_common(5)),
+        distinct_sizes=len(sizes),
+    )
+
+
+def _leaks(groups: dict[tuple[str, str, str, int], list[FileFacts]], seed: int) -> Iterable[Leak]:
+    for split in sorted({key[0] for key in groups}):
+
+        def of(label: int, generator: str = "", split: str = split) -> list[FileFacts]:
+            return [
+                fact
+                for key in sorted(groups)
+                if key[0] == split and key[3] == label and generator in ("", key[1])
+                for fact in groups[key]
+            ]
+
+        makers = sorted({key[1] for key in groups if key[0] == split and key[3] == GENERATED})
+        for generator in [*makers, ""]:
+            photographs = of(PHOTOGRAPH, generator) or of(PHOTOGRAPH)
+            generated = of(GENERATED, generator)
+            auc = _metadata_auc(photographs, generated, seed)
+            yield Leak(split, generator, len(photographs), len(generated), auc)
+
+
+def _metadata_auc(
+    photographs: Sequence[FileFacts], generated: Sequence[FileFacts], seed: int
+) -> float | None:
+    """Returns the AUC of a forest on files that it was not grown on."""
+    if min(len(photographs), len(generated)) < _MIN_PER_CLASS:
+        return None
+    # Imported here: every reader of images would wait for it otherwise.
+    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    kept = [_thin(facts) for facts in (photographs, generated)]
+    features = np.stack([fact.features() for facts in kept for fact in facts])
+    labels = np.repeat([PHOTOGRAPH, GENERATED], [len(facts) for facts in kept])
+    forest = ExtraTreesClassifier(_TREES, min_samples_leaf=2, random_state=seed)
+    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
+    shares = cross_val_predict(forest, features, labels, cv=folds, method="predict_proba")
+    return float(roc_auc_score(labels, shares[:, 1]))
+
+
+def _thin(facts: Sequence[FileFacts]) -> list[FileFacts]:
+    """Returns at most `_MAX_PER_CLASS` of them, evenly spread."""
+    count = min(len(facts), _MAX_PER_CLASS)
+    return [facts[i] for i in np.linspace(0, len(facts) - 1, count).astype(int)]
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())

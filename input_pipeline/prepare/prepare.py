@@ -1,0 +1,213 @@
+"""`prepare`: folders of image files to a prepared data set."""
+
+import csv
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from input_pipeline.images.transforms import MAX_PIXELS
+from input_pipeline.prepare.catalog_entry import CatalogEntry
+from input_pipeline.prepare.file_pool import FilePool
+from input_pipeline.prepare.folder_records import FolderRecords
+from input_pipeline.prepare.folders import ImageFile, Stray
+from input_pipeline.prepare.sources import Source
+from input_pipeline.storage.dataset_writer import SHARD_BYTES, check_names, finish_dataset
+from input_pipeline.storage.directories import resumable_directory
+from input_pipeline.storage.prepared_dataset import (
+    DATASET_FILE,
+    SKIPPED_FILE,
+    PreparedDataset,
+    Split,
+)
+from input_pipeline.storage.records import STORAGES
+from input_pipeline.storage.shard_writer import finished_shards, write_split
+
+
+@dataclass(frozen=True)
+class PrepareSummary:
+    """What `prepare` did.
+
+    Attributes:
+      output: the data set.
+      splits: {name: Split}, with images per generator and class.
+      unreadable: (path, reason) of files that should have been images.
+      strays: files that count nowhere.
+      missing: 'split generator' of what the catalogue names and the source lacks.
+    """
+
+    output: Path
+    splits: dict[str, Split]
+    unreadable: list[tuple[str, str]]
+    strays: list[Stray]
+    missing: list[str]
+
+    def __str__(self) -> str:
+        width = max(len(g) for split in self.splits.values() for g in split.generators)
+        lines = []
+        for name, split in self.splits.items():
+            size = split.num_bytes / 1e6
+            lines.append(f"{name}: {split.num_examples} images, {size:.1f} MB")
+            for generator, counts in split.generators.items():
+                lines.append(
+                    f"  {generator:<{width}}  photographs {counts['photographs']:>7}"
+                    f"  generated {counts['generated']:>7}"
+                )
+        strays = [stray[:2] for stray in self.strays]
+        for kind, entries in (("unreadable", self.unreadable), ("outside the layout", strays)):
+            if entries:
+                lines.append(f"{len(entries)} files {kind}, left out:")
+                lines += [f"  {path}: {reason}" for path, reason in entries[:5]]
+                if len(entries) > 5:
+                    lines.append(f"  ... all of them in {self.output / SKIPPED_FILE}")
+        if self.missing:
+            lines.append(f"WARNING: missing generators: {', '.join(self.missing)}")
+        lines.append(f"written to {self.output}")
+        return "\n".join(lines)
+
+
+def prepare(
+    source: Source,
+    output: str | os.PathLike[str],
+    *,
+    name: str = "",
+    storage: str = "encoded",
+    image_size: int | None = None,
+    max_bad_fraction: float = 0.05,
+    max_pixels: float = MAX_PIXELS,
+    workers: int | None = None,
+    shard_bytes: int = SHARD_BYTES,
+    progress: Callable[[int, int], None] | None = None,
+) -> PrepareSummary:
+    """Turns folders of image files into a prepared data set.
+
+    Every file is decoded once. One that is no image, is cut short or is too large is left out and
+    listed in `skipped.csv` with its reason, as is every file outside the layout. The output appears
+    when it is complete. A run that was interrupted, even killed, goes on with the next shard when
+    it is called again with the same arguments. The same folders give the same bytes, whatever the
+    number of workers and interruptions.
+
+    Args:
+      source: see `sources.find_source`.
+      output: directory to write; it must not exist yet.
+      name: name of the data set; '' takes the catalogue's or the source's folder name.
+      storage: 'encoded' keeps the original bytes; 'decoded' stores uint8 pixels squashed to
+        `image_size` by PIL's antialiased bilinear filter, which training reads much faster.
+      image_size: edge in pixels of decoded images, 0 for their own size; None takes the protocol's
+        of a catalogued data set, else 256.
+      max_bad_fraction: share of unreadable files above which the run stops.
+      max_pixels: largest image accepted, height * width.
+      workers: processes that decode; None takes one per core, 0 decodes in this process.
+      shard_bytes: a shard is closed when it has reached this size.
+      progress: called with (files seen, files in all) after each file.
+
+    Raises:
+      ValueError: an argument is not allowed, the output exists, an interrupted run had other
+        arguments, or too many files are unreadable.
+    """
+    image_size = _protocol_size(source.entry) if image_size is None else image_size
+    _check_arguments(storage, image_size, max_bad_fraction, max_pixels, workers)
+    name = name or (source.entry.name if source.entry else _clean(source.origin))
+    splits = dict(sorted(source.tree.splits.items()))
+    check_names(name, splits)
+    total = sum(map(len, splits.values()))
+    plan: dict[str, Any] = {
+        **{"name": name, "source": source.origin, "storage": storage, "files": total},
+        **{"decoded_size": image_size if storage == "decoded" else None},
+        **{"dataset": source.entry.name if source.entry else "", "max_pixels": int(max_pixels)},
+        **{"shard_bytes": shard_bytes, "source_sha256": source.fingerprint()},
+    }
+    job = FolderRecords(total, storage, image_size, int(max_pixels), max_bad_fraction, progress)
+    with resumable_directory(Path(output), plan) as folder:
+        if not (folder / DATASET_FILE).exists():  # else all but the last step was done before
+            with FilePool(workers, total) as pool:
+                _write_splits(folder, splits, job, pool, shard_bytes)
+        info = {"made_by": "prepare", **_catalogue_info(source.entry)}
+        info |= {key: plan[key] for key in ("source", "decoded_size")}
+        finish_dataset(folder, name, list(splits), info, source.tree.strays)
+    return _summary(PreparedDataset.load(output), source)
+
+
+def _write_splits(
+    folder: Path,
+    splits: Mapping[str, list[ImageFile]],
+    job: FolderRecords,
+    pool: FilePool,
+    shard_bytes: int,
+) -> None:
+    """Writes what an earlier run has not written."""
+    for split, files in splits.items():
+        shards = finished_shards(folder, split)
+        done = sum(shard.items for shard in shards)
+        job.resume(done, (entry for shard in shards for entry in shard.skipped))
+        write_split(folder, split, job.items(files[done:], pool), shard_bytes)
+
+
+def _summary(dataset: PreparedDataset, source: Source) -> PrepareSummary:
+    strays = {stray[:2] for stray in source.tree.strays}
+    return PrepareSummary(
+        dataset.path,
+        dataset.splits,
+        [entry for entry in _read_skipped(dataset.path) if entry not in strays],
+        source.tree.strays,
+        _missing_generators(source.entry, dataset.splits),
+    )
+
+
+def _read_skipped(folder: Path) -> Iterator[tuple[str, str]]:
+    path = folder / SKIPPED_FILE
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        yield from ((row["path"], row["reason"]) for row in csv.DictReader(file))
+
+
+def _missing_generators(entry: CatalogEntry | None, splits: Mapping[str, Split]) -> list[str]:
+    """Returns 'split generator' of what the catalogue names and a data set lacks."""
+    if entry is None:
+        return []
+    return [
+        f"{name} {generator.folder}"
+        for name, split in splits.items()
+        for generator in entry.generators
+        if not split.generators.get(generator.folder, {}).get("generated")
+    ]
+
+
+def _protocol_size(entry: CatalogEntry | None) -> int:
+    return max(protocol.resize for protocol in entry.protocol.values()) if entry else 256
+
+
+def _catalogue_info(entry: CatalogEntry | None) -> dict[str, Any]:
+    """Returns what the data set keeps of its catalogue entry."""
+    if entry is None:
+        return {"licence": "Unknown; the images remain under the terms of their sources."}
+    return {
+        **{"dataset": entry.name, "title": entry.title, "table": entry.table},
+        **{"licence": entry.terms, "homepage": entry.homepage, "citation": entry.citation},
+        "protocol": {split: asdict(protocol) for split, protocol in entry.protocol.items()},
+    }
+
+
+def _clean(name: str) -> str:
+    """Makes a data set's name of a folder's."""
+    cleaned = "".join(c if c.isascii() and c.isalnum() else "_" for c in name.lower()).strip("_")
+    return cleaned if cleaned[:1].isalpha() else f"images_{cleaned}".rstrip("_")
+
+
+def _check_arguments(
+    storage: str,
+    image_size: int,
+    max_bad_fraction: float,
+    max_pixels: float,
+    workers: int | None,
+) -> None:
+    if storage not in STORAGES:
+        raise ValueError(f"--storage is {storage!r}; allowed are {STORAGES}.")
+    if image_size and not 8 <= image_size <= 4096:
+        raise ValueError(f"--image_size is {image_size}; allowed is 8 to 4096 pixels, or 0.")
+    if not 0 <= max_bad_fraction <= 1:
+        raise ValueError(f"--max_bad_fraction is {max_bad_fraction}; allowed is 0 to 1.")
+    if max_pixels < 1:
+        raise ValueError(f"max_pixels is {max_pixels}; it must be at least 1.")
+    if workers is not None and workers < 0:
+        raise ValueError(f"workers is {workers}; it must be 0 or more.")

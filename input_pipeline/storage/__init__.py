@@ -1,0 +1,1 @@
+"""Records on disk: TFRecord shards, their index, data sets, files written whole."""

@@ -1,0 +1,218 @@
+"""Writing prepared data sets: records to shards, and what describes them, for us and for TFDS.
+
+TFDS, and TensorFlow behind it, is used in this module only, to write `features.json` and
+`dataset_info.json`. Where they are not installed the data set is written all the same.
+"""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from input_pipeline.prepare.folders import Stray
+from input_pipeline.storage.directories import new_directory, write_text
+from input_pipeline.storage.prepared_dataset import (
+    DATASET_FILE,
+    FILES_TABLE,
+    FORMAT_VERSION,
+    SKIPPED_FILE,
+    PreparedDataset,
+    Split,
+    split_to_json,
+)
+from input_pipeline.storage.records import ImageRecord
+from input_pipeline.storage.shard_writer import (
+    Shard,
+    Skipped,
+    common_layout,
+    finished_shards,
+    name_shards,
+    remove_progress,
+    write_files_table,
+    write_split,
+)
+
+SHARD_BYTES = 256 * 1024 * 1024
+VERSION = "1.0.0"
+# What TFDS accepts in the names of data sets and splits.
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def write_dataset(
+    output: str | os.PathLike[str],
+    name: str,
+    records_by_split: Mapping[str, Iterable[ImageRecord]],
+    info: Mapping[str, Any],
+    *,
+    shard_bytes: int = SHARD_BYTES,
+) -> PreparedDataset:
+    """Writes a prepared data set; the directory appears only once it is complete.
+
+    Args:
+      output: the directory to write; it must not exist, or be empty.
+      name: name of the data set: lower-case letters, digits, underscores.
+      records_by_split: {split name: its records in order}; each iterable is read once, in turn, and
+        never held as a whole. All records have the same storage.
+      info: JSON values to keep in `dataset.json`, see `finish_dataset`.
+      shard_bytes: a shard is closed when it has reached this size.
+
+    Returns:
+      The data set, opened.
+
+    Raises:
+      ValueError: a name is not allowed, the output exists, or a record does not fit the others.
+    """
+    check_names(name, records_by_split)
+    with new_directory(Path(output)) as folder:
+        for split, records in records_by_split.items():
+            write_split(folder, split, records, shard_bytes)
+        finish_dataset(folder, name, list(records_by_split), info)
+    return PreparedDataset.load(output)
+
+
+def check_names(name: str, splits: Iterable[str]) -> None:
+    """Raises ValueError where a name of a data set or split is not allowed."""
+    for kind, value in [("data set", name), *(("split", split) for split in splits)]:
+        if not _NAME.fullmatch(value):
+            raise ValueError(
+                f"{kind} name {value!r} is not allowed: use lower-case letters, digits and "
+                "underscores, a letter first."
+            )
+
+
+def finish_dataset(
+    folder: Path,
+    name: str,
+    split_names: Sequence[str],
+    info: Mapping[str, Any],
+    strays: Iterable[Stray] = (),
+) -> None:
+    """Makes a data set of a directory whose shards are all written; may be repeated.
+
+    Args:
+      folder: where `write_split` has written every split.
+      name: name of the data set.
+      split_names: its splits.
+      info: JSON values to keep in `dataset.json`. `fingerprint` is the SHA-256 of the content
+        unless given; `version`, `licence`, `homepage`, `citation` and `title` go to TFDS as well.
+      strays: files of the source that count nowhere.
+
+    Raises:
+      ValueError: a split has no images, or records differ in storage.
+    """
+    if not (folder / DATASET_FILE).exists():
+        shards = [shard for split in split_names for shard in finished_shards(folder, split)]
+        splits = {split: name_shards(folder, name, split) for split in split_names}
+        content = write_files_table(folder, split_names, folder / FILES_TABLE)
+        skipped = (entry for shard in shards for entry in shard.skipped)
+        _write_skipped(folder / SKIPPED_FILE, [*skipped, *(stray[:2] for stray in strays)])
+        description = _describe(name, splits, shards, {"version": VERSION, **info}, content)
+        _write_tfds_metadata(folder, splits, shards, description)
+        write_text(folder / DATASET_FILE, json.dumps(description, indent=2) + "\n")
+    remove_progress(folder)
+
+
+def _describe(
+    name: str,
+    splits: Mapping[str, Split],
+    shards: Sequence[Shard],
+    info: Mapping[str, Any],
+    content: str,
+) -> dict[str, Any]:
+    """Returns the content of `dataset.json`."""
+    storage, shape = common_layout(shards)
+    return {
+        **info,
+        "format": FORMAT_VERSION,
+        "name": name,
+        "storage": storage,
+        "image_size": shape[0] if shape and shape[0] == shape[1] else None,
+        "fingerprint": info.get("fingerprint", content),
+        "content_sha256": content,
+        "splits": {split: split_to_json(entry) for split, entry in splits.items()},
+    }
+
+
+def _write_skipped(path: Path, skipped: Iterable[Skipped | tuple[str, str]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(("path", "reason"))
+    writer.writerows(skipped)
+    write_text(path, text.getvalue())
+
+
+def _write_tfds_metadata(
+    folder: Path,
+    splits: Mapping[str, Split],
+    shards: Sequence[Shard],
+    description: Mapping[str, Any],
+) -> None:
+    """Writes `features.json` and `dataset_info.json`, or warns that they are missing."""
+    try:
+        # What TFDS prints where TensorFlow is missing is said better by our warning.
+        with contextlib.redirect_stdout(io.StringIO()):
+            _call_tfds(folder, splits, shards, description)
+    except ImportError as error:
+        warnings.warn(
+            f"TFDS metadata (features.json, dataset_info.json) is not written: {error}. This "
+            "project reads the data set all the same; to read it with TFDS install tensorflow and "
+            "tensorflow-datasets and prepare it again.",
+            stacklevel=4,
+        )
+
+
+def _call_tfds(
+    folder: Path,
+    splits: Mapping[str, Split],
+    shards: Sequence[Shard],
+    description: Mapping[str, Any],
+) -> None:
+    # Imported here because it is optional, slow, and needed by nothing else.
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.folder_dataset import write_metadata_utils
+
+    features: dict[str, Any] = {
+        "storage": tfds.features.Text(),
+        "height": tfds.features.Scalar(np.int64),
+        "width": tfds.features.Scalar(np.int64),
+        "label": tfds.features.ClassLabel(names=["photograph", "generated"]),
+        "generator": tfds.features.Text(),
+        "filename": tfds.features.Text(),
+        "class": tfds.features.Text(),
+        "sha256": tfds.features.Text(),
+        "image": tfds.features.Tensor(shape=(), dtype=np.str_),
+    }
+    storage, shape = common_layout(shards)
+    if storage == "decoded" and shape is not None:
+        features["image"] = tfds.features.Tensor(
+            shape=(*shape, 3), dtype=np.uint8, encoding=tfds.features.Encoding.BYTES
+        )
+    write_metadata_utils.write_metadata(
+        data_dir=folder,
+        features=tfds.features.FeaturesDict(features),
+        split_infos=[
+            tfds.core.SplitInfo(
+                name=name, shard_lengths=list(split.shard_lengths), num_bytes=split.num_bytes
+            )
+            for name, split in splits.items()
+        ],
+        check_data=False,
+        version=description["version"],
+        description=(
+            f"{description.get('title', description['name'])}: photographs (label 0) and generated "
+            f"images (label 1), written by npr_jax. SHA-256 over all files: "
+            f"{description['content_sha256']}; of each file: {FILES_TABLE}."
+        ),
+        homepage=description.get("homepage", ""),
+        citation=description.get("citation", ""),
+        license=description.get("licence", ""),
+        disable_shuffling=True,
+    )

@@ -1,0 +1,144 @@
+"""A prepared data set on disk: one directory that this project and TFDS both read.
+
+dataset.json       what is in it: name, storage, splits, shards, counts per generator, origin
+<name>-<split>.tfrecord-00000-of-0000N       the records (see records.py), and beside each
+<name>-<split>.tfrecord-00000-of-0000N.index its offset index (see tfrecord.py)
+features.json, dataset_info.json             TFDS metadata
+files.csv          every record: split, name, label, generator, class, size, SHA-256 of the file
+skipped.csv        files of the source that are not in it, with the reason
+plan.json          settings of `prepare`, and a hash over its source
+"""
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from input_pipeline.storage.tfrecord import TFRecordSource
+
+DATASET_FILE = "dataset.json"
+SKIPPED_FILE = "skipped.csv"
+FILES_TABLE = "files.csv"
+FORMAT_VERSION = 2
+SIMULATION = "simulation"  # what the embedded simulation calls itself as a maker
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a prepared data set.
+
+    Attributes:
+      num_examples: images in it.
+      shards: file names of its shards, in order.
+      shard_lengths: images per shard.
+      num_bytes: size of all its shards in bytes.
+      generators: {name: {'photographs': images, 'generated': images}}.
+    """
+
+    num_examples: int
+    shards: tuple[str, ...]
+    shard_lengths: tuple[int, ...]
+    num_bytes: int
+    generators: Mapping[str, Mapping[str, int]]
+
+
+class PreparedDataset:
+    """A prepared directory, its description read and its shards known to exist."""
+
+    def __init__(self, path: Path, info: dict[str, Any], splits: dict[str, Split]) -> None:
+        self.path = path
+        self.info = info
+        self.splits = splits
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "PreparedDataset":
+        """Opens a prepared directory.
+
+        Raises:
+          ValueError: it does not exist, is no prepared data set, was written by a newer version, or
+            shards are missing; the message says how to mend it.
+        """
+        path = Path(path)
+        file = path / DATASET_FILE
+        how = "Write one with `python main.py prepare --source=FOLDERS --output=DIR`."
+        if not path.is_dir():
+            raise ValueError(f"data set {path} is not a directory. {how}")
+        try:
+            info = json.loads(file.read_text())
+        except FileNotFoundError as error:
+            raise ValueError(
+                f"{path} is not a prepared data set: it has no {DATASET_FILE}. {how}"
+            ) from error
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{file} is damaged ({error}). Prepare the data set again.") from error
+        if info.get("format") != FORMAT_VERSION:
+            raise ValueError(
+                f"{file} has format {info.get('format')!r}; this version reads {FORMAT_VERSION}. "
+                "Prepare the data set again."
+            )
+        splits = {name: _split_from_json(entry) for name, entry in info["splits"].items()}
+        missing = [s for split in splits.values() for s in split.shards if not (path / s).is_file()]
+        if missing:
+            raise ValueError(
+                f"{path} lacks {len(missing)} of its shards, the first is {missing[0]}. Copy them "
+                "there or prepare the data set again."
+            )
+        return cls(path, info, splits)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it holds images of the embedded simulation, or what was computed from them."""
+        return self.info.get("made_by") == SIMULATION or self.info.get("simulated", False)
+
+    def split(self, name: str) -> Split:
+        """Returns a split.
+
+        Raises:
+          ValueError: there is none of that name.
+        """
+        if name not in self.splits:
+            raise ValueError(
+                f"data set {self.path} has no split {name!r}; it has {sorted(self.splits)}."
+            )
+        return self.splits[name]
+
+    def files(self) -> Iterator[dict[str, str]]:
+        """Yields the rows of `files.csv`, one per record: split, filename, label, sha256, ...
+
+        Raises:
+          ValueError: there is no such table.
+        """
+        path = self.path / FILES_TABLE
+        try:
+            with open(path, encoding="utf-8", newline="") as file:
+                yield from csv.DictReader(file)
+        except FileNotFoundError as error:
+            raise ValueError(f"{path} is missing. Prepare the data set again.") from error
+
+    def source(self, split: str) -> TFRecordSource:
+        """Returns random access to the records of a split, in the order they were written."""
+        return TFRecordSource([self.path / shard for shard in self.split(split).shards])
+
+
+def split_to_json(split: Split) -> dict[str, Any]:
+    """Returns the entry of a split in `dataset.json`."""
+    return {
+        "num_examples": split.num_examples,
+        "num_bytes": split.num_bytes,
+        "shards": list(split.shards),
+        "shard_lengths": list(split.shard_lengths),
+        "generators": {name: dict(counts) for name, counts in split.generators.items()},
+    }
+
+
+def _split_from_json(entry: dict[str, Any]) -> Split:
+    return Split(
+        num_examples=entry["num_examples"],
+        shards=tuple(entry["shards"]),
+        shard_lengths=tuple(entry["shard_lengths"]),
+        num_bytes=entry["num_bytes"],
+        generators=entry["generators"],
+    )

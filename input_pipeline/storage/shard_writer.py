@@ -1,0 +1,254 @@
+"""Records to shards, one shard after another, so that a killed run goes on where it stopped.
+
+While a data set is written its directory holds
+
+<split>-00003, <split>-00003.index    a shard, see tfrecord.py
+progress/<split>-00003.csv            one row per record of it
+progress/<split>-00003.json           what it holds and which items of the source it covers
+
+in this order: a shard counts once the last of them is there, and nothing else is ever taken for
+one. When all are there they get their final names.
+"""
+
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from input_pipeline.storage.directories import sync_directory, write_text
+from input_pipeline.storage.prepared_dataset import Split
+from input_pipeline.storage.record_table import write_table
+from input_pipeline.storage.records import GENERATED, ImageRecord, encode_record
+from input_pipeline.storage.tfrecord import INDEX_SUFFIX, ShardWriter, masked_crc32c
+
+_PROGRESS = "progress"
+ROW = ("filename", "label", "generator", "class", "height", "width", "sha256", "record_crc32c")
+
+
+class Skipped(NamedTuple):
+    """A file of the source that is no record.
+
+    Attributes:
+      path: relative to the root of the source.
+      reason: why.
+    """
+
+    path: str
+    reason: str
+
+
+@dataclass
+class Shard:
+    """A finished shard.
+
+    Attributes:
+      items: items of the source it covers, records and skipped files.
+      records: records in it; without any there is no file.
+      num_bytes: size of the file.
+      storage: of all its records; '' without any.
+      shape: (height, width) of all its images, or None if they differ.
+      generators: {name: {'photographs': images, 'generated': images}}.
+      skipped: files left out on the way.
+    """
+
+    items: int = 0
+    records: int = 0
+    num_bytes: int = 0
+    storage: str = ""
+    shape: tuple[int, int] | None = None
+    generators: dict[str, dict[str, int]] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def add(self, record: ImageRecord) -> None:
+        """Counts a record.
+
+        Raises:
+          ValueError: its storage is another than that of the records before.
+        """
+        shape = (record.height, record.width)
+        if not self.records:
+            self.storage, self.shape = record.storage, shape
+        elif record.storage != self.storage:
+            raise ValueError(
+                f"record {record.filename!r} has storage {record.storage!r}, the records before it "
+                f"{self.storage!r}: a data set has one storage."
+            )
+        if shape != self.shape:
+            self.shape = None
+        self.records += 1
+        counts = self.generators.setdefault(record.generator, {"photographs": 0, "generated": 0})
+        counts["generated" if record.label == GENERATED else "photographs"] += 1
+
+
+def finished_shards(folder: Path, split: str) -> list[Shard]:
+    """Returns the finished shards of a split, in order."""
+    shards: list[Shard] = []
+    while (file := _progress(folder, split, len(shards), "json")).exists():
+        values = json.loads(file.read_text())
+        values["shape"] = tuple(values["shape"]) if values["shape"] else None
+        values["skipped"] = [Skipped(*entry) for entry in values["skipped"]]
+        shards.append(Shard(**values))
+    return shards
+
+
+def write_split(
+    folder: Path, split: str, items: Iterable[ImageRecord | Skipped], shard_bytes: int
+) -> None:
+    """Writes a split's items behind its finished shards.
+
+    Args:
+      folder: the directory of the data set.
+      split: name of the split.
+      items: what follows the items of the finished shards, read once and never held as a whole.
+      shard_bytes: a shard ends with the record that makes it as large as this.
+    """
+    number = len(finished_shards(folder, split))
+    (folder / _PROGRESS).mkdir(exist_ok=True)
+    remaining = iter(items)
+    while _write_shard(folder, split, number, remaining, shard_bytes):
+        number += 1
+
+
+def _write_shard(
+    folder: Path,
+    split: str,
+    number: int,
+    items: Iterator[ImageRecord | Skipped],
+    shard_bytes: int,
+) -> bool:
+    """Writes one shard; returns whether there were items for it."""
+    shard, rows = Shard(), io.StringIO(newline="")
+    table = csv.writer(rows)
+    with contextlib.ExitStack() as open_file:
+        writer: ShardWriter | None = None
+        for item in items:
+            shard.items += 1
+            if isinstance(item, Skipped):
+                shard.skipped.append(item)
+                continue
+            shard.add(item)
+            if writer is None:
+                writer = open_file.enter_context(ShardWriter(_shard(folder, split, number)))
+            data = encode_record(item)
+            writer.write(data)
+            table.writerow(_row(item, data))
+            if writer.num_bytes >= shard_bytes:
+                break
+        if writer is not None:
+            shard.num_bytes = writer.num_bytes
+    if not shard.items:
+        return False
+    sync_directory(folder)  # the shard's name is on disk before anything that counts on it
+    write_text(_progress(folder, split, number, "csv"), rows.getvalue())
+    write_text(_progress(folder, split, number, "json"), json.dumps(asdict(shard)))
+    return True
+
+
+def _row(record: ImageRecord, data: bytes) -> tuple[str | int, ...]:
+    return (
+        *(record.filename, record.label, record.generator, record.class_name),
+        *(record.height, record.width),
+        record.sha256 or hashlib.sha256(record.image).hexdigest(),
+        masked_crc32c(data),
+    )
+
+
+def name_shards(folder: Path, name: str, split: str) -> Split:
+    """Gives the shards of a complete split their final names; may be repeated.
+
+    Raises:
+      ValueError: there are no records, or a shard has been cut short or removed since.
+    """
+    shards = finished_shards(folder, split)
+    numbers = [number for number, shard in enumerate(shards) if shard.records]
+    if not numbers:
+        raise ValueError(f"split {split!r} has no images.")
+    names = []
+    for place, number in enumerate(numbers):
+        final = f"{name}-{split}.tfrecord-{place:05d}-of-{len(numbers):05d}"
+        for suffix in ("", INDEX_SUFFIX):
+            written = Path(f"{_shard(folder, split, number)}{suffix}")
+            if written.exists():  # else it has its final name already
+                os.replace(written, folder / f"{final}{suffix}")
+        _check_size(folder / final, shards[number].num_bytes)
+        write_table(folder / final)
+        names.append(final)
+    generators: dict[str, dict[str, int]] = {}
+    for shard in shards:
+        for generator, counts in shard.generators.items():
+            total = generators.setdefault(generator, dict.fromkeys(counts, 0))
+            for kind, count in counts.items():
+                total[kind] += count
+    lengths = tuple(shards[number].records for number in numbers)
+    return Split(
+        num_examples=sum(lengths),
+        shards=tuple(names),
+        shard_lengths=lengths,
+        num_bytes=sum(shard.num_bytes for shard in shards),
+        generators=dict(sorted(generators.items())),
+    )
+
+
+def _check_size(path: Path, expected: int) -> None:
+    size = path.stat().st_size if path.exists() else 0
+    if size != expected:
+        raise ValueError(
+            f"{path} of the unfinished conversion has {size} bytes; {expected} were written. "
+            f"Remove the directory {path.parent} and start again."
+        )
+
+
+def common_layout(shards: Iterable[Shard]) -> tuple[str, tuple[int, int] | None]:
+    """Returns storage and image shape of all records; None where images differ in shape.
+
+    Raises:
+      ValueError: they differ in storage.
+    """
+    written = [shard for shard in shards if shard.records]
+    storages = {shard.storage for shard in written}
+    if len(storages) != 1:
+        raise ValueError(f"records have storages {sorted(storages)}: a data set has one storage.")
+    shapes = {shard.shape for shard in written}
+    return storages.pop(), shapes.pop() if len(shapes) == 1 else None
+
+
+def write_files_table(folder: Path, splits: Iterable[str], output: Path) -> str:
+    """Writes the table of all records; returns the SHA-256 over its rows, shard limits aside."""
+    digest = hashlib.sha256()
+    partial = output.with_name(f".{output.name}.partial")
+    with open(partial, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("split", *ROW))
+        for split in splits:
+            for row in _rows(folder, split):
+                table.writerow((split, *row))
+                digest.update("\0".join((split, *row, "")).encode(errors="surrogateescape"))
+    os.replace(partial, output)
+    return digest.hexdigest()
+
+
+def _rows(folder: Path, split: str) -> Iterator[list[str]]:
+    for number in range(len(finished_shards(folder, split))):
+        path = _progress(folder, split, number, "csv")
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+            yield from csv.reader(file)
+
+
+def remove_progress(folder: Path) -> None:
+    """Removes what only a continued run needs."""
+    shutil.rmtree(folder / _PROGRESS, ignore_errors=True)
+
+
+def _shard(folder: Path, split: str, number: int) -> Path:
+    return folder / f"{split}-{number:05d}"
+
+
+def _progress(folder: Path, split: str, number: int, kind: str) -> Path:
+    return folder / _PROGRESS / f"{split}-{number:05d}.{kind}"

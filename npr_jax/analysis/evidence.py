@@ -1,0 +1,154 @@
+"""``predict --evidence``: for each picture what the detector looked at and where it found what."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from input_pipeline.storage.whole_folder import whole_folder
+from npr_jax.analysis import evidence_images
+from npr_jax.inference.detector import Detector, ImageScore
+from npr_jax.inference.heat_map import HeatMap, heat_map
+
+TABLE_FILE = "evidence.csv"
+HEAT_MAP_COLUMNS = ("row", "column", "y", "x", "value")
+
+
+def write_evidence(
+    detector: Detector, results: Sequence[ImageScore], directory: pathlib.Path, method: str
+) -> None:
+    """Writes one folder for each scored picture and, last, evidence.csv about all.
+
+    A folder holds sheet.png (everything in one picture), residual-<scale>.png and overlay.png at
+    the picture's own size, heat_map.csv and evidence.json.
+
+    Args:
+        detector: that gave the results.
+        results: of ``Detector.score``; files with errors get a row and no folder.
+        directory: made where missing.
+        method: of the heat map, see ``npr_jax.inference.heat_map``.
+
+    Raises:
+        ValueError: for a method that the system lacks.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number, result in enumerate(results):
+        name, found = "", None
+        if not result.error:
+            name = f"{number:06d}-{pathlib.Path(result.path).stem}"
+            with whole_folder(directory / name) as folder:
+                found = _write_one(detector, result, folder, method)
+        rows.append(_row(detector, result, name, found))
+    _write_table(directory / TABLE_FILE, rows, detector.model.scales)
+
+
+def seen_by(detector: Detector, path: str) -> np.ndarray:
+    """A file's pixels as the network gets them, uint8 ``[h, w, 3]``; see ``Detector.read``."""
+    image = detector.read(path)
+    view = detector.file_view
+    return image if view is None else next(iter(view.stream([image])))
+
+
+def _write_one(
+    detector: Detector, result: ImageScore, folder: pathlib.Path, method: str
+) -> HeatMap | None:
+    image = seen_by(detector, result.path)
+    problem = ""
+    found: HeatMap | None = None
+    try:
+        found = heat_map(detector, image, method)
+    except ValueError as error:
+        if method != "auto":
+            raise
+        problem = str(error)
+    tiles: dict[str, np.ndarray] = {}
+    for front_end in evidence_images.residuals(detector.model.front_ends):
+        # Branches of one scale see the same: one picture of it will do.
+        if front_end.name not in tiles:
+            pixels = evidence_images.residual_pixels(image, front_end)
+            tiles[front_end.name] = pixels
+            name = front_end.name.replace(" ", "_")
+            evidence_images.write_png(folder / f"residual-{name}.png", pixels)
+    if found is not None:
+        evidence_images.write_png(folder / "overlay.png", evidence_images.overlay(image, found))
+        (folder / "heat_map.csv").write_text(_heat_map_csv(found), encoding="utf-8")
+    captioned = [(f"residual, scale {name}", pixels) for name, pixels in tiles.items()]
+    title = f"{pathlib.Path(result.path).name}: {result.verdict}, score {result.score:.4f}"
+    if result.weights is not None:
+        pairs = zip(detector.model.scales, result.weights, strict=True)
+        title += "; weights " + ", ".join(f"{scale}: {weight:.3f}" for scale, weight in pairs)
+    (folder / "sheet.png").write_bytes(evidence_images.sheet(title, image, found, captioned))
+    described = _describe(detector, result, image, found, problem)
+    (folder / "evidence.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
+    return found
+
+
+def _describe(
+    detector: Detector,
+    result: ImageScore,
+    image: np.ndarray,
+    found: HeatMap | None,
+    problem: str,
+) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "path": result.path.encode(errors="surrogateescape").decode(errors="replace"),
+        "score": result.score,
+        "logit": result.logit,
+        "verdict": result.verdict,
+        "scales": detector.model.scales,
+        "weights": result.weights,
+        "height": image.shape[0],
+        "width": image.shape[1],
+        "preprocessing": detector.preprocessing,
+        "detector": detector.source,
+        "residual_range": evidence_images.RESIDUAL_RANGE,
+        "heat_map": None,
+    }
+    if found is None:
+        return described | {"no_heat_map": problem}
+    described["heat_map"] = {
+        "method": found.method,
+        "unit": found.unit,
+        "stride": found.stride,
+        "first": found.first,
+        "rows": found.values.shape[0],
+        "columns": found.values.shape[1],
+        "largest": evidence_images.largest(found),
+    }
+    return described
+
+
+def _heat_map_csv(found: HeatMap) -> str:
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(HEAT_MAP_COLUMNS)
+    for (row, column), value in np.ndenumerate(found.values):
+        y, x = (found.first + found.stride * place for place in (row, column))
+        writer.writerow((row, column, f"{y:g}", f"{x:g}", f"{value:.6g}"))
+    return buffer.getvalue()
+
+
+def _row(detector: Detector, result: ImageScore, folder: str, found: HeatMap | None) -> list[str]:
+    """A line of evidence.csv; of several branches of one scale each has its column."""
+    score = "" if result.score is None else f"{result.score:.6f}"
+    method = found.method if found else "none" if folder else ""
+    weights = [f"{weight:.6f}" for weight in result.weights or ()]
+    weights += [""] * (len(detector.model.scales) - len(weights))
+    return [result.path, folder, score, result.verdict, method, *weights, result.error]
+
+
+def _write_table(path: pathlib.Path, rows: Sequence[list[str]], scales: Sequence[str]) -> None:
+    columns = ["path", "folder", "score", "verdict", "heat_map"]
+    columns += [*(f"weight_{scale}" for scale in scales), "error"]
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        csv.writer(file, lineterminator="\n").writerows([columns, *rows])
+    os.replace(beside, path)

@@ -1,0 +1,166 @@
+"""Reads a work directory: training curves, configuration, evaluations."""
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from npr_jax.evaluation import results as evaluate
+
+METRICS_FILE = "metrics.jsonl"
+CLOCK = ("step", "epoch", "split")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One image kept for the report: uint8 [h, w, 3] and what is known of it."""
+
+    image: np.ndarray
+    label: int
+    generator: str
+    filename: str
+    logit: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """One directory under `<workdir>/evaluation`."""
+
+    name: str
+    results: dict[str, Any]
+    scores: evaluate.Scores
+    samples: list[Sample]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a work directory holds.
+
+    Attributes:
+        workdir: the directory.
+        config: content of config.json, empty where there is none.
+        curves: {metric: {split: (steps int [n], values float [n])}}; steps ascend, a value that
+            is missing or not finite is NaN.
+        evaluations: those that hold a family trained on first, then those of untouched (clean)
+            images, then by name; the first is the one the report is about.
+    """
+
+    workdir: pathlib.Path
+    config: dict[str, Any]
+    curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]
+    evaluations: list[Evaluation]
+
+
+def read_run(workdir: str | os.PathLike[str]) -> Run:
+    """Reads everything a report needs.
+
+    Raises:
+        ValueError: the directory holds neither metrics.jsonl nor an evaluation nor results of
+            `robustness`, or a file in it cannot be read (the message names it).
+    """
+    workdir = pathlib.Path(workdir)
+    folders = sorted(path.parent for path in workdir.glob("evaluation/*/results.json"))
+    metrics = workdir / METRICS_FILE
+    transformed = any(workdir.glob("robustness/*/results.json"))
+    if not folders and not metrics.is_file() and not transformed:
+        raise ValueError(
+            f"{workdir} has nothing to report: no {METRICS_FILE}, no evaluation/*/results.json "
+            "and no robustness/*/results.json; train into it, or run evaluate or robustness on it, "
+            "first"
+        )
+    config = workdir / "config.json"
+    return Run(
+        workdir=workdir,
+        config=read_json(config) if config.is_file() else {},
+        curves=read_curves(metrics) if metrics.is_file() else {},
+        evaluations=sorted(map(_read_evaluation, folders), key=_rank),
+    )
+
+
+def read_results(workdir: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+    """The results.json of every evaluation of a workdir, by the evaluation's name.
+
+    Raises:
+        ValueError: there is no such directory, or a file is not JSON.
+    """
+    if not pathlib.Path(workdir).is_dir():
+        raise ValueError(f"{workdir} is no directory; give a run, or the --output of evaluate")
+    files = sorted(pathlib.Path(workdir).glob("evaluation/*/results.json"))
+    return {path.parent.name: read_json(path) for path in files}
+
+
+def read_curves(
+    path: str | os.PathLike[str],
+) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """Training and validation curves of a metrics.jsonl.
+
+    A run that was interrupted and resumed may have written a step twice: the later line counts.
+    A last line cut short by a kill is left out.
+
+    Raises:
+        ValueError: a line other than the last is not JSON.
+    """
+    lines = pathlib.Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    points: dict[str, dict[str, dict[int, float]]] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line) if line.strip() else {}
+        except json.JSONDecodeError as error:
+            if number == len(lines):
+                break
+            raise ValueError(f"{path}, line {number} is not JSON: {error}") from error
+        for metric, value in entry.items():
+            if metric not in CLOCK and (value is None or isinstance(value, int | float)):
+                curve = points.setdefault(metric, {}).setdefault(entry.get("split", "train"), {})
+                number_or_gap = math.nan if value is None else float(value)
+                curve[int(entry["step"])] = (
+                    number_or_gap if math.isfinite(number_or_gap) else math.nan
+                )
+    return {
+        metric: {
+            split: (np.array(sorted(curve)), np.array([curve[step] for step in sorted(curve)]))
+            for split, curve in splits.items()
+        }
+        for metric, splits in points.items()
+    }
+
+
+def _read_evaluation(folder: pathlib.Path) -> Evaluation:
+    samples_file = folder / "samples.npz"
+    return Evaluation(
+        name=folder.name,
+        results=read_json(folder / "results.json"),
+        scores=evaluate.read_scores(folder / "scores.csv"),
+        samples=_read_samples(samples_file) if samples_file.is_file() else [],
+    )
+
+
+def _rank(evaluation: Evaluation) -> tuple[bool, bool, str]:
+    results = evaluation.results
+    seen = any(row["trained"] for row in results["generators"])
+    return not seen, results["meta"].get("delivery", "clean") != "clean", evaluation.name
+
+
+def _read_samples(path: pathlib.Path) -> list[Sample]:
+    with np.load(path, allow_pickle=False) as file:
+        columns = [file[key] for key in ("labels", "generators", "filenames", "logits")]
+        return [
+            Sample(file[f"image_{row}"], int(label), str(generator), str(filename), float(logit))
+            for row, (label, generator, filename, logit) in enumerate(zip(*columns, strict=True))
+        ]
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """Content of a file.
+
+    Raises:
+        ValueError: it is not JSON; the message names it.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON: {error}; make it again") from error

@@ -1,0 +1,1 @@
+"""Trained detectors on disk: their weights and their calibration."""

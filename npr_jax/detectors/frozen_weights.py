@@ -1,0 +1,66 @@
+"""The file that holds a run's frozen numbers: remembered by content, never exchanged in silence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pathlib
+
+import ml_collections
+
+from npr_jax.config import save_json
+from npr_jax.models.systems.registry import SYSTEMS
+
+NAME = "frozen.json"  # in the workdir
+NO_FILE = "random numbers"  # stands for the content where no file is given
+
+
+def fingerprint(model: ml_collections.ConfigDict) -> str:
+    """SHA-256 of the file of frozen numbers; empty for systems that have none.
+
+    Raises:
+        ValueError: where the file does not exist.
+    """
+    setting = SYSTEMS[model.name].frozen_file
+    if not setting:
+        return ""
+    if not model[setting]:
+        return NO_FILE
+    path = pathlib.Path(model[setting])
+    if not path.is_file():
+        raise ValueError(
+            f"model.{setting} is {str(path)!r}, which does not exist; give the file of published "
+            f"weights with --config.model.{setting}=FILE, or put it back"
+        )
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remember(workdir: pathlib.Path, model: ml_collections.ConfigDict, found: str) -> None:
+    """Notes in the workdir which content it was trained with; nothing for other systems."""
+    if found:
+        path = model[SYSTEMS[model.name].frozen_file]
+        save_json({"path": str(path), "content": found}, workdir / NAME)
+
+
+def check(workdir: pathlib.Path, model: ml_collections.ConfigDict, found: str) -> None:
+    """Refuses another content than the one that the workdir's run was trained with.
+
+    Raises:
+        ValueError: naming both files and the beginnings of their digests.
+    """
+    path = workdir / NAME
+    if not found or not path.is_file():
+        return
+    saved = json.loads(path.read_text())
+    if saved["content"] != found:
+        setting = SYSTEMS[model.name].frozen_file
+        raise ValueError(
+            f"{workdir} was trained with {_named(saved['path'], saved['content'])}, but "
+            f"model.{setting} is {_named(model[setting], found)}; give the file it was trained "
+            "with, or train in another --workdir"
+        )
+
+
+def _named(path: str, digest: str) -> str:
+    return f"{path} (sha256 {digest[:12]})" if path else NO_FILE

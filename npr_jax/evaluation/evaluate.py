@@ -1,0 +1,325 @@
+"""Scores a test split with a detector and leaves tables, scores and a report on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import pathlib
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+
+from input_pipeline.loading.mixture import MixedDataset
+from npr_jax.analysis.report import build_report
+from npr_jax.evaluation.calibration_measures import verdict_rows
+from npr_jax.evaluation.calibration_report import format_verdicts
+from npr_jax.evaluation.metadata_baseline import can_measure, measure_metadata
+from npr_jax.evaluation.mistakes import most_confident, reduced
+from npr_jax.evaluation.protocol import published_table
+from npr_jax.evaluation.provenance import provenance
+from npr_jax.evaluation.results import Scores, format_table, write_evaluation
+from npr_jax.evaluation.tables import format_baselines
+from npr_jax.inference.detector import Detector
+from npr_jax.inference.ensemble import Ensemble, mean_scores
+from npr_jax.models.base import count_parameters
+from npr_jax.models.systems.registry import SYSTEMS
+from npr_jax.training import inputs
+from npr_jax.training.processes import gather_lists, gather_rows
+
+_LOG = logging.getLogger(__name__)
+
+SAMPLES_PER_GENERATOR = 10  # images of each kind kept for the report's residual maps
+FEWEST_SAMPLES = 2  # that many are kept whatever their size
+SAMPLE_PIXELS = 256 * 256  # of a sample, on average, beyond those
+SAMPLE_SIDE = 1024  # pixels; larger images are no use in a report
+
+
+def evaluate_run(
+    detector: Detector | Ensemble,
+    config: ml_collections.ConfigDict,
+    dataset: MixedDataset,
+    workdir: pathlib.Path,
+    *,
+    name: str = "",
+    report: bool = True,
+    samples: int = SAMPLES_PER_GENERATOR,
+) -> dict[str, Any] | None:
+    """Scores every test image once, prints the table, writes the evaluation and the report.
+
+    Args:
+        detector: its own preprocessing is used, that of each member of an ensemble for itself.
+        config: names the test split and the delivery.
+        dataset: prepared images.
+        workdir: gets ``evaluation/<name>/`` and, if wanted, ``report.html``.
+        name: empty: made of the data set, split, delivery and preprocessing.
+        report: whether to make ``report.html``, which takes seconds; `report` can later.
+        samples: images of each generator and class kept for it, fewer where they are large.
+
+    Returns:
+        The results as in results.json; None on all processes but the first.
+
+    Raises:
+        ValueError: where the data set is not what the system learns from.
+    """
+    for member in detector.members:
+        if member.config:
+            SYSTEMS[member.system].data_facts(member.config, dataset)
+    started = time.monotonic()
+    configs = [config_of(member, config) for member in detector.members]
+    parts = [
+        _score(member, own, dataset, samples)
+        for member, own in zip(detector.members, configs, strict=True)
+    ]
+    if jax.process_index() != 0:
+        return None
+    scores = mean_scores([part.scores for part in parts])
+    parts[0].samples.set_logits(np.mean([part.logits for part in parts], axis=0))
+    meta = describe(detector, configs[0], dataset, seconds=time.monotonic() - started)
+    directory = workdir / "evaluation" / (name or _name_for_all(detector, configs, dataset))
+    results = write_evaluation(
+        directory,
+        scores,
+        meta,
+        parts[0].samples.as_dict(),
+        cheap_baselines(configs[0], dataset),
+        parts[0].facts,
+        _mistakes(scores, configs[0], dataset),
+        verdicts=verdict_rows(scores, detector.calibration),
+    )
+    _show(results)
+    _LOG.info("wrote %s", directory)
+    if report:
+        print(f"report: {build_report(workdir)}")
+    return results
+
+
+def _show(results: Mapping[str, Any]) -> None:
+    """Prints the table and, where there are any, verdicts and cheap classifiers."""
+    print(format_table(results))
+    if results["verdicts"]:
+        print(f"\n{format_verdicts(results['verdicts'])}")
+    if beside := format_baselines(results):
+        print(f"\n{beside}")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """One detector's scores of all test images, in their order, and what else is known of them;
+    and of the images that passed through this process, in the order they did, a few and all
+    logits."""
+
+    scores: Scores
+    facts: list[dict[str, Any]] | None
+    samples: SampleKeeper
+    logits: np.ndarray
+
+
+def check_deliverable(
+    detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset
+) -> None:
+    """Whether images can be re-saved and resized before this detector prepares them.
+
+    Raises:
+        ValueError: the data set is not what the system learns from, or holds error maps.
+    """
+    if not detector.config:
+        return
+    system = SYSTEMS[detector.system]
+    if system.read_file:
+        raise ValueError(
+            f"{detector.system} looks at files and not at pixels; what changes pixels says nothing "
+            "about it"
+        )
+    system.data_facts(detector.config, dataset)
+    delivered = config.copy_and_resolve_references()
+    delivered.model, delivered.data.delivery = detector.config.model, "web"
+    if problems := system.problems(delivered):
+        raise ValueError(f"{detector.system} cannot score re-saved images: {problems[0]}")
+
+
+def config_of(detector: Detector, config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """The config with this detector's own preprocessing."""
+    config = config.copy_and_resolve_references()
+    config.data.evaluate_resize, config.data.evaluate_crop = detector.resize, detector.crop
+    config.data.small_images = detector.small_images
+    config.data.reencode = (detector.jpeg_quality,) * 2 if detector.jpeg_quality else ()
+    return config
+
+
+def _score(
+    detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset, per_kind: int
+) -> _Part:
+    rows: list[dict[str, Any]] = []
+    # What a system that looks at no pixels reads is nothing for a report to show.
+    samples = SampleKeeper(0 if SYSTEMS[detector.system].read_file else per_kind)
+    images = _observe(inputs.test_images(config, dataset, detector.system), rows, samples)
+    own_logits, weights = detector.logits_and_weights(images)
+    logits = gather_rows(own_logits)
+    weights = None if weights is None else gather_rows(weights)
+    rows = gather_lists(rows)
+    order = np.argsort([row["index"] for row in rows], kind="stable")
+    scores = Scores(
+        labels=np.array([rows[i]["label"] for i in order], np.int64),
+        logits=logits[order],
+        generators=np.array([rows[i]["generator"] for i in order]),
+        filenames=np.array([rows[i]["filename"] for i in order]),
+        weights=None if weights is None else weights[order],
+        scales=() if weights is None else detector.model.scales,
+    )
+    facts = [rows[i]["facts"] for i in order] if rows and "facts" in rows[0] else None
+    return _Part(scores, facts, samples, own_logits)
+
+
+def _mistakes(
+    scores: Scores, config: ml_collections.ConfigDict, dataset: MixedDataset
+) -> dict[int, np.ndarray]:
+    """The most confident mistakes by their row, reduced to be looked at; read once more."""
+    rows = most_confident(scores)
+    images = inputs.chosen_test_images(config, dataset, rows)
+    return {row: reduced(image) for row, image in zip(rows, images, strict=True)}
+
+
+def _name_for_all(
+    detector: Detector | Ensemble,
+    configs: Sequence[ml_collections.ConfigDict],
+    dataset: MixedDataset,
+) -> str:
+    """The name that all members' own preprocessing gives, or one that says it is mixed."""
+    names = {
+        evaluation_name(own, dataset, member)
+        for member, own in zip(detector.members, configs, strict=True)
+    }
+    data = configs[0].data
+    return (
+        names.pop()
+        if len(names) == 1
+        else f"{dataset.name}-{data.test_split}-mixed-{data.delivery}"
+    )
+
+
+def evaluation_name(
+    config: ml_collections.ConfigDict,
+    dataset: MixedDataset,
+    detector: Detector,
+    *,
+    delivery: bool = True,
+) -> str:
+    """One folder name per data set, split, preprocessing and, unless left out, delivery."""
+    size = f"squash{detector.resize}" if detector.resize else "native"
+    parts = [dataset.name, config.data.test_split, size]
+    if config.data.evaluate_crop:
+        parts.append(f"crop{config.data.evaluate_crop}")
+    if config.data.evaluate_even:
+        parts.append("even")
+    if delivery:
+        parts.append(config.data.delivery)
+    if config.data.reencode:
+        parts.append("reencoded")
+    return "-".join(parts)
+
+
+def describe(
+    detector: Detector | Ensemble,
+    config: ml_collections.ConfigDict,
+    dataset: MixedDataset,
+    *,
+    seconds: float,
+) -> dict[str, Any]:
+    """What the numbers were made with, for whoever wants to make them again."""
+    members = detector.members
+    names = [member.system for member in members]
+    run = detector.config if len(members) == 1 else None
+    front_ends = dict.fromkeys(f for member in members for f in member.model.front_ends)
+    published = len(members) == 1 and not run
+    return {
+        "model": names[0] if len(names) == 1 else f"ensemble of {', '.join(names)}",
+        "front_ends": [dataclasses.asdict(front_end) for front_end in front_ends],
+        "parameters": sum(count_parameters(member.model) for member in members),
+        "weights": detector.source if published else None,
+        "checkpoint": None if published else detector.source,
+        "steps": detector.step,
+        "seed": run.seed if run else None,
+        "preprocessing": detector.preprocessing
+        + (", odd last row or column dropped" if config.data.evaluate_even else ""),
+        "delivery": config.data.delivery,
+        "data": dataset.name,
+        "split": config.data.test_split,
+        "simulated": dataset.simulated,
+        **published_table(members, config, dataset),
+        "scoring_seconds": round(seconds, 1),
+        **detector.training_data,
+        **provenance(),
+    }
+
+
+def cheap_baselines(
+    config: ml_collections.ConfigDict, dataset: MixedDataset
+) -> dict[str, Any] | None:
+    """AUC per generator of classifiers that see no up-sampling; None where there are none.
+
+    The simulation measured them on its own images; of original files their metadata is tried.
+    """
+    if len(dataset.datasets) == 1:
+        path = dataset.datasets[0].path / "baselines.json"
+        if path.is_file():
+            return json.loads(path.read_text())
+    splits = config.data.train_split, config.data.test_split
+    files_as_they_lie = config.data.delivery == "clean" and not config.data.reencode
+    if files_as_they_lie and can_measure(dataset, *splits):
+        return measure_metadata(dataset, *splits)
+    return None
+
+
+class SampleKeeper:
+    """Keeps the first few images of each generator and class while they pass by."""
+
+    def __init__(self, per_kind: int = SAMPLES_PER_GENERATOR) -> None:
+        self._per_kind = per_kind
+        self._kept: list[dict[str, Any]] = []
+        self._counts: dict[tuple[str, int], int] = {}
+        self._pixels: dict[tuple[str, int], int] = {}
+
+    def see(self, position: int, element: dict[str, Any]) -> None:
+        """Keeps the element if its kind is not yet well represented."""
+        kind = (element["generator"], element["label"])
+        count = self._counts.get(kind, 0)
+        height, width = element["image"].shape[:2]
+        pixels = self._pixels.get(kind, 0) + height * width
+        if count >= self._per_kind or max(height, width) > SAMPLE_SIDE:
+            return
+        if count >= FEWEST_SAMPLES and pixels > self._per_kind * SAMPLE_PIXELS:
+            return
+        self._counts[kind], self._pixels[kind] = count + 1, pixels
+        self._kept.append({**element, "position": position})
+
+    def set_logits(self, logits: np.ndarray) -> None:
+        """Takes the logits of all images that passed, in order."""
+        for sample in self._kept:
+            sample["logit"] = float(logits[sample["position"]])
+
+    def as_dict(self) -> dict[str, Any]:
+        """As ``npr_jax.evaluation.results.write_evaluation`` wants them."""
+        columns = {
+            "images": "image",
+            "labels": "label",
+            "generators": "generator",
+            "filenames": "filename",
+            "logits": "logit",
+        }
+        return {name: [s[key] for s in self._kept] for name, key in columns.items()}
+
+
+def _observe(
+    elements: Iterable[dict[str, Any]], rows: list[dict[str, Any]], samples: SampleKeeper
+) -> Iterator[np.ndarray]:
+    """The elements' images; everything else about them goes into rows."""
+    for position, element in enumerate(elements):
+        samples.see(position, element)
+        row = {key: element[key] for key in ("generator", "filename", "facts") if key in element}
+        rows.append(row | {key: int(element[key]) for key in ("label", "index")})
+        yield element["image"]

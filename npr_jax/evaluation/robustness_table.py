@@ -1,0 +1,206 @@
+"""Scores of transformed images -> one row of measures per transformation and generator."""
+
+from __future__ import annotations
+
+import collections
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from input_pipeline.images.degradations import Transformation
+from npr_jax.evaluation import measures, tables
+from npr_jax.evaluation.tables import Scores
+
+COLUMNS = (
+    *("kind", "transformation", "strength", "generator", "pairing"),
+    *("n_photographs", "n_generated", "n_not_scored"),
+    *("auc", "ap", "balanced_accuracy", "real_accuracy", "fake_accuracy"),
+)
+
+
+class NotScored(NamedTuple):
+    """An image that has no score in a transformation, by their numbers, and why."""
+
+    transformation: int
+    image: int
+    reason: str
+
+
+@dataclasses.dataclass
+class TransformedScores:
+    """Every image of a split in every transformation.
+
+    Attributes:
+        logits: float32 [t, n]; above 0 means generated, NaN where there is no score.
+        labels: int64 [n]; 1 generated, 0 photograph.
+        generators: str [n].
+        filenames: str [n].
+        not_scored: the NaNs.
+    """
+
+    logits: np.ndarray
+    labels: np.ndarray
+    generators: np.ndarray
+    filenames: np.ndarray
+    not_scored: list[NotScored]
+
+    @classmethod
+    def empty(cls, transformations: int, images: int) -> TransformedScores:
+        """A table to be filled in."""
+        return cls(
+            logits=np.full((transformations, images), np.nan, np.float32),
+            labels=np.zeros(images, np.int64),
+            generators=np.full(images, "", object),
+            filenames=np.full(images, "", object),
+            not_scored=[],
+        )
+
+    def set_facts(self, element: Mapping[str, Any]) -> None:
+        """Takes label, generator and file name of an element of the input pipeline."""
+        index = element["index"]
+        self.labels[index] = element["label"]
+        self.generators[index] = element["generator"]
+        self.filenames[index] = element["filename"]
+
+
+def tabulate(
+    scores: TransformedScores, transformations: Sequence[Transformation]
+) -> dict[str, Any]:
+    """The rows of robustness.csv, and how many images stand behind them.
+
+    A generator's photographs are those of `tables.pair`. Means are unweighted over
+    generators; controls are in none. Images without a score are in no measure and counted in
+    `n_not_scored`.
+
+    Returns:
+        `rows` (dicts of ``COLUMNS``; kind is generator, control or mean), `n_images`,
+        `n_photographs`, `n_generated`, and `not_scored`: {transformation: {reason: images}}.
+    """
+    known = Scores(
+        labels=scores.labels,
+        logits=np.zeros(len(scores.labels), np.float32),
+        generators=scores.generators,
+        filenames=scores.filenames,
+    )
+    groups = tables.pair(known)
+    rows = []
+    for number, transformation in enumerate(transformations):
+        rows += _rows(scores, groups, number, transformation)
+    reasons: dict[str, collections.Counter[str]] = {}
+    for one in scores.not_scored:
+        label = transformations[one.transformation].label
+        reasons.setdefault(label, collections.Counter()).update([_kind(one.reason)])
+    return {
+        "n_images": len(scores.labels),
+        "n_photographs": int((scores.labels == 0).sum()),
+        "n_generated": int((scores.labels == 1).sum()),
+        "rows": rows,
+        "not_scored": {label: dict(counts) for label, counts in reasons.items()},
+    }
+
+
+def _rows(
+    scores: TransformedScores,
+    groups: Sequence[tables.Group],
+    number: int,
+    transformation: Transformation,
+) -> list[dict[str, Any]]:
+    own = {"transformation": transformation.name, "strength": transformation.strength}
+    logits, rows = scores.logits[number], []
+    for group in groups:
+        index = group.index[np.isfinite(logits[group.index])]
+        row = measures.measure(scores.labels[index], logits[index])
+        rows.append(
+            {
+                "kind": "control" if tables.is_control(group.name) else "generator",
+                **own,
+                "generator": group.name,
+                "pairing": group.pairing,
+                "n_not_scored": len(group.index) - len(index),
+                **{key: row[key] for key in ("n_photographs", "n_generated", *tables.METRICS)},
+            }
+        )
+    used = [row for row in rows if row["kind"] == "generator"]
+    if used:
+        missing = int((~np.isfinite(logits)).sum())
+        mean = tables.average(used, [1.0] * len(used))
+        rows.append({"kind": "mean", **own, "n_not_scored": missing, **(mean or {})})
+    return [_balanced(row) for row in rows]
+
+
+def _balanced(row: dict[str, Any]) -> dict[str, Any]:
+    both = row["real_accuracy"], row["fake_accuracy"]
+    balanced = None if None in both else sum(both) / 2
+    return {key: (row | {"balanced_accuracy": balanced}).get(key) for key in COLUMNS}
+
+
+def _kind(reason: str) -> str:
+    """A reason without its numbers, under which images of many sizes are counted together."""
+    return "too small" if "at least" in reason else "too large"
+
+
+def files_of(
+    results: Mapping[str, Any],
+    scores: TransformedScores,
+    transformations: Sequence[Transformation],
+    figures: Mapping[str, bytes],
+) -> dict[str, bytes]:
+    """What is written: tables, scores, figures, and last the results that vouch for them."""
+    names = [one.label for one in transformations]
+    wide = [["filename", "generator", "label", *names]]
+    for index, name in enumerate(scores.filenames):
+        cells = ["" if np.isnan(z) else f"{z:.9g}" for z in scores.logits[:, index]]
+        wide.append([name, scores.generators[index], str(scores.labels[index]), *cells])
+    missing = [["filename", "transformation", "strength", "reason"]]
+    for one in scores.not_scored:
+        transformation = transformations[one.transformation]
+        name = scores.filenames[one.image]
+        missing.append([name, transformation.name, transformation.strength, one.reason])
+    tidy = [list(COLUMNS), *([_text(row[key]) for key in COLUMNS] for row in results["rows"])]
+    return {
+        "robustness.csv": _csv(tidy),
+        "scores.csv": _csv(wide),
+        "not_scored.csv": _csv(missing),
+        **figures,
+        "results.json": json.dumps(results, indent=1, allow_nan=False).encode(),
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    return "" if value is None else str(value)
+
+
+def _csv(rows: Sequence[Sequence[str]]) -> bytes:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue().encode("utf-8", errors="surrogateescape")
+
+
+def format_table(results: Mapping[str, Any]) -> str:
+    """A plain text table of the means over generators, in percent."""
+    rows = [row for row in results["rows"] if row["kind"] == "mean"]
+    title = (
+        f"{results['name']}: {results['n_photographs']} photographs, {results['n_generated']} "
+        "generated images; means over generators in %, accuracies at probability 0.5"
+    )
+    head = f"{'transformation':22}" + "".join(
+        f"{name:>10}" for name in ("AUC", "AP", "balanced", "real", "fake", "no score")
+    )
+    lines = [title, head]
+    for row in rows:
+        label = f"{row['transformation']} {row['strength']}"
+        keys = ("auc", "ap", "balanced_accuracy", "real_accuracy", "fake_accuracy")
+        cells = ["-" if row[key] is None else f"{100 * row[key]:.1f}" for key in keys]
+        cells.append(str(row["n_not_scored"]))
+        lines.append(f"{label:22}" + "".join(f"{cell:>10}" for cell in cells))
+    for label, reasons in results["not_scored"].items():
+        counts = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        lines.append(f"no score, {label}: {counts} (not_scored.csv)")
+    return "\n".join(line.rstrip() for line in lines)

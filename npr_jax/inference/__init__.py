@@ -1,0 +1,1 @@
+"""From pixels to a score: preprocess, tile, score, verdict, heat map."""

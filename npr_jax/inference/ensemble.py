@@ -1,0 +1,132 @@
+"""Separately trained detectors as one: each sees an image its own way, their logits are averaged.
+
+The mean logit is the logarithm of the geometric mean of the members' odds.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from npr_jax.detectors.calibration import Calibration
+from npr_jax.evaluation.results import Scores
+from npr_jax.inference.detector import Detector
+from npr_jax.inference.verdict import ImageScore, score_of
+
+
+class Ensemble:
+    """What ``predict`` and ``evaluate`` need of a detector, from several.
+
+    >>> detector = Detector.ensemble(["runs/a", "runs/b", "runs/c"])
+    >>> for result in detector.score(["photo.jpg"]):
+    ...     print(result.path, result.score, result.verdict)
+    """
+
+    def __init__(self, members: Sequence[Detector]):
+        """Args:
+        members: at least two detectors, each with its own preprocessing.
+
+        Raises:
+            ValueError: for fewer than two.
+        """
+        if len(members) < 2:
+            raise ValueError(f"an ensemble of {len(members)} detectors; give at least two")
+        self.members = tuple(members)
+
+    @property
+    def source(self) -> str:
+        """Where the members' weights came from, for reports."""
+        return "mean logit of " + ", ".join(member.source for member in self.members)
+
+    @property
+    def preprocessing(self) -> str:
+        """What happens to a file's pixels before the networks, in words."""
+        ways = list(dict.fromkeys(member.preprocessing for member in self.members))
+        return ways[0] if len(ways) == 1 else "each member's own: " + "; ".join(ways)
+
+    @property
+    def config(self) -> ml_collections.ConfigDict | None:
+        """The first member's: where test images are, if nothing else is said."""
+        return self.members[0].config
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """None: the members' calibrations hold for the logits of each, not for their mean."""
+        return None
+
+    @property
+    def calibration_in_words(self) -> str:
+        """That scores are not calibrated, and why."""
+        return "not calibrated (its members' calibrations hold for each alone)"
+
+    @property
+    def step(self) -> None:
+        """The members have a step each."""
+        return None
+
+    @property
+    def training_data(self) -> dict[str, Any]:
+        """What the members' training data have in common, and the families that any has seen."""
+        facts = [member.training_data for member in self.members]
+        common = {key: v for key, v in facts[0].items() if all(f.get(key) == v for f in facts)}
+        families: list[str] = []
+        for fact in facts:
+            seen = fact.get("train_family") or []
+            families += [seen] if isinstance(seen, str) else seen
+        return common | ({"train_family": sorted(set(families))} if families else {})
+
+    def logits(self, images: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
+        """Mean logits of pixels as they are, float32 ``[n]``; see ``Detector.logits``."""
+        images = list(images)  # each member goes through all of them
+        return np.mean([member.logits(images) for member in self.members], axis=0)
+
+    def score(
+        self, paths: Iterable[str | pathlib.Path], *, confidence: float | None = None
+    ) -> list[ImageScore]:
+        """Scores image files; one result for each path, in order; see ``Detector.score``."""
+        return list(self.iter_scores(paths, confidence=confidence))
+
+    def iter_scores(
+        self, paths: Iterable[str | pathlib.Path], *, confidence: float | None = None
+    ) -> Iterator[ImageScore]:
+        """As ``score``, each result as soon as it and those before it are known.
+
+        A file that one member cannot score has no score, and that member's error.
+        """
+        names = [str(path) for path in paths]
+        streams = [member.iter_scores(names, confidence=confidence) for member in self.members]
+        for results in zip(*streams, strict=True):
+            errors = [result.error for result in results if result.error]
+            if errors:
+                yield ImageScore(results[0].path, None, "", errors[0])
+                continue
+            logits = [result.logit for result in results]
+            yield score_of(results[0].path, float(np.mean(logits)), confidence)
+
+
+def mean_scores(parts: Sequence[Scores]) -> Scores:
+    """The members' scores of the same images as one; a single member's as they are.
+
+    Scales' weights of several members are left out: their scales need not be the same.
+
+    Raises:
+        ValueError: if the members did not score the same images in the same order.
+    """
+    first, *others = parts
+    if not others:
+        return first
+    for other in others:
+        if not np.array_equal(first.filenames, other.filenames):
+            raise ValueError("the members of the ensemble scored different images")
+    return Scores(
+        labels=first.labels,
+        logits=np.stack([part.logits for part in parts]).mean(axis=0, dtype=np.float32),
+        generators=first.generators,
+        filenames=first.filenames,
+        weights=None,
+        scales=(),
+    )

@@ -1,0 +1,217 @@
+"""Scores a stream of images of any sizes; each score is as if the image were alone."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from flax import nnx
+
+from npr_jax.inference import tiling
+from npr_jax.models.base import Frozen, Model, Placement, Prediction, feature_sums, learned_factors
+from npr_jax.models.sharding import data_mesh, replicated, split_rows
+from npr_jax.residuals.folded_stem import folded_feature_sums, folded_kernels, is_even
+from npr_jax.residuals.front_end import with_factors
+
+# Pixels of one batch: enough to keep two cores busy, or a GPU, without filling the memory. Larger
+# ones are no faster on a CPU, and a single picture waits for the whole of its batch.
+BATCH_PIXELS = {"cpu": 2 * 256 * 256}
+ACCELERATOR_BATCH_PIXELS = 128 * 256 * 256
+HEAD_ROWS = 64  # images whose mean features are turned into logits together
+IN_FLIGHT = 2  # batches computing while the next one is laid out
+
+
+class Scored(NamedTuple):
+    """One image's result: its ``position`` in the stream, ``logit`` (positive: generated)
+    and the attention ``weights`` float32 ``[scales]``, None for models without."""
+
+    position: int
+    logit: float
+    weights: np.ndarray | None
+
+
+@dataclasses.dataclass
+class _Partial:
+    """The feature sums of an image some of whose tiles are still to come."""
+
+    tiles_left: int
+    positions: list[int]
+    sums: list[np.ndarray] = dataclasses.field(default_factory=list)
+
+    def add(self, sums: list[np.ndarray]) -> bool:
+        """Adds one tile's sums; true when that was the last."""
+        # float64: a large photograph adds up hundreds of tiles.
+        sums = [s.astype(np.float64) for s in sums]
+        if self.sums:
+            sums = [a + b for a, b in zip(self.sums, sums, strict=True)]
+        self.sums = sums
+        self.tiles_left -= 1
+        return self.tiles_left == 0
+
+
+class Scorer:
+    """A model compiled once per batch shape, on this process's own devices."""
+
+    def __init__(self, model: Model, shapes: tuple[tuple[int, int], ...] = tiling.SHAPES):
+        """Args:
+        model: a detector; its parameters can be exchanged with ``use``.
+        shapes: (height, width) of the padded batches, the largest last.
+        """
+        model.eval()
+        self._graphdef, params, batch_stats, frozen = nnx.split(
+            model, nnx.Param, nnx.BatchStat, Frozen
+        )
+        self._model = model
+        self._shapes = shapes
+        self._mesh = data_mesh(jax.local_devices())
+        self._sums = jax.jit(self._tile_sums)
+        self._head = jax.jit(self._logits)
+        self._frozen = jax.device_put(frozen, replicated(self._mesh))
+        self.use(params, batch_stats)
+
+    def use(self, params: nnx.State, batch_stats: nnx.State) -> None:
+        """Scores with these parameters from now on, without compiling again."""
+        # Through this process's copy: a scorer works alone, also where processes train together.
+        local = jax.tree.map(_local_copy, (params, batch_stats))
+        # Trained factors, {} for models without: the host makes operators of their values, and
+        # the model's front ends say where they stand.
+        self.factors = {name: float(value) for name, value in learned_factors(local[0]).items()}
+        if self.factors:
+            self._model.front_ends = with_factors(self._model.front_ends, self.factors)
+        self._variables = (*jax.device_put(local, replicated(self._mesh)), self._frozen)
+        model = nnx.merge(self._graphdef, *local, self._frozen)
+        self._kernels = jax.device_put(folded_kernels(model), replicated(self._mesh))
+
+    def score(self, images: Iterable[np.ndarray]) -> Iterator[Scored]:
+        """Scores images as they come; results come out of order and each exactly once.
+
+        Args:
+            images: uint8 ``[h, w, 3]`` each, RGB, any mix of sizes from 32 pixels.
+
+        Raises:
+            ValueError: for an array of another kind, or a side under 32 pixels.
+        """
+        finished: list[tuple[int, list[np.ndarray]]] = []
+        for features in self.features(images):
+            finished.append(features)
+            if len(finished) == HEAD_ROWS:
+                yield from self._finish(finished)
+                finished = []
+        if finished:
+            yield from self._finish(finished)
+
+    def score_features(self, features: list[np.ndarray]) -> np.ndarray:
+        """Logits float32 ``[n]`` of images whose features, float32 ``[n, d]`` each, are known."""
+        logits = np.empty(len(features[0]), np.float32)
+        for first in range(0, len(logits), HEAD_ROWS):
+            places = range(first, min(first + HEAD_ROWS, len(logits)))
+            for scored in self._finish([(place, [f[place] for f in features]) for place in places]):
+                logits[scored.position] = scored.logit
+        return logits
+
+    def features(self, images: Iterable[np.ndarray]) -> Iterator[tuple[int, list[np.ndarray]]]:
+        """What the head sees of each image: its position and, of each map, the mean ``[d]``.
+
+        Images, order and errors are as of ``score``.
+        """
+        waiting: dict[tuple, list] = collections.defaultdict(list)
+        flight: collections.deque = collections.deque()
+        partial: dict[int, _Partial] = {}
+        for position, image in enumerate(images):
+            tiles = self._plan(image)
+            height, width = image.shape[:2]
+            counts = tiling.feature_counts(height, width, self._model)
+            partial[position] = _Partial(len(tiles), counts)
+            # An image's own size, not its company, says which way its stem is computed.
+            even = bool(self._kernels) and is_even(height, width)
+            for tile in tiles:
+                key = tile.shape, even
+                waiting[key].append((position, image, tile))
+                if len(waiting[key]) == self._rows(tile.shape):
+                    flight.append(self._launch(waiting.pop(key), even))
+                if len(flight) > IN_FLIGHT:
+                    yield from _land(flight.popleft(), partial)
+        flight.extend(self._launch(bucket, even) for (_, even), bucket in waiting.items())
+        for batch in flight:
+            yield from _land(batch, partial)
+
+    def score_all(self, images: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Logits float32 ``[n]`` and weights float32 ``[n, scales]`` or None, in order."""
+        scored = sorted(self.score(images), key=lambda s: s.position)
+        logits = np.array([s.logit for s in scored], np.float32)
+        weights = [s.weights for s in scored if s.weights is not None]
+        return logits, np.stack(weights) if weights else None
+
+    def _plan(self, image: np.ndarray) -> list[tiling.Tile]:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(
+                f"image is {image.dtype} {list(image.shape)}; expected uint8 [height, width, 3]"
+            )
+        height, width = image.shape[:2]
+        return tiling.plan(height, width, self._model, self._shapes)
+
+    def _rows(self, shape: tuple[int, int]) -> int:
+        platform = self._mesh.devices.flat[0].platform
+        pixels = BATCH_PIXELS.get(platform, ACCELERATOR_BATCH_PIXELS)
+        rows = max(1, pixels // (shape[0] * shape[1]))
+        return -(-rows // self._mesh.size) * self._mesh.size
+
+    def _launch(self, bucket: list, even: bool) -> tuple[list[int], list[jax.Array]]:
+        """Starts computing one batch; returns whose tiles they are and the sums to come.
+
+        ``even``: whether its stems can be folded.
+        """
+        shape = bucket[0][2].shape
+        laid = [(image, tile) for _, image, tile in bucket]
+        images, placement = tiling.batch_of(laid, self._rows(shape), self._model)
+        inputs = jax.device_put((images, placement), split_rows(self._mesh))
+        sums = self._sums(self._variables, self._kernels, *inputs, np.bool_(even))
+        return [position for position, _, _ in bucket], sums
+
+    def _finish(self, finished: list[tuple[int, list[np.ndarray]]]) -> Iterator[Scored]:
+        features = []
+        for branch in zip(*[means for _, means in finished], strict=True):
+            padded = np.zeros((HEAD_ROWS, *branch[0].shape), np.float32)
+            padded[: len(branch)] = branch
+            features.append(padded)
+        inputs = jax.device_put(features, replicated(self._mesh))
+        logits, weights = jax.device_get(self._head(self._variables, inputs))
+        for row, (position, _) in enumerate(finished):
+            yield Scored(position, float(logits[row]), None if weights is None else weights[row])
+
+    def _tile_sums(
+        self,
+        variables,
+        kernels: dict[int, jax.Array],
+        images: jax.Array,
+        placement: Placement | None,
+        even: jax.Array,
+    ) -> list[jax.Array]:
+        model = nnx.merge(self._graphdef, *variables)
+        if kernels and placement is not None:
+            return folded_feature_sums(model, kernels, images, placement, even)
+        return feature_sums(model, images, placement)
+
+    def _logits(self, variables, features: list[jax.Array]) -> Prediction:
+        return nnx.merge(self._graphdef, *variables).head(features)
+
+
+def _land(batch, partial: dict[int, _Partial]) -> list[tuple[int, list[np.ndarray]]]:
+    """Waits for a batch and returns the mean features of the images it completes."""
+    positions, sums = batch
+    sums = jax.device_get(sums)
+    finished = []
+    for row, position in enumerate(positions):
+        if partial[position].add([s[row] for s in sums]):
+            done = partial.pop(position)
+            means = [s / n for s, n in zip(done.sums, done.positions, strict=True)]
+            finished.append((position, means))
+    return finished
+
+
+def _local_copy(x: jax.Array) -> np.ndarray:
+    return np.asarray(x.addressable_data(0)) if isinstance(x, jax.Array) else x

@@ -1,0 +1,1 @@
+"""Published PyTorch weights, read without executing a pickle."""

@@ -1,0 +1,1 @@
+"""One file per system of the field; registry lists them."""

@@ -1,0 +1,92 @@
+"""How a system of the field enters the harness: one entry that says all others need to know."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+import ml_collections
+import numpy as np
+from flax import nnx
+
+from input_pipeline.loading.file_source import FileReader
+from input_pipeline.loading.mixture import MixedDataset
+from npr_jax.models.base import Model
+from npr_jax.models.systems.setting_rules import Rule
+
+
+def _as_built(model: Model, config: ml_collections.ConfigDict) -> Model:
+    del config
+    return model
+
+
+def _no_problems(config: ml_collections.ConfigDict) -> list[str]:
+    del config
+    return []
+
+
+def _as_drawn(
+    config: ml_collections.ConfigDict, params: nnx.State, batch_stats: nnx.State
+) -> tuple[nnx.State, nnx.State]:
+    del config
+    return params, batch_stats
+
+
+def _no_facts(config: ml_collections.ConfigDict, dataset: MixedDataset) -> dict[str, Any]:
+    del config, dataset
+    return {}
+
+
+class FileView(Protocol):
+    """Turns users' files into what the system's prepared data sets hold."""
+
+    @property
+    def description(self) -> str:
+        """What it makes of an image, in words."""
+        ...
+
+    def stream(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """uint8 ``[h, w, 3]`` each, in order, to uint8 images of any other size."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """One entry of the registry in ``npr_jax.models``.
+
+    Attributes:
+        build: makes the model from the config's ``model`` section, a dtype for its arithmetic and
+            ``nnx.Rngs`` whose stream ``params`` draws the initial weights.
+        rules: what the settings of the ``model`` section may be, besides ``name`` and ``dtype``.
+        paper: where the system is described, in one line.
+        problems: settings of a whole config that are each allowed but not together.
+        start: the parameters and running statistics that a new run begins with, from the
+            ``model`` section and those that ``build`` has drawn; weights that the user gives
+            are read here, and never again: a checkpoint holds what became of them.
+        data_facts: what a run records of its data sets, JSON values; raises ``ValueError`` for
+            data sets that are not what the system learns from.
+        file_view: from the ``model`` section and what ``data_facts`` recorded, what files go
+            through before they are scored; None (also as its result): nothing.
+        load: gives a built model its ``Frozen`` numbers, as the ``model`` section says.
+        frozen_file: the setting of the ``model`` section that names their file; empty: the
+            system has none.
+        read_file: what is made of an image file's bytes, in data sets and when files are scored,
+            for systems that do not look at its pixels; uint8 ``[h, w, 3]``. None: they are decoded.
+        trains_head_only: whether everything before the head is frozen. Training then computes
+            the features of every image once and trains the head on them.
+    """
+
+    build: Callable[..., Model]
+    rules: Mapping[str, Rule]
+    paper: str
+    problems: Callable[[ml_collections.ConfigDict], list[str]] = _no_problems
+    start: Callable[[ml_collections.ConfigDict, nnx.State, nnx.State], tuple] = _as_drawn
+    data_facts: Callable[[ml_collections.ConfigDict, MixedDataset], dict[str, Any]] = _no_facts
+    file_view: Callable[[ml_collections.ConfigDict, Mapping[str, Any]], FileView | None] | None = (
+        None
+    )
+    load: Callable[[Model, ml_collections.ConfigDict], Model] = _as_built
+    frozen_file: str = ""
+    read_file: FileReader | None = None
+    trains_head_only: bool = False

@@ -1,0 +1,1 @@
+"""The page that serve shows, made of Gradio's blocks."""

@@ -1,0 +1,113 @@
+"""The page that ``serve`` shows: Gradio's blocks in the application, behind the guard."""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
+
+from npr_jax.serving.page.examples import Example, gallery, make_examples
+from npr_jax.serving.page.guard import PageGuard
+from npr_jax.serving.page.shelf import Shelf
+from npr_jax.serving.service import Service
+
+_FILES = {"page.js": "text/javascript", "page.css": "text/css"}
+_HEAD = (
+    '<link rel="stylesheet" href="page/page.css"><script src="page/page.js"></script>'
+    '<link rel="icon" href="page/icon.svg">'
+)
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="12" cy="16" r="9" '
+    'fill="#0072b2"/><path d="M21 7l9 9l-9 9l-9-9z" fill="#d55e00" fill-opacity=".85"/></svg>'
+)
+# Gradio asks for the newest version and reports its use, and Hugging Face's library its own.
+_NO_NETWORK = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "GRADIO_RUN_HISTORY": "False",
+    "GRADIO_SSR_MODE": "False",
+    "GRADIO_MCP_SERVER": "False",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def mount(app: FastAPI, service: Service) -> FastAPI:
+    """Adds the page at the root of an application that has the API's routes.
+
+    Gradio is imported here and not before, with everything switched off that would ask another
+    host for something; that holds for the whole process.
+
+    Args:
+        app: of ``server.build_app``; its routes go before the page's.
+        service: what examines pictures.
+    """
+    os.environ |= _NO_NETWORK
+    shelf = Shelf(service.limits)
+    examples = make_examples()
+    _add_routes(app, shelf, examples)
+    ours = _own_paths(app)
+    from npr_jax.serving.page.blocks import mount_blocks
+
+    events = mount_blocks(app, service, shelf, gallery(examples))
+    guard = Middleware(PageGuard, ours=ours, events=events, head=_HEAD, identity=service.identity)
+    # The last to see a request: it reads messages, which who may ask and how much comes before.
+    app.user_middleware.append(guard)
+    return app
+
+
+def _add_routes(app: FastAPI, shelf: Shelf, examples: list[Example]) -> None:
+    """The page's own files and the way in for pictures."""
+
+    @app.post("/page/upload", include_in_schema=False)
+    async def upload(request: Request, name: str = "picture") -> Response:
+        with shelf.writer(name) as writer:
+            async for chunk in request.stream():
+                await run_in_threadpool(writer.write, chunk)
+        return JSONResponse({"token": writer.token})
+
+    @app.delete("/page/upload/{token}", include_in_schema=False)
+    def forget(token: str) -> Response:
+        shelf.forget(token)
+        return Response(status_code=204)
+
+    @app.get("/page/examples/{number}.png", include_in_schema=False)
+    async def example(number: int) -> Response:
+        if not 0 <= number < len(examples):
+            raise HTTPException(404, "There is no such example.")
+        return Response(examples[number].png, media_type="image/png")
+
+    @app.get("/page/icon.svg", include_in_schema=False)
+    async def icon() -> Response:
+        return Response(_ICON, media_type="image/svg+xml")
+
+    for name, kind in _FILES.items():
+        _add_file(app, name, kind)
+
+
+def _add_file(app: FastAPI, name: str, kind: str) -> None:
+    content = importlib.resources.files("npr_jax.serving").joinpath(name).read_bytes()
+
+    @app.get(f"/page/{name}", include_in_schema=False)
+    async def file() -> Response:
+        return Response(content, media_type=kind, headers={"Cache-Control": "no-cache"})
+
+
+def _own_paths(app: FastAPI) -> Callable[[Any], Match]:
+    """How a request fits the routes that the application has before the page is mounted."""
+    routes = list(app.router.routes)
+
+    def ours(scope: Any) -> Match:
+        matches = [route.matches(scope)[0] for route in routes]
+        return max(matches, key=lambda match: match.value)
+
+    return ours

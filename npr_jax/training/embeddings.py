@@ -1,0 +1,111 @@
+"""Features of a run's images, computed once and kept: what a head alone is trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import pathlib
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from npr_jax.inference.scorer import Scorer
+from npr_jax.training.processes import gather_rows
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Embedded:
+    """Images by their features: float32 ``[n, d]``, and int32 labels ``[n]``, 1 = generated."""
+
+    features: np.ndarray
+    labels: np.ndarray
+
+
+def identity_of(layout: Mapping[str, Any], frozen: str) -> dict[str, Any]:
+    """What the features depend on: frozen numbers, images, and what is done to them.
+
+    Args:
+        layout: see ``npr_jax.training.resume``.
+        frozen: fingerprint of the frozen numbers.
+    """
+    settings = layout["settings"]
+    return {
+        "frozen": frozen,
+        "data fingerprint": layout["data fingerprint"],
+        **{key: settings[key] for key in ("seed", "model", "data")},
+    }
+
+
+def embed(
+    directory: pathlib.Path,
+    identity: Mapping[str, Any],
+    images: Callable[[], Iterable[Mapping[str, Any]]],
+    scorer: Scorer,
+) -> Embedded:
+    """Features from the directory's file of that identity; computed and written if there is none.
+
+    Args:
+        directory: made if missing.
+        identity: JSON values; files of other identities stay as they are.
+        images: gives this process's share, every n-th, of elements with ``image`` and ``label``.
+        scorer: of a model with one feature map.
+
+    Raises:
+        ValueError: for a file that cannot be read.
+    """
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    path = directory / f"{identity['images']}-{digest[:16]}.npz"
+    # All processes compute, or none does.
+    if gather_rows(np.array([path.is_file()])).all():
+        _LOG.info("features of the %s images: %s", identity["images"], path)
+        return _read(path)
+    _LOG.info("computing the features of the %s images, once", identity["images"])
+    embedded = _compute(images(), scorer)
+    if jax.process_index() == 0:
+        directory.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".partial")
+        with temporary.open("wb") as file:
+            np.savez(file, features=embedded.features, labels=embedded.labels)
+        temporary.replace(path)
+    return embedded
+
+
+def _compute(images: Iterable[Mapping[str, Any]], scorer: Scorer) -> Embedded:
+    labels: list[int] = []
+
+    def pixels() -> Iterator[np.ndarray]:
+        for element in images:
+            labels.append(int(element["label"]))
+            yield element["image"]
+
+    found = dict(scorer.features(pixels()))
+    features = [found[position][0] for position in range(len(found))]
+    return Embedded(
+        _in_order(np.array(features, np.float32)), _in_order(np.array(labels, np.int32))
+    )
+
+
+def _in_order(own: np.ndarray) -> np.ndarray:
+    """Rows of all processes, each of which has every n-th."""
+    processes = jax.process_count()
+    if processes == 1:
+        return own
+    places = gather_rows(np.arange(len(own)) * processes + jax.process_index())
+    return gather_rows(own)[np.argsort(places)]
+
+
+def _read(path: pathlib.Path) -> Embedded:
+    try:
+        with np.load(path) as arrays:
+            return Embedded(arrays["features"], arrays["labels"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} cannot be read ({error}); delete it to compute it anew"
+        ) from error

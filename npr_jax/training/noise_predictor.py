@@ -1,0 +1,219 @@
+"""Trains a noise predictor on photographs: a second loop, and why there is one.
+
+The loop of training/train.py learns labels: its loss, metrics, validation and final evaluation
+are a detector's. A noise predictor has no labels, its loss draws noise inside the step, and what
+is kept of it is a running mean of its parameters. Data, checkpoints, curves and resumption are
+that loop's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import pathlib
+import time
+from typing import Any
+
+import flax
+import grain
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import optax
+from flax import nnx
+from tqdm import tqdm
+
+from input_pipeline.loading.holdout import SubsetSource
+from input_pipeline.loading.mixture import MixedDataset
+from input_pipeline.loading.pipeline import train_iterator
+from input_pipeline.storage.records import PHOTOGRAPH
+from npr_jax.config import save_json
+from npr_jax.models import sharding
+from npr_jax.models.diffusion import ddim
+from npr_jax.models.diffusion.noise_predictor import FILE_NAME, NoisePredictor, save_noise_predictor
+from npr_jax.models.diffusion.noise_schedule import alpha_bars
+from npr_jax.models.diffusion.unet import UNet
+from npr_jax.training import inputs, noise_predictor_settings
+from npr_jax.training.checkpoint import Checkpoints, abstract
+from npr_jax.training.reporting import CurveWriter, progress_bar
+from npr_jax.training.resume import check_same_layout
+
+_LOG = logging.getLogger(__name__)
+
+
+@flax.struct.dataclass
+class NoiseState:
+    """What a step changes, saved whole.
+
+    Attributes:
+        step: int32 scalar, steps done.
+        params: trained parameters, float32.
+        mean_params: their running mean, which is what is used in the end.
+        opt_state: Adam's moments and count.
+    """
+
+    step: jax.Array
+    params: nnx.State
+    mean_params: nnx.State
+    opt_state: Any
+
+
+def train_noise_predictor(
+    config: ml_collections.ConfigDict, workdir: str | pathlib.Path
+) -> pathlib.Path:
+    """Trains as the config says, resuming what the workdir holds.
+
+    Args:
+        config: see configs/diffusion/noise_predictor.py; checked before any work.
+        workdir: directory of the run; made if missing.
+
+    Returns:
+        The file ``noise_predictor.safetensors`` in the workdir, see noise_predictor.py.
+
+    Raises:
+        ValueError: for a config or data that cannot be used, or a workdir whose run was started
+            with other settings.
+        FloatingPointError: when the loss stops being finite.
+    """
+    noise_predictor_settings.check_noise_config(config)
+    mesh = sharding.data_mesh()
+    sharding.check_batch_size(config.batch_size, mesh)
+    workdir = pathlib.Path(workdir)
+    workdir.mkdir(parents=True, exist_ok=True)
+    dataset = inputs.open_dataset(config, workdir)
+    graphdef, optimizer, state = _initial_state(config)
+    state = jax.device_put(state, sharding.replicated(mesh))
+    train_step = make_noise_step(config, graphdef, optimizer)
+
+    with contextlib.ExitStack() as at_end:
+        checkpoints = at_end.enter_context(contextlib.closing(Checkpoints(workdir)))
+        batches = at_end.enter_context(contextlib.closing(_photographs(config, dataset)))
+        layout = noise_predictor_settings.layout(config, dataset.fingerprint)
+        if (last := checkpoints.latest_step()) is not None:
+            check_same_layout(checkpoints.progress(last)["layout"], layout, workdir)
+            state = checkpoints.restore(last, abstract(state), batches)
+            _LOG.info("resuming %s at step %d of %d", workdir, last, config.num_steps)
+        save_json(config.to_dict(), workdir / "config.json")
+        start, window = int(state.step), []
+        curves = CurveWriter(workdir, resume_step=start)
+        at_end.callback(curves.close)
+        bar = at_end.enter_context(_bar(config, start))
+        began = time.perf_counter()
+        for step in range(start + 1, config.num_steps + 1):
+            state, loss = train_step(state, sharding.to_devices(next(batches), mesh))
+            window.append(loss)
+            bar.update(config.batch_size)
+            save_now = step == config.num_steps or not step % config.checkpoint_every_steps
+            if save_now or not step % config.log_every_steps:
+                values = {"loss": _mean(window, step)}
+                seconds, began = time.perf_counter() - began, time.perf_counter()
+                values["images_per_second"] = len(window) * config.batch_size / seconds
+                window.clear()
+                curves.write(step=step, epoch=0, split="train", values=values)
+                _LOG.info("step %d of %d: loss %.4f", step, config.num_steps, values["loss"])
+            if save_now:
+                checkpoints.save(step, state, batches, {"layout": layout}, improved=None)
+    return _save(config, graphdef, state, workdir)
+
+
+def _bar(config: ml_collections.ConfigDict, step: int) -> tqdm:
+    return progress_bar(
+        total_images=config.num_steps * config.batch_size,
+        done_images=step * config.batch_size,
+        description="training the noise predictor",
+    )
+
+
+def make_noise_step(
+    config: ml_collections.ConfigDict,
+    graphdef: nnx.GraphDef,
+    optimizer: optax.GradientTransformation,
+):
+    """The jitted step ``(state, batch) -> (state, loss)``; the old state is donated.
+
+    The loss is the mean squared error of the noise at time steps drawn uniformly (Ho et al.,
+    NeurIPS 2020, equation 14). ``batch``: uint8 ``image [b, h, w, 3]`` and float32 ``mask [b]``, 0
+    on padding.
+    """
+    kept = alpha_bars(config.schedule, config.diffusion_steps)
+    signal, deviation = jnp.float32(np.sqrt(kept)), jnp.float32(np.sqrt(1 - kept))
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def train_step(state: NoiseState, batch: dict[str, jax.Array]) -> tuple[NoiseState, jax.Array]:
+        images, mask = ddim.to_signed(batch["image"]), batch["mask"]
+        rows = images.shape[0]
+        keys = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), state.step), 3)
+        flip = jax.random.bernoulli(keys[0], shape=(rows, 1, 1, 1))
+        images = jnp.where(flip, images[:, :, ::-1], images)
+        timesteps = jax.random.randint(keys[1], (rows,), 0, config.diffusion_steps)
+        noise = jax.random.normal(keys[2], images.shape)
+        at = timesteps[:, None, None, None]
+        noisy = signal[at] * images + deviation[at] * noise
+
+        def loss_fn(params):
+            said = nnx.merge(graphdef, params)(noisy, timesteps)[..., :3]
+            return (jnp.square(said - noise).mean((1, 2, 3)) * mask).sum() / mask.sum()
+
+        loss, gradients = jax.value_and_grad(loss_fn)(state.params)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        # Short at first: the mean would otherwise remember the random initial parameters.
+        decay = jnp.minimum(config.ema, (1 + state.step) / (10 + state.step))
+        mean = optax.incremental_update(params, state.mean_params, 1 - decay)
+        return NoiseState(state.step + 1, params, mean, opt_state), loss
+
+    return train_step
+
+
+def _initial_state(config: ml_collections.ConfigDict):
+    unet = UNet(noise_predictor_settings.unet_shape(config), rngs=nnx.Rngs(params=config.seed))
+    graphdef, params = nnx.split(unet)
+    optimizer = optax.adam(config.learning_rate)
+    # A copy: two names of one array cannot both be donated.
+    mean = jax.tree.map(jnp.array, params)
+    state = NoiseState(jnp.zeros((), jnp.int32), params, mean, optimizer.init(params))
+    return graphdef, optimizer, state
+
+
+def _photographs(config: ml_collections.ConfigDict, dataset: MixedDataset) -> grain.DatasetIterator:
+    """Endless batches of the photographs of the training split, resized or cut."""
+    split = dataset.split(config.data.train_split)
+    photographs = np.flatnonzero(split.table().labels == PHOTOGRAPH)
+    if not len(photographs):
+        raise ValueError(
+            f"split {config.data.train_split!r} holds no photographs; a noise predictor learns "
+            "from photographs only"
+        )
+    return train_iterator(
+        SubsetSource(split.source, photographs),
+        batch_size=config.batch_size,
+        seed=config.seed,
+        resize=config.data.resize,
+        host_crop=0 if config.data.resize else config.data.crop,
+        workers=config.data.workers,
+    )
+
+
+def _mean(losses: list[jax.Array], step: int) -> float:
+    loss = float(np.mean(jax.device_get(losses)))
+    if not np.isfinite(loss):
+        raise FloatingPointError(
+            f"the loss is {loss} at step {step}; lower --config.learning_rate and start again from "
+            "the last checkpoint"
+        )
+    return loss
+
+
+def _save(
+    config: ml_collections.ConfigDict,
+    graphdef: nnx.GraphDef,
+    state: NoiseState,
+    workdir: pathlib.Path,
+) -> pathlib.Path:
+    unet = nnx.merge(graphdef, jax.device_get(state.mean_params))
+    side = noise_predictor_settings.image_side(config)
+    path = workdir / FILE_NAME
+    save_noise_predictor(NoisePredictor(unet, config.schedule, config.diffusion_steps, side), path)
+    return path

@@ -1,0 +1,74 @@
+"""What must not change between the start of a run and its resumption."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import jax
+import ml_collections
+
+from input_pipeline.loading.mixture import MixedDataset
+from npr_jax.models.systems.registry import SYSTEMS
+
+# May change on resumption: they decide when to stop, report and save, not what is computed.
+_FREE = ("num_epochs", "early_stopping_epochs", "log_every_steps", "checkpoint_every_steps")
+
+
+def layout_of(
+    config: ml_collections.ConfigDict, dataset: MixedDataset, steps_per_epoch: int
+) -> dict[str, Any]:
+    """The settings, data and machine layout that the saved input position depends on."""
+    # The cosine ends with the last epoch: another number of epochs is another rate at every step.
+    free = _FREE[1:] if config.optimizer.schedule == "cosine" else _FREE
+    settings = {k: v for k, v in config.to_dict().items() if k not in free}
+    settings["data"], settings["model"] = dict(settings["data"]), dict(settings["model"])
+    # Also where a file of frozen numbers lies; its content is remembered by frozen_weights.
+    settings["model"].pop(SYSTEMS[config.model.name].frozen_file, None)
+    # Where files lie (their content and order have a fingerprint), who reads them (the batches are
+    # the same) and how test images are treated may differ on another machine.
+    readers = ("workers", "prefetch")
+    tests = ("test_split", "evaluate_resize", "evaluate_crop", "evaluate_even", "delivery")
+    for key in ("path", "photos", "simulation", *readers, *tests):
+        settings["data"].pop(key)
+    return {
+        "settings": _plain(settings),
+        "data fingerprint": dataset.fingerprint,
+        "steps per epoch": steps_per_epoch,
+        "processes": jax.process_count(),
+    }
+
+
+def check_same_layout(saved: dict[str, Any], current: dict[str, Any], workdir: pathlib.Path):
+    """Raises ``ValueError`` naming every difference.
+
+    Restoring an input position into another batch size or seed would otherwise silently train
+    on other batches than the uninterrupted run.
+    """
+    saved, current = _flatten(saved), _flatten(current)
+    changed = [
+        f"{key}: was {saved.get(key)!r}, now {current.get(key)!r}"
+        for key in sorted(saved.keys() | current.keys())
+        if saved.get(key) != current.get(key)
+    ]
+    if changed:
+        raise ValueError(
+            f"{workdir} holds a run with other settings; use another --workdir, or restore:\n  "
+            + "\n  ".join(changed)
+        )
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back: lists for tuples."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    flat = {}
+    for key, item in value.items():
+        flat.update(_flatten(item, f"{prefix}.{key}" if prefix else key))
+    return flat

@@ -1,0 +1,86 @@
+"""Scoring the validation images during training, and remembering the best epoch."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterable, Iterator
+
+import jax
+import numpy as np
+from sklearn import metrics
+
+from npr_jax.inference.scorer import Scorer
+from npr_jax.training.embeddings import Embedded
+from npr_jax.training.processes import gather_rows
+
+
+@dataclasses.dataclass
+class Progress:
+    """What validation has seen so far; saved with every checkpoint."""
+
+    best_ap: float = -1.0
+    best_loss: float = sys.float_info.max
+    best_step: int = 0
+    epochs_without_improvement: int = 0
+
+    def update(self, ap: float, loss: float, step: int) -> bool:
+        """Takes in one epoch; true if it is the best so far.
+
+        Where AP is equal, as it soon is at 1 on few validation images, the lower loss is
+        better. Early stopping goes by AP alone: a loss can fall for ever.
+        """
+        self.epochs_without_improvement = (
+            0 if ap > self.best_ap else self.epochs_without_improvement + 1
+        )
+        if (ap, -loss) <= (self.best_ap, -self.best_loss):
+            return False
+        self.best_ap, self.best_loss, self.best_step = ap, loss, step
+        return True
+
+    def stopped_early(self, patience: int) -> bool:
+        """Whether ``patience`` epochs (0: any number) passed without improvement."""
+        return bool(patience) and self.epochs_without_improvement >= patience
+
+    def as_dict(self) -> dict[str, float]:
+        """As JSON."""
+        return dataclasses.asdict(self)
+
+
+def validate(scorer: Scorer, images: Iterable[dict]) -> dict[str, float]:
+    """Loss (nats), accuracy at 0.5, AP and AUC over the validation images of all processes.
+
+    Raises:
+        ValueError: unless both classes are present.
+    """
+    labels: list[int] = []
+    logits, _ = scorer.score_all(_pixels(images, labels))
+    return _measures(np.array(labels, np.int32), logits)
+
+
+def validate_embedded(scorer: Scorer, images: Embedded) -> dict[str, float]:
+    """As ``validate``, of images whose features are known."""
+    own = slice(jax.process_index(), None, jax.process_count())
+    return _measures(images.labels[own], scorer.score_features([images.features[own]]))
+
+
+def _measures(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+    labels_array, logits = gather_rows(labels), gather_rows(logits)
+    if len(set(labels_array.tolist())) != 2:
+        raise ValueError(
+            f"the validation images have labels {sorted(set(labels_array.tolist()))} only; "
+            "expected photographs (0) and generated images (1)"
+        )
+    signs = 1 - 2 * labels_array
+    return {
+        "loss": float(np.logaddexp(0, signs * logits.astype(np.float64)).mean()),
+        "accuracy": float(((logits > 0) == (labels_array == 1)).mean()),
+        "ap": float(metrics.average_precision_score(labels_array, logits)),
+        "auc": float(metrics.roc_auc_score(labels_array, logits)),
+    }
+
+
+def _pixels(images: Iterable[dict], labels: list[int]) -> Iterator[np.ndarray]:
+    for element in images:
+        labels.append(int(element["label"]))
+        yield element["image"]
