@@ -15,6 +15,7 @@ import ml_collections
 from input_pipeline.images.augmentations import JPEG_CODECS
 from input_pipeline.images.transforms import RESIZE_MODES, SMALL_IMAGES
 from input_pipeline.loading.balancing import BALANCES
+from npr_jax.models.systems.front_end_settings import FRONT_END_RULES, front_end_problems
 from npr_jax.models.systems.registry import DTYPES, SYSTEMS
 from npr_jax.models.systems.setting_rules import (
     BOOLEAN,
@@ -28,8 +29,8 @@ from npr_jax.models.systems.setting_rules import (
     number,
     text,
 )
-from npr_jax.residuals.front_end import FRONT_END_RULES, front_end_problems
-from npr_jax.training.schedules import SCHEDULES
+
+SCHEDULES = ("step", "cosine", "plateau")  # of the learning rate, see training/schedules.py
 
 
 def _is_qualities(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The house of docs/architecture.md: arrows between rooms run down, and no imports form a circle."""
+"""The rooms of docs/architecture.md: imports run down, and none form a circle."""
 
 import ast
 import pathlib
@@ -10,13 +10,14 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # From the top of the house to the ground; rooms of one line do not import each other. A file
 # imports from its own room and from those below.
 FLOORS = (
-    ("main.py",),
+    ("main.py", "npr_jax/__init__.py"),
     ("npr_jax/cli",),
     ("npr_jax/serving", "npr_jax/export", "npr_jax/cluster"),
-    ("npr_jax/analysis", "npr_jax/sweep"),
+    ("npr_jax/analysis",),
+    ("npr_jax/sweep",),
     ("npr_jax/evaluation",),
     ("npr_jax/training",),
-    ("npr_jax/inference", "npr_jax/__init__.py"),
+    ("npr_jax/inference",),
     ("npr_jax/detectors",),
     ("npr_jax/config.py",),
     ("npr_jax/models",),

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests import runs
-from tests.analysis.research import sweeps
+from tests.research import sweeps
 
 NOTEBOOK = runs.ROOT / "analyze_results.ipynb"
 

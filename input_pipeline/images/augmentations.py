@@ -20,7 +20,7 @@ class Augmentation(Protocol):
     """A change of an image that draws its chance and its strength from a generator.
 
     Attributes:
-      stream: number of its random stream, see `readers.derive_seed`. Each kind has its own, so that
+      stream: number of its random stream, see `random_streams`. Each kind has its own, so that
         what one draws for an image does not depend on which others are switched on.
     """
 

@@ -12,15 +12,19 @@ import numpy as np
 from PIL import Image
 
 from input_pipeline.images.augmentations import GaussianBlur
+from input_pipeline.images.random_streams import derive_seed, generator_of
 from input_pipeline.images.transforms import deliver, jpeg, resize, webp
-from input_pipeline.loading.readers import derive_seed, generator_of
 
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-_NOISE_STREAM, _CROP_STREAM, _BLUR_STREAM = 6, 7, GaussianBlur.stream  # see readers.derive_seed
+_NOISE_STREAM, _CROP_STREAM, _BLUR_STREAM = (
+    6,
+    7,
+    GaussianBlur.stream,
+)  # see random_streams.derive_seed
 POSTED_QUALITY = 85  # JPEG quality of a screenshot that was posted
 
 
@@ -33,7 +37,7 @@ class Transformation:
       strength: what tells it from others of its family; empty where there is one only.
       change: called with the image, where `stream` is set a generator, and the arguments.
       arguments: of `change`.
-      stream: number of its random stream, see `readers.derive_seed`; None: nothing is random.
+      stream: number of its random stream, see `random_streams`; None: nothing is random.
     """
 
     name: str

@@ -12,10 +12,10 @@ from typing import Any
 import grain
 import numpy as np
 
+from input_pipeline.images.random_streams import derive_seed
 from input_pipeline.loading.groups import Groups
-from input_pipeline.loading.readers import derive_seed
 
-_SHUFFLE_STREAM = 1  # see readers.derive_seed
+_SHUFFLE_STREAM = 1  # see random_streams.derive_seed
 
 
 def steps_per_epoch(num_examples: int, batch_size: int) -> int:

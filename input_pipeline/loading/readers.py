@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.images.augmentations import Augmentation
+from input_pipeline.images.random_streams import derive_seed, generator_of
 from input_pipeline.images.transforms import (
     UnreadableImageError,
     deliver,
@@ -168,13 +169,3 @@ def record_pixels(record: ImageRecord, out: np.ndarray | None = None) -> np.ndar
         return image_array(record, out)
     except UnreadableImageError as error:
         raise UnreadableImageError(f"{record.filename}: {error}") from error
-
-
-def generator_of(key: int, position: int) -> np.random.Generator:
-    """Returns the generator of one random stream for the example at a position."""
-    return np.random.Generator(np.random.Philox(key=[key, position]))
-
-
-def derive_seed(seed: int, stream: int) -> int:
-    """Returns the 32-bit seed of one of the random streams that derive from the one seed."""
-    return int(np.random.SeedSequence([seed, stream]).generate_state(1)[0])

@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
+from input_pipeline.storage.dataset_writer import Stray
 from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
 
 CLASS_FOLDERS = {"0_real": PHOTOGRAPH, "1_fake": GENERATED}
@@ -43,20 +43,6 @@ class ImageFile:
     label: int
     generator: str
     class_name: str = ""
-
-
-class Stray(NamedTuple):
-    """A file that counts nowhere.
-
-    Attributes:
-      path: relative to the root of the source.
-      reason: why.
-      kind: of the reason, for summaries.
-    """
-
-    path: str
-    reason: str
-    kind: str = "outside the layout"
 
 
 @dataclass

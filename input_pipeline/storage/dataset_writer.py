@@ -13,11 +13,10 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from input_pipeline.prepare.folders import Stray
 from input_pipeline.storage.directories import new_directory, write_text
 from input_pipeline.storage.prepared_dataset import (
     DATASET_FILE,
@@ -44,6 +43,20 @@ SHARD_BYTES = 256 * 1024 * 1024
 VERSION = "1.0.0"
 # What TFDS accepts in the names of data sets and splits.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class Stray(NamedTuple):
+    """A file that counts nowhere.
+
+    Attributes:
+      path: relative to the root of the source.
+      reason: why.
+      kind: of the reason, for summaries.
+    """
+
+    path: str
+    reason: str
+    kind: str = "outside the layout"
 
 
 def write_dataset(

@@ -13,10 +13,10 @@ from matplotlib import figure
 from input_pipeline.storage.whole_folder import whole_folder
 from npr_jax.analysis import attention_figures, attention_words, basis, style
 from npr_jax.analysis.attention import QUARTILES, Findings, study
-from npr_jax.analysis.evidence_images import residual_pixels, residuals, write_png
 from npr_jax.analysis.gates import Gate, agreement, gates
 from npr_jax.analysis.permutation import PermutationTest
 from npr_jax.analysis.run_results import Evaluation, Sample, read_run
+from npr_jax.inference.evidence_images import residual_pixels, residuals, write_png
 from npr_jax.residuals.front_end import FrontEnd
 
 FOLDER = "attention"

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.storage.whole_folder import whole_folder
-from npr_jax.analysis import evidence_images
+from npr_jax.analysis import evidence_sheet
+from npr_jax.inference import evidence_images
 from npr_jax.inference.detector import Detector, ImageScore
 from npr_jax.inference.heat_map import HeatMap, heat_map
 
@@ -85,7 +86,7 @@ def _write_one(
     if result.weights is not None:
         pairs = zip(detector.model.scales, result.weights, strict=True)
         title += "; weights " + ", ".join(f"{scale}: {weight:.3f}" for scale, weight in pairs)
-    (folder / "sheet.png").write_bytes(evidence_images.sheet(title, image, found, captioned))
+    (folder / "sheet.png").write_bytes(evidence_sheet.sheet(title, image, found, captioned))
     described = _describe(detector, result, image, found, problem)
     (folder / "evidence.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
     return found

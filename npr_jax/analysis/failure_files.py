@@ -6,9 +6,9 @@ import pathlib
 
 from input_pipeline.storage.whole_folder import whole_folder
 from npr_jax.analysis.attention_files import write_csv
-from npr_jax.analysis.evidence_images import write_png
 from npr_jax.analysis.failures import Failures, failure_rows, predictor_rows
 from npr_jax.analysis.run_results import Evaluation
+from npr_jax.inference.evidence_images import write_png
 
 FOLDER = "failures"
 

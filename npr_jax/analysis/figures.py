@@ -12,7 +12,7 @@ from matplotlib import axes, ticker
 from PIL import Image
 
 from npr_jax.analysis import style
-from npr_jax.analysis.evidence_images import residual_pixels
+from npr_jax.inference.evidence_images import residual_pixels
 from npr_jax.residuals.front_end import FrontEnd
 
 PANEL = (3.5, 2.8)  # inches

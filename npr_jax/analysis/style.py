@@ -18,10 +18,12 @@ import numpy as np
 from matplotlib import figure
 from PIL import Image
 
+from npr_jax.inference.evidence_images import GENERATED_COLOUR, PHOTOGRAPH_COLOUR
+
 WHITE, GRID, SOFT = "#ffffff", "#dddddd", "#777777"
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE, YELLOW = "#0072B2", "#D55E00", "#CC79A7", "#F0E442"
-PHOTOGRAPHS, GENERATED = BLUE, VERMILLION
+PHOTOGRAPHS, GENERATED = PHOTOGRAPH_COLOUR, GENERATED_COLOUR
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW, BLACK)
 MARKERS = ("o", "s", "^", "v", "P", "X", "<", ">")
 # Text on a coloured area: near white and near black, which no theme turns round.

@@ -15,7 +15,7 @@ from npr_jax.analysis.published import PAPER
 from npr_jax.analysis.run_results import read_results
 from npr_jax.analysis.table_csv import tables_csv
 from npr_jax.analysis.text_files import write_texts
-from npr_jax.analysis.text_tables import Sheet, latex, markdown
+from npr_jax.evaluation.text_tables import Sheet, latex, markdown
 
 NAME = "paper_tables"
 _INTRODUCTION = (

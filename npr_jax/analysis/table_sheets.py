@@ -17,7 +17,7 @@ from npr_jax.analysis.paper_tables import (
     published_mean,
 )
 from npr_jax.analysis.published import NPR, NPR_MEANS, OTHERS, PAPER
-from npr_jax.analysis.text_tables import Cell, Sheet
+from npr_jax.evaluation.text_tables import Cell, Sheet
 
 NOTHING = "–"
 PARTS = ("acc", "AP")

@@ -55,6 +55,9 @@ def explain(error: Exception, arguments: list[str]) -> str:
 
 
 def _train(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    import jax
+
+    from npr_jax.analysis.report import build_report
     from npr_jax.cli import host
     from npr_jax.training.processes import join_processes
     from npr_jax.training.train import train_and_evaluate
@@ -64,6 +67,8 @@ def _train(words: list[str], flags: Any, config: ml_collections.ConfigDict | Non
         join_processes(flags.coordinator, flags.num_processes, flags.process_id)
     host.keep_freed_memory()
     train_and_evaluate(config, flags.workdir)
+    if jax.process_index() == 0:
+        print(f"report: {build_report(flags.workdir)}")
     return 0
 
 
@@ -120,7 +125,7 @@ def _sweep(words: list[str], flags: Any, config: ml_collections.ConfigDict | Non
     tally = run_sweep(
         config,
         flags.workdir,
-        functools.partial(train_side_by_side, programs=Programs(), report=False),
+        functools.partial(train_side_by_side, programs=Programs()),
         name=pathlib.Path(config_flags.get_config_filename(flags["config"])).stem,
         shard=parse_shard(flags.shard),
         side_by_side=flags.side_by_side,
@@ -146,15 +151,20 @@ def _recipe(
 
 
 def _evaluate(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax.analysis.report import build_report
     from npr_jax.cli.opening import open_test
     from npr_jax.evaluation.evaluate import evaluate_run
 
-    evaluate_run(*open_test("evaluate", flags), samples=flags.samples)
+    opened = open_test("evaluate", flags)
+    if evaluate_run(*opened, samples=flags.samples) is not None:
+        print(f"report: {build_report(opened[-1])}")
     return 0
 
 
 def _robustness(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
     from input_pipeline.images.degradations import transformations
+    from npr_jax.analysis.figure_files import write_figure
+    from npr_jax.analysis.robustness import figure_of
     from npr_jax.cli.opening import open_test
     from npr_jax.evaluation.robustness import measure_robustness
 
@@ -164,13 +174,18 @@ def _robustness(words: list[str], flags: Any, config: ml_collections.ConfigDict 
             f"robustness --delivery={flags.delivery}: deliveries are among the transformations; "
             "give --transformations=delivery for them alone"
         )
-    measure_robustness(*open_test("robustness", flags), chosen, chosen=flags.transformations)
+    opened = open_test("robustness", flags)
+    results = measure_robustness(*opened, chosen, chosen=flags.transformations)
+    write_figure(opened[-1] / "robustness" / results["name"], figure_of(results))
     return 0
 
 
 def _calibrate(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax.analysis.figure_files import write_figure
+    from npr_jax.analysis.reliability import figure_of
     from npr_jax.cli import host
     from npr_jax.cli.opening import workdirs_of
+    from npr_jax.detectors.calibration_file import FOLDER
     from npr_jax.evaluation.calibrate import calibrate
     from npr_jax.inference.detector import Detector
 
@@ -184,7 +199,7 @@ def _calibrate(words: list[str], flags: Any, config: ml_collections.ConfigDict |
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     detector = Detector.load(flags.workdir, checkpoint=flags.checkpoint, calibrated=False)
-    calibrate(
+    results = calibrate(
         detector,
         pathlib.Path(flags.workdir),
         data=flags.data,
@@ -192,10 +207,13 @@ def _calibrate(words: list[str], flags: Any, config: ml_collections.ConfigDict |
         target_error=flags.target_error,
         false_positive_rate=flags.false_positive_rate,
     )
+    folder = pathlib.Path(flags.workdir) / FOLDER
+    write_figure(folder, figure_of(results, str(results["checkpoint"]["step"])))
     return 0
 
 
 def _predict(words: list[str], flags: Any, config: ml_collections.ConfigDict | None) -> int:
+    from npr_jax.analysis.evidence import write_evidence
     from npr_jax.cli import host
     from npr_jax.cli.opening import load_detector, resize_of
     from npr_jax.inference.predict import predict_files
@@ -214,6 +232,7 @@ def _predict(words: list[str], flags: Any, config: ml_collections.ConfigDict | N
         confidence=flags.confidence,
         maps=flags.maps,
         evidence=flags.evidence,
+        write_evidence=write_evidence,
         heat_map=flags.heat_map,
     )
 

@@ -8,15 +8,18 @@ for which no verdict is given (El-Yaniv and Wiener, JMLR 2010: selective classif
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import numpy as np
-
-from npr_jax.evaluation import measures
+import numpy.typing as npt
 
 GENERATED, PHOTOGRAPH, UNSURE = "generated", "photograph", "unsure"
 VERDICTS = (GENERATED, PHOTOGRAPH, UNSURE)
-CERTAINTY = 0.95  # of the bound on the error among the decided
+
+
+def probabilities(logits: npt.ArrayLike) -> np.ndarray:
+    """Probability of being generated, float64, of any shape; no overflow at large logits."""
+    half = np.tanh(np.asarray(logits, np.float64) / 2)
+    return (1 + half) / 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Calibration:
     def probabilities(self, logits: np.ndarray | float) -> np.ndarray:
         """Calibrated probability of being generated, float64, of any shape."""
         scaled = np.asarray(logits, np.float64) / self.temperature + self.bias
-        return measures.probabilities(scaled)
+        return probabilities(scaled)
 
     def verdict(self, logit: float) -> str:
         """One of ``VERDICTS``."""
@@ -49,148 +52,3 @@ class Calibration:
         if self.photograph_to is not None and logit <= self.photograph_to:
             return PHOTOGRAPH
         return UNSURE
-
-
-def fit(labels: np.ndarray, logits: np.ndarray, target_error: float) -> Calibration:
-    """The calibration of these images; see `fit_scaling` and `set_band`.
-
-    Args:
-        labels: int [n]; 1 generated, 0 photograph.
-        logits: float [n].
-        target_error: in (0, 1).
-
-    Raises:
-        ValueError: see `fit_scaling`.
-    """
-    temperature, bias = fit_scaling(labels, logits)
-    middle = -bias * temperature
-    generated_from, photograph_to = set_band(labels, logits, middle, target_error)
-    return Calibration(temperature, bias, target_error, generated_from, photograph_to)
-
-
-def fit_scaling(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
-    """Temperature and bias of the smallest negative log-likelihood.
-
-    The targets are Platt's, (n1 + 1) / (n1 + 2) for the n1 generated images and 1 / (n0 + 2) for
-    the n0 photographs: with 1 and 0 there is no minimum where a threshold separates the classes.
-
-    Args:
-        labels: int [n]; 1 generated, 0 photograph.
-        logits: float [n].
-
-    Raises:
-        ValueError: a class is missing, or logits are not higher for generated images.
-    """
-    from scipy import optimize  # here, so that scoring does without it
-
-    generated = np.asarray(labels) == 1
-    count = int(generated.sum())
-    if not 0 < count < len(generated):
-        raise ValueError("a calibration needs photographs and generated images, here is one class")
-    logits = np.asarray(logits, np.float64)
-    middle, spread = logits.mean(), logits.std()
-    x = (logits - middle) / (spread or 1.0)
-    targets = np.where(generated, (count + 1) / (count + 2), 1 / (len(generated) - count + 2))
-
-    def loss(parameters):
-        z = parameters[0] * x + parameters[1]
-        return float((np.logaddexp(0, z) - targets * z).mean())
-
-    def gradient(parameters):
-        wrong = measures.probabilities(parameters[0] * x + parameters[1]) - targets
-        return np.array([(wrong * x).mean(), wrong.mean()])
-
-    def hessian(parameters):
-        chance = measures.probabilities(parameters[0] * x + parameters[1])
-        weight = chance * (1 - chance)
-        mixed = (weight * x).mean()
-        return np.array([[(weight * x * x).mean(), mixed], [mixed, weight.mean()]])
-
-    start = np.array([1.0, 0.0])
-    options = {"gtol": 1e-10, "maxiter": 1000}
-    best = optimize.minimize(
-        loss, start, jac=gradient, hess=hessian, method="trust-exact", options=options
-    )
-    slope, offset = best.x
-    if slope < 1e-6 or not spread:
-        raise ValueError(
-            "the detector's logits are no higher for generated images than for photographs among "
-            "the images it was to be calibrated with, so no score of it would mean anything there"
-        )
-    return float(spread / slope), float(offset - slope * middle / spread)
-
-
-def set_band(
-    labels: np.ndarray, logits: np.ndarray, middle: float, target_error: float
-) -> tuple[float | None, float | None]:
-    """The logits from which images are called generated and up to which photographs.
-
-    Each side of the middle by itself: as many images as possible are decided such that the upper
-    95 % bound on their error (one-sided, Clopper and Pearson) is at most the target.
-
-    Args:
-        labels: int [n]; 1 generated, 0 photograph.
-        logits: float [n].
-        middle: the logit of probability 0.5; no verdict contradicts it.
-        target_error: in (0, 1).
-
-    Returns:
-        The two logits, None for a side on which the target cannot be reached.
-    """
-    labels, logits = np.asarray(labels), np.asarray(logits, np.float64)
-    upper = logits >= middle
-    generated_from = largest_decided(logits[upper], labels[upper] == 0, target_error)
-    photograph_from = largest_decided(-logits[~upper], labels[~upper] == 1, target_error)
-    return generated_from, None if photograph_from is None else -photograph_from
-
-
-def largest_decided(
-    confidences: np.ndarray, wrong: np.ndarray, target_error: float
-) -> float | None:
-    """The lowest confidence from which verdicts are seldom enough wrong; None: there is none.
-
-    Args:
-        confidences: float [n]; the higher, the surer.
-        wrong: bool [n]; whether a verdict on the image would be wrong.
-        target_error: what the upper 95 % bound on the share of wrong verdicts may be.
-    """
-    from scipy import stats  # here, so that scoring does without it
-
-    if not len(confidences):
-        return None
-    order = np.argsort(-confidences, kind="stable")
-    ordered = confidences[order]
-    decided = np.arange(1, len(ordered) + 1)
-    errors = np.cumsum(wrong[order])
-    bound = np.ones(len(ordered))
-    some_right = errors < decided
-    e, k = errors[some_right], decided[some_right]
-    bound[some_right] = stats.beta.ppf(CERTAINTY, e + 1, k - e)
-    # Images of equal confidence are decided together.
-    last_of_equals = np.append(ordered[1:] < ordered[:-1], True)
-    fit_for_use = np.flatnonzero((bound <= target_error) & last_of_equals)
-    return float(ordered[fit_for_use[-1]]) if fit_for_use.size else None
-
-
-def fewest_decided(target_error: float) -> int:
-    """Images of one verdict, all right, that are needed to show an error below the target."""
-    return math.ceil(math.log(1 - CERTAINTY) / math.log(1 - target_error))
-
-
-def threshold_for(photographs: np.ndarray, false_positive_rate: float) -> float | None:
-    """The logit above which at most this share of new photographs is expected.
-
-    Of n photographs the k-th lowest with k = ceil((n + 1) (1 - rate)): a new photograph of the same
-    kind lies above it with a probability of at most the rate (Vovk et al., 2005: conformal
-    prediction).
-
-    Args:
-        photographs: float [n]; their logits.
-        false_positive_rate: in (0, 1).
-
-    Returns:
-        The logit; None where there are fewer than 1 / rate - 1 photographs.
-    """
-    # What rounding adds to a whole number must not count as one more.
-    place = math.ceil((len(photographs) + 1) * (1 - false_positive_rate) - 1e-9)
-    return None if place > len(photographs) else float(np.sort(photographs)[place - 1])

@@ -24,16 +24,15 @@ from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.record_table import read_table
 from input_pipeline.storage.tfrecord import RecordSource
 from input_pipeline.storage.whole_files import write_together
-from npr_jax.analysis.reliability import figure_of
-from npr_jax.detectors import calibration, calibration_file
-from npr_jax.evaluation import calibration_report
+from npr_jax.detectors import calibration_file
+from npr_jax.detectors.calibration import Calibration, probabilities
+from npr_jax.evaluation import calibration_fit, calibration_report
 from npr_jax.evaluation.calibration_measures import (
     measure_probabilities,
     measure_threshold,
     measure_verdicts,
 )
 from npr_jax.evaluation.evaluate import check_deliverable, config_of
-from npr_jax.evaluation.measures import probabilities
 from npr_jax.evaluation.provenance import provenance
 from npr_jax.evaluation.results import plain
 from npr_jax.inference.detector import Detector
@@ -68,7 +67,7 @@ def calibrate(
 
     Args:
         detector: of the run, as it would score files.
-        workdir: of the run; gets ``calibration/<step>.json`` and a figure.
+        workdir: of the run; gets ``calibration/<step>.json``.
         data: prepared data sets, separated by commas; empty: the run's own.
         split: which images; empty: the run's validation images, of other data "validation".
         target_error: share of the verdicts that may be wrong, above 0 and below 0.5.
@@ -94,8 +93,8 @@ def calibrate(
     labels, logits, dealt, too_small = _score(detector, config, source)
     _check_counts(labels, dealt.half, name)
     fitting, measuring = dealt.half == FIT, dealt.half == MEASURE
-    fitted = calibration.fit(labels[fitting], logits[fitting], target_error)
-    threshold = calibration.threshold_for(logits[fitting & (labels == 0)], false_positive_rate)
+    fitted = calibration_fit.fit(labels[fitting], logits[fitting], target_error)
+    threshold = calibration_fit.threshold_for(logits[fitting & (labels == 0)], false_positive_rate)
     results: dict[str, Any] = {
         "checkpoint": {"step": step, "hash": calibration_file.fingerprint(detector.model)},
         "preprocessing": detector.preprocessing,
@@ -109,8 +108,7 @@ def calibrate(
         | {"seed": config.seed, "simulated": dataset.simulated, **provenance()},
     }
     results = plain(results)
-    contents = figure_of(results, str(step))
-    contents[f"{step}.json"] = json.dumps(results, indent=1, allow_nan=False).encode()
+    contents = {f"{step}.json": json.dumps(results, indent=1, allow_nan=False).encode()}
     write_together(workdir / calibration_file.FOLDER, contents)
     print(calibration_report.in_words(results))
     _LOG.info("wrote %s", calibration_file.file_of(workdir, step))
@@ -118,7 +116,7 @@ def calibrate(
 
 
 def _threshold_json(
-    fitted: calibration.Calibration, threshold: float | None, false_positive_rate: float
+    fitted: Calibration, threshold: float | None, false_positive_rate: float
 ) -> dict[str, Any]:
     return {
         "false_positive_rate": false_positive_rate,
@@ -248,7 +246,7 @@ def _counts(labels: np.ndarray, delivery: np.ndarray) -> dict[str, Any]:
 
 
 def _measure(
-    fitted: calibration.Calibration,
+    fitted: Calibration,
     threshold: float | None,
     labels: np.ndarray,
     logits: np.ndarray,

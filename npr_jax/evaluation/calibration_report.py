@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from npr_jax.detectors.calibration import fewest_decided
+from npr_jax.evaluation.calibration_fit import fewest_decided
 
 
 def in_words(results: Mapping[str, Any]) -> str:

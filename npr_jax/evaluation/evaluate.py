@@ -15,7 +15,6 @@ import ml_collections
 import numpy as np
 
 from input_pipeline.loading.mixture import MixedDataset
-from npr_jax.analysis.report import build_report
 from npr_jax.evaluation.calibration_measures import verdict_rows
 from npr_jax.evaluation.calibration_report import format_verdicts
 from npr_jax.evaluation.metadata_baseline import can_measure, measure_metadata
@@ -25,7 +24,7 @@ from npr_jax.evaluation.provenance import provenance
 from npr_jax.evaluation.results import Scores, format_table, write_evaluation
 from npr_jax.evaluation.tables import format_baselines
 from npr_jax.inference.detector import Detector
-from npr_jax.inference.ensemble import Ensemble, mean_scores
+from npr_jax.inference.ensemble import Ensemble
 from npr_jax.models.base import count_parameters
 from npr_jax.models.systems.registry import SYSTEMS
 from npr_jax.training import inputs
@@ -46,7 +45,6 @@ def evaluate_run(
     workdir: pathlib.Path,
     *,
     name: str = "",
-    report: bool = True,
     samples: int = SAMPLES_PER_GENERATOR,
 ) -> dict[str, Any] | None:
     """Scores every test image once, prints the table, writes the evaluation and the report.
@@ -55,9 +53,8 @@ def evaluate_run(
         detector: its own preprocessing is used, that of each member of an ensemble for itself.
         config: names the test split and the delivery.
         dataset: prepared images.
-        workdir: gets ``evaluation/<name>/`` and, if wanted, ``report.html``.
+        workdir: gets ``evaluation/<name>/``.
         name: empty: made of the data set, split, delivery and preprocessing.
-        report: whether to make ``report.html``, which takes seconds; `report` can later.
         samples: images of each generator and class kept for it, fewer where they are large.
 
     Returns:
@@ -93,8 +90,6 @@ def evaluate_run(
     )
     _show(results)
     _LOG.info("wrote %s", directory)
-    if report:
-        print(f"report: {build_report(workdir)}")
     return results
 
 
@@ -323,3 +318,27 @@ def _observe(
         row = {key: element[key] for key in ("generator", "filename", "facts") if key in element}
         rows.append(row | {key: int(element[key]) for key in ("label", "index")})
         yield element["image"]
+
+
+def mean_scores(parts: Sequence[Scores]) -> Scores:
+    """The members' scores of the same images as one; a single member's as they are.
+
+    Scales' weights of several members are left out: their scales need not be the same.
+
+    Raises:
+        ValueError: if the members did not score the same images in the same order.
+    """
+    first, *others = parts
+    if not others:
+        return first
+    for other in others:
+        if not np.array_equal(first.filenames, other.filenames):
+            raise ValueError("the members of the ensemble scored different images")
+    return Scores(
+        labels=first.labels,
+        logits=np.stack([part.logits for part in parts]).mean(axis=0, dtype=np.float32),
+        generators=first.generators,
+        filenames=first.filenames,
+        weights=None,
+        scales=(),
+    )

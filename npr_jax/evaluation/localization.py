@@ -16,9 +16,9 @@ import numpy as np
 from input_pipeline.simulation.composites import Composites, make_composites
 from input_pipeline.simulation.dataset import FAMILIES
 from input_pipeline.storage.whole_folder import whole_folder
-from npr_jax.analysis.evidence_images import overlay, write_png
 from npr_jax.evaluation.provenance import provenance
 from npr_jax.inference.detector import Detector
+from npr_jax.inference.evidence_images import overlay, write_png
 from npr_jax.inference.heat_map import HeatMap, heat_map
 
 FOLDER = "localization"

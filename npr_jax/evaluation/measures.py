@@ -9,13 +9,8 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-
-def probabilities(logits: npt.ArrayLike) -> np.ndarray:
-    """Probability of being generated, float64, of any shape; no overflow at large logits."""
-    half = np.tanh(np.asarray(logits, np.float64) / 2)
-    return (1 + half) / 2
+from npr_jax.detectors.calibration import probabilities
 
 
 def best_threshold(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float, float | None]:

@@ -35,7 +35,7 @@ def package_version() -> str | None:
 
 def _commit() -> str | None:
     """The checkout's commit, with a plus where files differ from it; None without git."""
-    root = pathlib.Path(__file__).resolve().parent.parent
+    root = pathlib.Path(__file__).resolve().parents[2]
     command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=10"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)

@@ -1,7 +1,6 @@
-"""The ``robustness`` command: one test split in every transformation, and what is left of it.
+"""One test split in every transformation, and what is left of it.
 
-Scores are computed here; `robustness_table` makes tables of them, `` the
-figure.
+Scores are computed here; ``robustness_table`` makes tables of them.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import numpy as np
 from input_pipeline.images.degradations import Transformation
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.whole_files import write_together
-from npr_jax.analysis.robustness import figure_of
 from npr_jax.evaluation.evaluate import check_deliverable, config_of, describe, evaluation_name
 from npr_jax.evaluation.results import plain
 from npr_jax.evaluation.robustness_table import (
@@ -45,7 +43,7 @@ def measure_robustness(
     *,
     chosen: str = "",
 ) -> dict[str, Any]:
-    """Scores every test image in every transformation; writes tables, scores and a figure.
+    """Scores every test image in every transformation; writes tables and scores.
 
     Args:
         detector: its own preprocessing is used, after the transformation; of each member of an
@@ -77,7 +75,7 @@ def measure_robustness(
     name = "-".join([name, *(part.strip() for part in chosen.split(",") if part.strip())])
     results = plain({"name": name} | tabulate(scores, transformations) | {"meta": meta})
     directory = workdir / "robustness" / name
-    write_together(directory, files_of(results, scores, transformations, figure_of(results)))
+    write_together(directory, files_of(results, scores, transformations))
     print(format_table(results))
     _LOG.info("wrote %s", directory)
     return results

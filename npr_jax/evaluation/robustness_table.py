@@ -148,9 +148,8 @@ def files_of(
     results: Mapping[str, Any],
     scores: TransformedScores,
     transformations: Sequence[Transformation],
-    figures: Mapping[str, bytes],
 ) -> dict[str, bytes]:
-    """What is written: tables, scores, figures, and last the results that vouch for them."""
+    """What is written: tables, scores, and last the results that vouch for them."""
     names = [one.label for one in transformations]
     wide = [["filename", "generator", "label", *names]]
     for index, name in enumerate(scores.filenames):
@@ -166,7 +165,6 @@ def files_of(
         "robustness.csv": _csv(tidy),
         "scores.csv": _csv(wide),
         "not_scored.csv": _csv(missing),
-        **figures,
         "results.json": json.dumps(results, indent=1, allow_nan=False).encode(),
     }
 

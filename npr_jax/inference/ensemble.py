@@ -13,7 +13,6 @@ import ml_collections
 import numpy as np
 
 from npr_jax.detectors.calibration import Calibration
-from npr_jax.evaluation.results import Scores
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.verdict import ImageScore, score_of
 
@@ -106,27 +105,3 @@ class Ensemble:
                 continue
             logits = [result.logit for result in results]
             yield score_of(results[0].path, float(np.mean(logits)), confidence)
-
-
-def mean_scores(parts: Sequence[Scores]) -> Scores:
-    """The members' scores of the same images as one; a single member's as they are.
-
-    Scales' weights of several members are left out: their scales need not be the same.
-
-    Raises:
-        ValueError: if the members did not score the same images in the same order.
-    """
-    first, *others = parts
-    if not others:
-        return first
-    for other in others:
-        if not np.array_equal(first.filenames, other.filenames):
-            raise ValueError("the members of the ensemble scored different images")
-    return Scores(
-        labels=first.labels,
-        logits=np.stack([part.logits for part in parts]).mean(axis=0, dtype=np.float32),
-        generators=first.generators,
-        filenames=first.filenames,
-        weights=None,
-        scales=(),
-    )

@@ -6,7 +6,7 @@ import csv
 import os
 import pathlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
@@ -29,6 +29,7 @@ def predict_files(
     confidence: float | None,
     maps: str = "",
     evidence: str = "",
+    write_evidence: Callable[..., None] | None = None,
     heat_map: str = "auto",
 ) -> int:
     """Scores every file named or found in a named folder and writes a CSV table.
@@ -42,6 +43,7 @@ def predict_files(
             none are made.
         evidence: directory, made if missing, for pictures of what each file was scored by, see
             ``npr_jax.analysis.evidence``; empty: none are made.
+        write_evidence: makes them, as ``npr_jax.analysis.evidence.write_evidence`` does.
         heat_map: how those find where the evidence lies, see ``npr_jax.inference.heat_map``.
 
     Returns:
@@ -70,9 +72,7 @@ def predict_files(
     _write(results, output)
     if maps and isinstance(detector, Detector):
         _write_maps(detector, results, pathlib.Path(maps))
-    if evidence and isinstance(detector, Detector):
-        from npr_jax.analysis.evidence import write_evidence
-
+    if evidence and write_evidence and isinstance(detector, Detector):
         write_evidence(detector, results, pathlib.Path(evidence), heat_map)
     failed = sum(bool(result.error) for result in results)
     print(_summary(results, failed), file=sys.stderr)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE, Calibration
-from npr_jax.evaluation.measures import probabilities
+from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE, Calibration, probabilities
 
 # Where no calibration says better, a verdict needs this probability for either class.
 CONFIDENCE = 0.75

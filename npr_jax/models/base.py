@@ -227,3 +227,8 @@ def sums_of(maps: list[jax.Array], placement: Placement | None) -> list[jax.Arra
 def _outer(rows: jax.Array | np.ndarray, columns: jax.Array | np.ndarray) -> jax.Array:
     inside = rows[:, :, None, None] & columns[:, None, :, None]
     return jnp.asarray(inside, jnp.float32)
+
+
+def count_parameters(model: Model, kind: type[nnx.Variable] = nnx.Param) -> int:
+    """Trained numbers of a model, or those of another kind, as what is ``Frozen``."""
+    return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, kind)))

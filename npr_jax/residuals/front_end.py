@@ -1,4 +1,4 @@
-"""What a network sees of an image: one linear view of its pixels, chosen by config.
+"""What a network sees of an image: one linear view of its pixels.
 
 A view is ``(operator(color(pixels)) - offset) * scale``. The operator is separable (see
 residual), so images of several sizes can share a padded batch and large ones can be
@@ -13,10 +13,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 
-from npr_jax.models.systems.setting_rules import BOOLEAN, Rule, choice, is_integer, number, several
 from npr_jax.residuals import color_spaces, learned_factor, residual
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -55,7 +53,7 @@ class FrontEnd:
     scale: tuple[float, ...] = (1.0, 1.0, 1.0)
     offset: tuple[float, ...] = (0.0, 0.0, 0.0)
     phase: tuple[int, int] = (0, 0)
-    color_spaces: str = "rgb"
+    color: str = "rgb"
     learned: bool = False
 
     def __post_init__(self) -> None:
@@ -162,12 +160,12 @@ def paper_front_end(
     deviations. The pixels themselves (mode ``none``) are centred, and not multiplied by 2/3.
     Source: Tan et al., CVPR 2024, section 3.2, and the published model's 2/3.
     """
-    std = np.array(IMAGENET_STD if color_spaces == "rgb" else (np.mean(IMAGENET_STD),) * 3)
+    std = np.array(IMAGENET_STD if color == "rgb" else (np.mean(IMAGENET_STD),) * 3)
     share = 1.0 if mode == NONE else 2.0 / 3.0
     scale = tuple(float(s) for s in share / 255.0 / std)
-    centre = _CENTRES.get(color_spaces, (0.0,) * 3) if mode == NONE else (0.0,) * 3
+    centre = _CENTRES.get(color, (0.0,) * 3) if mode == NONE else (0.0,) * 3
     row, column = phase
-    return FrontEnd(mode, factor, scale, centre, (row, column), color_spaces, learned)
+    return FrontEnd(mode, factor, scale, centre, (row, column), color, learned)
 
 
 def rgb_front_end(
@@ -179,67 +177,3 @@ def rgb_front_end(
         scale=tuple(1.0 / (255.0 * s) for s in std),
         offset=tuple(255.0 * m for m in mean),
     )
-
-
-def _is_phase(value: Any) -> bool:
-    pair = isinstance(value, tuple | list) and len(value) == 2
-    return pair and all(is_integer(part) and part >= 0 for part in value)
-
-
-FRONT_END_RULES: dict[str, Rule] = {
-    "factors": several(number(0, 1), "a tuple of numbers above 0 and below 1, as (0.25, 0.5)"),
-    "modes": several(
-        choice(*MODES), f"a tuple of one or more of {', '.join(MODES)}, as ('nearest',)"
-    ),
-    "phases": several(
-        Rule(_is_phase, ""), "a tuple of pairs (row, column) of integers from 0, as ((0, 0),)"
-    ),
-    "colors": several(
-        choice(*color_spaces.COLORS),
-        f"a tuple of one or more of {', '.join(color_spaces.COLORS)}, as ('rgb',)",
-    ),
-    "learn_factors": several(BOOLEAN, "a tuple of True or False, as (False,)"),
-}
-
-
-def front_end_count(config: ml_collections.ConfigDict) -> int:
-    """How many front ends a model section describes: the most values that a setting gives."""
-    return max(len(config[key]) for key in FRONT_END_RULES)
-
-
-def front_ends_of(config: ml_collections.ConfigDict) -> tuple[FrontEnd, ...]:
-    """The front ends that the settings of ``FRONT_END_RULES`` in a model section describe.
-
-    Each setting gives one value for each front end, or a single one for all.
-
-    Raises:
-        ValueError: where the settings have several different lengths above 1, or those of one
-            front end do not go together.
-    """
-    columns = {key: tuple(config[key]) for key in FRONT_END_RULES}
-    lengths = {key: len(column) for key, column in columns.items()}
-    count = front_end_count(config)
-    if set(lengths.values()) - {1, count}:
-        given = ", ".join(f"model.{key} has {length}" for key, length in lengths.items())
-        raise ValueError(f"{given} values; give each setting one value for all, or {count}")
-    broadcast = (column * count if len(column) == 1 else column for column in columns.values())
-    return tuple(paper_front_end(*values) for values in zip(*broadcast, strict=True))
-
-
-def one_residual_problems(config: ml_collections.ConfigDict) -> list[str]:
-    """One text for each setting with several values, for a system that takes one residual."""
-    return [
-        f"model.{key} is {tuple(config[key])} for model.name {config.name}, which takes exactly "
-        "one residual; give one value (configs/multiscale_attention.py is for several)"
-        for key in FRONT_END_RULES
-        if len(config[key]) != 1
-    ]
-
-
-def front_end_problems(config: ml_collections.ConfigDict) -> list[str]:
-    """What is wrong with a model section whose settings are each allowed; [] if nothing."""
-    try:
-        front_ends_of(config)
-    except ValueError as error:
-        return [f"model: {error}"]
-    return []

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator
 import jax
 import numpy as np
 
-from npr_jax.analysis import evidence_images
-from npr_jax.inference import tiling
+from npr_jax.inference import evidence_images, tiling
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.heat_map import HeatMap, heat_map, occlusion, occlusion_step
 from npr_jax.serving.limits import Deadline

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from npr_jax.analysis.text_tables import Sheet, markdown
+from npr_jax.evaluation.text_tables import Sheet, markdown
 
 # (head, kind of row, measure), each the mean over a run's rows of that kind.
 COLUMNS = (

@@ -188,10 +188,10 @@ class Run:
         }
         self._checkpoints.save(step, state, self.batches, saved, improved=improved)
 
-    def evaluate(self, *, report: bool) -> dict[str, Any] | None:
+    def evaluate(self) -> dict[str, Any] | None:
         """Scores the test split with the best checkpoint; see ``evaluate_run``."""
         detector = Detector.load(self.workdir)
-        return evaluate_run(detector, self.config, self._dataset, self.workdir, report=report)
+        return evaluate_run(detector, self.config, self._dataset, self.workdir)
 
     def _embed(self, scorer: Scorer) -> None:
         """Computes the features of all images, or takes those that an earlier start computed."""

@@ -12,8 +12,6 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
-SCHEDULES = ("step", "cosine", "plateau")
-
 
 def share_of_rate(
     config: ml_collections.ConfigDict, steps_per_epoch: int, num_epochs: int

@@ -53,7 +53,6 @@ def train_side_by_side(
     workdirs: Sequence[str | pathlib.Path],
     *,
     programs: Programs | None = None,
-    report: bool = True,
 ) -> list[dict[str, Any] | None]:
     """Trains runs that differ in seed and learning rate alone as one program over all of them.
 
@@ -61,7 +60,6 @@ def train_side_by_side(
         configs: one for each run.
         workdirs: likewise; each becomes what ``train_and_evaluate`` would have made of it.
         programs: compiled steps of earlier calls, to be used again where they fit.
-        report: whether to write ``report.html``.
 
     Returns:
         For each run what ``evaluate_run`` returns.
@@ -107,7 +105,7 @@ def train_side_by_side(
             if save_now:
                 state = _save(runs, program.scorer, state, step, epoch_ends=epoch_ends)
 
-    return [run.evaluate(report=report) for run in runs]
+    return [run.evaluate() for run in runs]
 
 
 def _open(runs: Sequence[Run], programs: Programs) -> tuple[Program, TrainState]:

@@ -14,7 +14,7 @@ from npr_jax.analysis.criterion import criterion
 from npr_jax.analysis.intervals import image_intervals
 from npr_jax.analysis.paper_tables import over_generators, read_paper_tables
 from npr_jax.analysis.table_export import report_tables, write_paper_tables
-from npr_jax.analysis.text_tables import Sheet, escape_latex, latex, markdown
+from npr_jax.evaluation.text_tables import Sheet, escape_latex, latex, markdown
 from tests import runs
 from tests.analysis.table_runs import DATASETS, write_table
 

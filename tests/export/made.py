@@ -10,8 +10,8 @@ from npr_jax.detectors.calibration import Calibration
 from npr_jax.inference.detector import Detector
 from npr_jax.models.base import predict
 from npr_jax.models.systems.registry import build_model
+from tests.inference.test_scorer import picture
 from tests.models.test_models import randomize_statistics
-from tests.test_scoring import picture
 
 CALIBRATION = Calibration(1.7, -0.3, 0.05, 1.25, -2.5)
 

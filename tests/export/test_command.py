@@ -17,7 +17,7 @@ from npr_jax.export.export import check_output, export_detector
 from npr_jax.inference.detector import Detector
 from tests import runs
 from tests.export import made
-from tests.test_scoring import picture
+from tests.inference.test_scorer import picture
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from npr_jax.export.onnx_front_end import add_references
 from npr_jax.export.onnx_graph import Graph
 from npr_jax.residuals.residual import axis_operator
 from tests.export import made
-from tests.test_scoring import fused
+from tests.inference.test_scorer import fused
 
 FACTORS = (0.25, 0.5, 0.75, 1 / 3, 1 / 8)
 

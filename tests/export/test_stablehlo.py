@@ -13,7 +13,7 @@ from npr_jax.residuals.resampling import nearest_indices
 from npr_jax.residuals.residual import axis_operator
 from tests import runs
 from tests.export import made
-from tests.test_scoring import fused
+from tests.inference.test_scorer import fused
 
 FACTORS = (0.25, 0.5, 0.75, 1 / 3, 1 / 8)
 

@@ -65,7 +65,7 @@ def test_shards_side_by_side_and_one_by_one_agree(tiny_data, tmp_path):
 
 
 def _train(configs, workdirs):
-    return train_side_by_side(configs, workdirs, report=False)
+    return train_side_by_side(configs, workdirs)
 
 
 def _logits(workdir):
@@ -109,7 +109,7 @@ def test_a_refused_run_does_not_stop_the_others(tiny_data, tmp_path):
     # A folder that holds a run with another batch size cannot be gone on with.
     other = runs.tiny_config(tiny_data, model__backbone="thin_resnet", batch_size=4)
     other.model.factors = (0.25,)
-    train_side_by_side([other], [tmp_path / "0.25/seed0"], report=False)
+    train_side_by_side([other], [tmp_path / "0.25/seed0"])
     finished = runs.main(*arguments(tiny_data, tmp_path, "--config.seeds=(0,)"), status=1)
     assert "1 runs finished, 0 were done before, 1 failed" in finished.stdout
     assert "failed: 0.25/seed0: " in finished.stderr

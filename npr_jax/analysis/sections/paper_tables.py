@@ -10,7 +10,7 @@ from npr_jax.analysis.paper_tables import PUBLISHED, PaperTable, read_paper_tabl
 from npr_jax.analysis.published import PAPER
 from npr_jax.analysis.run_results import Run
 from npr_jax.analysis.table_export import missing_lines, system_name
-from npr_jax.analysis.text_tables import Cell, Sheet
+from npr_jax.evaluation.text_tables import Cell, Sheet
 
 EXPLANATION = (
     "Tan et al., CVPR 2024: its numbers as printed, those of this system, and the difference in "

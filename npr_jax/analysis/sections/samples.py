@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from npr_jax.analysis import evidence_images, figures, markup
+from npr_jax.analysis import figures, markup
 from npr_jax.analysis.markup import escape
 from npr_jax.analysis.run_results import Run, Sample
+from npr_jax.inference import evidence_images
 from npr_jax.residuals.front_end import FrontEnd
 
 MAX_TILES = 50  # images of samples and residual maps

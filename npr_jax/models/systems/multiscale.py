@@ -12,9 +12,13 @@ from npr_jax.models import fusion
 from npr_jax.models.base import Model
 from npr_jax.models.cross_attention import Cross
 from npr_jax.models.resnet import BACKBONES
+from npr_jax.models.systems.front_end_settings import (
+    FRONT_END_RULES,
+    front_end_count,
+    front_ends_of,
+)
 from npr_jax.models.systems.setting_rules import BOOLEAN, Rule, choice, integer, is_real
 from npr_jax.models.systems.system import System
-from npr_jax.residuals.front_end import FRONT_END_RULES, front_end_count, front_ends_of
 
 # By name: the model, and which settings it takes besides front ends and backbone.
 BRANCHES = ("share_branches", "batch_branches")

@@ -11,9 +11,9 @@ from flax import nnx
 
 from npr_jax.models.fusion import Attention
 from npr_jax.models.resnet import BACKBONES
+from npr_jax.models.systems.front_end_settings import FRONT_END_RULES, front_ends_of
 from npr_jax.models.systems.setting_rules import choice, integer
 from npr_jax.models.systems.system import System
-from npr_jax.residuals.front_end import FRONT_END_RULES, front_ends_of
 
 
 def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> Attention:

@@ -10,14 +10,14 @@ from flax import nnx
 from npr_jax.models import layers
 from npr_jax.models.base import Prediction
 from npr_jax.models.resnet import BACKBONES, ResNet, ResNetShape
-from npr_jax.models.systems.setting_rules import choice
-from npr_jax.models.systems.system import System
-from npr_jax.residuals.front_end import (
+from npr_jax.models.systems.front_end_settings import (
     FRONT_END_RULES,
-    FrontEnd,
     front_ends_of,
     one_residual_problems,
 )
+from npr_jax.models.systems.setting_rules import choice
+from npr_jax.models.systems.system import System
+from npr_jax.residuals.front_end import FrontEnd
 
 
 class NPR(nnx.Module):

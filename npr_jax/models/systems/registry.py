@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from npr_jax.models.base import (
-    Frozen,
-    Grid,
-    Model,
-    Placement,
-    Prediction,
-    add_learned_factors,
-    feature_sums,
-    fixed_side,
-    learned_factors,
-    predict,
-    whole_maps,
-)
+from npr_jax.models.base import Model, add_learned_factors
 from npr_jax.models.systems import (
     dire,
     freqnet,
@@ -33,24 +20,6 @@ from npr_jax.models.systems import (
     univfd,
 )
 from npr_jax.models.systems.system import System
-
-__all__ = [
-    "DTYPES",
-    "SYSTEMS",
-    "Frozen",
-    "Grid",
-    "Model",
-    "Placement",
-    "Prediction",
-    "System",
-    "build_model",
-    "count_parameters",
-    "feature_sums",
-    "fixed_side",
-    "learned_factors",
-    "predict",
-    "whole_maps",
-]
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
@@ -82,8 +51,3 @@ def build_model(config, rngs: nnx.Rngs, *, load: bool = True) -> Model:
     model = system.build(config, DTYPES[config.dtype], rngs)
     add_learned_factors(model)
     return system.load(model, config) if load else model
-
-
-def count_parameters(model: Model, kind: type[nnx.Variable] = nnx.Param) -> int:
-    """Trained numbers of a model, or those of another kind, as what is ``Frozen``."""
-    return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, kind)))

@@ -11,8 +11,8 @@ from PIL import Image
 
 from benchmarks.web_pictures import chunk, png_file
 from input_pipeline.images.transforms import UnreadableImageError, centre_crop, decode
-from npr_jax.analysis.evidence_images import residual_pixels
 from npr_jax.export.web.folder import PAGE
+from npr_jax.inference.evidence_images import residual_pixels
 from npr_jax.residuals.front_end import paper_front_end
 
 SHAPES = [(64, 64), (131, 187), (500, 33), (257, 255), (64, 100)]

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.web_pictures import picture_files, scene
-from npr_jax.analysis.evidence_images import residual_pixels
 from npr_jax.export.web.folder import write_page
+from npr_jax.inference.evidence_images import residual_pixels
 from tests.export.web.pages import (
     LOADED,
     SCENES,

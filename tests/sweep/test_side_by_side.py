@@ -25,7 +25,7 @@ def together(tiny_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("together")
     workdirs = [folder / str(index) for index in range(len(MEMBERS))]
     configs = [config_of(tiny_data, member) for member in MEMBERS]
-    train_side_by_side(configs, workdirs, report=False)
+    train_side_by_side(configs, workdirs)
     return workdirs
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import npr_jax.train
+import npr_jax.training.train
 import numpy as np
 import optax
 import pytest

@@ -11,7 +11,7 @@ from npr_jax.config import check_config
 from npr_jax.models.diffusion.reconstruct import reconstruct
 from npr_jax.models.systems.registry import SYSTEMS
 from npr_jax.training.train import train_and_evaluate
-from tests.diffusion import small
+from tests.models.diffusion import small
 
 SYSTEM = SYSTEMS["dire"]
 

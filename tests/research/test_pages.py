@@ -9,7 +9,7 @@ import pytest
 from docs.research import __main__ as command
 from docs.research import pages, rebuild, result_table
 from tests import runs
-from tests.analysis.research import sweeps
+from tests.research import sweeps
 
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
 PAGE = "Before.\n\n[//]: # (begin: a.b)\n{}[//]: # (end: a.b)\n\nAfter.\n"

@@ -13,7 +13,7 @@ from npr_jax.models.diffusion import ddim
 from npr_jax.models.diffusion import reconstruct as module
 from npr_jax.models.diffusion.noise_predictor import predict_noise
 from npr_jax.models.diffusion.reconstruct import ErrorMaps, reconstruct
-from tests.diffusion import small
+from tests.models.diffusion import small
 
 STEPS = 3
 COUNTS = {"train": 9, "test": 4}

@@ -12,8 +12,9 @@ from PIL import Image
 import npr_jax
 from configs import default
 from npr_jax.cli.opening import workdirs_of
+from npr_jax.evaluation.evaluate import mean_scores
 from npr_jax.evaluation.tables import Scores
-from npr_jax.inference.ensemble import Ensemble, mean_scores
+from npr_jax.inference.ensemble import Ensemble
 from npr_jax.models.systems.registry import build_model
 from tests import runs
 

@@ -70,7 +70,7 @@ def pictures():
 
 def test_clean_equals_evaluate(measured, detector, config, dataset, tmp_path, capsys):
     folder, results = measured
-    expected = evaluate_run(detector, config, dataset, tmp_path, report=False)
+    expected = evaluate_run(detector, config, dataset, tmp_path)
     [scored] = tmp_path.glob("evaluation/*/scores.csv")
     mine = {row["filename"]: float(row["clean"]) for row in table(folder / "scores.csv")}
     for row in table(scored):

@@ -13,7 +13,7 @@ from npr_jax.models.diffusion.unet import UNet
 from npr_jax.training import noise_predictor
 from npr_jax.training.noise_predictor_settings import check_noise_config
 from tests import runs
-from tests.diffusion import small
+from tests.models.diffusion import small
 
 
 @pytest.fixture(scope="module")

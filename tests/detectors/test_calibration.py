@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from npr_jax.detectors import calibration
 from npr_jax.detectors.calibration import Calibration
+from npr_jax.evaluation import calibration_fit
 from npr_jax.evaluation.calibration_measures import (
     calibration_error,
     measure_probabilities,
@@ -32,7 +32,7 @@ def drawn(seed, count, temperature=1.0, bias=0.0, spread=3.0):
 @pytest.mark.parametrize(("temperature", "bias"), [(1.0, 0.0), (3.5, -1.2), (0.4, 2.0)])
 def test_a_known_temperature_and_bias_are_recovered(temperature, bias):
     labels, logits = drawn(0, 100_000, temperature, bias, spread=4 * temperature)
-    found = calibration.fit_scaling(labels, logits)
+    found = calibration_fit.fit_scaling(labels, logits)
     assert found[0] == pytest.approx(temperature, rel=0.04)
     assert found[1] == pytest.approx(bias, abs=0.04)
 
@@ -47,7 +47,7 @@ def test_the_fit_is_the_minimum_of_the_likelihood_with_platts_targets():
         p = sigmoid(logits / temperature + bias)
         return -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).mean()
 
-    temperature, bias = calibration.fit_scaling(labels, logits)
+    temperature, bias = calibration_fit.fit_scaling(labels, logits)
     least = loss(temperature, bias)
     for step in (1e-3, -1e-3):
         assert loss(temperature + step, bias) > least
@@ -56,19 +56,19 @@ def test_the_fit_is_the_minimum_of_the_likelihood_with_platts_targets():
 
 def test_separated_classes_have_a_finite_fit():
     labels = np.repeat([0, 1], 50)
-    temperature, bias = calibration.fit_scaling(labels, np.where(labels == 1, 9.0, -9.0))
+    temperature, bias = calibration_fit.fit_scaling(labels, np.where(labels == 1, 9.0, -9.0))
     probabilities = sigmoid(np.array([-9.0, 9.0]) / temperature + bias)
     np.testing.assert_allclose(probabilities, [1 / 52, 51 / 52], atol=1e-6)
 
 
 def test_images_that_cannot_be_calibrated_with():
     with pytest.raises(ValueError, match="one class"):
-        calibration.fit_scaling(np.ones(40, int), np.arange(40.0))
+        calibration_fit.fit_scaling(np.ones(40, int), np.arange(40.0))
     labels = np.repeat([1, 0], 50)
     with pytest.raises(ValueError, match="no higher for generated images"):
-        calibration.fit_scaling(labels, np.arange(100.0))
+        calibration_fit.fit_scaling(labels, np.arange(100.0))
     with pytest.raises(ValueError, match="no higher"):
-        calibration.fit_scaling(labels, np.zeros(100))
+        calibration_fit.fit_scaling(labels, np.zeros(100))
 
 
 def test_calibration_error_by_hand():
@@ -88,7 +88,7 @@ def test_calibration_error_by_hand():
 
 
 def test_calibrating_lowers_the_error_on_fresh_images():
-    fitted = calibration.fit(*drawn(2, 4000, 4.0, 1.0), 0.05)
+    fitted = calibration_fit.fit(*drawn(2, 4000, 4.0, 1.0), 0.05)
     labels, logits = drawn(3, 50_000, 4.0, 1.0)
     before = measure_probabilities(labels, sigmoid(logits))["ece"]
     after = measure_probabilities(labels, fitted.probabilities(logits))["ece"]
@@ -100,21 +100,22 @@ def test_threshold_is_the_conformal_quantile():
     rng = np.random.default_rng(4)
     photographs = rng.normal(size=1999)
     for rate in (0.01, 0.05, 0.3):
-        found = calibration.threshold_for(photographs, rate)
+        found = calibration_fit.threshold_for(photographs, rate)
         # The share of 2000 ranks: numpy's quantile of the 1999 logits and one at infinity.
         expected = np.quantile(np.append(photographs, np.inf), 1 - rate, method="inverted_cdf")
         assert found == expected
         assert (photographs > found).mean() <= rate
     # 99 photographs are the fewest that a rate of 1 % can be kept with: the highest of them.
-    assert calibration.threshold_for(photographs[:99], 0.01) == photographs[:99].max()
-    assert calibration.threshold_for(photographs[:98], 0.01) is None
+    assert calibration_fit.threshold_for(photographs[:99], 0.01) == photographs[:99].max()
+    assert calibration_fit.threshold_for(photographs[:98], 0.01) is None
 
 
 def test_threshold_keeps_its_rate_on_fresh_photographs():
     """The mean over many draws of the exact rate of a normal distribution."""
     rng = np.random.default_rng(5)
     rates = [
-        stats.norm.sf(calibration.threshold_for(rng.normal(size=150), 0.05)) for _ in range(3000)
+        stats.norm.sf(calibration_fit.threshold_for(rng.normal(size=150), 0.05))
+        for _ in range(3000)
     ]
     # Exactly (150 + 1 - 144) / 151 = 7 / 151 in expectation.
     assert np.mean(rates) == pytest.approx(7 / 151, abs=0.002)
@@ -129,7 +130,7 @@ def test_the_error_among_the_decided_stays_below_the_target(separation, count):
     for _ in range(300):
         labels = rng.integers(0, 2, count)
         logits = rng.normal(separation * (labels - 0.5), 1)
-        high, low = calibration.set_band(labels, logits, 0.0, 0.05)
+        high, low = calibration_fit.set_band(labels, logits, 0.0, 0.05)
         # Exact: the classes are as frequent, each normal around plus or minus half the separation.
         right, wrong = (
             np.array([0.0 if t is None else stats.norm.sf(t, centre) for t in (high, low and -low)])
@@ -145,19 +146,19 @@ def test_the_error_among_the_decided_stays_below_the_target(separation, count):
 
 def test_a_band_by_hand():
     """59 right ones show an error below 5 %; with one wrong among them 93 are needed."""
-    assert calibration.fewest_decided(0.05) == 59
+    assert calibration_fit.fewest_decided(0.05) == 59
     confidences = np.arange(100, 0, -1.0)
     wrong = np.zeros(100, bool)
-    assert calibration.largest_decided(confidences[:58], wrong[:58], 0.05) is None
-    assert calibration.largest_decided(confidences[:59], wrong[:59], 0.05) == confidences[58]
+    assert calibration_fit.largest_decided(confidences[:58], wrong[:58], 0.05) is None
+    assert calibration_fit.largest_decided(confidences[:59], wrong[:59], 0.05) == confidences[58]
     wrong[70] = True
     assert stats.beta.ppf(0.95, 2, 92 - 1) > 0.05 > stats.beta.ppf(0.95, 2, 93 - 1)
-    assert calibration.largest_decided(confidences[:92], wrong[:92], 0.05) == confidences[69]
-    assert calibration.largest_decided(confidences[:93], wrong[:93], 0.05) == confidences[92]
+    assert calibration_fit.largest_decided(confidences[:92], wrong[:92], 0.05) == confidences[69]
+    assert calibration_fit.largest_decided(confidences[:93], wrong[:93], 0.05) == confidences[92]
     # Images of one confidence are decided together or not at all.
-    assert calibration.largest_decided(np.ones(100), wrong, 0.05) == 1.0
+    assert calibration_fit.largest_decided(np.ones(100), wrong, 0.05) == 1.0
     wrong[:10] = True
-    assert calibration.largest_decided(np.ones(100), wrong, 0.05) is None
+    assert calibration_fit.largest_decided(np.ones(100), wrong, 0.05) is None
 
 
 def test_a_side_that_cannot_be_reached_is_unsure():
@@ -165,7 +166,7 @@ def test_a_side_that_cannot_be_reached_is_unsure():
     # Generated images that look like the surest photographs.
     labels = np.append(labels, np.ones(600, int))
     logits = np.append(logits, np.full(600, -30.0))
-    high, low = calibration.set_band(labels, logits, 0.0, 0.05)
+    high, low = calibration_fit.set_band(labels, logits, 0.0, 0.05)
     assert high is not None
     assert low is None
     known = Calibration(1.0, 0.0, 0.05, high, low)

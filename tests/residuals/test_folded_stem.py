@@ -16,7 +16,7 @@ from npr_jax.models.resnet import THIN_RESNET
 from npr_jax.models.systems.npr import NPR
 from npr_jax.residuals.folded_stem import folded_kernel, folded_kernels, folds
 from npr_jax.residuals.front_end import paper_front_end
-from tests.test_scoring import ATTENTION, SMALL_SHAPES, build, fused, picture, whole
+from tests.inference.test_scorer import ATTENTION, SMALL_SHAPES, build, fused, picture, whole
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -223,7 +223,7 @@ def test_evaluation_adds_verdicts_and_keeps_its_threshold(
 ):
     detector = npr_jax.Detector.load(run[0])
     dataset = MixedDataset.load([tiny_data])
-    results = evaluate_run(detector, detector.config, dataset, tmp_path, report=False)
+    results = evaluate_run(detector, detector.config, dataset, tmp_path)
     assert "calibrated verdicts" in capsys.readouterr().out
     assert [row["generator"] for row in results["verdicts"]] == ["alpha", "beta", "gamma"]
     [path] = (trained.workdir / "evaluation").glob("*/results.json")

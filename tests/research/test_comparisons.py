@@ -6,7 +6,7 @@ from scipy import stats
 
 from docs.research import comparisons
 from docs.research.result_table import ResultTable
-from tests.analysis.research import sweeps
+from tests.research import sweeps
 
 UNSEEN = ("fir_conv", "unet", "ldm_vae")
 A = np.array([[0.9, 0.7, 0.8], [0.92, 0.74, 0.79], [0.91, 0.69, 0.84], [0.95, 0.71, 0.83]])

@@ -205,6 +205,6 @@ def test_a_recipe(recipe, changes, data, folder, tmp_path, monkeypatch):
     # The same command again restores the whole state and finds nothing left to do.
     before = (workdir / "metrics.jsonl").read_bytes()
     shutil.rmtree(workdir / "evaluation")
-    train_side_by_side([config], [workdir], report=False)
+    train_side_by_side([config], [workdir])
     assert (workdir / "metrics.jsonl").read_bytes() == before
     assert list((workdir / "evaluation").glob("*/results.json"))

@@ -5,7 +5,7 @@ import pytest
 from input_pipeline.storage.prepared_dataset import PreparedDataset
 from npr_jax.models.diffusion.noise_predictor import load_noise_predictor
 from tests import runs
-from tests.diffusion import small
+from tests.models.diffusion import small
 
 RECIPE = "--config=configs/diffusion/noise_predictor.py"
 

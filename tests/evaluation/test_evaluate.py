@@ -128,7 +128,7 @@ def test_mistakes_and_as_many_samples_as_asked_are_kept(trained, tiny_data, tmp_
     detector = npr_jax.Detector(detector.model, resize=0, source="shifted")
     config = runs.tiny_config(tiny_data)
     dataset = MixedDataset.load([tiny_data])
-    evaluate_run(detector, config, dataset, tmp_path, report=False, samples=3)
+    evaluate_run(detector, config, dataset, tmp_path, samples=3)
     [directory] = (tmp_path / "evaluation").iterdir()
     images = list(expected_images().values())
     with open(directory / "scores.csv", newline="") as file:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import os
 import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import cm, colors
 from PIL import Image, ImageColor
 
-from npr_jax.analysis import style
 from npr_jax.residuals.front_end import NONE, FrontEnd
 
 if TYPE_CHECKING:
     from npr_jax.inference.heat_map import HeatMap
 
+PHOTOGRAPH_COLOUR, GENERATED_COLOUR = "#0072B2", "#D55E00"  # Okabe and Ito's blue, vermillion
 RESIDUAL_RANGE = 0.1  # pixel values in [0, 1]; shown from black (-) over grey (0) to white (+)
 STRONGEST = 0.75  # opacity of the largest value of a heat map
-SHEET_TILE = 2.4  # inches
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-_LONGEST_SIDE = 512  # pixels of what a sheet shows of a picture
 
 
 def residual_pixels(image: np.ndarray, front_end: FrontEnd) -> np.ndarray:
@@ -72,7 +68,7 @@ def overlay(image: np.ndarray, found: HeatMap) -> np.ndarray:
     """
     values = found.to_pixels(*image.shape[:2])
     strength = STRONGEST * np.abs(values) / max(largest(found), 1e-12)
-    ends = [ImageColor.getrgb(colour)[:3] for colour in (style.PHOTOGRAPHS, style.GENERATED)]
+    ends = [ImageColor.getrgb(colour)[:3] for colour in (PHOTOGRAPH_COLOUR, GENERATED_COLOUR)]
     colour = np.where(values[..., None] > 0, np.array(ends[1]), np.array(ends[0]))
     grey = (image @ np.array(_LUMA))[..., None]
     mixed = grey + strength[..., None] * (colour - grey)
@@ -89,51 +85,3 @@ def write_png(path: pathlib.Path, image: np.ndarray) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     Image.fromarray(image).save(beside, "PNG", optimize=True)
     os.replace(beside, path)
-
-
-def sheet(
-    title: str, image: np.ndarray, found: HeatMap | None, tiles: Sequence[tuple[str, np.ndarray]]
-) -> bytes:
-    """One picture with everything beside it, as a PNG file.
-
-    Args:
-        title: of the whole sheet.
-        image: uint8 ``[h, w, 3]``.
-        found: its heat map; None: there is none.
-        tiles: (caption, uint8 ``[h, w, 3]``) of what follows, as residual maps.
-    """
-    shown = [("as scored", image)]
-    if found is not None:
-        shown.append(("heat map", overlay(image, found)))
-    shown += tiles
-    with style.styled():
-        drawing = style.new_figure(SHEET_TILE * len(shown) + 0.9, SHEET_TILE + 0.9)
-        axes = drawing.subplots(1, len(shown), squeeze=False)[0]
-        for ax, (caption, pixels) in zip(axes, shown, strict=True):
-            ax.imshow(reduced(pixels), interpolation="nearest")
-            ax.set_title(style.shorten(caption, 34))
-            ax.set_xticks([])
-            ax.set_yticks([])
-            ax.grid(False)
-        if found is not None:
-            limit = largest(found)
-            ends = [style.PHOTOGRAPHS, "#dddddd", style.GENERATED]
-            scale = cm.ScalarMappable(
-                colors.Normalize(-limit, limit), colors.LinearSegmentedColormap.from_list("", ends)
-            )
-            bar = drawing.colorbar(scale, ax=axes.tolist(), shrink=0.9, pad=0.01)
-            bar.set_label("logit: orange generated,\nblue photograph")
-        drawing.suptitle(style.shorten(title, 110), x=0.01, ha="left", fontsize=9)
-        buffer = io.BytesIO()
-        drawing.savefig(buffer, format="png", dpi=120)
-    return buffer.getvalue()
-
-
-def reduced(pixels: np.ndarray) -> np.ndarray:
-    """Every k-th pixel of what is too large to be shown whole: no interpolation of its own.
-
-    k is odd: residuals have blocks of an even size, in which one pixel is always zero.
-    """
-    step = -(-max(pixels.shape[:2]) // _LONGEST_SIDE)
-    step += step % 2 == 0
-    return pixels[::step, ::step]

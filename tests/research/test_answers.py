@@ -13,7 +13,7 @@ from docs.research import (
 )
 from docs.research.answer import UNMEASURED
 from docs.research.result_table import ResultTable
-from tests.analysis.research import sweeps
+from tests.research import sweeps
 
 GAN = ("nearest_conv", "fir_conv", "transposed4", "transposed3")
 EVEN = {"0.25": 0.8, "0.5": 0.8, "0.75": 0.8}
