@@ -4,12 +4,12 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import npr_jax.training.train
 import numpy as np
 import optax
 import pytest
 from flax import nnx
 
+import npr_jax.training.train
 from configs import default
 from npr_jax.inference.detector import Detector
 from npr_jax.models.base import predict
