@@ -12,6 +12,7 @@ from typing import Any
 
 import ml_collections
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import JPEG_CODECS
 from input_pipeline.images.transforms import RESIZE_MODES, SMALL_IMAGES
 from input_pipeline.loading.balancing import BALANCES
@@ -157,7 +158,7 @@ _SWEEP_RULES: dict[str, Rule] = {
 def check_config(config: ml_collections.ConfigDict) -> None:
     """Raises one ``ValueError`` that lists every wrong key, type and value with its fix."""
     if "base" in config:
-        raise ValueError("the config is a sweep's; use `python main.py sweep` with it")
+        raise UserError("the config is a sweep's; use `python main.py sweep` with it")
     settings = _flatten(config)
     system = settings.get("model.name")
     rules = rules_of(system)
@@ -177,7 +178,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
             )
     problems += [] if problems else _contradictions(config)
     if problems:
-        raise ValueError("the config cannot be used:\n  " + "\n  ".join(problems))
+        raise UserError("the config cannot be used:\n  " + "\n  ".join(problems))
 
 
 def rules_of(system: Any) -> dict[str, Rule]:
@@ -323,11 +324,11 @@ def load_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
     """
     path = workdir / "config.json"
     if not path.is_file():
-        raise ValueError(f"{workdir} holds no run (no config.json); give the --workdir of one")
+        raise UserError(f"{workdir} holds no run (no config.json); give the --workdir of one")
     try:
         settings = json.loads(path.read_text())
     except ValueError as error:
-        raise ValueError(f"{path} is no valid JSON: {error}") from error
+        raise UserError(f"{path} is no valid JSON: {error}") from error
     config = ml_collections.ConfigDict(_tuples(settings), convert_dict=True)
     check_config(config)
     return config

@@ -25,7 +25,8 @@ FLOORS = (
     ("input_pipeline/prepare", "input_pipeline/simulation"),
     ("input_pipeline/loading",),
     ("input_pipeline/storage",),
-    ("input_pipeline/images", "input_pipeline/__init__.py"),
+    ("input_pipeline/images",),
+    ("input_pipeline/errors.py", "input_pipeline/__init__.py"),
 )
 OURS = ("npr_jax", "input_pipeline", "configs")
 

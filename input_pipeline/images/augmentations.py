@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import jpeg, jpeg_by_opencv, webp
 
 JPEG_CODECS = {"pil": jpeg, "opencv": jpeg_by_opencv}
@@ -49,7 +50,7 @@ class GaussianBlur:
     def __post_init__(self) -> None:
         _check_probability(self.probability)
         if not (len(self.sigma) == 2 and 0 <= self.sigma[0] <= self.sigma[1] < math.inf):
-            raise ValueError(
+            raise UserError(
                 f"blur sigma is {self.sigma}; give (lowest, highest) in pixels, 0 or more."
             )
 
@@ -81,7 +82,7 @@ class JpegCompression:
         _check_probability(self.probability)
         _check_quality(self.quality)
         if not self.codecs or not set(self.codecs) <= JPEG_CODECS.keys():
-            raise ValueError(
+            raise UserError(
                 f"JPEG codecs are {self.codecs}; give one or more of {tuple(JPEG_CODECS)}."
             )
 
@@ -145,9 +146,9 @@ def _draw_quality(quality: tuple[int, int], rng: np.random.Generator) -> int:
 
 def _check_probability(probability: float) -> None:
     if not 0 <= probability <= 1:
-        raise ValueError(f"probability is {probability}; allowed is 0 to 1.")
+        raise UserError(f"probability is {probability}; allowed is 0 to 1.")
 
 
 def _check_quality(quality: Sequence[int]) -> None:
     if not (len(quality) == 2 and 1 <= quality[0] <= quality[1] <= 100):
-        raise ValueError(f"quality is {quality}; give (lowest, highest) within 1 to 100.")
+        raise UserError(f"quality is {quality}; give (lowest, highest) within 1 to 100.")

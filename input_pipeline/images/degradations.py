@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import GaussianBlur
 from input_pipeline.images.random_streams import derive_seed, generator_of
 from input_pipeline.images.transforms import deliver, jpeg, resize, webp
@@ -184,7 +185,7 @@ def transformations(names: str = "") -> tuple[Transformation, ...]:
     groups = {"clean": [], "resize": [name for name in families if name.startswith("resize_")]}
     unknown = sorted(wanted - set(families) - groups.keys())
     if unknown:
-        raise ValueError(
+        raise UserError(
             f"--transformations={names}: there is no {', '.join(map(repr, unknown))}; choose from "
             f"{', '.join([*families, *groups])}"
         )

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.codecs import PILLOW_ERRORS, fast_pixels, known_layout, layout_of
 
 # Pillow itself refuses above 179 million pixels; a little less, so that the message is ours.
@@ -26,7 +27,7 @@ _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "
 _DELIVERY_SETTINGS = {"web": (1024, 75), "hard": (512, 40)}
 
 
-class UnreadableImageError(ValueError):
+class UnreadableImageError(UserError):
     """Bytes that are no image, are cut short, or are too large; the message is the reason."""
 
 
@@ -262,7 +263,7 @@ def deliver(image: np.ndarray, how: str) -> np.ndarray:
       ValueError: `how` is none of these.
     """
     if how not in DELIVERIES:
-        raise ValueError(f"delivery is {how!r}; allowed are {DELIVERIES}.")
+        raise UserError(f"delivery is {how!r}; allowed are {DELIVERIES}.")
     if how == "clean":
         return image
     edge, quality = _DELIVERY_SETTINGS[how]
@@ -280,10 +281,10 @@ def deliver(image: np.ndarray, how: str) -> np.ndarray:
 
 def _check_encoding(image: np.ndarray, quality: int, name: str, max_side: int) -> None:
     if not 1 <= quality <= 100:
-        raise ValueError(f"{name} quality is {quality}; allowed is 1 to 100.")
+        raise UserError(f"{name} quality is {quality}; allowed is 1 to 100.")
     height, width = image.shape[:2]
     if max(height, width) > max_side:
-        raise ValueError(
+        raise UserError(
             f"an image of {height} x {width} pixels cannot be saved as {name}, which holds at most "
             f"{max_side} a side. Make it smaller (data.resize), or do without re-encoding."
         )

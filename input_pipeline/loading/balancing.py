@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.loading.groups import Groups
 from input_pipeline.loading.selection import kinds_of
 from input_pipeline.storage.record_table import RecordTable
@@ -41,12 +42,12 @@ def balance(table: RecordTable, among: np.ndarray, *, weights: Sequence[float], 
     datasets = table.datasets[among] if weights else np.zeros(len(among), np.int32)
     lacking = set(range(len(weights))) - set(np.unique(datasets).tolist())
     if lacking:
-        raise ValueError(
+        raise UserError(
             f"data.weights gives data set {min(lacking) + 1} of {len(weights)} a share, but no "
             "image of it is left to train on. Leave it out, or hold out less."
         )
     if by and len(np.unique(table.labels[among])) < 2:
-        raise ValueError(
+        raise UserError(
             f"data.balance is {by!r}, but the images to train on have one label only; it needs "
             "photographs and generated images."
         )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.storage.record_table import RecordTable
 from input_pipeline.storage.tfrecord import RecordSource
 
@@ -53,13 +54,13 @@ def held_out(table: RecordTable, fraction: float, seed: int) -> np.ndarray:
       ValueError: fraction is not allowed, or one side would be empty.
     """
     if not 0 < fraction < 1:
-        raise ValueError(
+        raise UserError(
             f"validation fraction is {fraction}; it must lie above 0 and below 1, for example 0.1."
         )
     # The hash mapped to [0, 1), uniformly.
     held = table.name_hashes(str(seed)).astype(np.float64) / 2**64 < fraction
     if held.all() or not held.any():
-        raise ValueError(
+        raise UserError(
             f"holding out {fraction} of {len(table)} images leaves {int(held.sum())} for "
             f"validation and {int((~held).sum())} for training. Change the fraction, or prepare a "
             "validation split."

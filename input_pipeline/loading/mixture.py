@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.storage.prepared_dataset import PreparedDataset
 from input_pipeline.storage.record_table import RecordTable, read_table
 from input_pipeline.storage.tfrecord import TFRecordSource
@@ -119,7 +120,7 @@ class MixedDataset:
             if name in dataset.splits
         ]
         if not having:
-            raise ValueError(f"there is no split {name!r}; {self.lacking(name)} are there.")
+            raise UserError(f"there is no split {name!r}; {self.lacking(name)} are there.")
         source = TFRecordSource(
             [dataset.path / shard for _, dataset in having for shard in dataset.split(name).shards]
         )
@@ -142,7 +143,7 @@ class MixedDataset:
 def _unique_names(datasets: Sequence[PreparedDataset]) -> tuple[str, ...]:
     paths = [Path(os.path.realpath(dataset.path)) for dataset in datasets]
     if len(set(paths)) < len(paths):
-        raise ValueError(
+        raise UserError(
             f"the data sets {[str(dataset.path) for dataset in datasets]} name one twice. Name "
             "each once; data.weights decides how much of an epoch it gets."
         )
@@ -151,7 +152,7 @@ def _unique_names(datasets: Sequence[PreparedDataset]) -> tuple[str, ...]:
         name if own.count(name) == 1 else path.name for name, path in zip(own, paths, strict=True)
     ]
     if len(set(names)) < len(names):
-        raise ValueError(
+        raise UserError(
             f"the data sets {names} cannot be told apart by their names. Rename a directory, or "
             "prepare one with another --name."
         )

@@ -6,6 +6,8 @@ from pathlib import Path
 import grain
 from absl import flags
 
+from input_pipeline.errors import UserError
+
 # Elements of one worker under way at once: being written, in its queue, and taken from it.
 _IN_FLIGHT = 3
 # Each makes an element of its own, so there are as many in memory; and beyond this, threads mostly
@@ -72,7 +74,7 @@ def check_shared_memory(workers: int, element_bytes: int) -> None:
     usage = os.statvfs(_SHARED_MEMORY)
     free, needed = usage.f_bavail * usage.f_frsize, workers * _IN_FLIGHT * element_bytes
     if needed > free:
-        raise ValueError(
+        raise UserError(
             f"{workers} worker processes need about {needed / 1e6:.0f} MB of shared memory, "
             f"{_SHARED_MEMORY} has {free / 1e6:.0f} MB. Use data.workers=0 or smaller batches, or "
             "give the container more (docker run --shm-size=1g)."

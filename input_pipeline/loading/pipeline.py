@@ -15,6 +15,7 @@ from typing import Any
 import grain
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import Augmentation
 from input_pipeline.images.transforms import DELIVERIES
 from input_pipeline.loading.epochs import EpochBatches
@@ -136,7 +137,7 @@ class TrainIterator(grain.DatasetIterator):
             if saved.get(key) != self._identity.get(key)
         ]
         if changed:
-            raise ValueError(
+            raise UserError(
                 f"the input pipeline cannot continue from this checkpoint: {'; '.join(changed)}. "
                 "Set them as they were, or start in a new working directory."
             )
@@ -206,7 +207,7 @@ def evaluation_images(
     _check_counts(process_count, workers, 1, process_index, process_count)
     preparation = Preparation(resize, resize_mode, crop, small_images, even, tuple(reencode))
     if delivery not in DELIVERIES:
-        raise ValueError(f"delivery is {delivery!r}; allowed are {DELIVERIES}.")
+        raise UserError(f"delivery is {delivery!r}; allowed are {DELIVERIES}.")
     mine = range(process_index, len(source), process_count)
     reader = EvaluationReader(source, preparation, delivery, facts=facts)
     elements = grain.MapDataset.source(mine).map(reader)
@@ -237,24 +238,24 @@ def _check_counts(
     batch_size: int, workers: int, prefetch: int, process_index: int, process_count: int
 ) -> None:
     if process_count < 1 or not 0 <= process_index < process_count:
-        raise ValueError(
+        raise UserError(
             f"process {process_index} of {process_count} is not possible: indices go from 0 to the "
             "count minus 1."
         )
     if batch_size < 1 or batch_size % process_count:
-        raise ValueError(
+        raise UserError(
             f"batch size {batch_size} does not divide over {process_count} processes; use a "
             f"positive multiple of {process_count}."
         )
     if workers < 0 or prefetch < 0:
-        raise ValueError(
+        raise UserError(
             f"data.workers is {workers} and data.prefetch {prefetch}; both must be 0 or more."
         )
 
 
 def _check_seed(seed: int, examples: int) -> None:
     if not (0 <= seed < 2**32 and examples):
-        raise ValueError(
+        raise UserError(
             f"seed is {seed} (allowed is 0 to {2**32 - 1}), images to train on are {examples} "
             "(there must be some)."
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import (
     RESIZE_MODES,
     SMALL_IMAGES,
@@ -61,17 +62,17 @@ def check_image_settings(
 ) -> None:
     """Raises `ValueError` for a resize, crop or re-encoding that cannot be done."""
     if resize_mode not in RESIZE_MODES:
-        raise ValueError(f"data.resize_mode is {resize_mode!r}; allowed are {RESIZE_MODES}.")
+        raise UserError(f"data.resize_mode is {resize_mode!r}; allowed are {RESIZE_MODES}.")
     if small_images not in SMALL_IMAGES:
-        raise ValueError(f"data.small_images is {small_images!r}; allowed are {SMALL_IMAGES}.")
+        raise UserError(f"data.small_images is {small_images!r}; allowed are {SMALL_IMAGES}.")
     if resize < 0 or crop < 0:
-        raise ValueError(f"resize is {resize} and crop {crop}; both must be 0 (none) or more.")
+        raise UserError(f"resize is {resize} and crop {crop}; both must be 0 (none) or more.")
     if resize and crop > resize:
-        raise ValueError(
+        raise UserError(
             f"crop is {crop} pixels, but images are resized to {resize}: a crop must not be larger."
         )
     if reencode and not (len(reencode) == 2 and 1 <= reencode[0] <= reencode[1] <= 100):
-        raise ValueError(
+        raise UserError(
             f"data.reencode is {tuple(reencode)}; give (lowest, highest) JPEG quality within 1 to "
             "100, or () for none."
         )

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import Augmentation
 from input_pipeline.images.random_streams import derive_seed, generator_of
 from input_pipeline.images.transforms import (
@@ -100,7 +101,7 @@ class BatchReader:
         if image is out:
             return label
         if image.shape != out.shape:
-            raise ValueError(
+            raise UserError(
                 f"record {index} is an image of shape {image.shape}, the images before it have "
                 f"{out.shape}, and they cannot form a batch. Set data.resize or data.host_crop."
             )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.loading.balancing import BALANCES, balance
 from input_pipeline.loading.groups import Groups
 from input_pipeline.loading.selection import select
@@ -35,17 +36,17 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if not 0 < self.fraction <= 1:
-            raise ValueError(
+            raise UserError(
                 f"data.fraction is {self.fraction}; it must lie above 0 and be at most 1."
             )
         if self.max_per_class < 0:
-            raise ValueError(
+            raise UserError(
                 f"data.max_per_class is {self.max_per_class}; it must be 0 (no limit) or more."
             )
         if not all(0 < weight < math.inf for weight in self.weights):
-            raise ValueError(f"data.weights is {self.weights}; all must be positive numbers.")
+            raise UserError(f"data.weights is {self.weights}; all must be positive numbers.")
         if self.balance not in BALANCES:
-            raise ValueError(f"data.balance is {self.balance!r}; allowed are {tuple(BALANCES)}.")
+            raise UserError(f"data.balance is {self.balance!r}; allowed are {tuple(BALANCES)}.")
 
     def as_json(self) -> dict[str, Any]:
         """Returns the settings as JSON values."""

@@ -8,6 +8,7 @@ the archives themselves, which change: `prepare --check` compares a copy with wh
 from collections.abc import Iterator
 from functools import cache
 
+from input_pipeline.errors import UserError
 from input_pipeline.prepare.catalog_entry import CatalogEntry, Generator, Preprocessing, plain
 from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
 
@@ -32,7 +33,7 @@ def find_entry(name: str) -> CatalogEntry:
         if plain(entry.name) == plain(name):
             return entry
     names = ", ".join(entry.name for entry in catalog())
-    raise ValueError(f"--dataset={name} is not in the catalogue; it has {names}.")
+    raise UserError(f"--dataset={name} is not in the catalogue; it has {names}.")
 
 
 _NPR_TRAIN = Preprocessing(256, 224, "squashed to 256, random crop 224, flip")

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from input_pipeline.errors import UserError
 from input_pipeline.prepare.catalog_entry import CatalogEntry, plain
 from input_pipeline.prepare.folders import (
     ImageFile,
@@ -64,7 +65,7 @@ def walk_entry(entry: CatalogEntry, root: str | os.PathLike[str], split: str = "
     """
     root = directory(root)
     if split and split not in entry.splits.values():
-        raise ValueError(
+        raise UserError(
             f"--split={split} is none of {entry.title}; it has "
             f"{', '.join(sorted(set(entry.splits.values())))}."
         )
@@ -93,7 +94,7 @@ def walk_entry(entry: CatalogEntry, root: str | os.PathLike[str], split: str = "
     _refuse_second_copies(root, places.values(), divided)
     if not tree.splits:
         reasons = sorted({stray.reason for stray in tree.strays})[:4]
-        raise ValueError(
+        raise UserError(
             f"{root} holds no images of {entry.title}: {'; '.join(reasons) or 'it is empty'}. "
             f"Expected folders such as {entry.generators[0].folder}/0_real; "
             "`prepare --list` prints the catalogue."
@@ -108,7 +109,7 @@ def _refuse_second_copies(root: Path, places: Iterable[_Place | _Nowhere], divid
             prefixes.setdefault((place.split, place.generator), set()).add(place.prefix)
     for (split, generator), found in prefixes.items():
         if len(found) > 1:
-            raise ValueError(
+            raise UserError(
                 f"{root} holds {f'{split} ' if split else ''}images of {generator} in several "
                 f"places: {', '.join(sorted(place or '.' for place in found))}. Point --source at "
                 "one of them, or remove the others."

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
+from input_pipeline.errors import UserError
 from input_pipeline.loading.parallel import available_cores
 from input_pipeline.prepare.folders import ImageFile
 
@@ -55,7 +56,7 @@ class FilePool:
         try:
             yield from self._map_ahead(self._executor, work, iter(files))
         except BrokenProcessPool as error:
-            raise ValueError(
+            raise UserError(
                 "a decoding process died, most likely for want of memory. What is converted is "
                 "kept: the same command goes on, with more memory or a smaller max_pixels."
             ) from error

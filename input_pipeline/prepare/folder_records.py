@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import UnreadableImageError, decode, squash
 from input_pipeline.prepare.file_pool import FilePool
 from input_pipeline.prepare.folders import ImageFile
@@ -66,7 +67,7 @@ class FolderRecords:
         bad = len(self.unreadable)
         if bad > self.max_bad_fraction * self.total:
             examples = "\n".join(f"  {path}: {reason}" for path, reason in self.unreadable[:5])
-            raise ValueError(
+            raise UserError(
                 f"stopped: at least {bad} of {self.total} files are unreadable, more than the "
                 f"allowed share of {self.max_bad_fraction}. The first are\n{examples}\nRemove or "
                 "replace such files, or raise --max_bad_fraction; the same command then goes on."

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from input_pipeline.errors import UserError
 from input_pipeline.storage.dataset_writer import Stray
 from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
 
@@ -96,7 +97,7 @@ def walk_classes(root: str | os.PathLike[str], split: str = "") -> Tree:
             tree.splits.setdefault(target, []).append(file)
     if not tree.splits:
         found = ", ".join(sorted({parts[0] for _, parts in files})[:8]) or "nothing"
-        raise ValueError(
+        raise UserError(
             f"{root} holds no images laid out as {LAYOUT} (found at its top: {found}). Arrange "
             "them so, or give --photographs=DIR and --generated=DIR."
         )
@@ -125,13 +126,13 @@ def walk_separate(
     listings = [list(walk_files(root)) for root in roots]
     for root, files in zip(roots, listings, strict=True):
         if not files:
-            raise ValueError(f"{root} holds no files. Give the folder that holds the images.")
+            raise UserError(f"{root} holds no files. Give the folder that holds the images.")
     divisions = [
         any(parts[0] in SPLIT_FOLDERS and len(parts) > 1 for _, parts in files)
         for files in listings
     ]
     if divisions[0] != divisions[1]:
-        raise ValueError(
+        raise UserError(
             f"only one of {roots[0]} and {roots[1]} has split folders "
             f"({', '.join(SPLIT_FOLDERS)}): divide both alike or neither."
         )
@@ -161,9 +162,7 @@ def directory(root: str | os.PathLike[str]) -> Path:
     """Returns the absolute path of a directory, or raises ValueError."""
     path = Path(os.path.abspath(root))
     if not path.is_dir():
-        raise ValueError(
-            f"source {path} is not a directory. Give the folder that holds the images."
-        )
+        raise UserError(f"source {path} is not a directory. Give the folder that holds the images.")
     return path
 
 
@@ -190,7 +189,7 @@ def walk_files(root: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _refuse(error: OSError) -> None:
-    raise ValueError(
+    raise UserError(
         f"folder {error.filename} cannot be read: {error.strerror}. Make it readable, or move it "
         "out of the source."
     )
@@ -213,7 +212,7 @@ def is_hidden(name: str) -> bool:
 def check_split_option(root: Path, split: str, divided: bool) -> None:
     """Raises ValueError where `--split` is given for a tree that has split folders."""
     if split and divided:
-        raise ValueError(
+        raise UserError(
             f"--split={split} is given, but {root} has split folders of its own. Leave --split "
             "out, or point at one of them."
         )
@@ -222,4 +221,4 @@ def check_split_option(root: Path, split: str, divided: bool) -> None:
 def _check_split_names(root: Path, files: Iterable[tuple[str, tuple[str, ...]]]) -> None:
     tops = {parts[0] for _, parts in files}
     if {"val", "validation"} <= tops:
-        raise ValueError(f"{root} has both val and validation. Merge them into one folder.")
+        raise UserError(f"{root} has both val and validation. Merge them into one folder.")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import MAX_PIXELS
 from input_pipeline.prepare.catalog_entry import CatalogEntry
 from input_pipeline.prepare.file_pool import FilePool
@@ -202,12 +203,12 @@ def _check_arguments(
     workers: int | None,
 ) -> None:
     if storage not in STORAGES:
-        raise ValueError(f"--storage is {storage!r}; allowed are {STORAGES}.")
+        raise UserError(f"--storage is {storage!r}; allowed are {STORAGES}.")
     if image_size and not 8 <= image_size <= 4096:
-        raise ValueError(f"--image_size is {image_size}; allowed is 8 to 4096 pixels, or 0.")
+        raise UserError(f"--image_size is {image_size}; allowed is 8 to 4096 pixels, or 0.")
     if not 0 <= max_bad_fraction <= 1:
-        raise ValueError(f"--max_bad_fraction is {max_bad_fraction}; allowed is 0 to 1.")
+        raise UserError(f"--max_bad_fraction is {max_bad_fraction}; allowed is 0 to 1.")
     if max_pixels < 1:
-        raise ValueError(f"max_pixels is {max_pixels}; it must be at least 1.")
+        raise UserError(f"max_pixels is {max_pixels}; it must be at least 1.")
     if workers is not None and workers < 0:
-        raise ValueError(f"workers is {workers}; it must be 0 or more.")
+        raise UserError(f"workers is {workers}; it must be 0 or more.")

@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from input_pipeline.errors import UserError
 from input_pipeline.prepare.catalog import find_entry
 from input_pipeline.prepare.catalog_entry import CatalogEntry
 from input_pipeline.prepare.catalog_folders import walk_entry
@@ -73,7 +74,7 @@ def find_source(
     """
     separate = photographs is not None or generated is not None
     if dataset and (source is None or separate):
-        raise ValueError(
+        raise UserError(
             f"--dataset={dataset} needs --source=DIR, and neither --photographs nor --generated."
         )
     if source is not None and not separate:
@@ -83,7 +84,7 @@ def find_source(
     if source is None and photographs is not None and generated is not None:
         tree = walk_separate(photographs, generated, split)
         return Source(tree, Path(os.path.abspath(generated)).name)
-    raise ValueError(
+    raise UserError(
         "give either --source=DIR with folders 0_real and 1_fake inside, or both --photographs=DIR "
         "and --generated=DIR."
     )

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.simulation import camera, dataset, decoders, pictures
 
 FIRST_SCENE = 900_000_000
@@ -99,16 +100,16 @@ def _generated(
 def _check(families: Sequence[str], count: int, size: int, shifts: Sequence[int]) -> None:
     unknown = [family for family in families if family not in dataset.FAMILIES]
     if unknown or not families:
-        raise ValueError(
+        raise UserError(
             f"the families are {', '.join(families) or 'none'}; allowed are "
             f"{', '.join(dataset.FAMILIES)}."
         )
     if count < 1:
-        raise ValueError(f"the number of composites is {count}; it must be at least 1.")
+        raise UserError(f"the number of composites is {count}; it must be at least 1.")
     if size % decoders.MULTIPLE or not 64 <= size <= 512:
-        raise ValueError(
+        raise UserError(
             f"composites of {size} pixels; allowed are multiples of {decoders.MULTIPLE} from 64 to "
             "512."
         )
     if not all(0 <= shift <= pictures.MARGIN for shift in shifts):
-        raise ValueError(f"shifts are {shifts}; allowed is 0 to {pictures.MARGIN} pixels.")
+        raise UserError(f"shifts are {shifts}; allowed is 0 to {pictures.MARGIN} pixels.")

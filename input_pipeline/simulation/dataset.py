@@ -21,6 +21,7 @@ from typing import TypeVar
 import numpy as np
 import threadpoolctl
 
+from input_pipeline.errors import UserError
 from input_pipeline.simulation import baselines, camera, decoders, matching, pictures
 from input_pipeline.storage import dataset_writer, records
 from input_pipeline.storage.prepared_dataset import PreparedDataset
@@ -243,20 +244,20 @@ class _InThisProcess:
 
 def _check(size: int, counts: tuple[int, int, int], train_family: str, seed: int) -> None:
     if size % decoders.MULTIPLE or not 32 <= size <= 512:
-        raise ValueError(
+        raise UserError(
             f"data.simulation.size is {size}; allowed are multiples of {decoders.MULTIPLE} from 32 "
             "to 512 pixels."
         )
     names = ("train_per_class", "validation_per_class", "test_per_family")
     for name, count in zip(names, counts, strict=True):
         if not 1 <= count < _SPLIT_STRIDE:
-            raise ValueError(f"data.simulation.{name} is {count}; it must be at least 1.")
+            raise UserError(f"data.simulation.{name} is {count}; it must be at least 1.")
     if train_family not in FAMILIES:
-        raise ValueError(
+        raise UserError(
             f"data.simulation.train_family is {train_family!r}; allowed are {', '.join(FAMILIES)}."
         )
     if seed < 0:
-        raise ValueError(f"the seed is {seed}; it must be 0 or more.")
+        raise UserError(f"the seed is {seed}; it must be 0 or more.")
 
 
 def _photographs(photos: str, size: int) -> tuple[pathlib.Path, ...]:
@@ -267,7 +268,7 @@ def _photographs(photos: str, size: int) -> tuple[pathlib.Path, ...]:
 
     folder = pathlib.Path(photos)
     if not folder.is_dir():
-        raise ValueError(f"data.photos is {photos!r}, which is not a folder; give a folder.")
+        raise UserError(f"data.photos is {photos!r}, which is not a folder; give a folder.")
     side = 2 * (size + 2 * pictures.MARGIN)
     files = []
     for path in sorted(folder.rglob("*")):
@@ -280,7 +281,7 @@ def _photographs(photos: str, size: int) -> tuple[pathlib.Path, ...]:
             if large:
                 files.append(path)
     if len(files) < len(_SPLITS):
-        raise ValueError(
+        raise UserError(
             f"data.photos {photos!r} has {len(files)} readable photographs of at least {side} x "
             f"{side} pixels; at least {len(_SPLITS)} are needed, one per split. Add photographs or "
             "lower data.simulation.size."
@@ -319,7 +320,7 @@ def _already_there(output: pathlib.Path, fingerprint: str) -> bool:
         return False
     found = PreparedDataset.load(output).info.get("fingerprint")
     if found != fingerprint:
-        raise ValueError(
+        raise UserError(
             f"{output} holds a data set made with other settings or another version (fingerprint "
             f"{str(found)[:12]}, wanted {fingerprint[:12]}). Remove it, or give another "
             "data.simulation.directory."

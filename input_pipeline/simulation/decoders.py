@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from input_pipeline.errors import UserError
+
 Parameters = dict[str, jax.Array]
 
 MULTIPLE = 8
@@ -103,9 +105,9 @@ def load_parameters(family: str) -> Parameters:
     """Fitted weights of a family as float32; ValueError if they are missing or do not fit."""
     path = weights_directory() / f"{family}.npz"
     if family not in FAMILIES:
-        raise ValueError(f"unknown family {family!r}; the families are {', '.join(FAMILIES)}")
+        raise UserError(f"unknown family {family!r}; the families are {', '.join(FAMILIES)}")
     if not path.exists():
-        raise ValueError(
+        raise UserError(
             f"weights of family {family!r} are missing at {path}; "
             f"refit them: python -m input_pipeline.simulation.fit --families {family}"
         )
@@ -114,7 +116,7 @@ def load_parameters(family: str) -> Parameters:
     expected = {name: value.shape for name, value in _shapes(family).items()}
     found = {name: value.shape for name, value in parameters.items()}
     if expected != found:
-        raise ValueError(
+        raise UserError(
             f"weights of family {family!r} at {path} have shapes {found}, the definition needs "
             f"{expected}; refit them: python -m input_pipeline.simulation.fit --families {family}"
         )

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.storage.directories import new_directory, write_text
 from input_pipeline.storage.prepared_dataset import (
     DATASET_FILE,
@@ -95,7 +96,7 @@ def check_names(name: str, splits: Iterable[str]) -> None:
     """Raises ValueError where a name of a data set or split is not allowed."""
     for kind, value in [("data set", name), *(("split", split) for split in splits)]:
         if not _NAME.fullmatch(value):
-            raise ValueError(
+            raise UserError(
                 f"{kind} name {value!r} is not allowed: use lower-case letters, digits and "
                 "underscores, a letter first."
             )

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from input_pipeline.errors import UserError
+
 PLAN_FILE = "plan.json"
 
 
@@ -55,7 +57,7 @@ def resumable_directory(output: Path, plan: Mapping[str, Any]) -> Iterator[Path]
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ValueError(
+            raise UserError(
                 f"another process is writing {output} (it works in {folder}). Wait for it, or give "
                 "another --output."
             ) from error
@@ -86,7 +88,7 @@ def _follow(plan: Mapping[str, Any], folder: Path, output: Path) -> None:
         if found.get(key) != plan.get(key)
     ]
     if changed:
-        raise ValueError(
+        raise UserError(
             f"{folder} holds an unfinished {output.name} that was made otherwise: "
             f"{'; '.join(changed)}. Give the same settings and source to continue it, or remove "
             "that directory to start again."
@@ -116,7 +118,7 @@ def sync_directory(folder: Path) -> None:
 def _free(output: Path) -> Path:
     output = Path(os.path.abspath(output))
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise ValueError(
+        raise UserError(
             f"output {output} exists already. Give another path, or remove it first: nothing is "
             "overwritten."
         )

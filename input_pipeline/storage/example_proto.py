@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
+from input_pipeline.errors import UserError
+
 _PACKAGE = "npr_jax.example"
 _LENGTH_DELIMITED_FIELD_1 = 0x0A
 _LENGTH_DELIMITED_FIELD_2 = 0x12
@@ -118,7 +120,7 @@ def parse_example(data: bytes | memoryview) -> Features:
     try:
         example = _messages().example.FromString(bytes(data))
     except DecodeError as error:
-        raise ValueError(f"not a tf.train.Example: {error}") from error
+        raise UserError(f"not a tf.train.Example: {error}") from error
     return example.features.feature
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from input_pipeline.errors import UserError
 from input_pipeline.storage.tfrecord import TFRecordSource
 
 DATASET_FILE = "dataset.json"
@@ -65,24 +66,24 @@ class PreparedDataset:
         file = path / DATASET_FILE
         how = "Write one with `python main.py prepare --source=FOLDERS --output=DIR`."
         if not path.is_dir():
-            raise ValueError(f"data set {path} is not a directory. {how}")
+            raise UserError(f"data set {path} is not a directory. {how}")
         try:
             info = json.loads(file.read_text())
         except FileNotFoundError as error:
-            raise ValueError(
+            raise UserError(
                 f"{path} is not a prepared data set: it has no {DATASET_FILE}. {how}"
             ) from error
         except json.JSONDecodeError as error:
-            raise ValueError(f"{file} is damaged ({error}). Prepare the data set again.") from error
+            raise UserError(f"{file} is damaged ({error}). Prepare the data set again.") from error
         if info.get("format") != FORMAT_VERSION:
-            raise ValueError(
+            raise UserError(
                 f"{file} has format {info.get('format')!r}; this version reads {FORMAT_VERSION}. "
                 "Prepare the data set again."
             )
         splits = {name: _split_from_json(entry) for name, entry in info["splits"].items()}
         missing = [s for split in splits.values() for s in split.shards if not (path / s).is_file()]
         if missing:
-            raise ValueError(
+            raise UserError(
                 f"{path} lacks {len(missing)} of its shards, the first is {missing[0]}. Copy them "
                 "there or prepare the data set again."
             )
@@ -100,7 +101,7 @@ class PreparedDataset:
           ValueError: there is none of that name.
         """
         if name not in self.splits:
-            raise ValueError(
+            raise UserError(
                 f"data set {self.path} has no split {name!r}; it has {sorted(self.splits)}."
             )
         return self.splits[name]
@@ -116,7 +117,7 @@ class PreparedDataset:
             with open(path, encoding="utf-8", newline="") as file:
                 yield from csv.DictReader(file)
         except FileNotFoundError as error:
-            raise ValueError(f"{path} is missing. Prepare the data set again.") from error
+            raise UserError(f"{path} is missing. Prepare the data set again.") from error
 
     def source(self, split: str) -> TFRecordSource:
         """Returns random access to the records of a split, in the order they were written."""

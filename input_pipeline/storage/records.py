@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import decode
 from input_pipeline.storage.example_proto import (
     bytes_value,
@@ -98,7 +99,7 @@ def decode_record(data: bytes | memoryview, *, copy: bool = True) -> ImageRecord
             sha256=bytes_value(features, "sha256").decode(),
         )
     except (KeyError, UnicodeDecodeError) as error:
-        raise ValueError(
+        raise UserError(
             f"a record without a proper field {error}. Was this data set written by "
             "`python main.py prepare`?"
         ) from error
@@ -194,14 +195,14 @@ def record_facts(source: RecordSource, index: int) -> RecordFacts:
 
 def _check(record: ImageRecord) -> None:
     if record.storage not in STORAGES:
-        raise ValueError(f"record storage is {record.storage!r}; allowed are {STORAGES}.")
+        raise UserError(f"record storage is {record.storage!r}; allowed are {STORAGES}.")
     if record.label not in (PHOTOGRAPH, GENERATED):
-        raise ValueError(
+        raise UserError(
             f"record label is {record.label!r}; allowed are 0 (photograph), 1 (generated)."
         )
     pixels = record.height * record.width * 3
     if record.storage == "decoded" and len(record.image) != pixels:
-        raise ValueError(
+        raise UserError(
             f"decoded record {record.filename!r} has {len(record.image)} bytes; its shape "
             f"[{record.height}, {record.width}, 3] needs {pixels}."
         )

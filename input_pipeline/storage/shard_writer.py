@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from input_pipeline.errors import UserError
 from input_pipeline.storage.directories import sync_directory, write_text
 from input_pipeline.storage.prepared_dataset import Split
 from input_pipeline.storage.record_table import write_table
@@ -76,7 +77,7 @@ class Shard:
         if not self.records:
             self.storage, self.shape = record.storage, shape
         elif record.storage != self.storage:
-            raise ValueError(
+            raise UserError(
                 f"record {record.filename!r} has storage {record.storage!r}, the records before it "
                 f"{self.storage!r}: a data set has one storage."
             )
@@ -169,7 +170,7 @@ def name_shards(folder: Path, name: str, split: str) -> Split:
     shards = finished_shards(folder, split)
     numbers = [number for number, shard in enumerate(shards) if shard.records]
     if not numbers:
-        raise ValueError(f"split {split!r} has no images.")
+        raise UserError(f"split {split!r} has no images.")
     names = []
     for place, number in enumerate(numbers):
         final = f"{name}-{split}.tfrecord-{place:05d}-of-{len(numbers):05d}"
@@ -199,7 +200,7 @@ def name_shards(folder: Path, name: str, split: str) -> Split:
 def _check_size(path: Path, expected: int) -> None:
     size = path.stat().st_size if path.exists() else 0
     if size != expected:
-        raise ValueError(
+        raise UserError(
             f"{path} of the unfinished conversion has {size} bytes; {expected} were written. "
             f"Remove the directory {path.parent} and start again."
         )
@@ -214,7 +215,7 @@ def common_layout(shards: Iterable[Shard]) -> tuple[str, tuple[int, int] | None]
     written = [shard for shard in shards if shard.records]
     storages = {shard.storage for shard in written}
     if len(storages) != 1:
-        raise ValueError(f"records have storages {sorted(storages)}: a data set has one storage.")
+        raise UserError(f"records have storages {sorted(storages)}: a data set has one storage.")
     shapes = {shard.shape for shard in written}
     return storages.pop(), shapes.pop() if len(shapes) == 1 else None
 

@@ -31,13 +31,15 @@ from typing import Any, BinaryIO, Protocol
 import google_crc32c
 import numpy as np
 
+from input_pipeline.errors import UserError
+
 _LENGTH_BYTES, _HEADER_BYTES, _FOOTER_BYTES = 8, 12, 4
 FRAME_BYTES = _HEADER_BYTES + _FOOTER_BYTES
 _EMPTY = np.empty(0, np.uint8)
 INDEX_SUFFIX = ".index"
 
 
-class CorruptRecordError(ValueError):
+class CorruptRecordError(UserError):
     """A shard that is cut short or holds other bytes than were written."""
 
 
@@ -284,7 +286,7 @@ def _load_index(path: str) -> np.ndarray:
     try:
         size = os.stat(path).st_size
     except FileNotFoundError as error:
-        raise ValueError(
+        raise UserError(
             f"shard {path} does not exist. Prepare the data set again, or correct its path."
         ) from error
     table = _read_index(path)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from npr_jax.analysis.families import family_of
 from npr_jax.analysis.paired_tests import holm
 from npr_jax.analysis.permutation import (
@@ -104,7 +105,7 @@ def study(scores: Scores, families: Mapping[str, str] | None = None, *, seed: in
         ValueError: the scores have no weights.
     """
     if scores.weights is None:
-        raise ValueError("these scores have no weights of scales: the system does not weigh any")
+        raise UserError("these scores have no weights of scales: the system does not weigh any")
     kinds = _kinds(scores, families)
     generators = [kind for kind in kinds if kind.is_generator]
     images = None

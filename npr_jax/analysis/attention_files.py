@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib import figure
 
+from input_pipeline.errors import UserError
 from input_pipeline.storage.whole_folder import whole_folder
 from npr_jax.analysis import attention_figures, attention_words, basis, style
 from npr_jax.analysis.attention import QUARTILES, Findings, study
@@ -47,10 +48,10 @@ def write_attention(
     """
     run = read_run(workdir)
     if not run.evaluations:
-        raise ValueError(f"{workdir} has no evaluation yet; run the evaluate command on it first")
+        raise UserError(f"{workdir} has no evaluation yet; run the evaluate command on it first")
     found = gates(sweep_rows)
     if sweep_rows and not found:
-        raise ValueError(
+        raise UserError(
             "--sweep: its table has no weighing system beside the same system without one of its "
             "scales; docs/results/scales.csv is one that has"
         )

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from input_pipeline.errors import UserError
 from npr_jax.analysis.columns import check_columns
 from npr_jax.analysis.counted_measures import find_measure
 
@@ -146,7 +147,7 @@ def bootstrap_seeds_and_images(
     if against is not None:
         stacked.append(np.atleast_2d(np.asarray(against, np.float64)))
         if stacked[1].shape != rows.shape:
-            raise ValueError(
+            raise UserError(
                 f"scores are {rows.shape} and those against them {stacked[1].shape} (seeds, "
                 "images); give as many seeds of both, on the same images"
             )
@@ -209,7 +210,7 @@ def bootstrap_seeds(
     """
     numbers = np.asarray(values, np.float64).reshape(-1)
     if not numbers.size or not np.isfinite(numbers).all():
-        raise ValueError(f"values over seeds are {numbers.tolist()}; give one or more finite ones")
+        raise UserError(f"values over seeds are {numbers.tolist()}; give one or more finite ones")
     if numbers.size == 1:
         return _estimate(numbers, math.nan, math.nan)
     rng = np.random.default_rng(seed)
@@ -248,7 +249,7 @@ def resample(
     """
     labels_array, rows = check_columns(labels, scores)
     if n_resamples < 1:
-        raise ValueError(f"n_resamples is {n_resamples}; it must be at least 1, 10000 is usual")
+        raise UserError(f"n_resamples is {n_resamples}; it must be at least 1, 10000 is usual")
     blocks = _draws(labels_array, n_resamples, seed)
     if callable(metric):
         order = np.arange(labels_array.size)

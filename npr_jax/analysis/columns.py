@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from input_pipeline.errors import UserError
+
 
 def check_columns(
     labels: npt.ArrayLike, scores: Iterable[npt.ArrayLike]
@@ -29,14 +31,14 @@ def check_columns(
     shapes = {column.shape for column in columns} - {given.shape}
     if shapes or given.ndim != 1 or not given.size:
         found = " and ".join(map(str, sorted(shapes))) or "none"
-        raise ValueError(
+        raise UserError(
             f"labels have shape {given.shape}, scores {found}; give one of each for every image"
         )
     if not np.isin(given, (0, 1)).all():
-        raise ValueError(
+        raise UserError(
             f"labels are {np.unique(given)[:5].tolist()}; allowed are 0 (photograph), 1 (generated)"
         )
     rows = np.stack(columns)
     if not np.isfinite(rows).all():
-        raise ValueError("scores must be finite; leave out images that could not be scored")
+        raise UserError("scores must be finite; leave out images that could not be scored")
     return given.astype(np.int64), rows

@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from input_pipeline.errors import UserError
 from npr_jax.analysis.run_results import read_results
 from npr_jax.analysis.systems import SystemsComparison, common_images, compare_systems
 from npr_jax.analysis.text_files import write_texts
@@ -55,7 +56,7 @@ def _comparisons(workdirs: Sequence[Path], baseline: Sequence[Path]) -> Iterator
                 try:
                     compared = compare_systems(*common_images(*scores))
                 except ValueError as error:
-                    raise ValueError(f"evaluation {name} of {a} and {b}: {error}") from error
+                    raise UserError(f"evaluation {name} of {a} and {b}: {error}") from error
                 yield os.fspath(a), os.fspath(b), name, compared
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from input_pipeline.errors import UserError
+
 # A measure of one system's scores: counts of each image int [b, n] -> values float64 [b].
 Measure = Callable[[np.ndarray], np.ndarray]
 # From labels, scores and threshold.
@@ -97,10 +99,10 @@ def find_measure(metric: str, labels: np.ndarray) -> Build:
     """
     name = metric.lower().replace(" ", "_").replace("-", "_")
     if name not in _METRICS:
-        raise ValueError(f"metric is {metric!r}; allowed are {', '.join(_METRICS)}")
+        raise UserError(f"metric is {metric!r}; allowed are {', '.join(_METRICS)}")
     build, needed = _METRICS[name]
     for label in needed:
         if not (labels == label).any():
             kind = "generated images (label 1)" if label else "photographs (label 0)"
-            raise ValueError(f"{metric} needs {kind}, and there are none")
+            raise UserError(f"{metric} needs {kind}, and there are none")
     return build

@@ -14,6 +14,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from input_pipeline.errors import UserError
 from npr_jax.analysis.columns import check_columns
 from npr_jax.analysis.paired_tests import PairedTest
 
@@ -91,7 +92,7 @@ def delong(
     generated = truth == 1
     counts = int((~generated).sum()), int(generated.sum())
     if min(counts) < 2:
-        raise ValueError(
+        raise UserError(
             f"{counts[0]} photographs and {counts[1]} generated images; DeLong's test needs two "
             "of each"
         )

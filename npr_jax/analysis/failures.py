@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from npr_jax.analysis.conclusions import format_p
 from npr_jax.analysis.paired_tests import holm
 from npr_jax.analysis.run_results import Evaluation
@@ -211,7 +212,7 @@ def _read_facts(path: pathlib.Path, scores: Scores) -> Facts:
     names: Sequence[str] = reader.fieldnames or ()
     facts = {name: [row[name] for row in rows] for name in names}
     if facts.get("filename") != scores.filenames.tolist():
-        raise ValueError(f"{path} is not of the images in scores.csv; run evaluate again")
+        raise UserError(f"{path} is not of the images in scores.csv; run evaluate again")
     return facts
 
 

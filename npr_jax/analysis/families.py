@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from input_pipeline.errors import UserError
+
 # By the kind of generator; of the embedded decoders, the kind that each stands for.
 _MEMBERS = {
     "GAN": (
@@ -49,9 +51,9 @@ def parse_families(text: str) -> dict[str, str]:
         family, colon, names = part.partition(":")
         members = [name.strip().lower() for name in names.split(",") if name.strip()]
         if not colon or not family.strip() or not members:
-            raise ValueError(f"--families={text}; expected FAMILY:generator,generator;FAMILY:...")
+            raise UserError(f"--families={text}; expected FAMILY:generator,generator;FAMILY:...")
         twice = sorted(set(members) & found.keys())
         if twice:
-            raise ValueError(f"--families={text} names {twice[0]} twice; give each one family")
+            raise UserError(f"--families={text} names {twice[0]} twice; give each one family")
         found |= dict.fromkeys(members, family.strip())
     return found

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from npr_jax.analysis.bootstrap import N_RESAMPLES, interval_over_seeds, resample
 from npr_jax.analysis.paper_tables import PaperTable
 from npr_jax.evaluation.results import read_scores
@@ -65,7 +66,7 @@ def scores_of(table: PaperTable) -> list[Scores]:
     seeds = [_of_generators(read_scores(folder / "scores.csv"), names) for folder in folders]
     for folder, scores in zip(folders, seeds, strict=True):
         if not same_images(scores, seeds[0]):
-            raise ValueError(
+            raise UserError(
                 f"{folder} and {folders[0]} hold scores of different images; evaluate all seeds on "
                 "the same prepared data set"
             )

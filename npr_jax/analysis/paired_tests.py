@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from input_pipeline.errors import UserError
 from npr_jax.analysis.columns import check_columns
 
 _ENUMERATED = 13  # pairs up to which all 2^n signs are tried
@@ -191,7 +192,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """
     p = np.asarray(p_values, np.float64)
     if p.size and not ((p >= 0) & (p <= 1)).all():
-        raise ValueError(f"p-values are {p.tolist()}; each must lie between 0 and 1")
+        raise UserError(f"p-values are {p.tolist()}; each must lie between 0 and 1")
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
     adjusted = np.empty(p.size)
@@ -213,10 +214,10 @@ def _odds(share: float) -> float:
 def _differences(a: npt.ArrayLike, b: npt.ArrayLike) -> np.ndarray:
     first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if first.shape != second.shape or first.ndim != 1 or first.size < 2:
-        raise ValueError(
+        raise UserError(
             f"pairs have shapes {first.shape} and {second.shape}; give two columns of the same "
             "length, two values or more"
         )
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
-        raise ValueError("a value is missing or not finite; leave out pairs without both values")
+        raise UserError("a value is missing or not finite; leave out pairs without both values")
     return first - second

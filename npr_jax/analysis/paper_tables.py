@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.prepare.catalog import catalog
 from input_pipeline.prepare.catalog_entry import CatalogEntry, Generator
 from npr_jax.analysis.published import NPR
@@ -95,7 +96,7 @@ def read_paper_tables(workdirs: Sequence[str | os.PathLike[str]]) -> list[PaperT
     """
     names = [os.fspath(workdir) for workdir in workdirs]
     if len({os.path.realpath(name) for name in names}) < len(names):
-        raise ValueError(f"--workdir={','.join(names)} names a directory twice; each is one seed")
+        raise UserError(f"--workdir={','.join(names)} names a directory twice; each is one seed")
     results = {name: read_results(name) for name in names}
     return [_table(entry, results) for entry in catalog() if entry.table]
 

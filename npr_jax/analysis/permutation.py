@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from input_pipeline.errors import UserError
+
 N_PERMUTATIONS = 1_999
 MOST_ASSIGNMENTS = 50_000  # up to so many are all tried, beyond some are drawn
 _TINY = 1e-9  # differences that rounding makes
@@ -59,7 +61,7 @@ def groups_differ(
     _, codes = np.unique(groups, return_inverse=True)
     counts = np.bincount(codes)
     if len(counts) < 2:
-        raise ValueError("there is one group only; give at least two to compare")
+        raise UserError("there is one group only; give at least two to compare")
     centred = np.asarray(values, np.float64) - np.mean(values, axis=0)
     total = float((centred**2).sum())
     if not total:
@@ -95,7 +97,7 @@ def families_cohere(means: np.ndarray, families: np.ndarray, *, seed: int = 0) -
     _, codes = np.unique(families, return_inverse=True)
     sizes = np.bincount(codes) if codes.size else np.zeros(0, int)
     if len(sizes) < 2 or sizes.max() < 2:
-        raise ValueError(
+        raise UserError(
             f"{len(sizes)} families with at most {sizes.max(initial=0)} members; the comparison "
             "needs two families, one of them with two members"
         )
@@ -139,7 +141,7 @@ def rank_correlation(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> Permutat
     from scipy import stats  # slow to import
 
     if len(x) < 3:
-        raise ValueError(f"{len(x)} pairs; a rank correlation needs at least three")
+        raise UserError(f"{len(x)} pairs; a rank correlation needs at least three")
     ranks = [stats.rankdata(values) - (len(x) + 1) / 2 for values in (x, y)]
     norm = math.sqrt(float((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
     exact = math.factorial(len(x)) <= MOST_ASSIGNMENTS

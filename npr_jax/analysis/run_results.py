@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from npr_jax.evaluation import results as evaluate
 
 METRICS_FILE = "metrics.jsonl"
@@ -67,7 +68,7 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
     metrics = workdir / METRICS_FILE
     transformed = any(workdir.glob("robustness/*/results.json"))
     if not folders and not metrics.is_file() and not transformed:
-        raise ValueError(
+        raise UserError(
             f"{workdir} has nothing to report: no {METRICS_FILE}, no evaluation/*/results.json "
             "and no robustness/*/results.json; train into it, or run evaluate or robustness on it, "
             "first"
@@ -88,7 +89,7 @@ def read_results(workdir: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
         ValueError: there is no such directory, or a file is not JSON.
     """
     if not pathlib.Path(workdir).is_dir():
-        raise ValueError(f"{workdir} is no directory; give a run, or the --output of evaluate")
+        raise UserError(f"{workdir} is no directory; give a run, or the --output of evaluate")
     files = sorted(pathlib.Path(workdir).glob("evaluation/*/results.json"))
     return {path.parent.name: read_json(path) for path in files}
 
@@ -112,7 +113,7 @@ def read_curves(
         except json.JSONDecodeError as error:
             if number == len(lines):
                 break
-            raise ValueError(f"{path}, line {number} is not JSON: {error}") from error
+            raise UserError(f"{path}, line {number} is not JSON: {error}") from error
         for metric, value in entry.items():
             if metric not in CLOCK and (value is None or isinstance(value, int | float)):
                 curve = points.setdefault(metric, {}).setdefault(entry.get("split", "train"), {})
@@ -163,4 +164,4 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}; make it again") from error
+        raise UserError(f"{path} is not JSON: {error}; make it again") from error

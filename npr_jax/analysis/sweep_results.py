@@ -7,6 +7,7 @@ import os
 import pathlib
 from typing import Any
 
+from input_pipeline.errors import UserError
 from npr_jax.sweep.publish import read_table
 
 FILE = "runs.csv"
@@ -78,16 +79,16 @@ def read_sweep(workdir: str | os.PathLike[str], baseline: str = "") -> Sweep:
         header = next(csv.reader(file), [])
     missing = [column for column in _NEEDED if column not in header]
     if missing:
-        raise ValueError(f"{path} lacks the columns {', '.join(missing)}; run the sweep again")
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}; run the sweep again")
     try:
         rows = read_table(path)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} has a value that is no number: {error}") from error
+        raise UserError(f"{path} has a value that is no number: {error}") from error
     if not rows:
-        raise ValueError(f"{path} has no rows: no run of the sweep is finished yet")
+        raise UserError(f"{path} has no rows: no run of the sweep is finished yet")
     variants = tuple(dict.fromkeys(row["variant"] for row in rows))
     if baseline and baseline not in variants:
-        raise ValueError(f"--baseline={baseline}; the variants are {', '.join(variants)}")
+        raise UserError(f"--baseline={baseline}; the variants are {', '.join(variants)}")
     return Sweep(
         workdir=workdir,
         name=rows[0]["sweep"],

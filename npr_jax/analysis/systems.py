@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from npr_jax.analysis.bootstrap import N_RESAMPLES, bootstrap_difference, evaluate_metric
 from npr_jax.analysis.conclusions import format_test, sentence
 from npr_jax.analysis.delong import delong
@@ -97,7 +98,7 @@ def common_images(a: Scores, b: Scores) -> tuple[Scores, Scores]:
     places = {key: index for index, key in enumerate(keys_b)}
     pairs = [(index, places[key]) for index, key in enumerate(keys_a) if key in places]
     if not pairs:
-        raise ValueError("they have no image in common; evaluate both on the same data")
+        raise UserError("they have no image in common; evaluate both on the same data")
     at_a, at_b = np.array(pairs).T
     return a.subset(at_a), b.subset(at_b)
 
@@ -115,10 +116,10 @@ def compare_systems(
         ValueError: the scores are of different images, or of control families alone.
     """
     if not same_images(a, b):
-        raise ValueError("the two systems were scored on different images; nothing can be paired")
+        raise UserError("the two systems were scored on different images; nothing can be paired")
     groups = [group for group in pair(a) if not is_control(group.name)]
     if not groups:
-        raise ValueError("there are no generators but controls; nothing to compare")
+        raise UserError("there are no generators but controls; nothing to compare")
     tests: list[ImageTest] = []
     values: dict[str, list[tuple[float, float]]] = {key: [] for key in MEASURES}
     for group in groups:

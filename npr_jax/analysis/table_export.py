@@ -6,6 +6,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 
+from input_pipeline.errors import UserError
 from npr_jax.analysis import table_sheets
 from npr_jax.analysis.comparison_export import write_comparison
 from npr_jax.analysis.criterion import Criterion, criterion
@@ -47,7 +48,7 @@ def report_tables(
     if baseline:
         compared = write_comparison(workdirs, baseline, output)
         if not compared:
-            raise ValueError(
+            raise UserError(
                 f"--baseline={','.join(map(str, baseline))} has no evaluation that "
                 f"{_join(workdirs)} has too; evaluate both on the same data, split and delivery"
             )

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from npr_jax.analysis.bootstrap import N_RESAMPLES, SeedsEstimate, bootstrap_seeds
 from npr_jax.analysis.conclusions import beyond_noise, format_test, sentence
 from npr_jax.analysis.paired_tests import PairedTest, holm, paired_t, wilcoxon
@@ -188,14 +189,14 @@ def compare_variants(
     by_variant = _by_variant(rows, measure, kind)
     for name in (a, b):
         if name not in by_variant:
-            raise ValueError(f"there is no variant {name!r}; there are {', '.join(by_variant)}")
+            raise UserError(f"there is no variant {name!r}; there are {', '.join(by_variant)}")
     of_a, of_b = by_variant[a], by_variant[b]
     both = [key for key in of_a if key in of_b]
     generators = tuple(dict.fromkeys(generator for _, generator in both))
     seeds = tuple(sorted({s for s, _ in both if all((s, g) in of_b for g in generators)}))
     seeds = tuple(s for s in seeds if all((s, g) in of_a for g in generators))
     if not seeds:
-        raise ValueError(f"{a} and {b} have no seed in which both have the same {kind} generators")
+        raise UserError(f"{a} and {b} have no seed in which both have the same {kind} generators")
     grid_a, grid_b = (
         np.array([[values[s, g] for g in generators] for s in seeds]) for values in (of_a, of_b)
     )
@@ -286,12 +287,12 @@ def _by_variant(rows: Rows, measure: str, kind: str) -> dict[str, dict[tuple[int
     for row in rows:
         kinds.add(row["kind"])
         if measure not in row:
-            raise ValueError(f"measure is {measure!r}; the table has the columns {', '.join(row)}")
+            raise UserError(f"measure is {measure!r}; the table has the columns {', '.join(row)}")
         if row["kind"] == kind and row[measure] not in (None, ""):
             key = int(row["seed"]), row["generator"]
             found.setdefault(row["variant"], {})[key] = float(row[measure])
     if not found:
-        raise ValueError(
+        raise UserError(
             f"no row of kind {kind!r} has a value of {measure}; there are the kinds "
             f"{', '.join(sorted(kinds))}"
         )

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import ml_collections
 from ml_collections import config_flags
 
+from input_pipeline.errors import UserError
+
 if TYPE_CHECKING:
     from input_pipeline.prepare.sources import Source
 
@@ -34,7 +36,7 @@ def run(
         ValueError: for flags or paths that cannot be used.
     """
     if words and command != "predict":
-        raise ValueError(
+        raise UserError(
             f"{command} takes no arguments, got {' '.join(words)!r}; "
             f"commands: {', '.join(COMMANDS)}; options begin with --"
         )
@@ -90,7 +92,7 @@ def _reconstruct(words: list[str], flags: Any, config: ml_collections.ConfigDict
 
     for name in ("data", "noise_predictor", "output"):
         if not flags[name].value:
-            raise ValueError(
+            raise UserError(
                 f"reconstruct needs --{name}: reconstruct --data=PREPARED --noise_predictor=FILE "
                 "--output=DIR"
             )
@@ -120,7 +122,7 @@ def _sweep(words: list[str], flags: Any, config: ml_collections.ConfigDict | Non
 
     config = _recipe("sweep", flags, config, folder="configs/sweeps")
     if flags.coordinator:
-        raise ValueError("sweep takes no --coordinator; start it on each machine with --shard=i/n")
+        raise UserError("sweep takes no --coordinator; start it on each machine with --shard=i/n")
     host.keep_freed_memory()
     tally = run_sweep(
         config,
@@ -140,13 +142,13 @@ def _recipe(
 ) -> ml_collections.ConfigDict:
     """The config, where there is one and a workdir with it."""
     if config is None:
-        raise ValueError(f"{command} needs --config={folder}/NAME.py; see the folder {folder}")
+        raise UserError(f"{command} needs --config={folder}/NAME.py; see the folder {folder}")
     if not isinstance(config, ml_collections.ConfigDict):
         # What ml_collections gives for a missing file fails on first use only.
         path = config_flags.get_config_filename(flags["config"])
-        raise ValueError(f"--config={path} does not exist; see the folder {folder}")
+        raise UserError(f"--config={path} does not exist; see the folder {folder}")
     if not flags.workdir:
-        raise ValueError(f"{command} needs --workdir=DIR, a directory for checkpoints and reports")
+        raise UserError(f"{command} needs --workdir=DIR, a directory for checkpoints and reports")
     return config
 
 
@@ -170,7 +172,7 @@ def _robustness(words: list[str], flags: Any, config: ml_collections.ConfigDict 
 
     chosen = transformations(flags.transformations)
     if flags.delivery:
-        raise ValueError(
+        raise UserError(
             f"robustness --delivery={flags.delivery}: deliveries are among the transformations; "
             "give --transformations=delivery for them alone"
         )
@@ -190,9 +192,9 @@ def _calibrate(words: list[str], flags: Any, config: ml_collections.ConfigDict |
     from npr_jax.inference.detector import Detector
 
     if not flags.workdir or flags.weights:
-        raise ValueError("calibrate needs --workdir=RUN: a calibration is kept with its checkpoint")
+        raise UserError("calibrate needs --workdir=RUN: a calibration is kept with its checkpoint")
     if len(workdirs_of(flags.workdir)) > 1:
-        raise ValueError(
+        raise UserError(
             f"calibrate --workdir={flags.workdir}: an ensemble has no checkpoint to keep a "
             "calibration with; calibrate one run"
         )
@@ -219,7 +221,7 @@ def _predict(words: list[str], flags: Any, config: ml_collections.ConfigDict | N
     from npr_jax.inference.predict import predict_files
 
     if not words:
-        raise ValueError("predict needs image files or folders: predict --workdir=RUN PATH...")
+        raise UserError("predict needs image files or folders: predict --workdir=RUN PATH...")
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     detector = load_detector(
@@ -243,7 +245,7 @@ def _localize(words: list[str], flags: Any, config: ml_collections.ConfigDict | 
     from npr_jax.inference.detector import Detector
 
     if not flags.workdir:
-        raise ValueError("localize needs --workdir=DIR, a run")
+        raise UserError("localize needs --workdir=DIR, a run")
     host.use_cores_as_devices()
     detector = Detector.load(flags.workdir, checkpoint=flags.checkpoint)
     results = localize(
@@ -267,7 +269,7 @@ def _prepare(words: list[str], flags: Any, config: ml_collections.ConfigDict | N
         print(format_catalog())
         return 0
     if not (flags.check or flags.output):
-        raise ValueError("prepare needs --output=DIR, a directory that does not exist yet")
+        raise UserError("prepare needs --output=DIR, a directory that does not exist yet")
     source = find_source(
         flags.source or None,
         dataset=flags.dataset,
@@ -278,7 +280,7 @@ def _prepare(words: list[str], flags: Any, config: ml_collections.ConfigDict | N
     if flags.check:
         return _check(source, flags.against, flags.output)
     if flags.image_size is not None and flags.storage == "encoded":
-        raise ValueError(
+        raise UserError(
             f"--image_size={flags.image_size} is for --storage=decoded; files keep their own size"
         )
     with _progress() as progress:
@@ -303,7 +305,7 @@ def _check(source: Source, against: str, output: str) -> int:
 
     target = pathlib.Path(output)
     if output and (target.is_dir() or not target.parent.is_dir()):
-        raise ValueError(f"--output={output}: with --check, give a file in a directory that exists")
+        raise UserError(f"--output={output}: with --check, give a file in a directory that exists")
     datasets = [PreparedDataset.load(path) for path in data_paths(against)]
     with _progress() as progress:
         report = check_source(source, against=datasets, progress=progress)
@@ -333,7 +335,7 @@ def _report(words: list[str], flags: Any, config: ml_collections.ConfigDict | No
     from npr_jax.cli.report_run import report_runs, report_sweep
 
     if not flags.workdir:
-        raise ValueError("report needs --workdir=DIR, a run, a sweep or the --output of evaluate")
+        raise UserError("report needs --workdir=DIR, a run, a sweep or the --output of evaluate")
     workdirs = workdirs_of(flags.workdir)
     lines = report_sweep(flags) if any(map(is_sweep, workdirs)) else report_runs(workdirs, flags)
     for line in lines:

@@ -9,6 +9,7 @@ from typing import Any
 import ml_collections
 
 from configs import default
+from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.cli import host
 from npr_jax.config import check_config
@@ -36,11 +37,11 @@ def open_test(
         resize=None if as_published else resize_of(flags.resize),
     )
     if flags.weights and not (flags.data and flags.output):
-        raise ValueError(
+        raise UserError(
             f"{command} --weights needs --data=PREPARED and --output=DIR for the results"
         )
     if flags.output and pathlib.Path(flags.output).is_file():
-        raise ValueError(f"--output={flags.output} is a file; {command} needs a directory")
+        raise UserError(f"--output={flags.output} is a file; {command} needs a directory")
     settings = detector.config or default.get_config()
     settings = settings.copy_and_resolve_references()
     if flags.data:
@@ -50,7 +51,7 @@ def open_test(
     settings.data.delivery = flags.delivery or settings.data.delivery
     check_config(settings)
     if len(detector.members) > 1 and not flags.output:
-        raise ValueError(
+        raise UserError(
             f"{command} --workdir={flags.workdir} is an ensemble; give --output=DIR for its results"
         )
     directory = pathlib.Path(flags.output or flags.workdir)
@@ -81,11 +82,11 @@ def load_detector(
     """
     if bool(workdir) == bool(weights):
         given = f"--workdir={workdir} and --weights={weights}" if workdir else "neither"
-        raise ValueError(f"give either --workdir=RUN or --weights=FILE; got {given}")
+        raise UserError(f"give either --workdir=RUN or --weights=FILE; got {given}")
     if "," in weights:
         files = [name.strip() for name in weights.split(",")]
         if len(files) != 2 or not all(files):
-            raise ValueError(
+            raise UserError(
                 f"--weights={weights}; expected one file, or UnivFD's linear layer and CLIP's "
                 "weights, as fc_weights.pth,CLIP.safetensors"
             )
@@ -105,7 +106,7 @@ def load_one_detector(command: str, flags: Any) -> Detector:
         ValueError: for several runs, or flags that name no detector.
     """
     if len(workdirs_of(flags.workdir)) > 1:
-        raise ValueError(
+        raise UserError(
             f"{command} --workdir={flags.workdir}: {command} takes one detector, not an ensemble; "
             "give one run"
         )
@@ -126,9 +127,9 @@ def workdirs_of(text: str) -> list[str]:
         return [text]
     names = [name.strip() for name in text.split(",")]
     if not all(names):
-        raise ValueError(f"--workdir={text}: a run is missing beside a comma; give A,B,C")
+        raise UserError(f"--workdir={text}: a run is missing beside a comma; give A,B,C")
     if len({pathlib.Path(name).resolve() for name in names}) < len(names):
-        raise ValueError(f"--workdir={text} names a run twice; give each of them once")
+        raise UserError(f"--workdir={text} names a run twice; give each of them once")
     return names
 
 
@@ -143,7 +144,7 @@ def resize_of(text: str) -> int | None:
     if text == "native":
         return 0
     if not text.isdecimal():
-        raise ValueError(
+        raise UserError(
             f"--resize={text}; expected native or a number of pixels, as 256, or "
             "for evaluate protocol"
         )

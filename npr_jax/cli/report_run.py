@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from input_pipeline.errors import UserError
 from npr_jax.analysis.attention_files import write_attention
 from npr_jax.analysis.families import parse_families
 from npr_jax.analysis.report import build_report
@@ -22,10 +23,10 @@ def report_sweep(flags: Any) -> Iterator[str]:
         ValueError: for flags that are of runs, or for more than the one sweep.
     """
     if not is_sweep(flags.workdir):
-        raise ValueError(f"--workdir={flags.workdir}; a sweep is reported alone")
+        raise UserError(f"--workdir={flags.workdir}; a sweep is reported alone")
     of_runs = ("attention", "sweep", "families", "output", "intervals")
     if given := [f"--{name}" for name in of_runs if flags[name].value]:
-        raise ValueError(
+        raise UserError(
             f"{', '.join(given)} are of runs, and {flags.workdir} is a sweep; leave them out, or "
             "name one of its runs"
         )
@@ -41,9 +42,9 @@ def report_runs(workdirs: Sequence[str], flags: Any) -> Iterator[str]:
     baseline = workdirs_of(flags.baseline) if flags.baseline else []
     _check_baseline(workdirs, baseline)
     if (flags.sweep or flags.families) and not flags.attention:
-        raise ValueError("--sweep and --families are of report --attention; give that too")
+        raise UserError("--sweep and --families are of report --attention; give that too")
     if flags.output and pathlib.Path(flags.output).is_file():
-        raise ValueError(f"--output={flags.output} is a file; report needs a directory")
+        raise UserError(f"--output={flags.output} is a file; report needs a directory")
     for workdir in workdirs:
         if flags.attention:
             yield from _attention(workdir, flags)
@@ -52,7 +53,7 @@ def report_runs(workdirs: Sequence[str], flags: Any) -> Iterator[str]:
         workdirs, flags.output or workdirs[0], baseline=baseline, intervals=flags.intervals
     )
     if flags.output and not tables:
-        raise ValueError(
+        raise UserError(
             f"nothing for --output={flags.output}: no evaluation of a data set of the five tables "
             "lies in the workdir; evaluate one that was prepared with --dataset=NAME"
         )
@@ -63,15 +64,15 @@ def _check_baseline(workdirs: Sequence[str], baseline: Sequence[str]) -> None:
     ours = {pathlib.Path(workdir).resolve() for workdir in workdirs}
     for name in baseline:
         if not pathlib.Path(name).is_dir():
-            raise ValueError(f"--baseline: {name} does not exist; give runs, A or A,B,C")
+            raise UserError(f"--baseline: {name} does not exist; give runs, A or A,B,C")
         if pathlib.Path(name).resolve() in ours:
-            raise ValueError(f"--baseline: {name} is in --workdir too; compare with another run")
+            raise UserError(f"--baseline: {name} is in --workdir too; compare with another run")
 
 
 def _attention(workdir: str, flags: Any) -> Iterator[str]:
     table = pathlib.Path(flags.sweep)
     if flags.sweep and not table.is_file():
-        raise ValueError(f"--sweep={flags.sweep} does not exist; give the runs.csv of a sweep")
+        raise UserError(f"--sweep={flags.sweep} does not exist; give the runs.csv of a sweep")
     folders = write_attention(
         pathlib.Path(workdir),
         families=parse_families(flags.families),

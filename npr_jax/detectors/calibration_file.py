@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from input_pipeline.errors import UserError
 from npr_jax.detectors.calibration import Calibration
 
 FOLDER = "calibration"
@@ -68,7 +69,7 @@ def load(
         saved, made_with = content["checkpoint"], content["preprocessing"]
         calibration = Calibration(**{name: content[name] for name in _FIELDS})
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
+        raise UserError(
             f"{path} is no calibration ({type(error).__name__}: {error}); delete it, or run "
             "`python main.py calibrate` again"
         ) from error

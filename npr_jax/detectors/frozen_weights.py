@@ -8,6 +8,7 @@ import pathlib
 
 import ml_collections
 
+from input_pipeline.errors import UserError
 from npr_jax.config import save_json
 from npr_jax.models.systems.registry import SYSTEMS
 
@@ -28,7 +29,7 @@ def fingerprint(model: ml_collections.ConfigDict) -> str:
         return NO_FILE
     path = pathlib.Path(model[setting])
     if not path.is_file():
-        raise ValueError(
+        raise UserError(
             f"model.{setting} is {str(path)!r}, which does not exist; give the file of published "
             f"weights with --config.model.{setting}=FILE, or put it back"
         )
@@ -55,7 +56,7 @@ def check(workdir: pathlib.Path, model: ml_collections.ConfigDict, found: str) -
     saved = json.loads(path.read_text())
     if saved["content"] != found:
         setting = SYSTEMS[model.name].frozen_file
-        raise ValueError(
+        raise UserError(
             f"{workdir} was trained with {_named(saved['path'], saved['content'])}, but "
             f"model.{setting} is {_named(model[setting], found)}; give the file it was trained "
             "with, or train in another --workdir"

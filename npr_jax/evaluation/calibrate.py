@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import ml_collections
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import DELIVERIES
 from input_pipeline.loading.holdout import SubsetSource
 from input_pipeline.loading.mixture import MixedDataset
@@ -83,7 +84,7 @@ def calibrate(
     _check_rates(target_error, false_positive_rate)
     config, step = detector.config, detector.step
     if config is None or step is None:
-        raise ValueError(f"{detector.source} is no run; calibrate needs --workdir=RUN")
+        raise UserError(f"{detector.source} is no run; calibrate needs --workdir=RUN")
     config = config_of(detector, config)
     if data:
         config.data.path, config.data.weights = data, ()
@@ -127,9 +128,9 @@ def _threshold_json(
 
 def _check_rates(target_error: float, false_positive_rate: float) -> None:
     if not 0 < target_error < 0.5:
-        raise ValueError(f"--target_error={target_error}; expected above 0 and below 0.5")
+        raise UserError(f"--target_error={target_error}; expected above 0 and below 0.5")
     if not 0 < false_positive_rate < 1:
-        raise ValueError(
+        raise UserError(
             f"--false_positive_rate={false_positive_rate}; expected above 0 and below 1"
         )
 
@@ -148,7 +149,7 @@ def _images(
     split = split or "validation"
     trained_on = detector.training_data.get("train_data")
     if split == config.data.train_split and trained_on == dataset.name:
-        raise ValueError(
+        raise UserError(
             f"split {split!r} of {dataset.name} is what the run was trained on; a calibration "
             "needs other images, as --split=validation"
         )
@@ -229,7 +230,7 @@ def _scorable(
 def _check_counts(labels: np.ndarray, half: np.ndarray, name: str) -> None:
     counts = [int(((half == h) & (labels == y)).sum()) for h in (FIT, MEASURE) for y in (0, 1)]
     if min(counts) < FEWEST:
-        raise ValueError(
+        raise UserError(
             f"{name}: a half to fit with has {counts[0]} photographs and {counts[1]} generated "
             f"images, a half to measure with {counts[2]} and {counts[3]}; each needs at least "
             f"{FEWEST}: give more images with --data=PREPARED --split=NAME"

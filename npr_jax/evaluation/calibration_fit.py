@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from npr_jax.detectors.calibration import Calibration, probabilities
 
 CERTAINTY = 0.95  # of the bound on the error among the decided
@@ -46,7 +47,7 @@ def fit_scaling(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
     generated = np.asarray(labels) == 1
     count = int(generated.sum())
     if not 0 < count < len(generated):
-        raise ValueError("a calibration needs photographs and generated images, here is one class")
+        raise UserError("a calibration needs photographs and generated images, here is one class")
     logits = np.asarray(logits, np.float64)
     middle, spread = logits.mean(), logits.std()
     x = (logits - middle) / (spread or 1.0)
@@ -73,7 +74,7 @@ def fit_scaling(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
     )
     slope, offset = best.x
     if slope < 1e-6 or not spread:
-        raise ValueError(
+        raise UserError(
             "the detector's logits are no higher for generated images than for photographs among "
             "the images it was to be calibrated with, so no score of it would mean anything there"
         )

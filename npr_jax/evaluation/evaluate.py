@@ -14,6 +14,7 @@ import jax
 import ml_collections
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.evaluation.calibration_measures import verdict_rows
 from npr_jax.evaluation.calibration_report import format_verdicts
@@ -126,7 +127,7 @@ def check_deliverable(
         return
     system = SYSTEMS[detector.system]
     if system.read_file:
-        raise ValueError(
+        raise UserError(
             f"{detector.system} looks at files and not at pixels; what changes pixels says nothing "
             "about it"
         )
@@ -134,7 +135,7 @@ def check_deliverable(
     delivered = config.copy_and_resolve_references()
     delivered.model, delivered.data.delivery = detector.config.model, "web"
     if problems := system.problems(delivered):
-        raise ValueError(f"{detector.system} cannot score re-saved images: {problems[0]}")
+        raise UserError(f"{detector.system} cannot score re-saved images: {problems[0]}")
 
 
 def config_of(detector: Detector, config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
@@ -333,7 +334,7 @@ def mean_scores(parts: Sequence[Scores]) -> Scores:
         return first
     for other in others:
         if not np.array_equal(first.filenames, other.filenames):
-            raise ValueError("the members of the ensemble scored different images")
+            raise UserError("the members of the ensemble scored different images")
     return Scores(
         labels=first.labels,
         logits=np.stack([part.logits for part in parts]).mean(axis=0, dtype=np.float32),

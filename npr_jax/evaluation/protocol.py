@@ -7,6 +7,7 @@ from typing import Any
 
 import ml_collections
 
+from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.prepare.catalog_entry import Preprocessing
 from npr_jax.inference.detector import Detector
@@ -25,7 +26,7 @@ def use_protocol(
     protocols = _protocols(dataset, config.data.test_split)
     protocol = protocols[0] if len(protocols) == 1 else None
     if protocol is None:
-        raise ValueError(
+        raise UserError(
             f"--resize=protocol: split {config.data.test_split!r} of {dataset.name} has "
             f"{'several' if len(protocols) > 1 else 'no'} published protocols; evaluate data sets "
             "one by one that were prepared with --dataset=NAME (see `prepare --list`), or give "
@@ -33,7 +34,7 @@ def use_protocol(
         )
     for stored in dataset.datasets:
         if stored.info["storage"] == "decoded" and stored.info["decoded_size"] != protocol.resize:
-            raise ValueError(
+            raise UserError(
                 f"--resize=protocol: {stored.path} holds images that were squashed to "
                 f"{stored.info['decoded_size']} pixels when they were stored, but the protocol is: "
                 f"{protocol.note}. Prepare it again with --storage=encoded"

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.storage import image_facts
 from input_pipeline.storage.whole_files import write_together
 from npr_jax.evaluation import measures, tables
@@ -89,7 +90,7 @@ def read_scores(path: str | os.PathLike[str]) -> Scores:
         columns = reader.fieldnames or []
         missing = {"filename", "generator", "label", "logit"} - set(columns)
         if missing:
-            raise ValueError(f"{path} is no scores.csv of ours: it has no column {sorted(missing)}")
+            raise UserError(f"{path} is no scores.csv of ours: it has no column {sorted(missing)}")
         rows = list(reader)
     keys = [name for name in columns if name.startswith(WEIGHT_COLUMN)]
     weights = np.array([[float(row[key]) for key in keys] for row in rows], np.float32)
@@ -136,7 +137,7 @@ def _results_csv(results: Mapping[str, Any]) -> bytes:
 
 def _facts_csv(scores: Scores, facts: Sequence[Mapping[str, Any]]) -> bytes:
     if len(facts) != len(scores):
-        raise ValueError(f"facts of {len(facts)} images do not fit {len(scores)} scores")
+        raise UserError(f"facts of {len(facts)} images do not fit {len(scores)} scores")
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, ("filename", *image_facts.COLUMNS), lineterminator="\n")
     writer.writeheader()
@@ -157,7 +158,7 @@ def _samples_npz(samples: Mapping[str, Any]) -> bytes:
     images = [np.asarray(image) for image in samples["images"]]
     for image in images:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
-            raise ValueError(
+            raise UserError(
                 f"a sample image is uint8 [h, w, 3], found {image.dtype} {list(image.shape)}"
             )
     arrays: dict[str, Any] = {
@@ -168,7 +169,7 @@ def _samples_npz(samples: Mapping[str, Any]) -> bytes:
     }
     lengths = {key: value.shape for key, value in arrays.items()}
     if set(lengths.values()) != {(len(images),)}:
-        raise ValueError(f"{len(images)} sample images do not fit {lengths}")
+        raise UserError(f"{len(images)} sample images do not fit {lengths}")
     buffer = io.BytesIO()
     arrays |= {f"image_{i}": image for i, image in enumerate(images)}
     np.savez_compressed(buffer, **arrays)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from npr_jax.evaluation import measures
 
 CONTROL_PREFIX = "control"
@@ -55,11 +56,11 @@ class Scores:
             "filenames": self.filenames.shape,
         }
         if len(set(lengths.values())) != 1 or raw_labels.ndim != 1:
-            raise ValueError(f"scores need columns of one length, one value per image: {lengths}")
+            raise UserError(f"scores need columns of one length, one value per image: {lengths}")
         if not raw_labels.size:
-            raise ValueError("there are no scores: the split that was evaluated holds no images")
+            raise UserError("there are no scores: the split that was evaluated holds no images")
         if not np.isin(raw_labels, (0, 1)).all():
-            raise ValueError(
+            raise UserError(
                 f"labels are 0 (photograph) or 1 (generated), found {np.unique(raw_labels)[:5]}"
             )
         fix(self, "labels", raw_labels.astype(np.int64))
@@ -68,7 +69,7 @@ class Scores:
             fix(self, "weights", np.asarray(self.weights, np.float32))
             expected = (raw_labels.size, len(self.scales))
             if self.weights.shape != expected:
-                raise ValueError(
+                raise UserError(
                     f"weights of shape {self.weights.shape} do not fit {expected} "
                     f"(images, scales {self.scales})"
                 )
@@ -77,7 +78,7 @@ class Scores:
     def _refuse_not_finite(self, what: str, values: np.ndarray) -> None:
         bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
         if bad.size:
-            raise ValueError(
+            raise UserError(
                 f"{bad.size} of {len(values)} images have a {what} that is not finite, the first "
                 f"is {self.filenames[bad[0]]!r}: the weights of this model are not usable"
             )

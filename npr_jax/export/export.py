@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
+from input_pipeline.errors import UserError
 from input_pipeline.storage.whole_files import write_together
 from npr_jax.export.description import describe, steps_before
 from npr_jax.inference.detector import Detector
@@ -21,14 +22,14 @@ def check_output(form: str, output: str) -> pathlib.Path:
         ValueError: for a format that is none of ``FORMATS``, or an output that cannot be written.
     """
     if form not in FORMATS:
-        raise ValueError(f"--format={form}; expected one of {', '.join(FORMATS)}")
+        raise UserError(f"--format={form}; expected one of {', '.join(FORMATS)}")
     if not output:
-        raise ValueError("export needs --output=FILE, as detector.onnx")
+        raise UserError("export needs --output=FILE, as detector.onnx")
     target = pathlib.Path(output).absolute()
     if not target.parent.is_dir():
-        raise ValueError(f"--output={output}: its folder does not exist")
+        raise UserError(f"--output={output}: its folder does not exist")
     if target.is_dir() and form not in FOLDERS:
-        raise ValueError(f"--output={output} is a directory; --format={form} writes a file")
+        raise UserError(f"--output={output} is a directory; --format={form} writes a file")
     return target
 
 
@@ -82,7 +83,7 @@ def _at_hand(package: str, what: str, remedy: str) -> Iterator[None]:
     except ImportError as error:
         if (error.name or "").split(".")[0] != package:
             raise
-        raise ValueError(
+        raise UserError(
             f"{what} need the package {package}, which is not installed; run {remedy}"
         ) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from input_pipeline.errors import UserError
 from npr_jax.export.symbolic_operators import symbolic_problem
 from npr_jax.inference.detector import Detector
 from npr_jax.models import fusion
@@ -38,7 +39,7 @@ def check_onnx(detector: Detector) -> None:
         return
     otherwise = stablehlo_problem(detector)
     advice = "" if otherwise else "; --format=stablehlo can hold it"
-    raise ValueError(
+    raise UserError(
         f"{detector.system} cannot be exported as ONNX: {problem}. ONNX files hold {_IN_ONNX}, "
         f"with residuals {' and '.join(ONNX_MODES)} of {', '.join(ONNX_COLORS)}{advice}"
     )
@@ -47,7 +48,7 @@ def check_onnx(detector: Detector) -> None:
 def check_stablehlo(detector: Detector) -> None:
     """Raises ``ValueError`` with the reason where a detector cannot be a StableHLO file."""
     if problem := stablehlo_problem(detector):
-        raise ValueError(f"{detector.system} cannot be exported as StableHLO: {problem}")
+        raise UserError(f"{detector.system} cannot be exported as StableHLO: {problem}")
 
 
 def stablehlo_problem(detector: Detector) -> str:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from input_pipeline.errors import UserError
 from npr_jax.inference.tiling import MIN_SIDE
 from npr_jax.residuals.front_end import FrontEnd
 from npr_jax.residuals.resampling import BICUBIC_A
@@ -44,7 +45,7 @@ def symbolic_operator(front_end: FrontEnd, length: Any, axis: int) -> jax.Array:
         return jnp.zeros(0, jnp.int32)
     ratio = _ratio(front_end.factor)
     if ratio is None:
-        raise ValueError(symbolic_problem(front_end))
+        raise UserError(symbolic_problem(front_end))
     small = length * ratio.numerator // ratio.denominator
     if front_end.mode == "nearest":
         # Only the samples that the way up asks for.

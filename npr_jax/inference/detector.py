@@ -15,6 +15,7 @@ import ml_collections
 import numpy as np
 from flax import nnx
 
+from input_pipeline.errors import UserError
 from npr_jax.config import load_config
 from npr_jax.detectors import calibration_file, frozen_weights
 from npr_jax.detectors.calibration import Calibration
@@ -74,7 +75,7 @@ class Detector:
         calibration: fitted to this model with this preprocessing; None: scores are not calibrated.
         """
         if resize and resize < MIN_SIDE:
-            raise ValueError(f"resize is {resize}; expected 0 (native size) or at least {MIN_SIDE}")
+            raise UserError(f"resize is {resize}; expected 0 (native size) or at least {MIN_SIDE}")
         self.model = model
         self.resize = resize
         self.crop = crop
@@ -304,7 +305,7 @@ class Detector:
         """
         outcome = self.preparation.pixels_or_problem(pathlib.Path(path).read_bytes)
         if isinstance(outcome, str):
-            raise ValueError(f"{path}: {outcome}")
+            raise UserError(f"{path}: {outcome}")
         return outcome
 
     def see(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

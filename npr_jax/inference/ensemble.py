@@ -12,6 +12,7 @@ from typing import Any
 import ml_collections
 import numpy as np
 
+from input_pipeline.errors import UserError
 from npr_jax.detectors.calibration import Calibration
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.verdict import ImageScore, score_of
@@ -33,7 +34,7 @@ class Ensemble:
             ValueError: for fewer than two.
         """
         if len(members) < 2:
-            raise ValueError(f"an ensemble of {len(members)} detectors; give at least two")
+            raise UserError(f"an ensemble of {len(members)} detectors; give at least two")
         self.members = tuple(members)
 
     @property

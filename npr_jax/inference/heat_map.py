@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from npr_jax.inference.detector import Detector
 
 METHODS = ("auto", "positions", "occlusion")
@@ -72,7 +73,7 @@ def heat_map(detector: Detector, image: np.ndarray, method: str = "auto") -> Hea
             large for maps.
     """
     if method not in METHODS:
-        raise ValueError(f"the method of the heat map is {method!r}; allowed: {', '.join(METHODS)}")
+        raise UserError(f"the method of the heat map is {method!r}; allowed: {', '.join(METHODS)}")
     has_positions = hasattr(detector.model, "position_logits")
     if method == "occlusion" or (method == "auto" and not has_positions):
         step = occlusion_step(*image.shape[:2])

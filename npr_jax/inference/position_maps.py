@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from input_pipeline.errors import UserError
 from npr_jax.inference import tiling
 from npr_jax.inference.tiling import check_map_size
 from npr_jax.models.base import (
@@ -140,7 +141,7 @@ def _positions_of(span: tiling.Span, grid: Grid) -> tuple[slice, slice]:
 def check_has_map(model: Model) -> None:
     """Raises ``ValueError`` for a system whose logit is no mean over positions."""
     if not hasattr(model, "position_logits"):
-        raise ValueError(
+        raise UserError(
             f"{type(model).__name__} has no map of positions: its logit is no mean over them; "
             "leave --maps out"
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from input_pipeline.errors import UserError
 from npr_jax.detectors.calibration import VERDICTS
 from npr_jax.inference.detector import Detector, ImageScore
 from npr_jax.inference.position_maps import check_has_map, save_maps
@@ -54,9 +55,9 @@ def predict_files(
             [0.5, 1), an output whose folder does not exist, and what ``check_extras`` refuses.
     """
     if confidence is not None and not 0.5 <= confidence < 1:
-        raise ValueError(f"--confidence={confidence}; expected at least 0.5 and below 1")
+        raise UserError(f"--confidence={confidence}; expected at least 0.5 and below 1")
     if output and not pathlib.Path(output).absolute().parent.is_dir():
-        raise ValueError(f"--output={output}: its folder does not exist")
+        raise UserError(f"--output={output}: its folder does not exist")
     check_extras(detector, maps, evidence, heat_map)
     files = find_files(paths)
     views = (member.file_view for member in detector.members)
@@ -88,15 +89,15 @@ def check_extras(detector: Detector | Ensemble, maps: str, evidence: str, heat_m
     """
     for flag, value in (("maps", maps), ("evidence", evidence)):
         if value and not isinstance(detector, Detector):
-            raise ValueError(f"--{flag} is of one detector, not of several; give one --workdir")
+            raise UserError(f"--{flag} is of one detector, not of several; give one --workdir")
         if pathlib.Path(value or ".").is_file():
-            raise ValueError(f"--{flag}={value} is a file; give a directory")
+            raise UserError(f"--{flag}={value} is a file; give a directory")
     if heat_map != "auto" and not evidence:
-        raise ValueError(f"--heat_map={heat_map} is of --evidence=DIR; give both")
+        raise UserError(f"--heat_map={heat_map} is of --evidence=DIR; give both")
     if (maps or heat_map == "positions") and isinstance(detector, Detector):
         check_has_map(detector.model)
     if evidence and pathlib.Path(evidence).is_dir() and any(pathlib.Path(evidence).iterdir()):
-        raise ValueError(
+        raise UserError(
             f"--evidence={evidence} is not empty: earlier pictures would lie among the new ones; "
             "give another directory"
         )
@@ -119,9 +120,9 @@ def find_files(paths: Iterable[str]) -> list[str]:
         elif path.exists():
             files.append(name)
         else:
-            raise ValueError(f"{name} does not exist; give image files or folders")
+            raise UserError(f"{name} does not exist; give image files or folders")
     if not files:
-        raise ValueError("there is nothing to score; give image files or folders that hold some")
+        raise UserError("there is nothing to score; give image files or folders that hold some")
     return files
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import centre_crop, decode, jpeg, squash
 from input_pipeline.loading.file_source import FileReader
 from npr_jax.inference.tiling import MIN_SIDE, check_size
@@ -59,7 +60,7 @@ class Preparation:
         """
         height, width = image.shape[:2]
         if min(height, width) < MIN_SIDE:
-            raise ValueError(
+            raise UserError(
                 f"too small: {height}x{width} pixels, at least {MIN_SIDE}x{MIN_SIDE} needed"
             )
         image = jpeg(image, self.jpeg_quality) if self.jpeg_quality else image

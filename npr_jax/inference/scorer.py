@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from input_pipeline.errors import UserError
 from npr_jax.inference import tiling
 from npr_jax.models.base import Frozen, Model, Placement, Prediction, feature_sums, learned_factors
 from npr_jax.models.sharding import data_mesh, replicated, split_rows
@@ -148,7 +149,7 @@ class Scorer:
 
     def _plan(self, image: np.ndarray) -> list[tiling.Tile]:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(
+            raise UserError(
                 f"image is {image.dtype} {list(image.shape)}; expected uint8 [height, width, 3]"
             )
         height, width = image.shape[:2]

@@ -12,6 +12,7 @@ import functools
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from npr_jax.models.base import Grid, Model, Placement
 from npr_jax.residuals.front_end import FrontEnd
 
@@ -61,9 +62,9 @@ class Tile:
 def check_size(height: int, width: int, model: Model) -> None:
     """Raises ``ValueError`` for an image too small, or too large to be looked at whole."""
     if min(height, width) < MIN_SIDE:
-        raise ValueError(f"image is {height}x{width} pixels; at least {MIN_SIDE}x{MIN_SIDE} needed")
+        raise UserError(f"image is {height}x{width} pixels; at least {MIN_SIDE}x{MIN_SIDE} needed")
     if model.whole and height * width > MAX_WHOLE_PIXELS:
-        raise ValueError(
+        raise UserError(
             f"image is {height}x{width} pixels; this system looks at images whole, at most "
             f"{MAX_WHOLE_PIXELS:,} pixels of them: give --resize=256 or another side"
         )
@@ -72,7 +73,7 @@ def check_size(height: int, width: int, model: Model) -> None:
 def check_map_size(height: int, width: int) -> None:
     """Raises ``ValueError`` for an image too large for a map of its positions."""
     if height * width > MAX_MAP_PIXELS:
-        raise ValueError(
+        raise UserError(
             f"image is {height}x{width} pixels; maps are made of at most {MAX_MAP_PIXELS:,} "
             "pixels: give --resize=256 or another side"
         )
@@ -112,7 +113,7 @@ def _spans(length: int, side: int, halo: int, stride: int) -> list[Span]:
         return [Span(length, 0, length, 0, length)]
     core = (side - 2 * halo) // stride * stride
     if core <= 0:
-        raise ValueError(f"tiles of {side} pixels are too small for halos of {halo} on each side")
+        raise UserError(f"tiles of {side} pixels are too small for halos of {halo} on each side")
     spans = []
     for first in range(0, length, core):
         start = max(0, first - halo)

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from input_pipeline.errors import UserError
 from npr_jax.models.resnet import ResNet, ResNetShape
 from npr_jax.residuals.front_end import FrontEnd
 
@@ -83,7 +84,7 @@ def run_branches(
         ValueError: if there are neither one nor as many branches as views.
     """
     if len(branches) not in (1, len(views)):
-        raise ValueError(
+        raise UserError(
             f"{len(branches)} branches for {len(views)} views; expected one for each, "
             "or a single one that all share"
         )

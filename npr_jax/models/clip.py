@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from input_pipeline.errors import UserError
+
 NORM_EPSILON = 1e-5
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -56,7 +58,7 @@ class ClipShape:
         if not problems and self.width % self.heads:
             problems.append(f"width is {self.width}; expected a multiple of heads, {self.heads}")
         if problems:
-            raise ValueError("; ".join(problems))
+            raise UserError("; ".join(problems))
 
     @property
     def tokens(self) -> int:
@@ -186,7 +188,7 @@ class ClipVision(nnx.Module):
         side, patch, width = self.shape.image_side, self.shape.patch, self.shape.width
         if images.shape[1:] != (side, side, 3):
             height, breadth = images.shape[1:3]
-            raise ValueError(
+            raise UserError(
                 f"images are {height}x{breadth} pixels; this vision tower takes {side}x{side}: "
                 f"crop them, as --config.data.evaluate_crop={side} does"
             )

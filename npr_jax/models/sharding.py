@@ -8,6 +8,8 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from input_pipeline.errors import UserError
+
 DATA_AXIS = "data"
 
 
@@ -30,7 +32,7 @@ def split_rows(mesh: Mesh) -> NamedSharding:
 def check_batch_size(batch_size: int, mesh: Mesh) -> None:
     """Raises ``ValueError`` unless every device gets the same number of rows."""
     if batch_size % mesh.size:
-        raise ValueError(
+        raise UserError(
             f"batch_size is {batch_size} but there are {mesh.size} devices; "
             f"expected a multiple of {mesh.size}: set --config.batch_size="
             f"{-(-batch_size // mesh.size) * mesh.size}"

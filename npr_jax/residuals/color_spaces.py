@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from input_pipeline.errors import UserError
+
 # ITU-R BT.601's luma; the colour channels are scaled to reach from -127.5 to 127.5 (JFIF 1.02).
 _LUMA = np.array([0.299, 0.587, 0.114])
 YCBCR = np.stack(
@@ -102,7 +104,7 @@ def convert(pixels: jax.Array, color: str) -> jax.Array:
     """
     check_color(color)
     if pixels.ndim < 1 or pixels.shape[-1] != 3 or not jnp.issubdtype(pixels.dtype, jnp.floating):
-        raise ValueError(
+        raise UserError(
             f"pixels are {pixels.dtype} {list(pixels.shape)}; expected float [..., 3], as RGB"
         )
     return COLORS[color](pixels)
@@ -111,4 +113,4 @@ def convert(pixels: jax.Array, color: str) -> jax.Array:
 def check_color(color: str) -> None:
     """Raises ``ValueError`` unless there is a colour space of that name."""
     if color not in COLORS:
-        raise ValueError(f"color is {color!r}; expected one of {', '.join(COLORS)}")
+        raise UserError(f"color is {color!r}; expected one of {', '.join(COLORS)}")

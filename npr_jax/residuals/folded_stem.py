@@ -22,6 +22,7 @@ import numpy as np
 from flax import nnx
 from jax import lax
 
+from input_pipeline.errors import UserError
 from npr_jax.models.base import Model, Placement, inside_mask, placed_view, sums_of
 from npr_jax.models.branches import BranchedModel
 from npr_jax.models.derivatives import NHWC
@@ -63,7 +64,7 @@ def folded_kernel(kernel: np.ndarray, scale: Sequence[float]) -> np.ndarray:
         ValueError: for a kernel of another size.
     """
     if kernel.shape[:2] != (3, 3):
-        raise ValueError(f"the kernel is {kernel.shape[0]}x{kernel.shape[1]}; only 3x3 folds")
+        raise UserError(f"the kernel is {kernel.shape[0]}x{kernel.shape[1]}; only 3x3 folds")
     padded = np.pad(np.asarray(kernel, np.float64), ((1, 0), (1, 0), (0, 0), (0, 0)))
     scaled = padded * np.asarray(scale, np.float64)[:, None]
     blocks = scaled.reshape(2, 2, 2, 2, *kernel.shape[2:])

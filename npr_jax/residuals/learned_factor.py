@@ -17,6 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from input_pipeline.errors import UserError
+
 LIMITS = (0.1, 0.95)  # lowest and highest factor
 
 
@@ -101,11 +103,11 @@ def _hats(positions: Any, knots: Any) -> Any:
 def check_start(factor: float, mode: str) -> None:
     """Raises ``ValueError`` unless a factor can be trained from there in this mode."""
     if mode != "bilinear":
-        raise ValueError(
+        raise UserError(
             f"a learned factor needs mode bilinear, not {mode}; its derivative by the "
             "others is zero or does not exist"
         )
     if not LIMITS[0] <= factor <= LIMITS[1]:
-        raise ValueError(
+        raise UserError(
             f"factor is {factor:g}; expected {LIMITS[0]} to {LIMITS[1]} where it is learned"
         )

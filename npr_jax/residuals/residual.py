@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from input_pipeline.errors import UserError
 from npr_jax.residuals.resampling import (
     area_matrix,
     bicubic_matrix,
@@ -59,11 +60,9 @@ def npr_residual(
     Source: Tan et al., CVPR 2024, section 3.2, equations 1 to 4; the phase: its table 7.
     """
     if images.ndim < 3:
-        raise ValueError(
-            f"images has shape {images.shape}; expected [..., height, width, channels]"
-        )
+        raise UserError(f"images has shape {images.shape}; expected [..., height, width, channels]")
     if not jnp.issubdtype(images.dtype, jnp.floating):
-        raise ValueError(f"images has dtype {images.dtype}; convert the pixels to float first")
+        raise UserError(f"images has dtype {images.dtype}; convert the pixels to float first")
     height, width = images.shape[-3:-1]
     flat = images.reshape(-1, *images.shape[-3:])
     rows = axis_operator(height, factor, mode, phase=phase[0])
@@ -132,7 +131,7 @@ def axis_operator(
     """
     check_residual(factor, mode, phase)
     if length < 1:
-        raise ValueError(f"an image axis has length {length}; expected at least 1")
+        raise UserError(f"an image axis has length {length}; expected at least 1")
     start, stop, _ = (window or slice(None)).indices(length)
     if mode == "none":
         return np.zeros(0, np.int32)
@@ -179,13 +178,13 @@ def reference_reach(length: int, factor: float, mode: str) -> int:
 def check_residual(factor: float, mode: str, phase: int = 0) -> None:
     """Raises ``ValueError`` unless factor, mode and phase describe a front end."""
     if mode not in MODES:
-        raise ValueError(f"mode is {mode!r}; expected one of {', '.join(MODES)}")
+        raise UserError(f"mode is {mode!r}; expected one of {', '.join(MODES)}")
     if mode in RESIDUAL_MODES and not 0.0 < factor < 1.0:
-        raise ValueError(f"factor is {factor}; expected a number between 0 and 1, exclusive")
+        raise UserError(f"factor is {factor}; expected a number between 0 and 1, exclusive")
     if phase and mode != "nearest":
-        raise ValueError(f"phase is {phase} for mode {mode}; only nearest has a reference pixel")
+        raise UserError(f"phase is {phase} for mode {mode}; only nearest has a reference pixel")
     if phase and not 0 <= phase < math.ceil(1 / factor):
-        raise ValueError(
+        raise UserError(
             f"phase is {phase} at factor {factor:g}; expected 0 to {math.ceil(1 / factor) - 1}, "
             "the pixels of a block"
         )

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 import jax
 import numpy as np
 
+from input_pipeline.errors import UserError
 from npr_jax.inference import evidence_images, tiling
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.heat_map import HeatMap, heat_map, occlusion, occlusion_step
@@ -140,7 +141,7 @@ class EvidenceMaker:
 def _while_allowed(pictures: Iterable[np.ndarray], deadline: Deadline) -> Iterator[np.ndarray]:
     for picture in pictures:
         if not deadline.allows():
-            raise ValueError(NO_TIME)
+            raise UserError(NO_TIME)
         yield picture
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import TooManyPixelsError, UnreadableImageError, size_of
 
 MEGA = 1_000_000
@@ -39,7 +40,7 @@ class Limits:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             if not getattr(self, field.name) > 0:
-                raise ValueError(
+                raise UserError(
                     f"--{FLAGS[field.name]}={getattr(self, field.name)}; expected more than 0"
                 )
 
@@ -60,7 +61,7 @@ FLAGS = {
 }
 
 
-class Refused(ValueError):
+class Refused(UserError):
     """What cannot be done for a request; the message is a sentence for its sender.
 
     Attributes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
+from input_pipeline.errors import UserError
 from npr_jax.serving.limits import FLAGS, MEGA, Limits
 
 _LIBRARIES = ("gradio", "fastapi", "uvicorn", "multipart")
@@ -15,7 +16,7 @@ def check_installed() -> None:
     """Raises ``ValueError`` where the libraries of the extra ``serve`` are missing."""
     missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
-        raise ValueError(
+        raise UserError(
             f"serve needs {', '.join(missing)}, which is not installed; "
             "pip install 'npr-jax[serve]'"
         )

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from input_pipeline.errors import UserError
 from npr_jax.inference.detector import Detector
 from npr_jax.serving import api
 from npr_jax.serving.guards import (
@@ -123,7 +124,7 @@ def serve(detector: Detector, *, host: str, port: int, limits: Limits) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65535:
-        raise ValueError(f"--port={port}; expected 0 to 65535")
+        raise UserError(f"--port={port}; expected 0 to 65535")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -132,7 +133,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.listen(128)
     except OSError as error:
         listening.close()
-        raise ValueError(
+        raise UserError(
             f"cannot listen on --host={host} --port={port}: {error.strerror or error}; give "
             "another --port, or --port=0 for any that is free"
         ) from error

@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import ml_collections
 
+from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.config import data_paths
 from npr_jax.sweep import grid
@@ -88,9 +89,7 @@ def run_sweep(
     mine = grid.shard_of(grid.batches(runs, side_by_side), *shard)
     workdir = pathlib.Path(workdir).absolute()
     if "," in str(workdir):
-        raise ValueError(
-            f"--workdir={workdir}: data.path separates directories by commas; use none"
-        )
+        raise UserError(f"--workdir={workdir}: data.path separates directories by commas; use none")
     fingerprints = {path: _fingerprint(path) for path in _data_paths(runs)}
     workdir.mkdir(parents=True, exist_ok=True)
     keep_compiled(workdir / "compiled")

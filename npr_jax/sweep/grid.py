@@ -10,6 +10,7 @@ from typing import Any
 
 import ml_collections
 
+from input_pipeline.errors import UserError
 from npr_jax.config import check_config
 from npr_jax.training.train import likeness
 
@@ -68,7 +69,7 @@ def expand(sweep: ml_collections.ConfigDict) -> list[Run]:
             runs += [Run(name, seed, _changed(config, {"seed": seed})) for seed in sweep.seeds]
         problems += _duplicates("variant", [name for name, _ in _points(sweep)])
     if problems:
-        raise ValueError("the sweep cannot be used:\n  " + "\n  ".join(problems))
+        raise UserError("the sweep cannot be used:\n  " + "\n  ".join(problems))
     return runs
 
 
@@ -88,7 +89,7 @@ def batches(runs: Sequence[Run], side_by_side: int) -> list[list[Run]]:
         ValueError: for a number below 1.
     """
     if side_by_side < 1:
-        raise ValueError(f"--side_by_side={side_by_side}; expected an integer of at least 1")
+        raise UserError(f"--side_by_side={side_by_side}; expected an integer of at least 1")
     alike: dict[str, list[Run]] = {}
     for run in runs:
         alike.setdefault(likeness(run.config), []).append(run)
@@ -112,7 +113,7 @@ def parse_shard(text: str) -> tuple[int, int]:
         return 0, 1
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if not match or not 0 <= int(match[1]) < int(match[2]):
-        raise ValueError(
+        raise UserError(
             f"--shard={text}; expected i/n with i from 0 to n - 1, as 0/4, 1/4, 2/4 and 3/4 "
             "for a sweep in four shards"
         )

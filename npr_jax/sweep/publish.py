@@ -11,6 +11,7 @@ import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from input_pipeline.errors import UserError
 from npr_jax.sweep.summary import COLUMNS, format_summary
 
 PAGE = "tables.md"
@@ -29,7 +30,7 @@ def read_table(path: pathlib.Path) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = list(reader)
     needed = {"variant", "seed", "generator", *measures}
     if columns and (missing := sorted(needed - set(columns))):
-        raise ValueError(f"{path} lacks the columns {', '.join(missing)}; give a sweep's runs.csv")
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}; give a sweep's runs.csv")
     for row in rows:
         row["seed"] = int(row["seed"])
         row |= {key: float(row[key]) if row[key] else None for key in measures}

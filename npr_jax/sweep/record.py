@@ -10,6 +10,7 @@ from typing import Any
 
 import ml_collections
 
+from input_pipeline.errors import UserError
 from npr_jax.config import save_json
 
 FILE = "sweep_run.json"
@@ -69,7 +70,7 @@ def read_record(folder: pathlib.Path) -> Record | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError) as error:
-        raise ValueError(
+        raise UserError(
             f"{folder / FILE} is damaged ({error}); remove it and the run is evaluated again"
         ) from error
     return record if record.results_path.is_file() else None

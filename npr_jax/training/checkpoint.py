@@ -15,6 +15,8 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
+from input_pipeline.errors import UserError
+
 IMPROVED = "improved"
 
 
@@ -108,16 +110,16 @@ def restore_for_scoring(workdir: pathlib.Path, which: str, abstract_state: Any) 
         ValueError: for another name, or where the run has no complete checkpoint yet.
     """
     if which not in ("best", "last"):
-        raise ValueError(f"checkpoint is {which!r}; expected best or last")
+        raise UserError(f"checkpoint is {which!r}; expected best or last")
     directory = workdir / "checkpoints"
     if not directory.is_dir():
-        raise ValueError(f"{workdir} has no checkpoints yet; train first, or give another run")
+        raise UserError(f"{workdir} has no checkpoints yet; train first, or give another run")
     with ocp.CheckpointManager(
         directory.absolute(), options=ocp.CheckpointManagerOptions(create=False)
     ) as manager:
         steps = manager.all_steps()
         if not steps:
-            raise ValueError(f"{directory} has no complete checkpoint yet; wait for the first")
+            raise UserError(f"{directory} has no complete checkpoint yet; wait for the first")
         step = max(steps)
         if which == "best":
             step = _best_step(manager, step)

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from input_pipeline.errors import UserError
 from npr_jax.inference.scorer import Scorer
 from npr_jax.training.processes import gather_rows
 
@@ -106,6 +107,4 @@ def _read(path: pathlib.Path) -> Embedded:
         with np.load(path) as arrays:
             return Embedded(arrays["features"], arrays["labels"])
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} cannot be read ({error}); delete it to compute it anew"
-        ) from error
+        raise UserError(f"{path} cannot be read ({error}); delete it to compute it anew") from error

@@ -13,6 +13,7 @@ import jax
 import ml_collections
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import augmentations
 from input_pipeline.images.degradations import Transformation
 from input_pipeline.loading import pipeline
@@ -70,13 +71,13 @@ class TrainInput:
             records = np.flatnonzero(~held)
             self._validation = SubsetSource(train.source, np.flatnonzero(held))
         if not len(records):
-            raise ValueError("the training split is empty; expected images of both classes")
+            raise UserError("the training split is empty; expected images of both classes")
         records, self._groups = sample(table, records, _sampling(data), config.seed)
         read_file = SYSTEMS[config.model.name].read_file
         self._train: RecordSource = _viewed(SubsetSource(train.source, records), read_file)
         self._validation = _viewed(self._validation, read_file)
         if not len(self._validation):
-            raise ValueError("the validation split is empty; expected images of both classes")
+            raise UserError("the validation split is empty; expected images of both classes")
         if len(self._groups.sizes) > 1 and jax.process_index() == 0:
             _LOG.info(_in_words(self._groups))
 
@@ -189,7 +190,7 @@ def test_images(
     data = config.data
     read_file = SYSTEMS[system].read_file
     if read_file and data.delivery != "clean":
-        raise ValueError(
+        raise UserError(
             f"--delivery={data.delivery} changes pixels, which {system} does not look at; leave it "
             "out, or deliver the files themselves before `prepare`"
         )
@@ -328,7 +329,7 @@ def named_split(
     lacking = dataset.lacking(name)
     if lacking and (of_all or len(lacking) == len(dataset.names)):
         several = len(dataset.names) > 1
-        raise ValueError(
+        raise UserError(
             f"{setting} is {name!r}; "
             + "; ".join(
                 f"the data set {f'{own} ' if several else ''}has {', '.join(splits)}"

@@ -25,6 +25,7 @@ import optax
 from flax import nnx
 from tqdm import tqdm
 
+from input_pipeline.errors import UserError
 from input_pipeline.loading.holdout import SubsetSource
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.loading.pipeline import train_iterator
@@ -182,7 +183,7 @@ def _photographs(config: ml_collections.ConfigDict, dataset: MixedDataset) -> gr
     split = dataset.split(config.data.train_split)
     photographs = np.flatnonzero(split.table().labels == PHOTOGRAPH)
     if not len(photographs):
-        raise ValueError(
+        raise UserError(
             f"split {config.data.train_split!r} holds no photographs; a noise predictor learns "
             "from photographs only"
         )

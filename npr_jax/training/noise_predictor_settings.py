@@ -7,6 +7,7 @@ from typing import Any
 
 import ml_collections
 
+from input_pipeline.errors import UserError
 from npr_jax.models.diffusion.noise_schedule import SCHEDULES
 from npr_jax.models.diffusion.unet import UNetShape
 from npr_jax.models.systems.setting_rules import (
@@ -87,10 +88,10 @@ def check_noise_config(config: ml_collections.ConfigDict) -> None:
                 f"--config.{key}=..."
             )
     if problems:
-        raise ValueError("the config cannot be used:\n  " + "\n  ".join(problems))
+        raise UserError("the config cannot be used:\n  " + "\n  ".join(problems))
     stride, side = unet_shape(config).stride, image_side(config)
     if side % stride:
-        raise ValueError(
+        raise UserError(
             f"data.resize is {config.data.resize} and data.crop {config.data.crop}: images of "
             f"{side} pixels; expected a multiple of {stride}, the U-Net's largest reduction"
         )

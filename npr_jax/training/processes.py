@@ -9,6 +9,8 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from input_pipeline.errors import UserError
+
 
 def join_processes(coordinator: str, num_processes: int, process_id: int) -> None:
     """Makes this process one of several that compute together; call before anything else of JAX.
@@ -22,12 +24,12 @@ def join_processes(coordinator: str, num_processes: int, process_id: int) -> Non
         ValueError: for a number outside the range, or an address without a port.
     """
     if not 0 <= process_id < num_processes:
-        raise ValueError(
+        raise UserError(
             f"--process_id={process_id} of --num_processes={num_processes}; "
             f"expected 0 to {num_processes - 1}"
         )
     if not coordinator.rpartition(":")[2].isdecimal():
-        raise ValueError(f"--coordinator={coordinator}; expected HOST:PORT, as 10.0.0.1:1234")
+        raise UserError(f"--coordinator={coordinator}; expected HOST:PORT, as 10.0.0.1:1234")
     jax.distributed.initialize(coordinator, num_processes, process_id)
 
 

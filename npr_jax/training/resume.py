@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import ml_collections
 
+from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.models.systems.registry import SYSTEMS
 
@@ -52,7 +53,7 @@ def check_same_layout(saved: dict[str, Any], current: dict[str, Any], workdir: p
         if saved.get(key) != current.get(key)
     ]
     if changed:
-        raise ValueError(
+        raise UserError(
             f"{workdir} holds a run with other settings; use another --workdir, or restore:\n  "
             + "\n  ".join(changed)
         )

@@ -20,6 +20,7 @@ import ml_collections
 import optax
 from flax import nnx
 
+from input_pipeline.errors import UserError
 from npr_jax.config import check_config
 from npr_jax.inference.scorer import Scorer
 from npr_jax.models import sharding
@@ -249,17 +250,17 @@ def check_alike(configs: Sequence[ml_collections.ConfigDict]) -> None:
     first = likeness(configs[0])
     for config in configs[1:]:
         if likeness(config) != first:
-            raise ValueError(
+            raise UserError(
                 "runs side by side may differ in seed and optimizer.learning_rate alone; "
                 "train the others one by one"
             )
     if len(configs) > 1 and configs[0].optimizer.schedule == "plateau":
-        raise ValueError(
+        raise UserError(
             "optimizer.schedule is 'plateau', but runs side by side change their rates and end "
             "together; take another schedule or train them one by one"
         )
     if len(configs) > 1 and configs[0].early_stopping_epochs:
-        raise ValueError(
+        raise UserError(
             f"early_stopping_epochs is {configs[0].early_stopping_epochs}, but runs side by side "
             "end together; set it to 0 or train them one by one"
         )
@@ -276,7 +277,7 @@ def _common_step(runs: Sequence[Run]) -> set[int]:
     steps = {run.start_step for run in runs}
     if len(steps) > 1:
         where = ", ".join(f"{run.workdir} at {run.start_step}" for run in runs)
-        raise ValueError(f"runs side by side must stand at one step: {where}; go on one by one")
+        raise UserError(f"runs side by side must stand at one step: {where}; go on one by one")
     return steps
 
 

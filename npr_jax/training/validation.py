@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from sklearn import metrics
 
+from input_pipeline.errors import UserError
 from npr_jax.inference.scorer import Scorer
 from npr_jax.training.embeddings import Embedded
 from npr_jax.training.processes import gather_rows
@@ -67,7 +68,7 @@ def validate_embedded(scorer: Scorer, images: Embedded) -> dict[str, float]:
 def _measures(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
     labels_array, logits = gather_rows(labels), gather_rows(logits)
     if len(set(labels_array.tolist())) != 2:
-        raise ValueError(
+        raise UserError(
             f"the validation images have labels {sorted(set(labels_array.tolist()))} only; "
             "expected photographs (0) and generated images (1)"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from input_pipeline.errors import UserError
 from npr_jax.analysis import markup
 from npr_jax.analysis.run_results import Run
 
@@ -22,7 +23,7 @@ def localization(run: Run) -> list[str]:
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}; run localize again") from error
+        raise UserError(f"{path} is not JSON: {error}; run localize again") from error
     meta = results["meta"]
     rows = [
         [

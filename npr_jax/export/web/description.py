@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from input_pipeline.errors import UserError
 from npr_jax.export.description import describe
 from npr_jax.export.web.packages import PACKAGES
 from npr_jax.inference.detector import Detector
@@ -23,14 +24,14 @@ MAX_BYTES = 100_000_000
 def check_suited(detector: Detector) -> None:
     """Raises ``ValueError`` for a detector whose preprocessing a browser cannot repeat."""
     if detector.jpeg_quality:
-        raise ValueError(
+        raise UserError(
             f"this detector re-encodes files as JPEG {detector.jpeg_quality} before it scores "
             "them (data.reencode), which a browser does not do to the same pixels; --format=web "
             "takes detectors trained without"
         )
     system = SYSTEMS[detector.system]
     if system.read_file or system.file_view:
-        raise ValueError(
+        raise UserError(
             f"{detector.system} looks at more of a file than its pixels, which the page does not; "
             "--format=web takes npr and multiscale_attention"
         )

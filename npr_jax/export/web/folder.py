@@ -7,6 +7,7 @@ import json
 import pathlib
 from collections.abc import Iterator, Mapping
 
+from input_pipeline.errors import UserError
 from input_pipeline.storage.whole_folder import whole_folder
 from npr_jax.export.onnx_file import onnx_bytes
 from npr_jax.export.web.description import check_suited, describe_for_page
@@ -75,9 +76,9 @@ def write_page(detector: Detector, target: pathlib.Path, packages: str = "") -> 
 
 def _check_target(target: pathlib.Path) -> None:
     if target.is_file():
-        raise ValueError(f"--output={target} is a file; --format=web writes a folder")
+        raise UserError(f"--output={target} is a file; --format=web writes a folder")
     if target.is_dir() and any(target.iterdir()) and not (target / _MARK).is_file():
-        raise ValueError(
+        raise UserError(
             f"--output={target} holds other files; give a folder that does not exist yet, or one "
             "that --format=web has written"
         )

@@ -12,6 +12,8 @@ import subprocess
 import tarfile
 import tempfile
 
+from input_pipeline.errors import UserError
+
 # What `npm pack` may take for all: the largest file has 33 MB.
 NPM_SECONDS = 600
 
@@ -93,11 +95,11 @@ def read_package(package: Package, folder: str) -> dict[str, bytes]:
     """
     path = pathlib.Path(folder) / package.file_name if folder else _fetched(package)
     if not path.is_file():
-        raise ValueError(f"--web_packages={folder} has no {package.file_name}; {_by_hand()}")
+        raise UserError(f"--web_packages={folder} has no {package.file_name}; {_by_hand()}")
     content = path.read_bytes()
     found = base64.b64encode(hashlib.sha512(content).digest()).decode()
     if found != package.sha512:
-        raise ValueError(
+        raise UserError(
             f"{path} is not {package.name} {package.version} as published (sha512 {found}); delete "
             "it and try again"
         )
@@ -120,7 +122,7 @@ def _fetched(package: Package) -> pathlib.Path:
         return path
     npm = shutil.which("npm")
     if npm is None:
-        raise ValueError(f"npm is not installed, which fetches {package.name}; {_by_hand()}")
+        raise UserError(f"npm is not installed, which fetches {package.name}; {_by_hand()}")
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as beside:
         command = [npm, "pack", "--ignore-scripts", "--silent", f"--pack-destination={beside}"]
@@ -134,7 +136,7 @@ def _fetched(package: Package) -> pathlib.Path:
             reason = f"nothing came within {NPM_SECONDS} s"
         written = pathlib.Path(beside) / package.file_name
         if not written.is_file():
-            raise ValueError(
+            raise UserError(
                 f"npm could not fetch {package.name} {package.version} ({reason}); {_by_hand()}"
             )
         os.replace(written, path)

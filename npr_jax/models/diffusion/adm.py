@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from input_pipeline.errors import UserError
 from npr_jax.models.diffusion.unet import UNet, UNetShape
 
 ADM_256 = UNetShape(
@@ -133,7 +134,7 @@ def load_unet(arrays: Mapping[str, np.ndarray], shape: UNetShape, source: str = 
             values[path] = wanted[path].replace(jnp.asarray(ours, jnp.float32))
     if problems:
         listed = "\n  ".join(itertools.islice(sorted(problems), _MOST_NAMED))
-        raise ValueError(
+        raise UserError(
             f"{source or 'the state dict'} does not fit the noise predictor of {shape.channels} "
             f"channels x {shape.multipliers} ({len(problems)} problems):\n  {listed}"
         )

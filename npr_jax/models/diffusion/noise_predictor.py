@@ -18,6 +18,7 @@ import safetensors
 import safetensors.numpy
 from flax import nnx
 
+from input_pipeline.errors import UserError
 from npr_jax.models.diffusion.adm import (
     ADM_256,
     ADM_IMAGE_SIZE,
@@ -125,7 +126,7 @@ def hash_of(path: str | pathlib.Path) -> str:
     """
     path = _file(path)
     if not path.is_file():
-        raise ValueError(f"noise predictor {path} does not exist; give its file or its run")
+        raise UserError(f"noise predictor {path} does not exist; give its file or its run")
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -135,7 +136,7 @@ def _file(path: str | pathlib.Path) -> pathlib.Path:
     if not path.is_dir():
         return path
     if not (path / FILE_NAME).is_file():
-        raise ValueError(
+        raise UserError(
             f"{path} holds no {FILE_NAME}; it is written when `python main.py noise_predictor` "
             "has come to its end"
         )

@@ -7,6 +7,8 @@ import math
 
 import numpy as np
 
+from input_pipeline.errors import UserError
+
 SCHEDULES = ("linear", "cosine")
 _LARGEST_BETA = 0.999
 
@@ -27,10 +29,10 @@ def betas(name: str, steps: int) -> np.ndarray:
         ValueError: for another name or too few steps.
     """
     if name not in SCHEDULES:
-        raise ValueError(f"schedule is {name!r}; expected one of {', '.join(SCHEDULES)}")
+        raise UserError(f"schedule is {name!r}; expected one of {', '.join(SCHEDULES)}")
     if steps < 20:
         # The linear schedule's last beta would reach 1.
-        raise ValueError(f"the forward process has {steps} steps; expected at least 20, as 1000")
+        raise UserError(f"the forward process has {steps} steps; expected at least 20, as 1000")
     if name == "linear":
         largest = 0.02 * 1000 / steps
         return np.minimum(np.linspace(0.1 / steps, largest, steps), _LARGEST_BETA)
@@ -60,7 +62,7 @@ def respaced_timesteps(steps: int, count: int) -> np.ndarray:
         ValueError: unless ``count`` is from 1 to ``steps``.
     """
     if not 1 <= count <= steps:
-        raise ValueError(f"ddim_steps is {count}; expected 1 to {steps}, the schedule's own steps")
+        raise UserError(f"ddim_steps is {count}; expected 1 to {steps}, the schedule's own steps")
     return (np.arange(count, dtype=np.int64) * steps // count).astype(np.int32)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import UnreadableImageError, squash
 from input_pipeline.storage.dataset_writer import check_names, finish_dataset
 from input_pipeline.storage.directories import resumable_directory
@@ -53,7 +54,7 @@ class ErrorMaps:
             ValueError: for a size or number of steps that cannot be used.
         """
         if image_size < 8 or image_size % predictor.stride:
-            raise ValueError(
+            raise UserError(
                 f"--image_size is {image_size}; expected a multiple of {predictor.stride}, the "
                 f"reduction of the noise predictor {predictor.source}, from 8"
             )
@@ -131,7 +132,7 @@ def reconstruct(
         arguments, or the source holds error maps already.
     """
     if source.info.get("made_by") == MADE_BY:
-        raise ValueError(f"{source.path} holds reconstruction errors already; give its source")
+        raise UserError(f"{source.path} holds reconstruction errors already; give its source")
     image_size = image_size or predictor.image_size
     maps = ErrorMaps(predictor, steps=steps, image_size=image_size)
     name = name or f"{source.info['name']}_dire"

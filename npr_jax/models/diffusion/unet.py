@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from input_pipeline.errors import UserError
 from npr_jax.models import derivatives
 
 _LONGEST_PERIOD = 10_000.0
@@ -46,21 +47,21 @@ class UNetShape:
     def __post_init__(self):
         """Raises ``ValueError`` where layers would not fit each other."""
         if min(self.channels, self.blocks, self.groups, self.head_channels, *self.multipliers) < 1:
-            raise ValueError(f"{self}: all numbers must be at least 1")
+            raise UserError(f"{self}: all numbers must be at least 1")
         if self.channels % 2 or self.channels % self.groups:
-            raise ValueError(
+            raise UserError(
                 f"unet channels are {self.channels}; expected an even multiple of the "
                 f"{self.groups} groups of the normalisation"
             )
         for level, multiplier in enumerate(self.multipliers):
             width = self.channels * multiplier
             if 2**level in self.attention and width % self.head_channels:
-                raise ValueError(
+                raise UserError(
                     f"attention at 1/{2**level} has {width} channels and heads of "
                     f"{self.head_channels}; expected a head_channels that divides {width}"
                 )
         if (self.channels * self.multipliers[-1]) % self.head_channels:
-            raise ValueError(
+            raise UserError(
                 f"the middle attention has {self.channels * self.multipliers[-1]} channels and "
                 f"heads of {self.head_channels}; expected a head_channels that divides them"
             )

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from flax import nnx
 
+from input_pipeline.errors import UserError
 from npr_jax.models.clip import VIT_L14, ClipShape, ClipVision
 from npr_jax.models.pretrained.state_dict import load_state_dict
 from npr_jax.models.pretrained.torch_weights import (
@@ -72,7 +73,7 @@ def _third(part: int) -> Callable[[np.ndarray], np.ndarray]:
 
     def take(array: np.ndarray) -> np.ndarray:
         if array.shape[0] % 3:
-            raise ValueError("not three arrays")
+            raise UserError("not three arrays")
         return array.reshape(3, -1, *array.shape[1:])[part].T
 
     return take

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from input_pipeline.errors import UserError
 from npr_jax.models.base import Model
 from npr_jax.models.pretrained import cnndetection, freqnet, ladeda, npr, safe
 from npr_jax.models.pretrained.published import Published
@@ -35,7 +36,7 @@ def recognise(arrays: Arrays, name: str = "") -> tuple[Published, Model]:
         known = [system.name for system in systems]
         systems = tuple(system for system in systems if system.name == name)
         if not systems:
-            raise ValueError(f"no published weights of {name!r} are known; known: {known}")
+            raise UserError(f"no published weights of {name!r} are known; known: {known}")
     found: list[tuple[list[str], Published]] = []
     for system in systems:
         abstract = system.abstract()
@@ -43,7 +44,7 @@ def recognise(arrays: Arrays, name: str = "") -> tuple[Published, Model]:
         if not problems:
             return system, fill(abstract, system.table, arrays)
         found.append((problems, system))
-    raise ValueError(_refusal(found))
+    raise UserError(_refusal(found))
 
 
 def _refusal(found: list[tuple[list[str], Published]]) -> str:

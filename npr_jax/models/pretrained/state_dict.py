@@ -13,6 +13,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from input_pipeline.errors import UserError
+
 # What torch's restricted unpickler raises on files that are no weights: it takes any bytes for
 # instructions and fails where they lead.
 _TORCH_ERRORS = (
@@ -46,13 +48,13 @@ def load_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise ValueError(f"weights file {path} does not exist; give a .safetensors or .pth file")
+        raise UserError(f"weights file {path} does not exist; give a .safetensors or .pth file")
     if path.suffix == ".safetensors":
         arrays = _read_safetensors(path)
     elif path.suffix in (".pth", ".pt"):
         arrays = _read_pth(path)
     else:
-        raise ValueError(
+        raise UserError(
             f"weights file {path} ends in {path.suffix!r}; expected .safetensors or .pth"
         )
     return {name.removeprefix("module."): np.asarray(a) for name, a in arrays.items()}
@@ -62,14 +64,14 @@ def _read_safetensors(path: pathlib.Path) -> Mapping[str, np.ndarray]:
     try:
         return safetensors.numpy.load_file(path)
     except (safetensors.SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is not a readable .safetensors file: {error}") from error
+        raise UserError(f"{path} is not a readable .safetensors file: {error}") from error
 
 
 def _read_pth(path: pathlib.Path) -> Mapping[str, np.ndarray]:
     try:
         import torch
     except ImportError as error:
-        raise ValueError(
+        raise UserError(
             f"reading {path} needs PyTorch: install the torch extra (pip install '.[torch]') "
             "or convert the file to .safetensors"
         ) from error
@@ -81,12 +83,12 @@ def _read_pth(path: pathlib.Path) -> Mapping[str, np.ndarray]:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except _TORCH_ERRORS as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} cannot be read as plain weights: {first_line}") from error
+        raise UserError(f"{path} cannot be read as plain weights: {first_line}") from error
     for key in ("model", "state_dict", "net"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
     if not isinstance(loaded, Mapping) or not all(
         isinstance(v, torch.Tensor) for v in loaded.values()
     ):
-        raise ValueError(f"{path} holds no state dict (a mapping of names to tensors)")
+        raise UserError(f"{path} holds no state dict (a mapping of names to tensors)")
     return {name: tensor.float().numpy() for name, tensor in loaded.items()}

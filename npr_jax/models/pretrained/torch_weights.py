@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from input_pipeline.errors import UserError
+
 Path = tuple[str | int, ...]
 Arrays = Mapping[str, np.ndarray]
 M = TypeVar("M", bound=nnx.Module)
@@ -80,7 +82,7 @@ def matrix(array: np.ndarray) -> np.ndarray:
 def transposed(array: np.ndarray) -> np.ndarray:
     """A linear layer's weight ``[out, in]`` to ``[in, out]``."""
     if array.ndim != 2:
-        raise ValueError("not a matrix")
+        raise UserError("not a matrix")
     return array.T
 
 
@@ -111,7 +113,7 @@ def fill_state(state: nnx.State, table: KeyTable, arrays: Arrays) -> nnx.State:
     wanted = _wanted(table, state)
     values, problems = _place_all(table, wanted, arrays)
     if problems:
-        raise ValueError(refusal(table, problems))
+        raise UserError(refusal(table, problems))
     flat = dict(nnx.to_flat_state(state))
     for path, value in values.items():
         flat[path] = wanted[path].replace(jnp.array(value))

@@ -13,6 +13,7 @@ from typing import Any
 import ml_collections
 from flax import nnx
 
+from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.models.resnet import BACKBONES
 from npr_jax.models.systems.rgb_resnet import RGBResNet, start_from_imagenet
@@ -61,7 +62,7 @@ def _data_facts(config: ml_collections.ConfigDict, dataset: MixedDataset) -> dic
     for stored in dataset.datasets:
         found = stored.info.get(_FACTS)
         if found is None:
-            raise ValueError(
+            raise UserError(
                 f"{stored.path} holds images; dire learns from their reconstruction errors: write "
                 f"them with `python main.py reconstruct --data={stored.path} --output=DIR "
                 f"--noise_predictor={model.noise_predictor}` and give that directory as "
@@ -99,7 +100,7 @@ def _check_same(model: ml_collections.ConfigDict, found: Mapping[str, Any], what
         if found.get(key) != value
     ]
     if other:
-        raise ValueError(
+        raise UserError(
             f"{what} were made with {'; '.join(other)}. Set model.noise_predictor (now "
             f"{model.noise_predictor}), model.ddim_steps and model.image_size to what made them"
         )

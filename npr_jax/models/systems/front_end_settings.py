@@ -6,6 +6,7 @@ from typing import Any
 
 import ml_collections
 
+from input_pipeline.errors import UserError
 from npr_jax.models.systems.setting_rules import BOOLEAN, Rule, choice, is_integer, number, several
 from npr_jax.residuals import color_spaces
 from npr_jax.residuals.front_end import MODES, FrontEnd, paper_front_end
@@ -51,7 +52,7 @@ def front_ends_of(config: ml_collections.ConfigDict) -> tuple[FrontEnd, ...]:
     count = front_end_count(config)
     if set(lengths.values()) - {1, count}:
         given = ", ".join(f"model.{key} has {length}" for key, length in lengths.items())
-        raise ValueError(f"{given} values; give each setting one value for all, or {count}")
+        raise UserError(f"{given} values; give each setting one value for all, or {count}")
     broadcast = (column * count if len(column) == 1 else column for column in columns.values())
     return tuple(paper_front_end(*values) for values in zip(*broadcast, strict=True))
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import ml_collections
 from flax import nnx
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.metadata import FEATURES
 from input_pipeline.images.metadata_picture import LEVELS, LOG_RANGE, SIDE, metadata_picture
 from input_pipeline.loading.mixture import MixedDataset
@@ -89,7 +90,7 @@ def _problems(config: ml_collections.ConfigDict) -> list[str]:
 def _data_facts(config: ml_collections.ConfigDict, dataset: MixedDataset) -> dict[str, Any]:
     del config
     if dataset.storages != {"encoded"}:
-        raise ValueError(
+        raise UserError(
             f"{dataset.name} holds pixels without their files, which have no metadata; prepare it "
             "with --storage=encoded and give that directory as --config.data.path"
         )

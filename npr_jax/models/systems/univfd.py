@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import ml_collections
 from flax import nnx
 
+from input_pipeline.errors import UserError
 from npr_jax.models import layers
 from npr_jax.models.base import Frozen, Grid, Model, Prediction
 from npr_jax.models.clip import CLIP_MEAN, CLIP_STD, VIT_L14, ClipShape, ClipVision
@@ -80,7 +81,7 @@ def _load(model: Model, config: ml_collections.ConfigDict) -> Model:
     from npr_jax.models.pretrained.clip_weights import load_tower
 
     if not isinstance(model, UnivFD):
-        raise ValueError(f"a {type(model).__name__} has no vision tower; expected a UnivFD")
+        raise UserError(f"a {type(model).__name__} has no vision tower; expected a UnivFD")
     if config.weights:
         model.tower = load_tower(model.tower, config.weights)
     else:
