@@ -34,11 +34,25 @@ def package_version() -> str | None:
 
 
 def _commit() -> str | None:
-    """The checkout's commit, with a plus where files differ from it; None without git."""
-    root = pathlib.Path(__file__).resolve().parents[2]
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=10"]
+    """The checkout's commit, with a plus where files differ from it.
+
+    None without git, and where this file is not tracked at its place below the top of a
+    repository: installed somewhere inside another repository, or copied into one, the package is
+    not what that repository's commit says.
+    """
+    here = pathlib.Path(__file__).resolve()
+    root = here.parents[2]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        tracked = _git(root, "ls-files", "--full-name", "--error-unmatch", str(here))
+        if tracked != here.relative_to(root).as_posix():
+            return None
+        return _git(root, "describe", "--always", "--dirty=+", "--abbrev=10")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _git(root: pathlib.Path, *arguments: str) -> str:
+    """What a git command prints when run in a directory, stripped."""
+    command = ["git", "-C", str(root), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     return result.stdout.strip()
