@@ -1,14 +1,11 @@
 """Images for the pipeline benchmark, as files and as data sets, written in a process of its own.
 
-    python benchmarks/pipeline_data.py FOLDER IMAGES
-
-Writing a data set may import TensorFlow, which the measuring process must not carry along.
+python benchmarks/pipeline_data.py FOLDER IMAGES
 """
 
 import io
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,9 +99,6 @@ def _tiny() -> Iterator[ImageRecord]:
 def main() -> None:
     """Writes the files and data sets into a folder."""
     folder, images = Path(sys.argv[1]), int(sys.argv[2])
-    # The data sets then lack TFDS's metadata, which nothing here reads, and TensorFlow is not
-    # imported for it.
-    sys.modules["tensorflow_datasets"] = None  # type: ignore[assignment]
     _write_files(folder, images)
     png, jpeg = (image_files(folder, kind) for kind in KINDS)
     variants = {
@@ -114,10 +108,8 @@ def main() -> None:
         "larger": _encoded(jpeg, TIMES_LARGER),
         "tiny": _tiny(),
     }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the metadata is missing
-        for name, records in variants.items():
-            write_dataset(data_set(folder, name), "benchmark", {"train": records}, {})
+    for name, records in variants.items():
+        write_dataset(data_set(folder, name), "benchmark", {"train": records}, {})
 
 
 if __name__ == "__main__":

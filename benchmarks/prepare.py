@@ -30,11 +30,8 @@ DIFFERENT = 64
 
 RUN = """
 import sys, time
-sys.modules["tensorflow_datasets"] = None  # its import time is not what is measured
-import warnings
-warnings.simplefilter("ignore")
-from input_pipeline.prepare import prepare
-from input_pipeline.sources import find_source
+from input_pipeline.prepare.prepare import prepare
+from input_pipeline.prepare.sources import find_source
 if __name__ == "__main__":
     start = time.perf_counter()
     prepare(find_source(sys.argv[1]), sys.argv[2], storage=sys.argv[3])

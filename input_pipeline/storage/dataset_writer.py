@@ -1,21 +1,13 @@
-"""Writing prepared data sets: records to shards, and what describes them, for us and for TFDS.
+"""Writing prepared data sets: records to shards, and what describes them, for us and for TFDS."""
 
-TFDS, and TensorFlow behind it, is used in this module only, to write `features.json` and
-`dataset_info.json`. Where they are not installed the data set is written all the same.
-"""
-
-import contextlib
 import csv
 import io
 import json
 import os
 import re
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.directories import new_directory, write_text
@@ -39,6 +31,7 @@ from input_pipeline.storage.shard_writer import (
     write_files_table,
     write_split,
 )
+from input_pipeline.storage.tfds_metadata import write_tfds_metadata
 
 SHARD_BYTES = 256 * 1024 * 1024
 VERSION = "1.0.0"
@@ -129,7 +122,9 @@ def finish_dataset(
         skipped = (entry for shard in shards for entry in shard.skipped)
         _write_skipped(folder / SKIPPED_FILE, [*skipped, *(stray[:2] for stray in strays)])
         description = _describe(name, splits, shards, {"version": VERSION, **info}, content)
-        _write_tfds_metadata(folder, splits, shards, description)
+        storage, shape = common_layout(shards)
+        stored_shape = shape if storage == "decoded" else None
+        write_tfds_metadata(folder, splits, stored_shape, description)
         write_text(folder / DATASET_FILE, json.dumps(description, indent=2) + "\n")
     remove_progress(folder)
 
@@ -161,72 +156,3 @@ def _write_skipped(path: Path, skipped: Iterable[Skipped | tuple[str, str]]) -> 
     writer.writerow(("path", "reason"))
     writer.writerows(skipped)
     write_text(path, text.getvalue())
-
-
-def _write_tfds_metadata(
-    folder: Path,
-    splits: Mapping[str, Split],
-    shards: Sequence[Shard],
-    description: Mapping[str, Any],
-) -> None:
-    """Writes `features.json` and `dataset_info.json`, or warns that they are missing."""
-    try:
-        # What TFDS prints where TensorFlow is missing is said better by our warning.
-        with contextlib.redirect_stdout(io.StringIO()):
-            _call_tfds(folder, splits, shards, description)
-    except ImportError as error:
-        warnings.warn(
-            f"TFDS metadata (features.json, dataset_info.json) is not written: {error}. This "
-            "project reads the data set all the same; to read it with TFDS install tensorflow and "
-            "tensorflow-datasets and prepare it again.",
-            stacklevel=4,
-        )
-
-
-def _call_tfds(
-    folder: Path,
-    splits: Mapping[str, Split],
-    shards: Sequence[Shard],
-    description: Mapping[str, Any],
-) -> None:
-    # Imported here because it is optional, slow, and needed by nothing else.
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.folder_dataset import write_metadata_utils
-
-    features: dict[str, Any] = {
-        "storage": tfds.features.Text(),
-        "height": tfds.features.Scalar(np.int64),
-        "width": tfds.features.Scalar(np.int64),
-        "label": tfds.features.ClassLabel(names=["photograph", "generated"]),
-        "generator": tfds.features.Text(),
-        "filename": tfds.features.Text(),
-        "class": tfds.features.Text(),
-        "sha256": tfds.features.Text(),
-        "image": tfds.features.Tensor(shape=(), dtype=np.str_),
-    }
-    storage, shape = common_layout(shards)
-    if storage == "decoded" and shape is not None:
-        features["image"] = tfds.features.Tensor(
-            shape=(*shape, 3), dtype=np.uint8, encoding=tfds.features.Encoding.BYTES
-        )
-    write_metadata_utils.write_metadata(
-        data_dir=folder,
-        features=tfds.features.FeaturesDict(features),
-        split_infos=[
-            tfds.core.SplitInfo(
-                name=name, shard_lengths=list(split.shard_lengths), num_bytes=split.num_bytes
-            )
-            for name, split in splits.items()
-        ],
-        check_data=False,
-        version=description["version"],
-        description=(
-            f"{description.get('title', description['name'])}: photographs (label 0) and generated "
-            f"images (label 1), written by npr_jax. SHA-256 over all files: "
-            f"{description['content_sha256']}; of each file: {FILES_TABLE}."
-        ),
-        homepage=description.get("homepage", ""),
-        citation=description.get("citation", ""),
-        license=description.get("licence", ""),
-        disable_shuffling=True,
-    )

@@ -15,12 +15,11 @@ from input_pipeline.storage.tfrecord import TFRecordSource
 from tests.trees import contents, prepare, records, save
 
 # Each round is a child process that dies by SIGKILL at a chosen point, and goes on where the last
-# one died. TFDS is left out: it adds seconds to every round, and writes at the end only.
+# one died.
 RUN = """
 import os, signal, sys, warnings
-sys.modules["tensorflow_datasets"] = None
-from input_pipeline.prepare import prepare
-from input_pipeline.sources import find_source
+from input_pipeline.prepare.prepare import prepare
+from input_pipeline.prepare.sources import find_source
 
 def run(source, output, workers, after_files=None, after_calls=None):
     warnings.simplefilter("ignore")

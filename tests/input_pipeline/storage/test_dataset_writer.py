@@ -72,7 +72,8 @@ def test_loading_what_is_no_data_set(tmp_path):
 
 
 READ_WITH_TFDS = """
-import sys, numpy as np, tensorflow_datasets as tfds
+import sys, numpy as np, pathlib, tempfile, tensorflow_datasets as tfds
+READER = '  "moduleName": "tensorflow_datasets.core.read_only_builder",\\n'
 for path in sys.argv[1:]:
     builder = tfds.builder_from_directory(path)
     print(builder.info.name, dict((k, v.num_examples) for k, v in builder.info.splits.items()))
@@ -82,12 +83,22 @@ for path in sys.argv[1:]:
         value = image.sum() if isinstance(image, np.ndarray) else sum(image)
         names = [example[key].decode() for key in ("generator", "filename", "class", "sha256")]
         print(value, example["label"], *names)
+    with tempfile.TemporaryDirectory() as written:
+        builder.info.write_to_directory(written)
+        for file in sorted(pathlib.Path(written).iterdir()):
+            # metadata.json holds "null", the module is that of the reader.
+            text = file.read_text().replace(READER, "")
+            if file.name != "metadata.json":
+                print(file.name, text == pathlib.Path(path, file.name).read_text())
 """
+# What TFDS writes of a data set that it has read.
+METADATA = ["LICENSE", "dataset_info.json", "features.json", "label.labels.txt"]
 
 
 def test_tfds_reads_what_was_written(tmp_path):
-    """Decoded images come as uint8 arrays, files as byte strings."""
+    """Decoded images come as uint8 arrays, files as byte strings; TFDS's own files are ours."""
     expected = []
+    metadata = [f"{name} True" for name in METADATA]
     for storage in ("decoded", "encoded"):
         parts = {"train": toy_records(5, storage), "test": toy_records(3, storage)}
         info = {"homepage": "toys.example", "citation": "Toy, 2026", "licence": "CC0"}
@@ -97,6 +108,7 @@ def test_tfds_reads_what_was_written(tmp_path):
         for record in toy_records(5):
             names = f"toy {record.filename} {record.class_name} {record.sha256}"
             expected.append(f"{sum(record.image)} {record.label} {names}")
+        expected += metadata
     # What `prepare` writes of a published data set, with a format that TFDS's Image refuses.
     file = "train/cat/1_fake/a.webp"
     save(tmp_path / "in" / file, 1)
@@ -105,7 +117,14 @@ def test_tfds_reads_what_was_written(tmp_path):
     data = (tmp_path / "in" / file).read_bytes()
     expected += ["progan_4class {'train': 1}", f"1.0.0 {entry.homepage} {entry.citation}"]
     expected.append(f"{sum(data)} 1 progan {file} cat {hashlib.sha256(data).hexdigest()}")
-    paths = [tmp_path / name for name in ("decoded", "encoded", "prepared")]
+    expected += metadata
+    # Without title, licence and citation, and with images that differ in shape.
+    mixed = [*toy_records(1, "encoded"), *toy_records(1, "encoded", size=4)]
+    write_dataset(tmp_path / "plain", "plain", {"train": mixed}, {"homepage": "plain"})
+    expected += ["plain {'train': 2}", "1.0.0 plain "]
+    expected += [f"{sum(r.image)} {r.label} toy {r.filename} cat {r.sha256}" for r in mixed]
+    expected += metadata[1:]
+    paths = [tmp_path / name for name in ("decoded", "encoded", "prepared", "plain")]
     command = [sys.executable, "-c", READ_WITH_TFDS, *paths]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.splitlines() == expected
