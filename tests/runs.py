@@ -35,6 +35,25 @@ SHRUNK = {
     "num_epochs": 2,
     "log_every_steps": 2,
 }
+# In a process without TensorFlow, which TensorBoard would import.
+READ_EVENTS = """
+import json, sys
+sys.modules["tensorflow"] = None
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
+events = EventAccumulator(sys.argv[1], size_guidance={"tensors": 0}, purge_orphaned_data=False)
+events.Reload()
+tags = events.Tags()["tensors"]
+plugins = {tag: events.SummaryMetadata(tag).plugin_data.plugin_name for tag in tags}
+points = {
+    tag: [
+        [e.step, make_ndarray(e.tensor_proto).item(), e.tensor_proto.dtype]
+        for e in events.Tensors(tag)
+    ]
+    for tag in tags
+}
+print(json.dumps([plugins, points]))
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +131,11 @@ def curve(workdir: pathlib.Path, split: str) -> list[dict]:
     """The points of one split in a run's metrics.jsonl."""
     points = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
     return [point for point in points if point["split"] == split]
+
+
+def events(folder: pathlib.Path) -> tuple[dict[str, str], dict[str, list[list]]]:
+    """What TensorBoard reads: each tag's plugin, and its points ``[step, value, type]``."""
+    return tuple(json.loads(python("-c", READ_EVENTS, folder).stdout))
 
 
 def checkpoint_steps(workdir: pathlib.Path) -> list[int]:

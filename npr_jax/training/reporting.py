@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 import pathlib
 import sys
 from collections.abc import Mapping
@@ -12,11 +10,9 @@ from collections.abc import Mapping
 import jax
 from tqdm import tqdm
 
-_LOG = logging.getLogger(__name__)
-
 
 class CurveWriter:
-    """Appends points to ``metrics.jsonl`` and, where TensorFlow is there, to TensorBoard.
+    """Appends points to ``metrics.jsonl`` and to TensorBoard's event files in ``tensorboard/``.
 
     Each line is an object with ``step``, ``epoch``, ``split`` (train or validation) and the
     metrics. Only the first process of a run writes.
@@ -24,13 +20,15 @@ class CurveWriter:
 
     def __init__(self, workdir: pathlib.Path, *, resume_step: int):
         self._file = None
-        self._tensorboard = None
         if jax.process_index() != 0:
             return
         path = workdir / "metrics.jsonl"
         _drop_points_after(path, resume_step)
         self._file = path.open("a")
-        self._tensorboard = _tensorboard_writer(workdir)
+        # Slow to import, and processes other than the first do without.
+        from npr_jax.training.event_files import open_event_file
+
+        self._events = open_event_file(workdir / "tensorboard", resume_step=resume_step)
 
     def write(self, *, step: int, epoch: float, split: str, values: Mapping[str, float]) -> None:
         """Adds one point; ``epoch`` counts from 0 and may lie between two."""
@@ -39,16 +37,15 @@ class CurveWriter:
         point = {"step": step, "epoch": round(epoch, 4), "split": split, **values}
         self._file.write(json.dumps(point) + "\n")
         self._file.flush()
-        if self._tensorboard is not None:
-            scalars = {f"{split}/{name}": value for name, value in values.items()}
-            self._tensorboard.write_scalars(step, scalars)
+        self._events.write_scalars(step, {f"{split}/{name}": v for name, v in values.items()})
+        # As the lines above: a kill must not lose points of steps that are not run again.
+        self._events.flush()
 
     def close(self) -> None:
         """Closes the files."""
         if self._file is not None:
             self._file.close()
-        if self._tensorboard is not None:
-            self._tensorboard.close()
+            self._events.close()
 
 
 def _drop_points_after(path: pathlib.Path, step: int) -> None:
@@ -66,18 +63,6 @@ def _drop_points_after(path: pathlib.Path, step: int) -> None:
     temporary = path.with_suffix(".jsonl.partial")
     temporary.write_text("".join(kept))
     temporary.replace(path)
-
-
-def _tensorboard_writer(workdir: pathlib.Path):
-    # It greets past Python's logging otherwise.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    try:
-        from clu import metric_writers
-    except ImportError:
-        _LOG.warning("TensorBoard is off: TensorFlow is not installed; see metrics.jsonl")
-        return None
-    return metric_writers.SummaryWriter(str(workdir / "tensorboard"))
 
 
 def progress_bar(*, total_images: int, done_images: int, description: str) -> tqdm:

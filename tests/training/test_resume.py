@@ -82,5 +82,10 @@ def test_killed_runs_end_bit_identical(tiny_data, tmp_path, workers):
             np.testing.assert_array_equal(arrays[key], value, f"{key}, {told}")
     for name in ("metrics.jsonl", "config.json"):
         assert (broken / name).read_bytes() == (whole / name).read_bytes(), told
+    # TensorBoard shows each point once.
+    for split in ("train", "validation"):
+        _, points = runs.events(broken / "tensorboard")
+        steps = [point["step"] for point in runs.curve(broken, split)]
+        assert [point[0] for point in points[f"{split}/loss"]] == steps, told
     [scores] = (whole / "evaluation").glob("*/scores.csv")
     assert (broken / scores.relative_to(whole)).read_bytes() == scores.read_bytes(), told
