@@ -24,7 +24,7 @@ from npr_jax.inference.preprocessing import Preparation
 from npr_jax.inference.scorer import Scored, Scorer
 from npr_jax.inference.tiling import MIN_SIDE
 from npr_jax.inference.verdict import ImageScore, score_of
-from npr_jax.models.base import Frozen, Model
+from npr_jax.models.base import Frozen, Model, evaluation_copy
 from npr_jax.models.clip import VIT_L14, ClipShape
 from npr_jax.models.pretrained.clip_weights import load_univfd
 from npr_jax.models.pretrained.registry import recognise
@@ -76,7 +76,7 @@ class Detector:
         """
         if resize and resize < MIN_SIDE:
             raise UserError(f"resize is {resize}; expected 0 (native size) or at least {MIN_SIDE}")
-        self.model = model
+        self.model = evaluation_copy(model)
         self.resize = resize
         self.crop = crop
         self.small_images = small_images
@@ -90,7 +90,7 @@ class Detector:
         self._calibrated_preprocessing = self.preprocessing
         self._maps: PositionMaps | None = None
         self._make_file_view: Callable[[], FileView | None] | None = None
-        self._scorer = Scorer(model)
+        self._scorer = Scorer(self.model)
 
     @classmethod
     def load(

@@ -17,6 +17,7 @@ from npr_jax.models.base import (
     Model,
     Placement,
     Prediction,
+    evaluation_copy,
     feature_sums,
     placed_maps,
     sums_of,
@@ -34,9 +35,8 @@ class PositionMaps:
             ValueError: for a system without.
         """
         check_has_map(model)
-        model.eval()
-        self._model = model
-        self._graphdef, self._variables = nnx.split(model)
+        self._model = evaluation_copy(model)
+        self._graphdef, self._variables = nnx.split(self._model)
         self._sums = jax.jit(self._feature_sums)
         self._of_tile = jax.jit(self._maps_of_tile)
         self._of_image = jax.jit(self._maps_of_image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import copy
 import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -13,10 +14,16 @@ from flax import nnx
 
 from input_pipeline.errors import UserError
 from npr_jax.inference import tiling
-from npr_jax.models.base import Frozen, Model, Placement, Prediction, feature_sums, learned_factors
+from npr_jax.models.base import (
+    Frozen,
+    Model,
+    Placement,
+    Prediction,
+    evaluation_copy,
+    feature_sums,
+)
 from npr_jax.models.sharding import data_mesh, replicated, split_rows
 from npr_jax.residuals.folded_stem import folded_feature_sums, folded_kernels, is_even
-from npr_jax.residuals.front_end import with_factors
 
 # Pixels of one batch: enough to keep two cores busy, or a GPU, without filling the memory. Larger
 # ones are no faster on a CPU, and a single picture waits for the whole of its batch.
@@ -59,33 +66,32 @@ class Scorer:
 
     def __init__(self, model: Model, shapes: tuple[tuple[int, int], ...] = tiling.SHAPES):
         """Args:
-        model: a detector; its parameters can be exchanged with ``use``.
+        model: a detector; stays as it is.
         shapes: (height, width) of the padded batches, the largest last.
         """
-        model.eval()
+        self._shapes = shapes
+        self._mesh = data_mesh(jax.local_devices())
+        model = evaluation_copy(model)
         self._graphdef, params, batch_stats, frozen = nnx.split(
             model, nnx.Param, nnx.BatchStat, Frozen
         )
-        self._model = model
-        self._shapes = shapes
-        self._mesh = data_mesh(jax.local_devices())
         self._sums = jax.jit(self._tile_sums)
         self._head = jax.jit(self._logits)
         self._frozen = jax.device_put(frozen, replicated(self._mesh))
-        self.use(params, batch_stats)
+        self._set_variables(params, batch_stats)
 
-    def use(self, params: nnx.State, batch_stats: nnx.State) -> None:
-        """Scores with these parameters from now on, without compiling again."""
+    def with_variables(self, params: nnx.State, batch_stats: nnx.State) -> Scorer:
+        """A scorer of these parameters that shares this one's compiled programs."""
+        other = copy.copy(self)
+        other._set_variables(params, batch_stats)
+        return other
+
+    def _set_variables(self, params: nnx.State, batch_stats: nnx.State) -> None:
         # Through this process's copy: a scorer works alone, also where processes train together.
         local = jax.tree.map(_local_copy, (params, batch_stats))
-        # Trained factors, {} for models without: the host makes operators of their values, and
-        # the model's front ends say where they stand.
-        self.factors = {name: float(value) for name, value in learned_factors(local[0]).items()}
-        if self.factors:
-            self._model.front_ends = with_factors(self._model.front_ends, self.factors)
+        self._model = evaluation_copy(nnx.merge(self._graphdef, *local, self._frozen))
         self._variables = (*jax.device_put(local, replicated(self._mesh)), self._frozen)
-        model = nnx.merge(self._graphdef, *local, self._frozen)
-        self._kernels = jax.device_put(folded_kernels(model), replicated(self._mesh))
+        self._kernels = jax.device_put(folded_kernels(self._model), replicated(self._mesh))
 
     def score(self, images: Iterable[np.ndarray]) -> Iterator[Scored]:
         """Scores images as they come; results come out of order and each exactly once.

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from npr_jax.residuals.front_end import FrontEnd
+from npr_jax.residuals.front_end import FrontEnd, with_factors
 from npr_jax.residuals.learned_factor import LIMITS
 
 _FACTORS = "learned_factors"  # the attribute of a model that holds them
@@ -148,6 +148,19 @@ def learned_factors(params: nnx.State, *, clip: bool = True) -> dict[str, Any]:
         return {}
     values = nnx.to_pure_dict(params[_FACTORS])
     return {name: value.clip(*LIMITS) for name, value in values.items()} if clip else values
+
+
+def evaluation_copy(model: Model) -> Model:
+    """The model as it scores: running statistics, trained factors in its front ends.
+
+    Arrays are shared with the model given, which stays as it was.
+    """
+    model = nnx.merge(*nnx.split(model))
+    model.eval()
+    # The host makes operators of the factors' values and looks for them in the front ends.
+    if factors := learned_factors(nnx.state(model, nnx.Param)):
+        model.front_ends = with_factors(model.front_ends, factors)
+    return model
 
 
 def fixed_side(model: Model) -> int:

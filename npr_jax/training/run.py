@@ -23,6 +23,7 @@ from npr_jax.evaluation.evaluate import evaluate_run
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.scorer import Scorer
 from npr_jax.models import sharding
+from npr_jax.models.base import learned_factors
 from npr_jax.models.systems.registry import SYSTEMS
 from npr_jax.training import embeddings, inputs
 from npr_jax.training.checkpoint import Checkpoints, abstract
@@ -149,15 +150,17 @@ class Run:
         self._write(step, "train", values)
         return values
 
-    def validate(self, scorer: Scorer, step: int) -> bool:
+    def validate(self, scorer: Scorer, state: TrainState, step: int) -> bool:
         """Scores the validation images; true if the epoch is the best so far."""
+        scorer = scorer.with_variables(state.params, state.batch_stats)
         if self._validation_features is None:
             values = validate(scorer, self._input.validation_images())
         else:
             values = validate_embedded(scorer, self._validation_features)
         improved = self._progress.update(values["ap"], values["loss"], step)
         self._follow_plateau(values["accuracy"])
-        self._write(step, "validation", values | scorer.factors)
+        factors = {name: float(value) for name, value in learned_factors(state.params).items()}
+        self._write(step, "validation", values | factors)
         words = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
         epoch = step // self.steps_per_epoch
         _LOG.info("epoch %d of %d: %s", epoch, self.config.num_epochs, words)

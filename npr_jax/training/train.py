@@ -138,8 +138,7 @@ def _save(
     for index, run in enumerate(runs):
         own, improved = member(state, index, count), None
         if epoch_ends:
-            scorer.use(own.params, own.batch_stats)
-            improved = run.validate(scorer, step)
+            improved = run.validate(scorer, own, step)
             own = run.with_learning_rate(own)
             state = own if count == 1 else state
         run.save(own, step, improved=improved)

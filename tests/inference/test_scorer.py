@@ -218,3 +218,20 @@ def test_no_images_no_scores():
     assert logits.shape == (0,)
     assert logits.dtype == np.float32
     assert weights is None
+
+
+def test_the_callers_model_stays_as_it_was():
+    """In training mode, its trained factors where they started: it may go on learning."""
+    learned = {"modes": ("bilinear",), "factors": (0.437,), "learn_factors": (True,)}
+    model = build(**learned)
+    model.train()
+    before = str(nnx.split(model))
+    _, params, statistics = nnx.split(model, nnx.Param, ...)
+    halved = jax.tree.map(lambda x: x / 2, params)
+    image = picture(40, 40)
+    first = Scorer(model, shapes=SMALL_SHAPES)
+    [logit], _ = first.score_all([image])
+    [other], _ = first.with_variables(halved, statistics).score_all([image])
+    assert str(nnx.split(model)) == before
+    assert other != logit
+    assert first.score_all([image])[0] == [logit]

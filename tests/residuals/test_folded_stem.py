@@ -201,7 +201,7 @@ def test_new_parameters_are_folded_too():
     scorer = Scorer(first, SMALL_SHAPES)
     before = scorer.score_all([image])[0]
     _, params, statistics = nnx.split(second, nnx.Param, nnx.BatchStat)
-    scorer.use(params, statistics)
-    after = scorer.score_all([image])[0]
+    after = scorer.with_variables(params, statistics).score_all([image])[0]
     np.testing.assert_allclose(after[0], whole(second, image)[0], rtol=0, atol=1e-5)
     assert abs(after[0] - before[0]) > 1e-3
+    np.testing.assert_array_equal(scorer.score_all([image])[0], before)
