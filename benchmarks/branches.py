@@ -19,8 +19,6 @@ all threads, which on the CPU depends less on what else the machine does (on a G
 """
 
 import argparse
-import json
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +29,7 @@ import numpy as np
 from benchmarks.step import machine
 from benchmarks.torch_step import random_images
 from configs import multiscale
+from input_pipeline.storage.atomic_files import write_json
 from npr_jax.cli import host
 from npr_jax.training.train import make_train_step
 from npr_jax.training.train_state import init_train_state
@@ -165,10 +164,7 @@ def main() -> None:
     print(table(rows))
     print(f"of one: FLOP/s by those of one branch, best round; target at least {TARGET}")
     if flags.json:
-        partial = f"{flags.json}.partial"
-        with open(partial, "w", encoding="utf-8") as file:
-            json.dump({"machine": machine(), "quick": flags.quick, "rows": rows}, file, indent=2)
-        os.replace(partial, flags.json)
+        write_json(flags.json, {"machine": machine(), "quick": flags.quick, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ What 8 bits cost is measured on test images of the run, which the network was no
 
 import argparse
 import contextlib
-import json
 import os
 import pathlib
 import subprocess
@@ -34,6 +33,7 @@ from benchmarks import quantized
 from benchmarks.export_runtimes import RuntimeProcess
 from benchmarks.step import machine
 from benchmarks.torch_step import KEEP_FREED_MEMORY, TorchProcess
+from input_pipeline.storage.atomic_files import write_json
 from npr_jax import Detector
 
 PEER = "PyTorch"
@@ -190,10 +190,7 @@ def main() -> None:
     print(f"best round; above 1: faster than PyTorch; goal: the fastest at least {TARGET}")
     if flags.json:
         results = {"machine": machine(), "quick": flags.quick, "rows": rows, "int8": cost}
-        partial = f"{flags.json}.partial"
-        with open(partial, "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=2)
-        os.replace(partial, flags.json)
+        write_json(flags.json, results)
 
 
 if __name__ == "__main__":

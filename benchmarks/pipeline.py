@@ -18,7 +18,6 @@ memory on the JPEG data set and on one ten times as large, and the rates on 1, 2
 """
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -34,6 +33,7 @@ from benchmarks import fresh_process, pipeline_data, rates
 from benchmarks.pipeline_data import EDGE, KINDS, TIMES_LARGER, TINY_RECORDS, data_set
 from benchmarks.torch_reader import torch_batches
 from input_pipeline.loading.parallel import available_cores
+from input_pipeline.storage.atomic_files import write_json
 
 SHAPE = (EDGE, EDGE, 3)
 LIBRARY = {"PNG": "libspng", "JPEG": "simplejpeg"}
@@ -213,9 +213,7 @@ def main() -> None:
     ]
     print(format_report(results))
     if options.json:
-        partial_file = Path(f"{options.json}.partial")
-        partial_file.write_text(json.dumps(results, indent=2) + "\n")
-        os.replace(partial_file, options.json)
+        write_json(options.json, results)
 
 
 if __name__ == "__main__":

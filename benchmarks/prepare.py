@@ -11,7 +11,6 @@ included, is read at the end.
 """
 
 import argparse
-import json
 import os
 import resource
 import subprocess
@@ -25,6 +24,7 @@ from PIL import Image
 
 from benchmarks.pipeline import describe_machine
 from benchmarks.pipeline_data import photograph_like
+from input_pipeline.storage.atomic_files import write_json
 
 DIFFERENT = 64
 
@@ -116,10 +116,7 @@ def main() -> None:
             f"{base['seconds'] / row['seconds']:>10.2f}{memory:>12}"
         )
     if options.json:
-        results = {"rows": rows, "machine": describe_machine()}
-        partial = Path(f"{options.json}.partial")
-        partial.write_text(json.dumps(results, indent=2) + "\n")
-        os.replace(partial, options.json)
+        write_json(options.json, {"rows": rows, "machine": describe_machine()})
 
 
 if __name__ == "__main__":

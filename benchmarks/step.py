@@ -21,7 +21,6 @@ import argparse
 import contextlib
 import dataclasses
 import importlib.metadata
-import json
 import os
 import platform
 import time
@@ -33,6 +32,7 @@ from flax import nnx
 
 from benchmarks.torch_step import KEEP_FREED_MEMORY, TorchProcess, random_images
 from configs import default
+from input_pipeline.storage.atomic_files import write_json
 from npr_jax import Detector
 from npr_jax.cli import host
 from npr_jax.models import sharding
@@ -222,10 +222,7 @@ def main() -> None:
             print("\n".join(lines if len(rows) == 1 else lines[1:]), flush=True)
     print("images per second, best round; ratio above 1: ours is faster")
     if flags.json:
-        partial = f"{flags.json}.partial"
-        with open(partial, "w", encoding="utf-8") as file:
-            json.dump({"machine": machine(), "quick": flags.quick, "rows": rows}, file, indent=2)
-        os.replace(partial, flags.json)
+        write_json(flags.json, {"machine": machine(), "quick": flags.quick, "rows": rows})
 
 
 if __name__ == "__main__":

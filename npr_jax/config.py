@@ -302,13 +302,6 @@ def data_paths(path: str) -> list[str]:
     return [part.strip() for part in path.split(",")] if path else []
 
 
-def save_json(values: Mapping[str, Any], path: pathlib.Path) -> None:
-    """Writes a JSON file whole or not at all."""
-    temporary = path.with_suffix(".json.partial")
-    temporary.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n")
-    temporary.replace(path)
-
-
 def _tuples(value: Any) -> Any:
     """As it was before JSON, which has no tuples: every list of a config is one."""
     if isinstance(value, dict):

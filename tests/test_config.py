@@ -11,13 +11,13 @@ import ml_collections
 import pytest
 
 from configs import cnndetection, default, multiscale_attention, native_crops, npr, quickstart
+from input_pipeline.storage.atomic_files import write_json
 from npr_jax.config import (
     check_config,
     data_paths,
     explain_override,
     load_config,
     rules_of,
-    save_json,
 )
 from npr_jax.models.systems.registry import SYSTEMS
 from tests import runs
@@ -299,7 +299,7 @@ def test_config_of_a_run_survives_the_disk(tmp_path):
     config = native_crops.get_config("reencoded")
     config.data.augment.jpeg_codecs = ("opencv",)
     config.data.path, config.data.weights = "prepared/a, prepared/b", (3, 0.5)
-    save_json(config.to_dict(), tmp_path / "config.json")
+    write_json(tmp_path / "config.json", config.to_dict())
     assert load_config(tmp_path).to_dict() == config.to_dict()
 
 

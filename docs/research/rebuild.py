@@ -6,7 +6,6 @@ docs/report.md and docs/slides.md.
 
 from __future__ import annotations
 
-import os
 import pathlib
 from collections.abc import Mapping
 
@@ -20,6 +19,7 @@ from docs.research.repeats import repeatability
 from docs.research.result_table import ResultTable, read_tables
 from docs.research.scale_questions import hypotheses, traces
 from docs.research.weights_question import weights
+from input_pipeline.storage.atomic_files import write_file
 from npr_jax.analysis import style
 from npr_jax.sweep import publish
 
@@ -90,6 +90,4 @@ def rebuild(docs: pathlib.Path) -> None:
             path.unlink(missing_ok=True)
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
+        write_file(path, text)

@@ -14,8 +14,8 @@ from input_pipeline.prepare.file_pool import FilePool
 from input_pipeline.prepare.folder_records import FolderRecords
 from input_pipeline.prepare.folders import ImageFile, Stray
 from input_pipeline.prepare.sources import Source
+from input_pipeline.storage.atomic_files import resumable_directory
 from input_pipeline.storage.dataset_writer import SHARD_BYTES, check_names, finish_dataset
-from input_pipeline.storage.directories import resumable_directory
 from input_pipeline.storage.prepared_dataset import (
     DATASET_FILE,
     SKIPPED_FILE,

@@ -24,6 +24,7 @@ import threadpoolctl
 from input_pipeline.errors import UserError
 from input_pipeline.simulation import baselines, camera, decoders, matching, pictures
 from input_pipeline.storage import dataset_writer, records
+from input_pipeline.storage.atomic_files import write_json
 from input_pipeline.storage.prepared_dataset import PreparedDataset
 
 FAMILIES: tuple[str, ...] = tuple(decoders.FAMILIES)
@@ -112,9 +113,7 @@ def write_baselines(output: pathlib.Path) -> dict[str, dict[str, float]]:
         groups.setdefault(record.generator, []).append(record)
     photographs = groups.pop(PHOTOGRAPHS)
     result = {name: baselines.measure(photographs, made) for name, made in groups.items()}
-    temporary = output / (BASELINES_FILE + ".tmp")
-    temporary.write_text(json.dumps(result, indent=2) + "\n")
-    os.replace(temporary, output / BASELINES_FILE)
+    write_json(output / BASELINES_FILE, result)
     return result
 
 

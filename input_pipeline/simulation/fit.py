@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import os
 import pathlib
 import time
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 import optax
 
 from input_pipeline.simulation import camera, decoders, scenes
+from input_pipeline.storage.atomic_files import whole_file
 
 _SEED = 20231016
 _SIDE = 72
@@ -87,10 +87,9 @@ def fit_family(family: str, photographs: np.ndarray, steps: int, batch: int) -> 
 
 def save_parameters(path: pathlib.Path, parameters: decoders.Parameters) -> None:
     """Writes parameters as float16 to an .npz, in place of an older one only when complete."""
-    temporary = path.with_suffix(".tmp.npz")
     arrays: dict[str, Any] = {name: np.asarray(v, np.float16) for name, v in parameters.items()}
-    np.savez_compressed(temporary, **arrays)
-    os.replace(temporary, path)
+    with whole_file(path) as file:
+        np.savez_compressed(file, **arrays)
 
 
 def main() -> None:

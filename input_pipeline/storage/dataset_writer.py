@@ -1,8 +1,6 @@
 """Writing prepared data sets: records to shards, and what describes them, for us and for TFDS."""
 
-import csv
-import io
-import json
+import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from input_pipeline.errors import UserError
-from input_pipeline.storage.directories import new_directory, write_text
+from input_pipeline.storage.atomic_files import new_directory, write_json
+from input_pipeline.storage.csv_files import write_csv
 from input_pipeline.storage.prepared_dataset import (
     DATASET_FILE,
     FILES_TABLE,
@@ -22,8 +21,8 @@ from input_pipeline.storage.prepared_dataset import (
 )
 from input_pipeline.storage.records import ImageRecord
 from input_pipeline.storage.shard_writer import (
+    LINE_END,
     Shard,
-    Skipped,
     common_layout,
     finished_shards,
     name_shards,
@@ -120,12 +119,13 @@ def finish_dataset(
         splits = {split: name_shards(folder, name, split) for split in split_names}
         content = write_files_table(folder, split_names, folder / FILES_TABLE)
         skipped = (entry for shard in shards for entry in shard.skipped)
-        _write_skipped(folder / SKIPPED_FILE, [*skipped, *(stray[:2] for stray in strays)])
+        left_out = itertools.chain(skipped, (stray[:2] for stray in strays))
+        write_csv(folder / SKIPPED_FILE, ("path", "reason"), left_out, line_end=LINE_END)
         description = _describe(name, splits, shards, {"version": VERSION, **info}, content)
         storage, shape = common_layout(shards)
         stored_shape = shape if storage == "decoded" else None
         write_tfds_metadata(folder, splits, stored_shape, description)
-        write_text(folder / DATASET_FILE, json.dumps(description, indent=2) + "\n")
+        write_json(folder / DATASET_FILE, description, durable=True)
     remove_progress(folder)
 
 
@@ -148,11 +148,3 @@ def _describe(
         "content_sha256": content,
         "splits": {split: split_to_json(entry) for split, entry in splits.items()},
     }
-
-
-def _write_skipped(path: Path, skipped: Iterable[Skipped | tuple[str, str]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(("path", "reason"))
-    writer.writerows(skipped)
-    write_text(path, text.getvalue())

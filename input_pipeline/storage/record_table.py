@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from input_pipeline.storage.atomic_files import whole_file
 from input_pipeline.storage.records import RecordFacts, record_facts
-from input_pipeline.storage.tfrecord import RecordSource, TFRecordSource, write_whole
+from input_pipeline.storage.tfrecord import RecordSource, TFRecordSource
 
 TABLE_SUFFIX = ".table.npz"
 _COMPARED = 8  # records of a shard that a table is compared with before it is trusted
@@ -189,7 +190,8 @@ def _write(path: str, table: RecordTable) -> None:
         "classes": table.classes,
         "class_names": np.array(table.class_names, np.str_),
     }
-    write_whole(path + TABLE_SUFFIX, lambda file: np.savez(file, **columns))
+    with whole_file(path + TABLE_SUFFIX) as file:
+        np.savez(file, **columns)
 
 
 def _read(path: str, count: int) -> RecordTable | None:

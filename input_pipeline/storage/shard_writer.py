@@ -23,13 +23,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from input_pipeline.errors import UserError
-from input_pipeline.storage.directories import sync_directory, write_text
+from input_pipeline.storage.atomic_files import sync_directory, write_file
+from input_pipeline.storage.csv_files import write_csv
 from input_pipeline.storage.prepared_dataset import Split
 from input_pipeline.storage.record_table import write_table
 from input_pipeline.storage.records import GENERATED, ImageRecord, encode_record
-from input_pipeline.storage.tfrecord import INDEX_SUFFIX, ShardWriter, masked_crc32c
+from input_pipeline.storage.tfrecord import INDEX_SUFFIX, ShardWriter, masked_crc32c, new_shard
 
 _PROGRESS = "progress"
+LINE_END = "\r\n"  # of the tables of a data set
 ROW = ("filename", "label", "generator", "class", "height", "width", "sha256", "record_crc32c")
 
 
@@ -136,7 +138,7 @@ def _write_shard(
                 continue
             shard.add(item)
             if writer is None:
-                writer = open_file.enter_context(ShardWriter(_shard(folder, split, number)))
+                writer = open_file.enter_context(new_shard(_shard(folder, split, number)))
             data = encode_record(item)
             writer.write(data)
             table.writerow(_row(item, data))
@@ -147,8 +149,8 @@ def _write_shard(
     if not shard.items:
         return False
     sync_directory(folder)  # the shard's name is on disk before anything that counts on it
-    write_text(_progress(folder, split, number, "csv"), rows.getvalue())
-    write_text(_progress(folder, split, number, "json"), json.dumps(asdict(shard)))
+    write_file(_progress(folder, split, number, "csv"), rows.getvalue(), durable=True)
+    write_file(_progress(folder, split, number, "json"), json.dumps(asdict(shard)), durable=True)
     return True
 
 
@@ -223,15 +225,14 @@ def common_layout(shards: Iterable[Shard]) -> tuple[str, tuple[int, int] | None]
 def write_files_table(folder: Path, splits: Iterable[str], output: Path) -> str:
     """Writes the table of all records; returns the SHA-256 over its rows, shard limits aside."""
     digest = hashlib.sha256()
-    partial = output.with_name(f".{output.name}.partial")
-    with open(partial, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(("split", *ROW))
+
+    def rows() -> Iterator[tuple[str, ...]]:
         for split in splits:
             for row in _rows(folder, split):
-                table.writerow((split, *row))
                 digest.update("\0".join((split, *row, "")).encode(errors="surrogateescape"))
-    os.replace(partial, output)
+                yield split, *row
+
+    write_csv(output, ("split", *ROW), rows(), line_end=LINE_END)
     return digest.hexdigest()
 
 

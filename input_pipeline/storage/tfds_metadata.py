@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from input_pipeline.storage.directories import write_text
+from input_pipeline.storage.atomic_files import write_file
 from input_pipeline.storage.prepared_dataset import FILES_TABLE, Split
 
 _FEATURES = "tensorflow_datasets.core.features"
@@ -40,11 +40,11 @@ def write_tfds_metadata(
         optionally `title`, `homepage`, `citation`, `licence`.
     """
     features = _described("features_dict.FeaturesDict", featuresDict={"features": _fields(shape)})
-    write_text(folder / "features.json", _json(features, indent=4))
-    write_text(folder / "label.labels.txt", "".join(f"{name}\n" for name in _CLASSES))
-    write_text(folder / "dataset_info.json", _json(_dataset_info(splits, description), indent=2))
+    write_file(folder / "features.json", _json(features, indent=4))
+    write_file(folder / "label.labels.txt", "".join(f"{name}\n" for name in _CLASSES))
+    write_file(folder / "dataset_info.json", _json(_dataset_info(splits, description), indent=2))
     if licence := description.get("licence"):
-        write_text(folder / "LICENSE", licence)
+        write_file(folder / "LICENSE", licence)
 
 
 def _fields(shape: tuple[int, int] | None) -> dict[str, Any]:

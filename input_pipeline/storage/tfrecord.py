@@ -20,18 +20,16 @@ import contextlib
 import itertools
 import os
 import struct
-import tempfile
 import threading
 from array import array
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from types import TracebackType
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Protocol
 
 import google_crc32c
 import numpy as np
 
 from input_pipeline.errors import UserError
+from input_pipeline.storage.atomic_files import whole_file
 
 _LENGTH_BYTES, _HEADER_BYTES, _FOOTER_BYTES = 8, 12, 4
 FRAME_BYTES = _HEADER_BYTES + _FOOTER_BYTES
@@ -71,17 +69,12 @@ class RecordSource(Protocol):
 
 
 class ShardWriter:
-    """Writes one shard and its index; neither name exists until `close` succeeds.
+    """Appends records to an open file and keeps their places, see `new_shard`."""
 
-    Used as a context manager; an exception inside the block removes what was written.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self._partial = self.path.with_name(f".{self.path.name}.partial")
-        self._file = open(self._partial, "wb")  # noqa: SIM115 (closed by close or discard)
-        self._entries: list[tuple[int, int]] = []
-        self._offset = 0
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.places: list[tuple[int, int]] = []  # data offset and length of each record
+        self.num_bytes = 0  # framing included
 
     def write(self, data: bytes) -> None:
         """Appends one record."""
@@ -89,40 +82,19 @@ class ShardWriter:
         self._file.write(length + struct.pack("<I", masked_crc32c(length)))
         self._file.write(data)
         self._file.write(struct.pack("<I", masked_crc32c(data)))
-        self._entries.append((self._offset + _HEADER_BYTES, len(data)))
-        self._offset += _HEADER_BYTES + len(data) + _FOOTER_BYTES
+        self.places.append((self.num_bytes + _HEADER_BYTES, len(data)))
+        self.num_bytes += _HEADER_BYTES + len(data) + _FOOTER_BYTES
 
-    @property
-    def num_bytes(self) -> int:
-        """Bytes written so far, framing included."""
-        return self._offset
 
-    def close(self) -> None:
-        """Completes the shard: data on disk, then index, then the final names."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        _write_index(self.path, self._offset, self._entries)
-        os.replace(self._partial, self.path)
-
-    def discard(self) -> None:
-        """Removes what was written."""
-        self._file.close()
-        self._partial.unlink(missing_ok=True)
-
-    def __enter__(self) -> "ShardWriter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
+@contextlib.contextmanager
+def new_shard(path: str | os.PathLike[str]) -> Iterator[ShardWriter]:
+    """Writes one shard and its index; neither name exists until the block ends without error."""
+    with whole_file(path) as file:
+        writer = ShardWriter(file)
+        yield writer
+        file.flush()
+        os.fsync(file.fileno())  # data on disk, then the index, then the name
+        _write_index(path, writer.num_bytes, writer.places)
 
 
 class TFRecordSource:
@@ -342,28 +314,11 @@ def _agrees_with_headers(table: np.ndarray, path: str) -> bool:
     return headers == [struct.pack("<Q", lengths[place]) for place in sample]
 
 
-def _write_index(path: str | Path, size: int, entries: Sequence[tuple[int, int]]) -> None:
-    table = np.array([(size, len(entries)), *entries], np.int64)
-    write_whole(os.fspath(path) + INDEX_SUFFIX, lambda file: np.save(file, table))
-
-
-def write_whole(path: str, write: Callable[[BinaryIO], None]) -> None:
-    """Writes a file beside its place and renames it: a reader finds all of it or none.
-
-    Raises:
-      OSError: the directory cannot be written; nothing is left behind.
-    """
-    folder, name = os.path.split(path)
-    handle, partial = tempfile.mkstemp(prefix=f".{name}-", dir=folder or ".")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-        # mkstemp gives 0600; the file should be as readable as the shard beside it.
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
+def _write_index(
+    path: str | os.PathLike[str], size: int, places: Sequence[tuple[int, int]]
+) -> None:
+    with whole_file(os.fspath(path) + INDEX_SUFFIX) as file:
+        np.save(file, np.array([(size, len(places)), *places], np.int64))
 
 
 def _scan(path: str, size: int) -> list[tuple[int, int]]:

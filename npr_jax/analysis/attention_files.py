@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,7 +10,8 @@ import numpy as np
 from matplotlib import figure
 
 from input_pipeline.errors import UserError
-from input_pipeline.storage.whole_folder import whole_folder
+from input_pipeline.storage.atomic_files import replaced_directory
+from input_pipeline.storage.csv_files import write_csv
 from npr_jax.analysis import attention_figures, attention_words, basis, style
 from npr_jax.analysis.attention import QUARTILES, Findings, study
 from npr_jax.analysis.gates import Gate, agreement, gates
@@ -58,7 +58,7 @@ def write_attention(
     folders = []
     for evaluation in run.evaluations:
         target = run.workdir / FOLDER / evaluation.name
-        with whole_folder(target) as folder:
+        with replaced_directory(target) as folder:
             said = _write_weights(folder, evaluation, families)
             said += _write_gates(folder, found)
             said += _write_maps(folder, evaluation)
@@ -74,12 +74,8 @@ def save_figure(drawing: figure.Figure, path: pathlib.Path) -> None:
     drawing.savefig(path.with_suffix(".png"), dpi=150)
 
 
-def write_csv(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes rows that all have the columns of the first."""
-    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def _write_rows(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    write_csv(path, list(rows[0]), rows)
 
 
 def _write_weights(
@@ -88,8 +84,8 @@ def _write_weights(
     if evaluation.scores.weights is None:
         return ["This system does not weigh scales: there are no weights, only residual maps."]
     findings = study(evaluation.scores, families)
-    write_csv(folder / "weights.csv", _weight_rows(findings))
-    write_csv(folder / "tests.csv", list(_test_rows(findings)))
+    _write_rows(folder / "weights.csv", _weight_rows(findings))
+    _write_rows(folder / "tests.csv", list(_test_rows(findings)))
     measured = basis.measured_on(evaluation.results)
     for name, draw in (
         ("box", attention_figures.boxes),
@@ -147,7 +143,7 @@ def _test_rows(findings: Findings) -> Iterable[dict[str, Any]]:
 def _write_gates(folder: pathlib.Path, found: Sequence[Gate]) -> list[str]:
     if not found:
         return []
-    write_csv(
+    _write_rows(
         folder / "gates.csv",
         [
             {

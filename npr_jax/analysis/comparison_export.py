@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from input_pipeline.errors import UserError
+from input_pipeline.storage.atomic_files import write_together
+from input_pipeline.storage.csv_files import csv_text
 from npr_jax.analysis.run_results import read_results
 from npr_jax.analysis.systems import SystemsComparison, common_images, compare_systems
-from npr_jax.analysis.text_files import write_texts
 from npr_jax.evaluation.results import read_scores
 
 NAME = "comparison"
@@ -37,10 +36,15 @@ def write_comparison(
     found = list(_comparisons(workdirs, baseline))
     if not found:
         return []
-    contents = {f"{NAME}.csv": _csv(found), f"{NAME}.md": _markdown(found)}
-    return write_texts(output, contents)
+    contents = {f"{NAME}.csv": csv_text(_COLUMNS, _csv_rows(found)), f"{NAME}.md": _markdown(found)}
+    return write_together(output, contents)
 
 
+_COLUMNS = (
+    *("a", "b", "evaluation", "generator", "measure", "n_photographs", "n_generated"),
+    *("value_a", "value_b", "difference", "low", "high", "test", "n", "p_value"),
+    *("adjusted_p", "smallest_p", "effect_name", "effect"),
+)
 _Found = tuple[str, str, str, SystemsComparison]  # a, b, evaluation
 
 
@@ -73,17 +77,10 @@ def _markdown(found: Sequence[_Found]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _csv(found: Sequence[_Found]) -> str:
-    columns = ["a", "b", "evaluation", "generator", "measure", "n_photographs", "n_generated"]
-    columns += ["value_a", "value_b", "difference", "low", "high", "test", "n", "p_value"]
-    columns += ["adjusted_p", "smallest_p", "effect_name", "effect"]
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-    writer.writeheader()
+def _csv_rows(found: Sequence[_Found]) -> Iterator[dict[str, Any]]:
     for a, b, name, compared in found:
-        common = {"a": a, "b": b, "evaluation": name}
-        writer.writerows(common | row for row in _rows(compared))
-    return buffer.getvalue()
+        for row in _rows(compared):
+            yield {"a": a, "b": b, "evaluation": name} | row
 
 
 def _rows(compared: SystemsComparison) -> Iterator[dict[str, Any]]:

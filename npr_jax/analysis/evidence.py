@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from input_pipeline.storage.whole_folder import whole_folder
+from input_pipeline.storage.atomic_files import replaced_directory
+from input_pipeline.storage.csv_files import write_csv
 from npr_jax.analysis import evidence_sheet
 from npr_jax.inference import evidence_images
 from npr_jax.inference.detector import Detector, ImageScore
 from npr_jax.inference.heat_map import HeatMap, heat_map
 
 TABLE_FILE = "evidence.csv"
+COLUMNS = ("path", "folder", "score", "verdict", "heat_map")
 HEAT_MAP_COLUMNS = ("row", "column", "y", "x", "value")
 
 
@@ -45,10 +44,11 @@ def write_evidence(
         name, found = "", None
         if not result.error:
             name = f"{number:06d}-{pathlib.Path(result.path).stem}"
-            with whole_folder(directory / name) as folder:
+            with replaced_directory(directory / name) as folder:
                 found = _write_one(detector, result, folder, method)
         rows.append(_row(detector, result, name, found))
-    _write_table(directory / TABLE_FILE, rows, detector.model.scales)
+    weights = (f"weight_{scale}" for scale in detector.model.scales)
+    write_csv(directory / TABLE_FILE, (*COLUMNS, *weights, "error"), rows)
 
 
 def seen_by(detector: Detector, path: str) -> np.ndarray:
@@ -80,7 +80,7 @@ def _write_one(
             evidence_images.write_png(folder / f"residual-{name}.png", pixels)
     if found is not None:
         evidence_images.write_png(folder / "overlay.png", evidence_images.overlay(image, found))
-        (folder / "heat_map.csv").write_text(_heat_map_csv(found), encoding="utf-8")
+        write_csv(folder / "heat_map.csv", HEAT_MAP_COLUMNS, _heat_map_rows(found))
     captioned = [(f"residual, scale {name}", pixels) for name, pixels in tiles.items()]
     title = f"{pathlib.Path(result.path).name}: {result.verdict}, score {result.score:.4f}"
     if result.weights is not None:
@@ -127,14 +127,10 @@ def _describe(
     return described
 
 
-def _heat_map_csv(found: HeatMap) -> str:
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(HEAT_MAP_COLUMNS)
+def _heat_map_rows(found: HeatMap) -> Iterator[tuple[int | str, ...]]:
     for (row, column), value in np.ndenumerate(found.values):
         y, x = (found.first + found.stride * place for place in (row, column))
-        writer.writerow((row, column, f"{y:g}", f"{x:g}", f"{value:.6g}"))
-    return buffer.getvalue()
+        yield row, column, f"{y:g}", f"{x:g}", f"{value:.6g}"
 
 
 def _row(detector: Detector, result: ImageScore, folder: str, found: HeatMap | None) -> list[str]:
@@ -144,12 +140,3 @@ def _row(detector: Detector, result: ImageScore, folder: str, found: HeatMap | N
     weights = [f"{weight:.6f}" for weight in result.weights or ()]
     weights += [""] * (len(detector.model.scales) - len(weights))
     return [result.path, folder, score, result.verdict, method, *weights, result.error]
-
-
-def _write_table(path: pathlib.Path, rows: Sequence[list[str]], scales: Sequence[str]) -> None:
-    columns = ["path", "folder", "score", "verdict", "heat_map"]
-    columns += [*(f"weight_{scale}" for scale in scales), "error"]
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        csv.writer(file, lineterminator="\n").writerows([columns, *rows])
-    os.replace(beside, path)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pathlib
 
-from input_pipeline.storage.whole_folder import whole_folder
-from npr_jax.analysis.attention_files import write_csv
+from input_pipeline.storage.atomic_files import replaced_directory
+from input_pipeline.storage.csv_files import write_csv
 from npr_jax.analysis.failures import Failures, failure_rows, predictor_rows
 from npr_jax.analysis.run_results import Evaluation
 from npr_jax.inference.evidence_images import write_png
@@ -18,7 +18,7 @@ def write_failures(workdir: pathlib.Path, evaluation: Evaluation, failures: Fail
 
     A table without lines is left out.
     """
-    with whole_folder(workdir / FOLDER / evaluation.name) as folder:
+    with replaced_directory(workdir / FOLDER / evaluation.name) as folder:
         rows = failure_rows(failures, evaluation.scores)
         for number, (row, mistake) in enumerate(zip(rows, failures.mistakes, strict=True)):
             row["image"] = ""
@@ -27,4 +27,4 @@ def write_failures(workdir: pathlib.Path, evaluation: Evaluation, failures: Fail
                 write_png(folder / row["image"], mistake.image)
         for name, lines in (("failures", rows), ("error_features", predictor_rows(failures))):
             if lines:
-                write_csv(folder / f"{name}.csv", lines)
+                write_csv(folder / f"{name}.csv", list(lines[0]), lines)

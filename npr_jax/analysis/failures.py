@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from input_pipeline.errors import UserError
+from input_pipeline.storage.csv_files import read_csv
 from npr_jax.analysis.conclusions import format_p
 from npr_jax.analysis.paired_tests import holm
 from npr_jax.analysis.run_results import Evaluation
@@ -206,10 +206,7 @@ def _float(text: str) -> float:
 def _read_facts(path: pathlib.Path, scores: Scores) -> Facts:
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        reader = csv.DictReader(file)
-        rows = list(reader)
-    names: Sequence[str] = reader.fieldnames or ()
+    names, rows = read_csv(path)
     facts = {name: [row[name] for row in rows] for name in names}
     if facts.get("filename") != scores.filenames.tolist():
         raise UserError(f"{path} is not of the images in scores.csv; run evaluate again")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from matplotlib import figure
 
-from input_pipeline.storage.whole_files import write_together
+from input_pipeline.storage.atomic_files import write_together
 
 PNG_DPI = 200
 

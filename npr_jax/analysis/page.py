@@ -3,12 +3,12 @@
 import base64
 import hashlib
 import importlib.resources
-import os
 import pathlib
 import re
 import string
 from collections.abc import Sequence
 
+from input_pipeline.storage.atomic_files import write_file
 from npr_jax.analysis.markup import escape, slug
 
 _HEADING = re.compile(r"<h2>(.*?)</h2>", re.DOTALL)
@@ -30,9 +30,7 @@ def write_page(path: pathlib.Path, title: str, parts: Sequence[str]) -> pathlib.
         contents=contents,
         body=body,
     )
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(page, encoding="utf-8", errors="replace")
-    os.replace(beside, path)
+    write_file(path, page.encode(errors="replace"))
     return path
 
 

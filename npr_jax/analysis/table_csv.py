@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from input_pipeline.storage.csv_files import csv_text
 from npr_jax.analysis.bootstrap import bootstrap_seeds
 from npr_jax.analysis.intervals import MEAN, Intervals
 from npr_jax.analysis.paper_tables import (
@@ -35,20 +34,20 @@ def tables_csv(tables: Sequence[PaperTable], intervals: Intervals) -> str:
     `_std` is the standard deviation over seeds; `_low` and `_high` are a 95 % interval of the mean
     over seeds, or over images and seeds where `intervals` has one.
     """
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    return csv_text(COLUMNS, _all_rows(tables, intervals))
+
+
+def _all_rows(tables: Sequence[PaperTable], intervals: Intervals) -> Iterator[dict[str, Any]]:
     for table in tables:
-        writer.writerows(_rows(table, intervals))
+        yield from _rows(table, intervals)
     known = [table for table in tables if table.rows]
     means = {metric: mean_of_tables(known, metric) for metric in METRICS}
     paper = {m: float(np.mean([table.published(m) for table in known])) for m in PUBLISHED}
-    writer.writerow({"table": "all", "kind": "mean of tables", **_cells(means, paper)})
+    yield {"table": "all", "kind": "mean of tables", **_cells(means, paper)}
     if len({table.workdirs for table in known}) == 1:
         everything = [row for table in known for row in table.rows]
         common = {"table": "all", "n_seeds": len(known[0].workdirs)}
-        writer.writerows(_means(common, everything, {}))
-    return buffer.getvalue()
+        yield from _means(common, everything, {})
 
 
 def _rows(table: PaperTable, intervals: Intervals) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Sequence
 
 from input_pipeline.errors import UserError
+from input_pipeline.storage.atomic_files import write_together
 from npr_jax.analysis import table_sheets
 from npr_jax.analysis.comparison_export import write_comparison
 from npr_jax.analysis.criterion import Criterion, criterion
@@ -15,7 +16,6 @@ from npr_jax.analysis.paper_tables import PUBLISHED, PaperTable, read_paper_tabl
 from npr_jax.analysis.published import PAPER
 from npr_jax.analysis.run_results import read_results
 from npr_jax.analysis.table_csv import tables_csv
-from npr_jax.analysis.text_files import write_texts
 from npr_jax.evaluation.text_tables import Sheet, latex, markdown
 
 NAME = "paper_tables"
@@ -92,7 +92,7 @@ def write_paper_tables(
         f"{NAME}.md": _markdown(tables, names[0], workdirs, criteria, bounds),
         f"{NAME}.tex": _latex(tables, names[0], bounds),
     }
-    return write_texts(output, contents)
+    return write_together(output, contents)
 
 
 def missing_lines(tables: Sequence[PaperTable]) -> list[str]:

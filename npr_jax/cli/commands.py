@@ -300,8 +300,9 @@ def _prepare(words: list[str], flags: Any, config: ml_collections.ConfigDict | N
 def _check(source: Source, against: str, output: str) -> int:
     """Prints what is wrong with a source; 1 if anything is, a leak of metadata aside."""
     from input_pipeline.prepare.check import check_source
+    from input_pipeline.storage.atomic_files import write_json
     from input_pipeline.storage.prepared_dataset import PreparedDataset
-    from npr_jax.config import data_paths, save_json
+    from npr_jax.config import data_paths
 
     target = pathlib.Path(output)
     if output and (target.is_dir() or not target.parent.is_dir()):
@@ -311,7 +312,7 @@ def _check(source: Source, against: str, output: str) -> int:
         report = check_source(source, against=datasets, progress=progress)
     print(report)
     if output:
-        save_json(report.to_json(), target)
+        write_json(target, report.to_json(), sort_keys=True)
     return 1 if report.problems else 0
 
 

@@ -9,7 +9,7 @@ import pathlib
 import ml_collections
 
 from input_pipeline.errors import UserError
-from npr_jax.config import save_json
+from input_pipeline.storage.atomic_files import write_json
 from npr_jax.models.systems.registry import SYSTEMS
 
 NAME = "frozen.json"  # in the workdir
@@ -41,7 +41,7 @@ def remember(workdir: pathlib.Path, model: ml_collections.ConfigDict, found: str
     """Notes in the workdir which content it was trained with; nothing for other systems."""
     if found:
         path = model[SYSTEMS[model.name].frozen_file]
-        save_json({"path": str(path), "content": found}, workdir / NAME)
+        write_json(workdir / NAME, {"path": str(path), "content": found}, sort_keys=True)
 
 
 def check(workdir: pathlib.Path, model: ml_collections.ConfigDict, found: str) -> None:

@@ -22,9 +22,9 @@ from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import DELIVERIES
 from input_pipeline.loading.holdout import SubsetSource
 from input_pipeline.loading.mixture import MixedDataset
+from input_pipeline.storage.atomic_files import write_together
 from input_pipeline.storage.record_table import read_table
 from input_pipeline.storage.tfrecord import RecordSource
-from input_pipeline.storage.whole_files import write_together
 from npr_jax.detectors import calibration_file
 from npr_jax.detectors.calibration import Calibration, probabilities
 from npr_jax.evaluation import calibration_fit, calibration_report

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import pathlib
 import time
@@ -15,7 +13,8 @@ import numpy as np
 
 from input_pipeline.simulation.composites import Composites, make_composites
 from input_pipeline.simulation.dataset import FAMILIES
-from input_pipeline.storage.whole_folder import whole_folder
+from input_pipeline.storage.atomic_files import replaced_directory
+from input_pipeline.storage.csv_files import write_csv
 from npr_jax.evaluation.provenance import provenance
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.evidence_images import overlay, write_png
@@ -82,7 +81,7 @@ def localize(
     started = time.monotonic()
     located: list[Located] = []
     used = ""
-    with whole_folder(workdir / FOLDER) as folder:
+    with replaced_directory(workdir / FOLDER) as folder:
         for family, shift, made in make_composites(
             families, count=count, size=size, seed=seed, shifts=SHIFTS
         ):
@@ -104,7 +103,7 @@ def localize(
             **provenance(),
         }
         results = {"rows": summarize(located, seed), "meta": meta}
-        (folder / "composites.csv").write_text(_csv(located), encoding="utf-8")
+        write_csv(folder / "composites.csv", COLUMNS, map(dataclasses.astuple, located))
         (folder / "localization.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
     return results
 
@@ -183,11 +182,3 @@ def format_rows(results: dict[str, Any]) -> str:
             f"{100 * row['area']:2.0f} %"
         )
     return "\n".join(lines)
-
-
-def _csv(located: Sequence[Located]) -> str:
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(dataclasses.astuple(row) for row in located)
-    return buffer.getvalue()

@@ -3,7 +3,6 @@
 `npr_jax.evaluation.tables` turns scores into tables; this module writes them and reads them back.
 """
 
-import csv
 import io
 import json
 import math
@@ -16,7 +15,8 @@ import numpy as np
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage import image_facts
-from input_pipeline.storage.whole_files import write_together
+from input_pipeline.storage.atomic_files import write_together
+from input_pipeline.storage.csv_files import csv_text, read_csv
 from npr_jax.evaluation import measures, tables
 from npr_jax.evaluation.tables import Scores, format_table, tabulate
 
@@ -66,7 +66,10 @@ def write_evaluation(
     results = {"name": directory.name} | tables.tabulate(scores, families)
     results |= {"baselines": baselines or None, "verdicts": verdicts, "meta": dict(meta)}
     results = plain(results)
-    contents = {"scores.csv": _scores_csv(scores), "results.csv": _results_csv(results)}
+    contents: dict[str, str | bytes] = {
+        "scores.csv": _scores_csv(scores),
+        "results.csv": _results_csv(results),
+    }
     if samples is not None and len(samples["images"]):
         contents["samples.npz"] = _samples_npz(samples)
     if facts is not None:
@@ -85,13 +88,10 @@ def read_scores(path: str | os.PathLike[str]) -> Scores:
     Raises:
         ValueError: the file lacks a column or holds a value that is no number.
     """
-    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or []
-        missing = {"filename", "generator", "label", "logit"} - set(columns)
-        if missing:
-            raise UserError(f"{path} is no scores.csv of ours: it has no column {sorted(missing)}")
-        rows = list(reader)
+    columns, rows = read_csv(path)
+    missing = {"filename", "generator", "label", "logit"} - set(columns)
+    if missing:
+        raise UserError(f"{path} is no scores.csv of ours: it has no column {sorted(missing)}")
     keys = [name for name in columns if name.startswith(WEIGHT_COLUMN)]
     weights = np.array([[float(row[key]) for key in keys] for row in rows], np.float32)
     return Scores(
@@ -104,47 +104,42 @@ def read_scores(path: str | os.PathLike[str]) -> Scores:
     )
 
 
-def _scores_csv(scores: Scores) -> bytes:
+def _scores_csv(scores: Scores) -> str:
     header = ["filename", "generator", "label", "logit", "probability"]
     header += [WEIGHT_COLUMN + scale for scale in scores.scales]
     chances = measures.probabilities(scores.logits)
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
+    rows = []
     for row, chance in enumerate(chances):
         cells = [scores.filenames[row], scores.generators[row], scores.labels[row]]
         cells += [f"{scores.logits[row]:.9g}", f"{chance:.9g}"]
         if scores.weights is not None:
             cells += [f"{weight:.9g}" for weight in scores.weights[row]]
-        writer.writerow(cells)
-    return buffer.getvalue().encode("utf-8", errors="surrogateescape")
+        rows.append(cells)
+    return csv_text(header, rows)
 
 
-def _results_csv(results: Mapping[str, Any]) -> bytes:
+def _results_csv(results: Mapping[str, Any]) -> str:
     header = ["kind", "generator", "pairing", "trained", "n_photographs", "n_generated"]
     header += [*tables.METRICS, "best_threshold", *COUNTS]
     rows = [("generator", row) for row in results["generators"]]
     rows += [(key, results[key]) for key in tables.MEANS if results[key]]
     rows += [("control", row) for row in results["control"]]
     rows += [("photographs", row) for row in results["photographs"]]
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, header, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for kind, row in rows:
-        writer.writerow({"kind": kind} | dict(row) | dict(row.get("confusion", {})))
-    return buffer.getvalue().encode("utf-8", errors="surrogateescape")
+    return csv_text(
+        header,
+        ({"kind": kind} | dict(row) | dict(row.get("confusion", {})) for kind, row in rows),
+    )
 
 
-def _facts_csv(scores: Scores, facts: Sequence[Mapping[str, Any]]) -> bytes:
+def _facts_csv(scores: Scores, facts: Sequence[Mapping[str, Any]]) -> str:
     if len(facts) != len(scores):
         raise UserError(f"facts of {len(facts)} images do not fit {len(scores)} scores")
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, ("filename", *image_facts.COLUMNS), lineterminator="\n")
-    writer.writeheader()
-    for filename, row in zip(scores.filenames, facts, strict=True):
-        cells = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
-        writer.writerow({"filename": filename} | cells)
-    return buffer.getvalue().encode("utf-8", errors="surrogateescape")
+    rows = (
+        {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
+        | {"filename": filename}
+        for filename, row in zip(scores.filenames, facts, strict=True)
+    )
+    return csv_text(("filename", *image_facts.COLUMNS), rows)
 
 
 def _mistakes_npz(mistakes: Mapping[int, np.ndarray]) -> bytes:

@@ -16,7 +16,7 @@ import numpy as np
 
 from input_pipeline.images.degradations import Transformation
 from input_pipeline.loading.mixture import MixedDataset
-from input_pipeline.storage.whole_files import write_together
+from input_pipeline.storage.atomic_files import write_together
 from npr_jax.evaluation.evaluate import check_deliverable, config_of, describe, evaluation_name
 from npr_jax.evaluation.results import plain
 from npr_jax.evaluation.robustness_table import (

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import collections
-import csv
 import dataclasses
-import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from input_pipeline.images.degradations import Transformation
+from input_pipeline.storage.csv_files import csv_text
 from npr_jax.evaluation import measures, tables
 from npr_jax.evaluation.tables import Scores
 
@@ -148,23 +147,23 @@ def files_of(
     results: Mapping[str, Any],
     scores: TransformedScores,
     transformations: Sequence[Transformation],
-) -> dict[str, bytes]:
+) -> dict[str, str | bytes]:
     """What is written: tables, scores, and last the results that vouch for them."""
     names = [one.label for one in transformations]
-    wide = [["filename", "generator", "label", *names]]
+    wide = []
     for index, name in enumerate(scores.filenames):
         cells = ["" if np.isnan(z) else f"{z:.9g}" for z in scores.logits[:, index]]
         wide.append([name, scores.generators[index], str(scores.labels[index]), *cells])
-    missing = [["filename", "transformation", "strength", "reason"]]
+    missing = []
     for one in scores.not_scored:
         transformation = transformations[one.transformation]
         name = scores.filenames[one.image]
         missing.append([name, transformation.name, transformation.strength, one.reason])
-    tidy = [list(COLUMNS), *([_text(row[key]) for key in COLUMNS] for row in results["rows"])]
+    tidy = [[_text(row[key]) for key in COLUMNS] for row in results["rows"]]
     return {
-        "robustness.csv": _csv(tidy),
-        "scores.csv": _csv(wide),
-        "not_scored.csv": _csv(missing),
+        "robustness.csv": csv_text(COLUMNS, tidy),
+        "scores.csv": csv_text(("filename", "generator", "label", *names), wide),
+        "not_scored.csv": csv_text(("filename", "transformation", "strength", "reason"), missing),
         "results.json": json.dumps(results, indent=1, allow_nan=False).encode(),
     }
 
@@ -173,12 +172,6 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6f}"
     return "" if value is None else str(value)
-
-
-def _csv(rows: Sequence[Sequence[str]]) -> bytes:
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue().encode("utf-8", errors="surrogateescape")
 
 
 def format_table(results: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from input_pipeline.errors import UserError
-from input_pipeline.storage.whole_files import write_together
+from input_pipeline.storage.atomic_files import write_together
 from npr_jax.export.description import describe, steps_before
 from npr_jax.inference.detector import Detector
 

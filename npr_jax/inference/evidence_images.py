@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageColor
 
+from input_pipeline.storage.atomic_files import whole_file
 from npr_jax.residuals.front_end import NONE, FrontEnd
 
 if TYPE_CHECKING:
@@ -81,7 +81,6 @@ def largest(found: HeatMap) -> float:
 
 
 def write_png(path: pathlib.Path, image: np.ndarray) -> None:
-    """Writes uint8 ``[h, w, 3]`` losslessly, beside its place and renamed."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    Image.fromarray(image).save(beside, "PNG", optimize=True)
-    os.replace(beside, path)
+    """Writes uint8 ``[h, w, 3]`` losslessly, the file whole or not at all."""
+    with whole_file(path) as file:
+        Image.fromarray(image).save(file, "PNG", optimize=True)

@@ -10,6 +10,7 @@ import numpy as np
 from flax import nnx
 
 from input_pipeline.errors import UserError
+from input_pipeline.storage.atomic_files import whole_file
 from npr_jax.inference import tiling
 from npr_jax.inference.tiling import check_map_size
 from npr_jax.models.base import (
@@ -150,7 +151,5 @@ def check_has_map(model: Model) -> None:
 def save_maps(directory: pathlib.Path, number: int, path: str, maps: dict[str, np.ndarray]) -> None:
     """Writes an image's maps and its ``path`` as ``<number>-<file name>.npz``, whole or not."""
     target = directory / f"{number:06d}-{pathlib.Path(path).name}.npz"
-    temporary = target.with_suffix(".partial")
-    with temporary.open("wb") as file:
+    with whole_file(target) as file:
         np.savez(file, allow_pickle=False, path=path, **maps)
-    temporary.replace(target)

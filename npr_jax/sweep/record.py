@@ -11,7 +11,7 @@ from typing import Any
 import ml_collections
 
 from input_pipeline.errors import UserError
-from npr_jax.config import save_json
+from input_pipeline.storage.atomic_files import write_json
 
 FILE = "sweep_run.json"
 # Where the images lie (they have a fingerprint), who reads them, and what is said and saved on the
@@ -60,7 +60,7 @@ class Record:
         """Writes it into the run's directory, whole or not at all."""
         values = dataclasses.asdict(self)
         del values["folder"]
-        save_json(values, self.folder / FILE)
+        write_json(self.folder / FILE, values, sort_keys=True)
 
 
 def read_record(folder: pathlib.Path) -> Record | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from input_pipeline.storage.csv_files import write_csv
 from npr_jax.evaluation.tables import METRICS
 from npr_jax.residuals.front_end import distinct
 from npr_jax.sweep.locks import locked
@@ -69,9 +67,7 @@ def write_table(
         rows = [row for record in records for row in run_rows(record, sweep, varied)]
         weights = list(dict.fromkeys(key for row in rows for key in row if _is_weight(key)))
         columns = [*BEFORE_SETTINGS, *varied, *AFTER_SETTINGS, *sorted(weights)]
-        partial = workdir / f".{FILE}.partial"
-        partial.write_text(_csv(rows, columns), encoding="utf-8", newline="")
-        os.replace(partial, workdir / FILE)
+        write_csv(workdir / FILE, columns, rows)
     return rows
 
 
@@ -156,11 +152,3 @@ def _is_weight(column: str) -> bool:
 def _cell(value: Any) -> Any:
     """Lists as JSON, without blanks; all else as it is."""
     return json.dumps(value, separators=(",", ":")) if isinstance(value, list) else value
-
-
-def _csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()

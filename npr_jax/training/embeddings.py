@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from input_pipeline.errors import UserError
+from input_pipeline.storage.atomic_files import whole_file
 from npr_jax.inference.scorer import Scorer
 from npr_jax.training.processes import gather_rows
 
@@ -71,10 +72,8 @@ def embed(
     embedded = _compute(images(), scorer)
     if jax.process_index() == 0:
         directory.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".partial")
-        with temporary.open("wb") as file:
+        with whole_file(path) as file:
             np.savez(file, features=embedded.features, labels=embedded.labels)
-        temporary.replace(path)
     return embedded
 
 

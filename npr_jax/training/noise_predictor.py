@@ -29,8 +29,8 @@ from input_pipeline.errors import UserError
 from input_pipeline.loading.holdout import SubsetSource
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.loading.pipeline import train_iterator
+from input_pipeline.storage.atomic_files import write_json
 from input_pipeline.storage.records import PHOTOGRAPH
-from npr_jax.config import save_json
 from npr_jax.models import sharding
 from npr_jax.models.diffusion import ddim
 from npr_jax.models.diffusion.noise_predictor import FILE_NAME, NoisePredictor, save_noise_predictor
@@ -96,7 +96,7 @@ def train_noise_predictor(
             check_same_layout(checkpoints.progress(last)["layout"], layout, workdir)
             state = checkpoints.restore(last, abstract(state), batches)
             _LOG.info("resuming %s at step %d of %d", workdir, last, config.num_steps)
-        save_json(config.to_dict(), workdir / "config.json")
+        write_json(workdir / "config.json", config.to_dict(), sort_keys=True)
         start, window = int(state.step), []
         curves = CurveWriter(workdir, resume_step=start)
         at_end.callback(curves.close)

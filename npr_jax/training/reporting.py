@@ -10,6 +10,8 @@ from collections.abc import Mapping
 import jax
 from tqdm import tqdm
 
+from input_pipeline.storage.atomic_files import write_file
+
 
 class CurveWriter:
     """Appends points to ``metrics.jsonl`` and to TensorBoard's event files in ``tensorboard/``.
@@ -60,9 +62,7 @@ def _drop_points_after(path: pathlib.Path, step: int) -> None:
             continue
         if point["step"] <= step:
             kept.append(line + "\n")
-    temporary = path.with_suffix(".jsonl.partial")
-    temporary.write_text("".join(kept))
-    temporary.replace(path)
+    write_file(path, "".join(kept))
 
 
 def progress_bar(*, total_images: int, done_images: int, description: str) -> tqdm:

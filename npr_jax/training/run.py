@@ -17,7 +17,7 @@ from clu import parameter_overview
 from flax import nnx
 from jax.sharding import Mesh
 
-from npr_jax.config import save_json
+from input_pipeline.storage.atomic_files import write_file, write_json
 from npr_jax.detectors import frozen_weights
 from npr_jax.evaluation.evaluate import evaluate_run
 from npr_jax.inference.detector import Detector
@@ -216,13 +216,13 @@ class Run:
         """Settings, data and parameters as files, and one line about what is going to happen."""
         if jax.process_index() != 0:
             return
-        save_json(self.config.to_dict(), self.workdir / "config.json")
+        write_json(self.workdir / "config.json", self.config.to_dict(), sort_keys=True)
         frozen_weights.remember(self.workdir, self.config.model, self._frozen)
         described = self._input.describe() | self._facts
-        save_json(described, self.workdir / "training_data.json")
+        write_json(self.workdir / "training_data.json", described, sort_keys=True)
         params = nnx.to_pure_dict(state.params)
         overview = parameter_overview.get_parameter_overview(params)
-        (self.workdir / "parameters.txt").write_text(overview + "\n")
+        write_file(self.workdir / "parameters.txt", overview + "\n")
         model = self.config.model
         settings = ", ".join(f"{key} {model[key]}" for key in SYSTEMS[model.name].rules)
         devices = ", ".join(sorted({device.device_kind for device in jax.devices()}))

@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Iterator, Mapping
 
 from input_pipeline.errors import UserError
-from input_pipeline.storage.whole_folder import whole_folder
+from input_pipeline.storage.atomic_files import replaced_directory
 from npr_jax.export.onnx_file import onnx_bytes
 from npr_jax.export.web.description import check_suited, describe_for_page
 from npr_jax.export.web.packages import PACKAGES, Package, read_package
@@ -63,7 +63,7 @@ def write_page(detector: Detector, target: pathlib.Path, packages: str = "") -> 
     foreign: dict[str, bytes] = {}
     for package in PACKAGES:
         foreign.update(_vendored(package, read_package(package, packages)))
-    with whole_folder(target) as folder:
+    with replaced_directory(target) as folder:
         (folder / "model.onnx").write_bytes(model)
         _write(folder, own)
         _write(folder / VENDOR, foreign)

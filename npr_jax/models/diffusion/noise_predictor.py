@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 from typing import Any
 
@@ -19,6 +18,7 @@ import safetensors.numpy
 from flax import nnx
 
 from input_pipeline.errors import UserError
+from input_pipeline.storage.atomic_files import write_file
 from npr_jax.models.diffusion.adm import (
     ADM_256,
     ADM_IMAGE_SIZE,
@@ -87,9 +87,7 @@ def save_noise_predictor(predictor: NoisePredictor, path: pathlib.Path) -> None:
     data = safetensors.numpy.save(
         published_arrays(predictor.unet), metadata={_KEY: json.dumps(about, sort_keys=True)}
     )
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)
+    write_file(path, data)
 
 
 def load_noise_predictor(path: str | pathlib.Path) -> NoisePredictor:

@@ -20,8 +20,8 @@ import numpy as np
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import UnreadableImageError, squash
+from input_pipeline.storage.atomic_files import resumable_directory
 from input_pipeline.storage.dataset_writer import check_names, finish_dataset
-from input_pipeline.storage.directories import resumable_directory
 from input_pipeline.storage.prepared_dataset import DATASET_FILE, PreparedDataset
 from input_pipeline.storage.records import ImageRecord, decode_record, image_array
 from input_pipeline.storage.shard_writer import Skipped, finished_shards, write_split

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import collections
-import csv
-import io
 import struct
 import time
 import urllib.parse
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from input_pipeline.storage.csv_files import csv_text
 from npr_jax.analysis.markup import escape
 from npr_jax.detectors.calibration import VERDICTS
 from npr_jax.serving.limits import Cancelled, Refused
@@ -138,16 +137,14 @@ def to_csv(found: Sequence[Examination]) -> str:
 
     A name that a spreadsheet would take for a formula gets an apostrophe before it.
     """
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows = []
     for one in found:
         score = "" if one.result.score is None else f"{one.result.score:.6f}"
         facts = one.facts
         described = (facts.format, facts.width, facts.height) if facts else ("", "", "")
         name, error = (_plain(text) for text in (one.name, one.result.error))
-        writer.writerow((name, score, one.result.verdict, error, *described, one.sha256))
-    return buffer.getvalue()
+        rows.append((name, score, one.result.verdict, error, *described, one.sha256))
+    return csv_text(COLUMNS, rows)
 
 
 def _plain(text: str) -> str:

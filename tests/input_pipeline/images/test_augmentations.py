@@ -19,7 +19,7 @@ from input_pipeline.images.augmentations import (
 )
 from input_pipeline.loading.pipeline import evaluation_images, train_iterator
 from input_pipeline.storage.records import ImageRecord, encode_record
-from input_pipeline.storage.tfrecord import ShardWriter, TFRecordSource
+from input_pipeline.storage.tfrecord import TFRecordSource, new_shard
 
 IMAGES = 20
 
@@ -54,7 +54,7 @@ def scipy_blur(image, sigma):
 @pytest.fixture
 def source(tmp_path):
     """Decoded images of 16 x 16 pixels, photographs and generated ones in turn."""
-    with ShardWriter(tmp_path / "shard") as writer:
+    with new_shard(tmp_path / "shard") as writer:
         for index in range(IMAGES):
             pixels = picture(index).tobytes()
             record = ImageRecord(pixels, "decoded", 16, 16, index % 2, "g", f"{index}.png")

@@ -8,7 +8,7 @@ import numpy as np
 from input_pipeline.loading.buffers import BatchBuffers
 from input_pipeline.loading.pipeline import train_iterator
 from input_pipeline.storage.records import ImageRecord, encode_record
-from input_pipeline.storage.tfrecord import ShardWriter, TFRecordSource
+from input_pipeline.storage.tfrecord import TFRecordSource, new_shard
 
 
 def address(array):
@@ -32,7 +32,7 @@ def test_memory_is_used_again_only_when_nobody_holds_it():
 
 
 def test_batches_stay_as_they_were_while_held(tmp_path):
-    with ShardWriter(tmp_path / "shard") as writer:
+    with new_shard(tmp_path / "shard") as writer:
         for index in range(40):
             image = np.full(64 * 64 * 3, index, np.uint8).tobytes()
             writer.write(encode_record(ImageRecord(image, "decoded", 64, 64, 0, "g", str(index))))

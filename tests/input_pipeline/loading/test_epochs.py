@@ -13,7 +13,7 @@ from input_pipeline.loading.groups import Groups
 from input_pipeline.loading.holdout import SubsetSource
 from input_pipeline.loading.pipeline import train_iterator
 from input_pipeline.storage.records import ImageRecord, encode_record
-from input_pipeline.storage.tfrecord import ShardWriter, TFRecordSource
+from input_pipeline.storage.tfrecord import TFRecordSource, new_shard
 
 EDGE = 12
 
@@ -110,7 +110,7 @@ def png_free_record(index):
 
 @pytest.fixture
 def source(tmp_path):
-    with ShardWriter(tmp_path / "shard") as writer:
+    with new_shard(tmp_path / "shard") as writer:
         for index in range(22):
             writer.write(encode_record(png_free_record(index)))
     return TFRecordSource([tmp_path / "shard"])

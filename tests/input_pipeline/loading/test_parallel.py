@@ -12,7 +12,7 @@ from PIL import Image
 from input_pipeline.loading import parallel
 from input_pipeline.loading.readers import BatchReader
 from input_pipeline.storage.records import ImageRecord, encode_record
-from input_pipeline.storage.tfrecord import ShardWriter, TFRecordSource
+from input_pipeline.storage.tfrecord import TFRecordSource, new_shard
 
 
 def test_every_core_has_a_thread_however_few_elements_are_held_ready(monkeypatch):
@@ -54,7 +54,7 @@ def test_records_are_only_copied_where_nothing_changes_their_pixels(storage, tmp
     Image.fromarray(pixels).save(buffer, "PNG")
     data = buffer.getvalue() if storage == "encoded" else pixels.tobytes()
     path = tmp_path / "a.tfrecord"
-    with ShardWriter(path) as shard:
+    with new_shard(path) as shard:
         shard.write(encode_record(ImageRecord(data, storage, 24, 24, 1, "any", "a.png")))
     source = TFRecordSource([path])
 

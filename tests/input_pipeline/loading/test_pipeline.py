@@ -16,7 +16,7 @@ from input_pipeline.loading.holdout import SubsetSource, held_out
 from input_pipeline.loading.pipeline import evaluation_images, train_iterator
 from input_pipeline.storage.record_table import read_table
 from input_pipeline.storage.records import ImageRecord, encode_record
-from input_pipeline.storage.tfrecord import CorruptRecordError, ShardWriter, TFRecordSource
+from input_pipeline.storage.tfrecord import CorruptRecordError, TFRecordSource, new_shard
 
 EDGE = 12
 
@@ -38,7 +38,7 @@ def write(folder, count, storage="decoded", shapes=((EDGE, EDGE),)):
     paths = [folder / f"shard{number}" for number in range(2)]
     numbers = iter(range(count))
     for path, share in zip(paths, (count // 3, count - count // 3), strict=True):
-        with ShardWriter(path) as writer:
+        with new_shard(path) as writer:
             for index in itertools.islice(numbers, share):
                 image = pixels(index, *shapes[index % len(shapes)])
                 data = png(image) if storage == "encoded" else image.tobytes()

@@ -12,7 +12,8 @@ from input_pipeline.loading.holdout import SubsetSource, held_out
 from input_pipeline.storage import record_table
 from input_pipeline.storage.record_table import TABLE_SUFFIX, read_table, write_table
 from input_pipeline.storage.records import ImageRecord, encode_record
-from input_pipeline.storage.tfrecord import ShardWriter, TFRecordSource
+from input_pipeline.storage.tfrecord import TFRecordSource, new_shard
+from tests.read_only import refuse_new_files
 
 FACTS = [
     ("train/progan/car/0_real/a.png", 0, "progan", "car"),
@@ -28,7 +29,7 @@ def record(filename, label, generator, class_name):
 
 
 def write_shard(path, facts):
-    with ShardWriter(path) as writer:
+    with new_shard(path) as writer:
         for row in facts:
             writer.write(encode_record(record(*row)))
 
@@ -137,7 +138,7 @@ def test_a_shard_of_the_same_size_and_count_does_not_get_the_old_table(tmp_path)
 
 def test_a_directory_that_cannot_be_written_works(shards, monkeypatch):
     source = TFRecordSource(shards)
-    monkeypatch.setattr("tempfile.mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError(13)))
+    monkeypatch.setattr("os.open", refuse_new_files)
     assert rows(source) == FACTS
     assert not list(shards[0].parent.glob(f"*{TABLE_SUFFIX}"))
     with pytest.raises(PermissionError):

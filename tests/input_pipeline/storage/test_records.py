@@ -19,7 +19,7 @@ from input_pipeline.storage.records import (
     image_array,
     record_facts,
 )
-from input_pipeline.storage.tfrecord import ShardWriter, TFRecordSource
+from input_pipeline.storage.tfrecord import TFRecordSource, new_shard
 
 
 def make(storage="decoded", **changes):
@@ -108,7 +108,7 @@ def test_the_first_bytes_tell_the_small_features():
 
 def test_facts_without_reading_the_image(tmp_path, tf_example):
     names = ["short.png", "long/" * 900 + "name.png"]  # the second is longer than what is peeked
-    with ShardWriter(tmp_path / "shard") as writer:
+    with new_shard(tmp_path / "shard") as writer:
         for name in names:
             writer.write(encode_record(make("encoded", filename=name, class_name="car")))
         writer.write(tf_example().SerializeToString())

@@ -12,10 +12,11 @@ import pytest
 from input_pipeline.storage.tfrecord import (
     FRAME_BYTES,
     CorruptRecordError,
-    ShardWriter,
     TFRecordSource,
     masked_crc32c,
+    new_shard,
 )
+from tests.read_only import refuse_new_files
 
 RECORDS = [b"", b"a", bytes(range(256)) * 40, b"last"]
 
@@ -37,7 +38,7 @@ def mask(crc: int) -> int:
 @pytest.fixture
 def shard(tmp_path):
     path = tmp_path / "toy-train.tfrecord-00000-of-00001"
-    with ShardWriter(path) as writer:
+    with new_shard(path) as writer:
         for data in RECORDS:
             writer.write(data)
     return path
@@ -66,7 +67,7 @@ def test_framing_is_that_of_the_definition(shard):
 
 def test_random_access_over_several_shards(shard, tmp_path):
     second = tmp_path / "second"
-    with ShardWriter(second) as writer:
+    with new_shard(second) as writer:
         writer.write(b"one more")
     source = TFRecordSource([shard, second])
     everything = [*RECORDS, b"one more"]
@@ -107,7 +108,7 @@ def test_index_is_rebuilt_when_missing_stale_or_damaged(shard):
     assert TFRecordSource([shard])[2] == RECORDS[2]
     assert index.read_bytes() == good
 
-    with ShardWriter(shard.with_name("other")) as writer:
+    with new_shard(shard.with_name("other")) as writer:
         writer.write(b"quite another")
     os.replace(shard.with_name("other"), shard)
     source = TFRecordSource([shard])
@@ -120,7 +121,7 @@ def test_an_index_of_another_shard_of_the_same_size_is_rebuilt(tmp_path, lengths
     """Size and number of records agree, the records' places do not."""
     old, new = tmp_path / "old", tmp_path / "new"
     for path, sizes in ((old, (5, 4, 3)), (new, lengths)):
-        with ShardWriter(path) as writer:
+        with new_shard(path) as writer:
             for size in sizes:
                 writer.write(b"x" * size)
     assert old.stat().st_size == new.stat().st_size
@@ -144,13 +145,13 @@ def test_an_index_with_a_wrong_number_is_rebuilt(shard, place):
 
 def test_a_directory_that_cannot_be_written_works(shard, monkeypatch):
     shard.with_name(shard.name + ".index").unlink()
-    monkeypatch.setattr("tempfile.mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError(13)))
+    monkeypatch.setattr("os.open", refuse_new_files)
     assert TFRecordSource([shard])[3] == b"last"
 
 
 def test_nothing_is_left_of_a_shard_whose_writing_failed(tmp_path):
     def fail():
-        with ShardWriter(tmp_path / "shard") as writer:
+        with new_shard(tmp_path / "shard") as writer:
             writer.write(b"half")
             raise RuntimeError
 
