@@ -4,7 +4,6 @@ import importlib.util
 import os
 import pathlib
 import shutil
-import tempfile
 
 import jax
 import numpy as np
@@ -14,6 +13,7 @@ from absl import flags
 from tests import runs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+CACHE_BYTES = 2**30  # of compiled programs kept from one run of the tests to the next
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER_ARGUMENTS = (
     # Chromium's own requests (updates, field trials, word lists) are none of the pages'.
@@ -36,11 +36,11 @@ def pytest_configure(config):
     flags.FLAGS.mark_as_parsed()
     # Tests that call main.py's commands in this process would make devices of its cores.
     jax.config.update("jax_num_cpu_devices", 1)
-    cache = tempfile.TemporaryDirectory(prefix="compiled-for-tests-")
-    config.add_cleanup(cache.cleanup)
     settings = {
-        "jax_compilation_cache_dir": cache.name,
-        "jax_persistent_cache_min_compile_time_secs": 0.1,
+        "jax_compilation_cache_dir": str(ROOT / ".jax_cache"),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_persistent_cache_min_entry_size_bytes": 0,
+        "jax_compilation_cache_max_size": CACHE_BYTES,
     }
     for name, value in settings.items():
         jax.config.update(name, value)
