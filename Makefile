@@ -1,13 +1,15 @@
 # Each target does all its own set-up on a fresh machine: it needs python3 (3.11 to 3.13) and make.
 PYTHON ?= python3
+PYTHON_NEXT ?= python3.12
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+CONSTRAINTS ?= constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c $(CONSTRAINTS)
 DEMO ?= runs/quickstart
 MARP ?= npx --yes @marp-team/marp-cli@4.5.1
 SLIDES ?= build/slides.pdf
 
-.PHONY: demo test slow results slides lint format browser clean
+.PHONY: demo test test-next slow results slides lint format browser clean
 
 demo: $(VENV)/installed
 	$(BIN)/python main.py --config=configs/quickstart.py --workdir=$(DEMO)
@@ -15,6 +17,15 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test browser
 	$(BIN)/python -m pytest
+
+# The fast tests on a newer Python, JAX and NumPy: pins of constraints-next.txt replace the others'.
+test-next: build/constraints-next.txt
+	$(MAKE) test PYTHON=$(PYTHON_NEXT) VENV=.venv-next CONSTRAINTS=$<
+
+build/constraints-next.txt: constraints.txt constraints-next.txt
+	@mkdir -p build
+	awk -F== 'NR == FNR { newer[$$1] = $$0; next } { print $$1 in newer ? newer[$$1] : $$0 }' \
+	  constraints-next.txt constraints.txt > $@
 
 slow: $(VENV)/installed-test browser
 	$(BIN)/python -m pytest -m slow
@@ -51,17 +62,17 @@ browser:
 	fi
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-next build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "This needs Python 3.11 to 3.13, found %d.%d; name another with make PYTHON=python3.11" % v)'
 	$(PYTHON) -m venv $(VENV)
 
 # The stamps make a second call quick; they go stale when the dependencies change.
-$(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) -e .
+$(VENV)/installed: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
+	$(PIP) -e '.[train]'
 	@touch $@
 
-$(VENV)/installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/installed-test: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
 	$(PIP) -e '.[test]'
 	@touch $@ $(VENV)/installed

@@ -9,6 +9,8 @@ import zipfile
 
 import pytest
 
+PACKAGES = ("npr_jax", "input_pipeline", "configs")
+
 
 @pytest.fixture(scope="module")
 def project(root):
@@ -42,21 +44,27 @@ def test_every_declared_dependency_is_pinned(root, project):
         assert names <= pinned, f"{group}: {sorted(names - pinned)} not in constraints.txt"
 
 
-def test_wheel_holds_the_packages_and_their_data(root, tmp_path):
-    packages = ("npr_jax", "input_pipeline", "configs")
-    source = tmp_path / "source"  # building leaves files beside the sources
-    for folder in packages:
-        shutil.copytree(root / folder, source / folder)
+@pytest.fixture(scope="module")
+def wheel(root, tmp_path_factory):
+    """The wheel that pip builds of this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"  # building leaves files beside the sources
+    for package in PACKAGES:
+        shutil.copytree(root / package, source / package)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(root / name, source)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
-    command += ["--no-deps", "--no-build-isolation", f"--wheel-dir={tmp_path}", str(source)]
-    subprocess.run(command, check=True, cwd=tmp_path)
-    [wheel] = tmp_path.glob("*.whl")
+    command += ["--no-deps", "--no-build-isolation", f"--wheel-dir={folder}", str(source)]
+    subprocess.run(command, check=True, cwd=folder)
+    [wheel] = folder.glob("*.whl")
+    return wheel
+
+
+def test_wheel_holds_the_packages_and_their_data(root, wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    for folder in packages:
+    for folder in PACKAGES:
         for path in (root / folder).rglob("*"):
-            if path.suffix in (".py", ".npz", ".html"):
+            if path.suffix in (".py", ".npz", ".html", ".css", ".js", ".json"):
                 assert path.relative_to(root).as_posix() in names
-    strangers = {n.split("/")[0] for n in names} - set(packages)
+    strangers = {n.split("/")[0] for n in names} - set(PACKAGES)
     assert all(name.endswith(".dist-info") for name in strangers), strangers
