@@ -16,6 +16,7 @@ from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import JPEG_CODECS
 from input_pipeline.images.transforms import RESIZE_MODES, SMALL_IMAGES
 from input_pipeline.loading.balancing import BALANCES
+from input_pipeline.storage.path_lists import split_paths
 from npr_jax.models.systems.front_end_settings import FRONT_END_RULES, front_end_problems
 from npr_jax.models.systems.registry import DTYPES, SYSTEMS
 from npr_jax.models.systems.setting_rules import (
@@ -49,7 +50,10 @@ _QUALITIES = Rule(_is_qualities, "two qualities from 1 to 100, lowest first")
 
 
 def _is_paths(value: Any) -> bool:
-    return isinstance(value, str) and (not value or all(data_paths(value)))
+    try:
+        return isinstance(value, str) and bool(split_paths(value, "data.path") or not value)
+    except UserError:
+        return False
 
 
 def _is_weights(value: Any) -> bool:
@@ -260,7 +264,7 @@ def _contradictions(config: ml_collections.ConfigDict) -> list[str]:
             "data.resize and data.host_crop are both 0; native images differ in size, so "
             "give --config.data.host_crop=N (pixels)"
         )
-    datasets = len(data_paths(data.path))
+    datasets = len(split_paths(data.path, "data.path"))
     if data.weights and len(data.weights) != datasets:
         problems.append(
             f"data.weights is {tuple(data.weights)} for the {datasets or 'no'} data sets of "
@@ -295,11 +299,6 @@ def _optimizer_problems(config: ml_collections.ConfigDict) -> list[str]:
             f"{config.num_epochs}; expected at most that"
         )
     return problems
-
-
-def data_paths(path: str) -> list[str]:
-    """The directories that ``data.path`` names; none where it is empty."""
-    return [part.strip() for part in path.split(",")] if path else []
 
 
 def _tuples(value: Any) -> Any:

@@ -14,7 +14,6 @@ from configs import cnndetection, default, multiscale_attention, native_crops, n
 from input_pipeline.storage.atomic_files import write_json
 from npr_jax.config import (
     check_config,
-    data_paths,
     explain_override,
     load_config,
     rules_of,
@@ -305,9 +304,6 @@ def test_config_of_a_run_survives_the_disk(tmp_path):
 
 def test_data_sets_are_separated_by_commas():
     check_config(changed(data__path="prepared/a, prepared/b", data__weights=(3, 1)))
-    assert data_paths("prepared/a, prepared/b") == ["prepared/a", "prepared/b"]
-    assert data_paths("prepared/a") == ["prepared/a"]
-    assert data_paths("") == []
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from input_pipeline.errors import UserError
+from input_pipeline.images import file_tree
 from input_pipeline.storage.dataset_writer import Stray
 from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
 
@@ -167,32 +168,20 @@ def directory(root: str | os.PathLike[str]) -> Path:
 
 
 def walk_files(root: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yields (path, parts below the root) of all files, sorted.
+    """Yields (path, parts below the root) of all files, in the order of `file_tree.walk_files`.
 
-    Links are followed, but for those to a folder above themselves.
+    Files that cannot be opened are among them.
 
     Raises:
-      ValueError: a folder cannot be read.
+      UserError: a folder cannot be read.
     """
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=_refuse):
-        folders.sort()
-        # Only a link can lead upwards.
-        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
-        here = os.path.realpath(folder)
-        for name in links:
-            target = os.path.realpath(os.path.join(folder, name))
-            if os.path.commonpath([target, here]) == target:
-                folders.remove(name)
-        for name in sorted(files):
-            path = os.path.join(folder, name)
-            yield path, tuple(map(_as_text, Path(path).relative_to(root).parts))
-
-
-def _refuse(error: OSError) -> None:
-    raise UserError(
-        f"folder {error.filename} cannot be read: {error.strerror}. Make it readable, or move it "
-        "out of the source."
-    )
+    for file in file_tree.walk_files(root):
+        if file.is_folder:
+            raise UserError(
+                f"folder {file.path} {file.problem}. Make it readable, or move it out of the "
+                "source."
+            )
+        yield file.path, tuple(map(_as_text, Path(file.path).relative_to(root).parts))
 
 
 def _as_text(name: str) -> str:

@@ -16,6 +16,7 @@ from input_pipeline.prepare.folders import ImageFile, Stray
 from input_pipeline.prepare.sources import Source
 from input_pipeline.storage.atomic_files import resumable_directory
 from input_pipeline.storage.dataset_writer import SHARD_BYTES, check_names, finish_dataset
+from input_pipeline.storage.path_lists import check_listable
 from input_pipeline.storage.prepared_dataset import (
     DATASET_FILE,
     SKIPPED_FILE,
@@ -107,6 +108,7 @@ def prepare(
       ValueError: an argument is not allowed, the output exists, an interrupted run had other
         arguments, or too many files are unreadable.
     """
+    check_listable(output, "--output")
     image_size = _protocol_size(source.entry) if image_size is None else image_size
     _check_arguments(storage, image_size, max_bad_fraction, max_pixels, workers)
     name = name or (source.entry.name if source.entry else _clean(source.origin))

@@ -301,13 +301,13 @@ def _check(source: Source, against: str, output: str) -> int:
     """Prints what is wrong with a source; 1 if anything is, a leak of metadata aside."""
     from input_pipeline.prepare.check import check_source
     from input_pipeline.storage.atomic_files import write_json
+    from input_pipeline.storage.path_lists import split_paths
     from input_pipeline.storage.prepared_dataset import PreparedDataset
-    from npr_jax.config import data_paths
 
     target = pathlib.Path(output)
     if output and (target.is_dir() or not target.parent.is_dir()):
         raise UserError(f"--output={output}: with --check, give a file in a directory that exists")
-    datasets = [PreparedDataset.load(path) for path in data_paths(against)]
+    datasets = [PreparedDataset.load(path) for path in split_paths(against, "--against")]
     with _progress() as progress:
         report = check_source(source, against=datasets, progress=progress)
     print(report)

@@ -11,6 +11,7 @@ import ml_collections
 from configs import default
 from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
+from input_pipeline.storage.path_lists import split_paths
 from npr_jax.cli import host
 from npr_jax.config import check_config
 from npr_jax.evaluation.protocol import departure, use_protocol
@@ -83,9 +84,9 @@ def load_detector(
     if bool(workdir) == bool(weights):
         given = f"--workdir={workdir} and --weights={weights}" if workdir else "neither"
         raise UserError(f"give either --workdir=RUN or --weights=FILE; got {given}")
-    if "," in weights:
-        files = [name.strip() for name in weights.split(",")]
-        if len(files) != 2 or not all(files):
+    files = split_paths(weights, "--weights")
+    if len(files) > 1:
+        if len(files) != 2:
             raise UserError(
                 f"--weights={weights}; expected one file, or UnivFD's linear layer and CLIP's "
                 "weights, as fc_weights.pth,CLIP.safetensors"
@@ -118,16 +119,12 @@ def load_one_detector(command: str, flags: Any) -> Detector:
 
 
 def workdirs_of(text: str) -> list[str]:
-    """The runs that ``--workdir=A,B`` names; a directory whose own name has a comma is one.
+    """The runs that ``--workdir=A,B`` names, see ``split_paths``.
 
     Raises:
         ValueError: if there is nothing before, after or between commas, or a run is there twice.
     """
-    if "," not in text or pathlib.Path(text).is_dir():
-        return [text]
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        raise UserError(f"--workdir={text}: a run is missing beside a comma; give A,B,C")
+    names = split_paths(text, "--workdir")
     if len({pathlib.Path(name).resolve() for name in names}) < len(names):
         raise UserError(f"--workdir={text} names a run twice; give each of them once")
     return names

@@ -19,7 +19,7 @@ import ml_collections
 
 from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
-from npr_jax.config import data_paths
+from input_pipeline.storage.path_lists import split_paths
 from npr_jax.sweep import grid
 from npr_jax.sweep.locks import locked
 from npr_jax.sweep.record import Record, is_done, settings_of
@@ -218,4 +218,4 @@ def _data_paths(runs: Sequence[grid.Run]) -> list[str]:
 
 
 def _fingerprint(path: str) -> str:
-    return MixedDataset.load(data_paths(path)).fingerprint
+    return MixedDataset.load(split_paths(path, "data.path")).fingerprint

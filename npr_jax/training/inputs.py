@@ -26,8 +26,8 @@ from input_pipeline.loading.mixture import MixedDataset, MixedSplit
 from input_pipeline.loading.preparation import Preparation
 from input_pipeline.loading.sampling import Sampling, sample
 from input_pipeline.loading.transformed import transformed_images
+from input_pipeline.storage.path_lists import split_paths
 from input_pipeline.storage.tfrecord import RecordSource
-from npr_jax.config import data_paths
 from npr_jax.models.systems.registry import SYSTEMS
 from npr_jax.training.embeddings import Embedded
 from npr_jax.training.processes import wait_for_all
@@ -42,7 +42,7 @@ def open_dataset(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Mi
         ValueError: where ``data.path`` holds no prepared data set.
     """
     if config.data.path:
-        return MixedDataset.load(data_paths(config.data.path))
+        return MixedDataset.load(split_paths(config.data.path, "data.path"))
     from input_pipeline.simulation.dataset import build_simulation
 
     settings = config.data.simulation.to_dict()

@@ -22,6 +22,7 @@ from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import UnreadableImageError, squash
 from input_pipeline.storage.atomic_files import resumable_directory
 from input_pipeline.storage.dataset_writer import check_names, finish_dataset
+from input_pipeline.storage.path_lists import check_listable
 from input_pipeline.storage.prepared_dataset import DATASET_FILE, PreparedDataset
 from input_pipeline.storage.records import ImageRecord, decode_record, image_array
 from input_pipeline.storage.shard_writer import Skipped, finished_shards, write_split
@@ -131,6 +132,7 @@ def reconstruct(
       ValueError: an argument is not allowed, the output exists, an interrupted run had other
         arguments, or the source holds error maps already.
     """
+    check_listable(output, "--output")
     if source.info.get("made_by") == MADE_BY:
         raise UserError(f"{source.path} holds reconstruction errors already; give its source")
     image_size = image_size or predictor.image_size

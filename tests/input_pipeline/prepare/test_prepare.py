@@ -354,3 +354,9 @@ def test_a_worker_that_dies_is_a_clear_error(tmp_path, monkeypatch):
             workers=2,
             progress=lambda *_: [child.kill() for child in multiprocessing.active_children()],
         )
+
+
+def test_an_output_that_no_list_could_name_is_refused(tree, tmp_path):
+    with pytest.raises(ValueError, match=r"--output=.*cats, dogs.*Give another name"):
+        prepare(tree, tmp_path / "cats, dogs")
+    assert not (tmp_path / "cats, dogs").exists()
