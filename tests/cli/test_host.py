@@ -10,7 +10,7 @@ from tests import runs
 FAULTS_OF_A_SECOND_BLOCK = """
 import resource
 import numpy as np
-from npr_jax.host import keep_freed_memory
+from npr_jax.cli.host import keep_freed_memory
 if {arguments} is not None:
     assert keep_freed_memory(*{arguments})
 for _ in range(2):
@@ -21,7 +21,7 @@ for _ in range(2):
 """
 DEVICES = """
 import jax
-from npr_jax.host import use_cores_as_devices
+from npr_jax.cli.host import use_cores_as_devices
 if {used_before}:
     jax.devices()
 use_cores_as_devices()

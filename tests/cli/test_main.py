@@ -5,21 +5,11 @@ import shutil
 
 import pytest
 import safetensors.numpy
-from absl.testing import flagsaver
 from PIL import Image
 
-import main
 from input_pipeline.storage.prepared_dataset import PreparedDataset
-from npr_jax.cli.commands import COMMANDS
+from npr_jax.cli import main
 from tests import runs
-
-
-def test_help_names_the_commands_and_flags():
-    text = runs.main("--help").stdout
-    for command in COMMANDS:
-        assert f"main.py {command}" in text or f"[{command}]" in text, command
-    for flag in ("--workdir", "--config", "--weights", "--output", "--confidence", "--storage"):
-        assert flag in text, flag
 
 
 # ml_collections loads config files the way Python used to.
@@ -27,7 +17,7 @@ def test_help_names_the_commands_and_flags():
 @pytest.mark.parametrize(
     ("arguments", "texts"),
     [
-        ((), ("train needs --config=configs/NAME.py",)),
+        (("train",), ("train needs --config=configs/NAME.py",)),
         (("--config=configs/npr.py",), ("--workdir=DIR",)),
         (("fit", "--config=configs/npr.py"), ("'fit'", "train, evaluate, predict, prepare")),
         (("--colour=red",), ("colour",)),
@@ -50,12 +40,7 @@ def test_help_names_the_commands_and_flags():
 )
 def test_wrong_usage(arguments, texts, capsys):
     """One line that names what was given and what is expected; status 2; nothing is made."""
-    with flagsaver.flagsaver():
-        try:
-            status = main.main(main.parse(["main.py", *arguments]))
-        except SystemExit as stop:
-            status = stop.code
-    assert status == 2
+    assert main.run(arguments) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     for text in texts:

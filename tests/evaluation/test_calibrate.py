@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from PIL import Image
 import npr_jax
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.dataset_writer import write_dataset
-from npr_jax.cli import commands
+from npr_jax.cli import main
 from npr_jax.detectors import calibration_file
 from npr_jax.evaluation.calibrate import FIT, MEASURE, calibrate, deal
 from npr_jax.evaluation.evaluate import evaluate_run
@@ -203,7 +202,7 @@ def test_other_preprocessing_afterwards_is_another_detector(run):
     assert detector.calibration is None
 
 
-def test_an_ensemble_is_not_calibrated(run, files):
+def test_an_ensemble_is_not_calibrated(run, files, capsys):
     members = [npr_jax.Detector.load(run[0]) for _ in range(2)]
     ensemble = Ensemble(members)
     assert ensemble.calibration is None
@@ -211,11 +210,12 @@ def test_an_ensemble_is_not_calibrated(run, files):
     for result in ensemble.score(files):
         assert result.score == pytest.approx(1 / (1 + np.exp(-result.logit)))
     for flags, message in (
-        ({"workdir": "a,b", "weights": ""}, "an ensemble has no checkpoint"),
-        ({"workdir": "", "weights": "NPR.pth"}, "needs --workdir=RUN"),
+        (["--workdir=a,b"], "an ensemble has no checkpoint"),
+        (["--weights=NPR.pth"], "needs --workdir=RUN"),
+        ([], "needs --workdir=RUN"),
     ):
-        with pytest.raises(ValueError, match=message):
-            commands.run("calibrate", [], SimpleNamespace(**flags), None)
+        assert main.run(["calibrate", *flags]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_evaluation_adds_verdicts_and_keeps_its_threshold(

@@ -11,7 +11,7 @@ from PIL import Image
 
 import npr_jax
 from configs import default
-from npr_jax.cli.opening import workdirs_of
+from npr_jax.cli.detector_flags import workdirs_of
 from npr_jax.evaluation.evaluate import mean_scores
 from npr_jax.evaluation.tables import Scores
 from npr_jax.inference.ensemble import Ensemble

@@ -6,7 +6,6 @@ import itertools
 import json
 import logging
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from ml_collections import config_flags
 from configs import default
 from input_pipeline.storage.dataset_writer import write_dataset
 from input_pipeline.storage.records import ImageRecord
-from npr_jax.cli import commands
+from npr_jax.cli import main
 from npr_jax.training import inputs
 from npr_jax.training.resume import check_same_layout, layout_of
 from npr_jax.training.train import train_and_evaluate
@@ -172,10 +171,8 @@ def test_a_run_on_two_data_sets(run):
 
 def test_a_run_on_two_data_sets_is_evaluated_on_one(run, paths, tmp_path, capsys):
     """Its weights are of the data sets it learned from."""
-    options = {"weights": "", "checkpoint": "best", "resize": "", "split": "", "delivery": ""}
-    places = {"workdir": str(run), "data": paths.split(",")[1], "output": str(tmp_path)}
-    options |= {"samples": 2}
-    assert commands.run("evaluate", [], SimpleNamespace(**options, **places), None) == 0
+    places = [f"--workdir={run}", f"--data={paths.split(',')[1]}", f"--output={tmp_path}"]
+    assert main.run(["evaluate", *places, "--samples=2"]) == 0
     assert "delta" in capsys.readouterr().out
     [directory] = (tmp_path / "evaluation").iterdir()
     assert scored_names(directory) == [f"test/{i:03d}.png" for i in range(OTHER["test"])]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from configs import univfd as recipe
 from input_pipeline.loading.mixture import MixedDataset
-from npr_jax.cli.opening import load_detector
+from npr_jax.cli.detector_flags import load_detector
 from npr_jax.config import check_config
 from npr_jax.evaluation.protocol import use_protocol
 from npr_jax.inference.detector import Detector

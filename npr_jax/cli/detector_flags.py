@@ -1,33 +1,107 @@
-"""What a command scores with, and on what: from flags to a detector, settings and a data set."""
+"""The flags that name a detector and test data, and what they name."""
 
 from __future__ import annotations
 
 import pathlib
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import ml_collections
+from absl import flags as absl_flags
 
-from configs import default
 from input_pipeline.errors import UserError
-from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.path_lists import split_paths
-from npr_jax.cli import host
-from npr_jax.config import check_config
-from npr_jax.evaluation.protocol import departure, use_protocol
-from npr_jax.inference.detector import Detector
-from npr_jax.inference.ensemble import Ensemble
-from npr_jax.training import inputs
+
+if TYPE_CHECKING:
+    import ml_collections
+
+    from input_pipeline.loading.mixture import MixedDataset
+    from npr_jax.inference.detector import Detector
+    from npr_jax.inference.ensemble import Ensemble
+
+
+def define_run(values: absl_flags.FlagValues, what: str = "Directory of the run.") -> None:
+    """--workdir and --checkpoint."""
+    absl_flags.DEFINE_string("workdir", "", what, flag_values=values)
+    absl_flags.DEFINE_enum(
+        "checkpoint",
+        "best",
+        ["best", "last"],
+        "Which checkpoint of the run.",
+        flag_values=values,
+    )
+
+
+def define_detector(
+    values: absl_flags.FlagValues, *, ensembles: bool = True, protocol: bool = False
+) -> None:
+    """--workdir, --checkpoint, --weights and --resize.
+
+    Args:
+        values: where they are added.
+        ensembles: whether the command takes several runs.
+        protocol: whether it takes --resize=protocol.
+    """
+    several = "; A,B,C: the ensemble of several" if ensembles else ""
+    define_run(values, f"Directory of the run{several}.")
+    absl_flags.DEFINE_string(
+        "weights",
+        "",
+        "File of published weights, instead of a run. UnivFD has two: "
+        "fc_weights.pth,CLIP.safetensors.",
+        flag_values=values,
+    )
+    as_published = ", or protocol: as published for the data set" if protocol else ""
+    absl_flags.DEFINE_string(
+        "resize",
+        "",
+        f"What files are squashed to first: a side in pixels, native: nothing{as_published}. "
+        "Without it: what the detector was trained for.",
+        flag_values=values,
+    )
+
+
+def define_data(values: absl_flags.FlagValues) -> None:
+    """--data and --split."""
+    absl_flags.DEFINE_string(
+        "data",
+        "",
+        "Prepared data sets, A or A,B. Without it: the run's own.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_string(
+        "split",
+        "",
+        "Which split of it is scored. Without it: the one that the run's recipe names.",
+        flag_values=values,
+    )
+
+
+def define_heat_map(values: absl_flags.FlagValues, what: str) -> None:
+    """--heat_map."""
+    absl_flags.DEFINE_enum(
+        "heat_map", "auto", ["auto", "positions", "occlusion"], what, flag_values=values
+    )
 
 
 def open_test(
-    command: str, flags: Any
+    command: str, flags: Any, *, delivery: str = ""
 ) -> tuple[Detector | Ensemble, ml_collections.ConfigDict, MixedDataset, pathlib.Path]:
     """Detector, settings, data set and directory of a command that scores a test split.
+
+    Args:
+        command: its name, for messages.
+        flags: those of ``define_detector`` and ``define_data``, and ``output``.
+        delivery: how images are sent first, see ``configs/default.py``; empty: as the recipe says.
 
     Raises:
         ValueError: for flags that do not go together, or name what is not there.
     """
+    from configs import default
+    from npr_jax.cli import host
+    from npr_jax.config import check_config
+    from npr_jax.evaluation.protocol import departure, use_protocol
+    from npr_jax.training import inputs
+
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     as_published = flags.resize == "protocol"
@@ -49,7 +123,7 @@ def open_test(
         # Weights are of the data sets trained on; evaluation takes every image once.
         settings.data.path, settings.data.weights = flags.data, ()
     settings.data.test_split = flags.split or settings.data.test_split
-    settings.data.delivery = flags.delivery or settings.data.delivery
+    settings.data.delivery = delivery or settings.data.delivery
     check_config(settings)
     if len(detector.members) > 1 and not flags.output:
         raise UserError(
@@ -81,9 +155,13 @@ def load_detector(
     Raises:
         ValueError: unless exactly one of workdir and weights is given.
     """
+    from npr_jax.inference.detector import Detector
+
     if bool(workdir) == bool(weights):
         given = f"--workdir={workdir} and --weights={weights}" if workdir else "neither"
         raise UserError(f"give either --workdir=RUN or --weights=FILE; got {given}")
+    if weights and checkpoint != "best":
+        raise UserError(f"--checkpoint={checkpoint} is of a run, not of --weights; leave it out")
     files = split_paths(weights, "--weights")
     if len(files) > 1:
         if len(files) != 2:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from npr_jax.cli import report_run
+from npr_jax.cli import report
 from tests import runs
 
 
@@ -36,7 +36,7 @@ def test_a_run(tmp_path, monkeypatch, given, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=said):
-        list(report_run.report_runs(["."], flags(workdir=".", **given)))
+        list(report.report_runs(["."], flags(workdir=".", **given)))
     assert not (tmp_path / "report.html").exists()
 
 
@@ -44,9 +44,9 @@ def test_a_sweep(tmp_path):
     table = runs.ROOT / "docs" / "results" / "colors.csv"
     (tmp_path / "runs.csv").write_bytes(table.read_bytes())
     with pytest.raises(ValueError, match="--attention, --output are of runs"):
-        list(report_run.report_sweep(flags(workdir=str(tmp_path), attention=True, output="x")))
+        list(report.report_sweep(flags(workdir=str(tmp_path), attention=True, output="x")))
     with pytest.raises(ValueError, match="a sweep is reported alone"):
-        list(report_run.report_sweep(flags(workdir=f"{tmp_path},other")))
-    [line] = report_run.report_sweep(flags(workdir=str(tmp_path)))
+        list(report.report_sweep(flags(workdir=f"{tmp_path},other")))
+    [line] = report.report_sweep(flags(workdir=str(tmp_path)))
     assert line == f"report: {tmp_path / 'report.html'}"
     assert (tmp_path / "report.html").is_file()

@@ -1,4 +1,4 @@
-"""What ``report`` makes of its flags: pages, the attention in detail, the five tables."""
+"""``report``: pages, the attention in detail and the five tables, from results on disk."""
 
 from __future__ import annotations
 
@@ -6,14 +6,60 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from absl import flags as absl_flags
+
 from input_pipeline.errors import UserError
-from npr_jax.analysis.attention_files import write_attention
-from npr_jax.analysis.families import parse_families
-from npr_jax.analysis.report import build_report
-from npr_jax.analysis.sweep_results import is_sweep
-from npr_jax.analysis.table_export import report_tables
-from npr_jax.cli.opening import workdirs_of
-from npr_jax.sweep.publish import read_table
+from npr_jax.cli.command import Command
+from npr_jax.cli.detector_flags import workdirs_of
+
+
+def _define(values: absl_flags.FlagValues) -> None:
+    absl_flags.DEFINE_string(
+        "workdir",
+        "",
+        "A run, a sweep or the --output of evaluate; A,B,C: runs that differ in their seed.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_string(
+        "baseline",
+        "",
+        "What to compare with: runs A,B,C (seeds) of a system, or a sweep's variant. Without it: "
+        "the paper's NPR, and the sweep's own.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_bool(
+        "intervals", False, "Bootstrap intervals of every generator.", flag_values=values
+    )
+    absl_flags.DEFINE_bool(
+        "attention", False, "Also write the weights of the scales in detail.", flag_values=values
+    )
+    absl_flags.DEFINE_string(
+        "sweep",
+        "",
+        "With --attention: runs.csv of a sweep that also left scales out.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_string(
+        "families",
+        "",
+        "With --attention: FAMILY:generator,generator;FAMILY:generator,...",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_string(
+        "output", "", "Directory for the tables. Without it: the first run's.", flag_values=values
+    )
+
+
+def _report(flags: Any) -> int:
+    from npr_jax.analysis.sweep_results import is_sweep
+
+    if not flags.workdir:
+        raise UserError("report needs --workdir=DIR, a run, a sweep or the --output of evaluate")
+    workdirs = workdirs_of(flags.workdir)
+    lines = report_sweep(flags) if any(map(is_sweep, workdirs)) else report_runs(workdirs, flags)
+    for line in lines:
+        print(line)
+    return 0
 
 
 def report_sweep(flags: Any) -> Iterator[str]:
@@ -22,6 +68,9 @@ def report_sweep(flags: Any) -> Iterator[str]:
     Raises:
         ValueError: for flags that are of runs, or for more than the one sweep.
     """
+    from npr_jax.analysis.report import build_report
+    from npr_jax.analysis.sweep_results import is_sweep
+
     if not is_sweep(flags.workdir):
         raise UserError(f"--workdir={flags.workdir}; a sweep is reported alone")
     of_runs = ("attention", "sweep", "families", "output", "intervals")
@@ -39,6 +88,9 @@ def report_runs(workdirs: Sequence[str], flags: Any) -> Iterator[str]:
     Raises:
         ValueError: for flags that do not go together, or name what is not there.
     """
+    from npr_jax.analysis.report import build_report
+    from npr_jax.analysis.table_export import report_tables
+
     baseline = workdirs_of(flags.baseline) if flags.baseline else []
     _check_baseline(workdirs, baseline)
     if (flags.sweep or flags.families) and not flags.attention:
@@ -70,6 +122,10 @@ def _check_baseline(workdirs: Sequence[str], baseline: Sequence[str]) -> None:
 
 
 def _attention(workdir: str, flags: Any) -> Iterator[str]:
+    from npr_jax.analysis.attention_files import write_attention
+    from npr_jax.analysis.families import parse_families
+    from npr_jax.sweep.publish import read_table
+
     table = pathlib.Path(flags.sweep)
     if flags.sweep and not table.is_file():
         raise UserError(f"--sweep={flags.sweep} does not exist; give the runs.csv of a sweep")
@@ -80,3 +136,18 @@ def _attention(workdir: str, flags: Any) -> Iterator[str]:
     )
     for folder in folders:
         yield f"attention: {folder}"
+
+
+REPORT = Command(
+    name="report",
+    summary="Write the pages, tables and figures again from a run's or sweep's results.",
+    usage="--workdir=RUN_OR_SWEEP [--baseline=RUN_OR_VARIANT] [--output=DIR] "
+    "[--intervals] [--attention [--sweep=FILE] [--families=TEXT]]",
+    examples=(
+        "report --workdir=runs/npr",
+        "report --workdir=runs/seed0,runs/seed1,runs/seed2 --intervals --output=tables",
+        "report --workdir=sweeps/scales --baseline=half",
+    ),
+    define=_define,
+    run=_report,
+)

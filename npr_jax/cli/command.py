@@ -1,0 +1,145 @@
+"""One command of the command line: its flags, and what it says about those it does not have."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from absl import flags
+
+from input_pipeline.errors import UserError
+
+# absl's own, which would read flags from a file or let unknown ones pass.
+_REFUSED = ("flagfile", "undefok")
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """What a user can ask for, by one word.
+
+    Attributes:
+        name: the word.
+        summary: one line for the list of commands.
+        usage: what follows the name, in the form of a manual's synopsis.
+        examples: whole arguments, the name first.
+        define: adds the command's flags to the ``FlagValues`` it is given.
+        run: does the work; gets the parsed flags and, where ``words`` is not empty, the other
+            arguments. Returns the exit status.
+        details: a paragraph for ``--help``.
+        words: what the arguments besides flags are; empty: it takes none.
+        recipes: folder of the recipes that its ``--config`` names; empty: it has no ``--config``.
+        advice: flag of another command -> what to do instead here.
+    """
+
+    name: str
+    summary: str
+    usage: str
+    examples: tuple[str, ...]
+    define: Callable[[flags.FlagValues], None]
+    run: Callable[..., int]
+    details: str = ""
+    words: str = ""
+    recipes: str = ""
+    advice: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def flags(self, arguments: Sequence[str] = ()) -> flags.FlagValues:
+        """Its flags, not parsed yet; of ``arguments`` only the ``--config.KEY=VALUE`` are read."""
+        values = flags.FlagValues()
+        if self.recipes:
+            # Only recipes need the library, and importing it takes as long as all of --help.
+            from ml_collections import config_flags
+
+            config_flags.DEFINE_config_file(
+                "config",
+                None,
+                f"Recipe, as {self.recipes}/NAME.py; --config.KEY=VALUE changes a setting of it.",
+                flag_values=values,
+                sys_argv=[self.name, *arguments],
+            )
+        self.define(values)
+        return values
+
+    @functools.cached_property
+    def flag_names(self) -> tuple[str, ...]:
+        """The names of its flags."""
+        return tuple(self.flags())
+
+    def parse(
+        self, arguments: Sequence[str], others: Iterable[Command]
+    ) -> tuple[flags.FlagValues, list[str]]:
+        """The flags with their values, and the arguments that are none.
+
+        Args:
+            arguments: what follows the command's name.
+            others: all commands, to say whose a flag is.
+
+        Raises:
+            UserError: for a flag that it does not have or a value that cannot be used.
+        """
+        for argument in arguments[: _end_of_flags(arguments)]:
+            if flag_name(argument) in _REFUSED:
+                raise UserError(self.refusal(flag_name(argument), others))
+        values = self.flags(arguments)
+        try:
+            _, *words = values([self.name, *arguments])
+        except flags.UnrecognizedFlagError as error:
+            problem = self._explain(error, arguments) if self.recipes else ""
+            raise UserError(problem or self.refusal(error.flagname, others)) from error
+        except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+            raise UserError(self._explain(error, arguments)) from error
+        if words and not self.words:
+            named = words[0] in (other.name for other in others)
+            raise UserError(
+                f"{self.name} takes no arguments, got {' '.join(words)!r}; "
+                + ("the command comes first" if named else "flags begin with --")
+            )
+        return values, words
+
+    def refusal(self, name: str, others: Iterable[Command]) -> str:
+        """What to say of a flag that this command does not have."""
+        if name in self.advice:
+            return f"{self.name} has no flag --{name}: {self.advice[name]}"
+        # --config.data.split=dev, for a command without recipes, most likely means --split.
+        last = name.rpartition(".")[2]
+        owners = [other.name for other in others if name.split(".")[0] in other.flag_names]
+        problem = f"{self.name} has no flag --{name}"
+        problem += f", which belongs to {', '.join(owners)}" if owners else ""
+        close = difflib.get_close_matches(last, self.flag_names, n=1, cutoff=0.7)
+        problem += f"; did you mean --{close[0]}? " if close else "; "
+        return f"{problem}`{self.name} --help` lists its flags"
+
+    def _explain(self, error: Exception, arguments: Sequence[str]) -> str:
+        """One line for flags that absl could not parse; empty: it does not know the flag."""
+        names = [flag_name(argument) for argument in arguments]
+        if self.recipes and any(name.startswith("config.") for name in names):
+            from npr_jax.config import explain_override
+
+            if "config" not in names:
+                return f"--config.KEY=VALUE changes a recipe: add --config={self.recipes}/NAME.py"
+            for argument in arguments:
+                if problem := explain_override(argument, str(error)):
+                    return problem
+        if isinstance(error, flags.UnrecognizedFlagError):
+            return ""
+        # A recipe's own error arrives with its traceback; the last line says what is wrong.
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        problem = lines[-1].removeprefix("ValueError: ") if lines else type(error).__name__
+        return f"{problem}; see `{self.name} --help`"
+
+
+def flag_name(argument: str) -> str:
+    """``output`` of ``--output=DIR``; empty for what is no flag."""
+    if not argument.startswith("-"):
+        return ""
+    return argument.lstrip("-").partition("=")[0]
+
+
+def asks_for_help(arguments: Sequence[str]) -> bool:
+    """Whether ``--help`` or ``-h`` is among the flags."""
+    return any(a in ("--help", "-help", "-h") for a in arguments[: _end_of_flags(arguments)])
+
+
+def _end_of_flags(arguments: Sequence[str]) -> int:
+    return arguments.index("--") if "--" in arguments else len(arguments)

@@ -1,0 +1,241 @@
+"""``prepare`` and ``reconstruct``: folders of images in, prepared data sets out."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from absl import flags as absl_flags
+
+from input_pipeline.errors import UserError
+from npr_jax.cli.command import Command
+
+if TYPE_CHECKING:
+    from input_pipeline.prepare.sources import Source
+
+
+def _define_prepare(values: absl_flags.FlagValues) -> None:
+    absl_flags.DEFINE_string(
+        "source", "", "Tree [split/]generator/[class/]{0_real,1_fake}/*.", flag_values=values
+    )
+    absl_flags.DEFINE_string(
+        "photographs", "", "Tree of photographs, with --generated.", flag_values=values
+    )
+    absl_flags.DEFINE_string(
+        "generated", "", "Tree of generated images, with --photographs.", flag_values=values
+    )
+    absl_flags.DEFINE_string(
+        "dataset", "", "Which published data set --source is, see --list.", flag_values=values
+    )
+    absl_flags.DEFINE_string(
+        "split", "", "Name of the only split, for trees without.", flag_values=values
+    )
+    absl_flags.DEFINE_string(
+        "output",
+        "",
+        "Directory to write, which does not exist yet; with --check: JSON file.",
+        flag_values=values,
+    )
+    _define_name(values)
+    absl_flags.DEFINE_enum(
+        "storage",
+        "encoded",
+        ["encoded", "decoded"],
+        "Files as they are, or pixels.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_integer(
+        "image_size",
+        None,
+        "With --storage=decoded: side in pixels that images are squashed to; 0: native.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_float(
+        "max_bad_fraction", 0.05, "Stop if more of the files are unreadable.", flag_values=values
+    )
+    absl_flags.DEFINE_bool(
+        "list", False, "Print the catalogue of published data sets.", flag_values=values
+    )
+    absl_flags.DEFINE_bool(
+        "check", False, "Examine the source; write nothing but --output=X.json.", flag_values=values
+    )
+    absl_flags.DEFINE_string(
+        "against",
+        "",
+        "With --check: prepared data sets, A or A,B, to share no file with.",
+        flag_values=values,
+    )
+
+
+def _define_name(values: absl_flags.FlagValues) -> None:
+    absl_flags.DEFINE_string(
+        "name", "", "Name of the data set. Without it: the source's.", flag_values=values
+    )
+
+
+def _define_reconstruct(values: absl_flags.FlagValues) -> None:
+    absl_flags.DEFINE_string("data", "", "A prepared data set.", flag_values=values)
+    absl_flags.DEFINE_string(
+        "noise_predictor",
+        "",
+        "File of a noise predictor, or the run that made it.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_string(
+        "output", "", "Directory to write, which does not exist yet.", flag_values=values
+    )
+    absl_flags.DEFINE_integer(
+        "ddim_steps", 20, "Steps of the inversion, and as many back.", flag_values=values
+    )
+    absl_flags.DEFINE_integer(
+        "image_size",
+        None,
+        "Side in pixels of the images. Without it: the noise predictor's.",
+        flag_values=values,
+    )
+    _define_name(values)
+
+
+def _prepare(flags: Any) -> int:
+    _check_together(flags)
+    if flags.list:
+        from input_pipeline.prepare.catalog_listing import format_catalog
+
+        print(format_catalog())
+        return 0
+    from input_pipeline.prepare.prepare import prepare
+    from input_pipeline.prepare.sources import find_source
+
+    if not (flags.check or flags.output):
+        raise UserError("prepare needs --output=DIR, a directory that does not exist yet")
+    source = find_source(
+        flags.source or None,
+        dataset=flags.dataset,
+        split=flags.split,
+        photographs=flags.photographs or None,
+        generated=flags.generated or None,
+    )
+    if flags.check:
+        return _check(source, flags.against, flags.output)
+    if flags.image_size is not None and flags.storage == "encoded":
+        raise UserError(
+            f"--image_size={flags.image_size} is for --storage=decoded; files keep their own size"
+        )
+    with _progress() as progress:
+        summary = prepare(
+            source,
+            flags.output,
+            progress=progress,
+            name=flags.name,
+            storage=flags.storage,
+            image_size=flags.image_size,
+            max_bad_fraction=flags.max_bad_fraction,
+        )
+    print(summary)
+    return 0
+
+
+def _check_together(flags: Any) -> None:
+    """Refuses flags that one of --list, --check and --output has no use for."""
+    given = [name for name in flags if flags[name].present]
+    if flags.list:
+        mode, unused = "--list", [name for name in given if name != "list"]
+    elif flags.check:
+        only_written = ("name", "storage", "image_size", "max_bad_fraction")
+        mode, unused = "--check", [name for name in given if name in only_written]
+    else:
+        mode, unused = "prepare without --check", [name for name in given if name == "against"]
+    if unused:
+        raise UserError(
+            f"{mode} has no use for {', '.join(f'--{name}' for name in unused)}; leave it out"
+        )
+
+
+def _check(source: Source, against: str, output: str) -> int:
+    """Prints what is wrong with a source; 1 if anything is, a leak of metadata aside."""
+    from input_pipeline.prepare.check import check_source
+    from input_pipeline.storage.atomic_files import write_json
+    from input_pipeline.storage.path_lists import split_paths
+    from input_pipeline.storage.prepared_dataset import PreparedDataset
+
+    target = pathlib.Path(output)
+    if output and (target.is_dir() or not target.parent.is_dir()):
+        raise UserError(f"--output={output}: with --check, give a file in a directory that exists")
+    datasets = [PreparedDataset.load(path) for path in split_paths(against, "--against")]
+    with _progress() as progress:
+        report = check_source(source, against=datasets, progress=progress)
+    print(report)
+    if output:
+        write_json(target, report.to_json(), sort_keys=True)
+    return 1 if report.problems else 0
+
+
+def _reconstruct(flags: Any) -> int:
+    from input_pipeline.storage.prepared_dataset import PreparedDataset
+    from npr_jax.cli import host
+    from npr_jax.models.diffusion.noise_predictor import load_noise_predictor
+    from npr_jax.models.diffusion.reconstruct import reconstruct
+
+    for name in ("data", "noise_predictor", "output"):
+        if not flags[name].value:
+            raise UserError(
+                f"reconstruct needs --{name}: reconstruct --data=PREPARED --noise_predictor=FILE "
+                "--output=DIR"
+            )
+    host.use_cores_as_devices()
+    predictor = load_noise_predictor(flags.noise_predictor)
+    with _progress() as progress:
+        written = reconstruct(
+            PreparedDataset.load(flags.data),
+            predictor,
+            flags.output,
+            steps=flags.ddim_steps,
+            image_size=flags.image_size or 0,
+            name=flags.name,
+            progress=progress,
+        )
+    for name, split in written.splits.items():
+        print(f"{name}: {split.num_examples} error maps, {split.num_bytes / 1e6:.1f} MB")
+    print(f"written to {written.path}")
+    return 0
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar over files, where somebody watches."""
+    from tqdm import tqdm
+
+    with tqdm(unit="file", disable=not sys.stderr.isatty()) as bar:
+
+        def show(seen: int, total: int) -> None:
+            bar.total = total
+            bar.update(seen - bar.n)
+
+        yield show
+
+
+PREPARE = Command(
+    name="prepare",
+    summary="Make a data set of folders of images, or check them.",
+    usage="(--source=FOLDERS | --photographs=DIR --generated=DIR) --output=DIR [--name=NAME] "
+    "[--dataset=NAME] [--split=NAME] [--list] [--check [--against=PREPARED]]",
+    examples=(
+        "prepare --source=pictures --output=prepared/mine",
+        "prepare --photographs=DIR --generated=DIR --output=prepared/mine --split=train",
+        "prepare --dataset=forensynths --source=ForenSynths --check",
+        "prepare --list",
+    ),
+    define=_define_prepare,
+    run=_prepare,
+)
+RECONSTRUCT = Command(
+    name="reconstruct",
+    summary="Make the error maps that the system dire is trained on.",
+    usage="--data=PREPARED --noise_predictor=FILE --output=DIR [--name=NAME] [--ddim_steps=N]",
+    examples=("reconstruct --data=prepared/mine --noise_predictor=runs/noise --output=maps",),
+    define=_define_reconstruct,
+    run=_reconstruct,
+)

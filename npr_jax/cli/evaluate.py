@@ -1,0 +1,220 @@
+"""``evaluate``, ``robustness``, ``calibrate``, ``localize``: what a detector is worth."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+from absl import flags as absl_flags
+
+from input_pipeline.errors import UserError
+from npr_jax.cli.command import Command
+from npr_jax.cli.detector_flags import (
+    define_data,
+    define_detector,
+    define_heat_map,
+    define_run,
+    open_test,
+    workdirs_of,
+)
+
+_RESULTS = "Directory for the results. Without it: the run's; --weights and ensembles need it."
+
+
+def _define_evaluate(values: absl_flags.FlagValues) -> None:
+    define_detector(values, protocol=True)
+    define_data(values)
+    absl_flags.DEFINE_enum(
+        "delivery",
+        "",
+        ["", "clean", "web", "hard"],
+        "How test images are sent before they are scored. Without it: as the recipe says.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_string("output", "", _RESULTS, flag_values=values)
+    absl_flags.DEFINE_integer(
+        "samples",
+        10,
+        "Images of each kind that are kept for the report.",
+        lower_bound=0,
+        flag_values=values,
+    )
+
+
+def _evaluate(flags: Any) -> int:
+    from npr_jax.analysis.report import build_report
+    from npr_jax.evaluation.evaluate import evaluate_run
+
+    opened = open_test("evaluate", flags, delivery=flags.delivery)
+    if evaluate_run(*opened, samples=flags.samples) is not None:
+        print(f"report: {build_report(opened[-1])}")
+    return 0
+
+
+def _define_robustness(values: absl_flags.FlagValues) -> None:
+    define_detector(values, protocol=True)
+    define_data(values)
+    absl_flags.DEFINE_string(
+        "transformations",
+        "",
+        "Families of them, as jpeg,webp,resize. Without it: all.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_string("output", "", _RESULTS, flag_values=values)
+
+
+def _robustness(flags: Any) -> int:
+    from input_pipeline.images.degradations import transformations
+    from npr_jax.analysis.figure_files import write_figure
+    from npr_jax.analysis.robustness import figure_of
+    from npr_jax.evaluation.robustness import measure_robustness
+
+    chosen = transformations(flags.transformations)
+    opened = open_test("robustness", flags)
+    results = measure_robustness(*opened, chosen, chosen=flags.transformations)
+    write_figure(opened[-1] / "robustness" / results["name"], figure_of(results))
+    return 0
+
+
+def _define_calibrate(values: absl_flags.FlagValues) -> None:
+    define_run(values)
+    define_data(values)
+    absl_flags.DEFINE_float(
+        "target_error",
+        0.05,
+        "Share of verdicts other than 'unsure' that may be wrong.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_float(
+        "false_positive_rate",
+        0.01,
+        "Share of photographs above the threshold that is reported.",
+        flag_values=values,
+    )
+
+
+def _calibrate(flags: Any) -> int:
+    from npr_jax.analysis.figure_files import write_figure
+    from npr_jax.analysis.reliability import figure_of
+    from npr_jax.cli import host
+    from npr_jax.detectors.calibration_file import FOLDER
+    from npr_jax.evaluation.calibrate import calibrate
+    from npr_jax.inference.detector import Detector
+
+    if not flags.workdir:
+        raise UserError("calibrate needs --workdir=RUN: a calibration is kept with its checkpoint")
+    if len(workdirs_of(flags.workdir)) > 1:
+        raise UserError(
+            f"calibrate --workdir={flags.workdir}: an ensemble has no checkpoint to keep a "
+            "calibration with; calibrate one run"
+        )
+    host.use_cores_as_devices()
+    host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
+    detector = Detector.load(flags.workdir, checkpoint=flags.checkpoint, calibrated=False)
+    results = calibrate(
+        detector,
+        pathlib.Path(flags.workdir),
+        data=flags.data,
+        split=flags.split,
+        target_error=flags.target_error,
+        false_positive_rate=flags.false_positive_rate,
+    )
+    folder = pathlib.Path(flags.workdir) / FOLDER
+    write_figure(folder, figure_of(results, str(results["checkpoint"]["step"])))
+    return 0
+
+
+def _define_localize(values: absl_flags.FlagValues) -> None:
+    define_run(values)
+    absl_flags.DEFINE_integer(
+        "composites",
+        50,
+        "Pictures of each family and shift.",
+        lower_bound=2,
+        flag_values=values,
+    )
+    absl_flags.DEFINE_integer(
+        "image_size", 128, "Side of the pictures in pixels.", flag_values=values
+    )
+    define_heat_map(values, "How it is found where the evidence lies.")
+
+
+def _localize(flags: Any) -> int:
+    from npr_jax.cli import host
+    from npr_jax.evaluation.localization import FOLDER, format_rows, localize
+    from npr_jax.inference.detector import Detector
+
+    if not flags.workdir:
+        raise UserError("localize needs --workdir=DIR, a run")
+    host.use_cores_as_devices()
+    detector = Detector.load(flags.workdir, checkpoint=flags.checkpoint)
+    results = localize(
+        detector,
+        pathlib.Path(flags.workdir),
+        count=flags.composites,
+        size=flags.image_size,
+        method=flags.heat_map,
+    )
+    print(format_rows(results))
+    print(f"written to {pathlib.Path(flags.workdir) / FOLDER}")
+    return 0
+
+
+EVALUATE = Command(
+    name="evaluate",
+    summary="Score a test split: precision and accuracy of every generator, and a report.",
+    usage="(--workdir=RUN | --weights=FILE --output=DIR --data=PREPARED) [--split=NAME] "
+    "[--resize=native|PIXELS|protocol] [--delivery=clean|web|hard]",
+    examples=(
+        "evaluate --workdir=runs/npr --data=prepared/forensynths --split=test",
+        "evaluate --workdir=runs/npr --delivery=web",
+        "evaluate --weights=NPR.pth --data=prepared/forensynths --output=runs/published",
+    ),
+    define=_define_evaluate,
+    run=_evaluate,
+)
+ROBUSTNESS = Command(
+    name="robustness",
+    summary="Score a test split as it is and after JPEG, resizing, blur and other changes.",
+    usage="(--workdir=RUN | --weights=FILE --output=DIR --data=PREPARED) "
+    "[--split=NAME] [--resize=native|PIXELS|protocol] [--transformations=A,B]",
+    examples=(
+        "robustness --workdir=runs/npr",
+        "robustness --workdir=runs/npr --transformations=jpeg,webp,resize",
+    ),
+    define=_define_robustness,
+    run=_robustness,
+    advice={
+        "delivery": "deliveries are among the transformations; give --transformations=delivery for "
+        "them alone"
+    },
+)
+CALIBRATE = Command(
+    name="calibrate",
+    summary="Make a run's scores probabilities and its verdicts right to a promised rate.",
+    usage="--workdir=RUN [--data=PREPARED --split=NAME] [--target_error=SHARE] "
+    "[--false_positive_rate=SHARE]",
+    examples=(
+        "calibrate --workdir=runs/npr",
+        "calibrate --workdir=runs/npr --data=prepared/mine --target_error=0.02",
+    ),
+    define=_define_calibrate,
+    run=_calibrate,
+    advice={
+        "weights": "it needs --workdir=RUN: a calibration is kept with its checkpoint",
+        "resize": "a calibration is of the preprocessing that the run was trained with",
+        "output": "a calibration is kept in the run",
+    },
+)
+LOCALIZE = Command(
+    name="localize",
+    summary="Measure whether heat maps find a generated part of a picture.",
+    usage="--workdir=RUN [--composites=N] [--heat_map=METHOD]",
+    examples=("localize --workdir=runs/npr --composites=50",),
+    define=_define_localize,
+    run=_localize,
+    advice={
+        "weights": "it needs --workdir=RUN",
+        "resize": "composites are scored by the run's own preprocessing",
+    },
+)

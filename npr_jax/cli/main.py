@@ -1,0 +1,109 @@
+"""The entry of the command line: finds the command, runs it, turns errors into exit statuses."""
+
+from __future__ import annotations
+
+import difflib
+import logging as python_logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+
+from absl import logging
+from absl.flags import FLAGS
+
+from input_pipeline.errors import UserError
+from npr_jax.cli.command import asks_for_help, flag_name
+from npr_jax.cli.commands import COMMANDS
+from npr_jax.cli.extras import extra_named
+from npr_jax.cli.help import format_command, format_commands
+
+DONE = 0
+# Some files could not be scored, or the work ended for a reason outside this program.
+INCOMPLETE = 1
+USAGE_ERROR = 2
+FAULT = 70  # EX_SOFTWARE of sysexits.h
+INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
+
+
+def main() -> int:
+    """Runs the command of ``sys.argv`` in a process that is its own; returns the exit status."""
+    logging.use_absl_handler()
+    FLAGS([sys.argv[0]])  # libraries read absl's global flags, which are none of ours
+    # What our own modules say is for the user; what libraries log at that level is not.
+    logging.set_verbosity(logging.WARNING)
+    python_logging.getLogger("npr_jax").setLevel(python_logging.INFO)
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+    # A file's name may hold what the terminal's encoding lacks; no result is lost to that.
+    if sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    return run(sys.argv[1:])
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: the command and its flags; without a command, those of ``train``.
+
+    Returns:
+        0: done. 1: some files could not be scored, a check found something, or the work ended for
+        a reason outside (disk, memory, a loss that is not finite). 2: arguments, files or settings
+        that cannot be used. 70: a fault of this project. 130: interrupted by the user.
+    """
+    try:
+        status = _dispatch(list(arguments))
+        sys.stdout.flush()  # a full disk is then an error like any other
+        return status
+    except UserError as error:
+        return _stop(f"error: {error}", USAGE_ERROR)
+    except KeyboardInterrupt:
+        return _stop("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output, as `head` does, has seen enough; Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INCOMPLETE
+    except (OSError, FloatingPointError, MemoryError) as error:
+        return _stop(f"error: {str(error) or type(error).__name__}", INCOMPLETE)
+    except Exception as error:  # noqa: BLE001 - whatever is left is our fault, and said to be
+        traceback.print_exception(error)
+        return _stop(
+            "This is a fault in NPR in JAX, not in what you did. Please report it with the lines "
+            "above.",
+            FAULT,
+        )
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments:
+        print(format_commands(COMMANDS.values()), file=sys.stderr)
+        return USAGE_ERROR
+    first, *rest = arguments
+    if first == "help" or asks_for_help([first]):
+        named = [word for word in rest if word in COMMANDS]
+        text = format_command(COMMANDS[named[0]]) if named else format_commands(COMMANDS.values())
+        print(text)
+        return DONE
+    if flag_name(first):
+        first, rest = "train", arguments
+    if first not in COMMANDS:
+        raise UserError(_no_such_command(first))
+    command = COMMANDS[first]
+    if asks_for_help(rest):
+        print(format_command(command))
+        return DONE
+    with extra_named():
+        flags, words = command.parse(rest, COMMANDS.values())
+        return command.run(flags, words) if command.words else command.run(flags)
+
+
+def _no_such_command(word: str) -> str:
+    close = difflib.get_close_matches(word, COMMANDS, n=1)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    return f"there is no command {word!r}{meant}; commands: {', '.join(COMMANDS)}"
+
+
+def _stop(message: str, status: int) -> int:
+    print(message, file=sys.stderr)
+    return status

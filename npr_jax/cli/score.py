@@ -1,0 +1,169 @@
+"""``predict``, ``serve``, ``export``: a detector for pictures of one's own, here or elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from absl import flags as absl_flags
+
+from input_pipeline.errors import UserError
+from npr_jax.cli.command import Command
+from npr_jax.cli.detector_flags import (
+    define_detector,
+    define_heat_map,
+    load_detector,
+    load_one_detector,
+    resize_of,
+)
+
+
+def _define_predict(values: absl_flags.FlagValues) -> None:
+    define_detector(values)
+    absl_flags.DEFINE_string(
+        "output", "", "CSV file. Without it: standard output.", flag_values=values
+    )
+    absl_flags.DEFINE_float(
+        "confidence",
+        None,
+        "Verdicts below this probability are 'unsure'. Without it: as calibrated, else 0.75.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_string(
+        "maps", "", "Directory for each file's map of positions (.npz).", flag_values=values
+    )
+    absl_flags.DEFINE_string(
+        "evidence",
+        "",
+        "Directory for pictures of what each file was scored by.",
+        flag_values=values,
+    )
+    define_heat_map(values, "With --evidence: how it is found where the evidence lies.")
+
+
+def _predict(flags: Any, words: list[str]) -> int:
+    from npr_jax.analysis.evidence import write_evidence
+    from npr_jax.cli import host
+    from npr_jax.inference.predict import predict_files
+
+    if not words:
+        raise UserError("predict needs image files or folders: predict --workdir=RUN PATH...")
+    host.use_cores_as_devices()
+    host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
+    detector = load_detector(
+        flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=resize_of(flags.resize)
+    )
+    return predict_files(
+        detector,
+        words,
+        flags.output,
+        confidence=flags.confidence,
+        maps=flags.maps,
+        evidence=flags.evidence,
+        write_evidence=write_evidence,
+        heat_map=flags.heat_map,
+    )
+
+
+def _define_export(values: absl_flags.FlagValues) -> None:
+    define_detector(values, ensembles=False)
+    absl_flags.DEFINE_string(
+        "format", "", "onnx, stablehlo or web; web writes a folder.", flag_values=values
+    )
+    absl_flags.DEFINE_string("output", "", "File or folder to write.", flag_values=values)
+    absl_flags.DEFINE_string(
+        "web_packages",
+        "",
+        "With --format=web: folder with the packages that `npm pack` wrote. Without it: npm "
+        "fetches them.",
+        flag_values=values,
+    )
+
+
+def _export(flags: Any) -> int:
+    from npr_jax.export.export import check_output, export_detector
+
+    check_output(flags.format, flags.output)
+    if flags.web_packages and flags.format != "web":
+        raise UserError(f"--web_packages is of --format=web, not of {flags.format}; leave it out")
+    detector = load_one_detector("export", flags)
+    lines = export_detector(detector, flags.format, flags.output, web_packages=flags.web_packages)
+    for line in lines:
+        print(line)
+    return 0
+
+
+def _define_serve(values: absl_flags.FlagValues) -> None:
+    define_detector(values, ensembles=False)
+    absl_flags.DEFINE_string(
+        "host", "127.0.0.1", "Name or address to listen on.", flag_values=values
+    )
+    absl_flags.DEFINE_integer("port", 7860, "0 for any that is free.", flag_values=values)
+    absl_flags.DEFINE_float("max_megabytes", 30, "Of one file.", flag_values=values)
+    absl_flags.DEFINE_float("max_megapixels", 40, "Of one picture.", flag_values=values)
+    absl_flags.DEFINE_integer("max_files", 200, "In one request.", flag_values=values)
+    absl_flags.DEFINE_float(
+        "max_zip_megabytes", 300, "Of a request, its zip files expanded.", flag_values=values
+    )
+    absl_flags.DEFINE_float("max_seconds", 60, "Of work on one picture.", flag_values=values)
+    absl_flags.DEFINE_integer(
+        "max_waiting", 16, "Requests that may wait; more are refused.", flag_values=values
+    )
+
+
+def _serve(flags: Any) -> int:
+    from npr_jax.cli import host
+    from npr_jax.serving.requirements import check_installed, limits_of
+
+    check_installed()
+    limits = limits_of(flags)
+    host.use_cores_as_devices()
+    host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
+    detector = load_one_detector("serve", flags)
+    from npr_jax.serving.server import serve
+
+    serve(detector, host=flags.host, port=flags.port, limits=limits)
+    return 0
+
+
+_DETECTOR = "(--workdir=RUN | --weights=FILE)"
+PREDICT = Command(
+    name="predict",
+    summary="Score pictures: photograph, generated or unsure, one row for each file.",
+    usage=f"{_DETECTOR} PATH... [--resize=native|PIXELS] [--output=FILE.csv] "
+    "[--maps=DIR] [--evidence=DIR]",
+    details="All files below a folder are scored, hidden ones aside. The exit status is 1 if some "
+    "could not be; their rows say why.",
+    examples=(
+        "predict --workdir=runs/quickstart my_photos/ picture.jpg --output=scores.csv",
+        "predict --workdir=runs/quickstart my_photos/ --evidence=evidence",
+        "predict --weights=NPR.pth picture.jpg",
+    ),
+    define=_define_predict,
+    run=_predict,
+    words="image files and folders",
+    advice={
+        "data": "name the files and folders themselves; `evaluate` scores prepared data",
+        "split": "name the files and folders themselves; `evaluate` scores prepared data",
+        "delivery": "files are scored as they are; `evaluate` has deliveries",
+    },
+)
+EXPORT = Command(
+    name="export",
+    summary="Write a detector as a file for other programs (ONNX, StableHLO) or a web page.",
+    usage=f"{_DETECTOR} --format=onnx|stablehlo|web --output=FILE_OR_FOLDER "
+    "[--resize=native|PIXELS] [--web_packages=DIR]",
+    examples=(
+        "export --workdir=runs/quickstart --format=onnx --output=detector.onnx",
+        "export --workdir=runs/quickstart --format=web --output=site",
+    ),
+    define=_define_export,
+    run=_export,
+)
+SERVE = Command(
+    name="serve",
+    summary="Answer requests over HTTP, with a page to drop pictures on.",
+    usage=f"{_DETECTOR} [--resize=native|PIXELS] [--host=NAME] [--port=N]",
+    examples=("serve --workdir=runs/quickstart --port=7860",),
+    define=_define_serve,
+    run=_serve,
+)

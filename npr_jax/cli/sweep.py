@@ -1,0 +1,76 @@
+"""``sweep``: many runs from one file."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+import sys
+from typing import Any
+
+from absl import flags as absl_flags
+
+from npr_jax.cli.command import Command
+
+RECIPES = "configs/sweeps"
+
+
+def _define(values: absl_flags.FlagValues) -> None:
+    absl_flags.DEFINE_string(
+        "workdir",
+        "",
+        "Directory of the sweep, made where missing; finished runs there are not repeated.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_string(
+        "shard",
+        "",
+        "Every n-th run from number i on, which counts from 0; to share a sweep among machines.",
+        flag_values=values,
+    )
+    absl_flags.DEFINE_integer(
+        "side_by_side",
+        1,
+        "Up to so many runs that differ in seed and learning rate only are trained as one program.",
+        flag_values=values,
+    )
+
+
+def _sweep(flags: Any) -> int:
+    from ml_collections import config_flags
+
+    from npr_jax.cli import host
+    from npr_jax.cli.recipe import recipe_of
+    from npr_jax.sweep.execute import run_sweep
+    from npr_jax.sweep.grid import parse_shard
+    from npr_jax.training.train import Programs, train_side_by_side
+
+    config = recipe_of("sweep", flags, RECIPES)
+    host.keep_freed_memory()
+    tally = run_sweep(
+        config,
+        flags.workdir,
+        functools.partial(train_side_by_side, programs=Programs()),
+        name=pathlib.Path(config_flags.get_config_filename(flags["config"])).stem,
+        shard=parse_shard(flags.shard),
+        side_by_side=flags.side_by_side,
+    )
+    for folder, problem in tally.failed:
+        print(f"failed: {folder}: {problem}", file=sys.stderr)
+    return 1 if tally.failed else 0
+
+
+SWEEP = Command(
+    name="sweep",
+    summary="Train and evaluate many variants of a recipe, with several seeds each.",
+    usage="--config=FILE --workdir=DIR [--shard=i/n] [--side_by_side=N] [--config.KEY=VALUE ...]",
+    details="Settings of the runs are --config.base.KEY. A sweep that was stopped goes on where it "
+    "was.",
+    examples=(
+        "sweep --config=configs/sweeps/scales.py --workdir=sweeps/scales",
+        "sweep --config=configs/sweeps/scales.py:full --workdir=sweeps/scales --shard=0/4",
+    ),
+    define=_define,
+    run=_sweep,
+    recipes=RECIPES,
+    advice={"coordinator": "start it on each machine with --shard=i/n"},
+)
