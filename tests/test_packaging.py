@@ -1,13 +1,20 @@
 """What a user installs: pins that resolve by name, and a wheel that holds all it needs."""
 
+import csv
+import io
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+import venv
 import zipfile
 
 import pytest
+from PIL import Image
+
+from tests import runs
 
 PACKAGES = ("npr_jax", "input_pipeline", "configs")
 
@@ -68,3 +75,61 @@ def test_wheel_holds_the_packages_and_their_data(root, wheel):
                 assert path.relative_to(root).as_posix() in names
     strangers = {n.split("/")[0] for n in names} - set(PACKAGES)
     assert all(name.endswith(".dist-info") for name in strangers), strangers
+
+
+@pytest.fixture(scope="module")
+def installed(root, wheel, tmp_path_factory):
+    """A virtual environment with the wheel, what scoring needs, and nothing else."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=True)
+    command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet"]
+    command += ["--disable-pip-version-check", "-c", root / "constraints.txt", wheel]
+    subprocess.run(command, check=True)
+    return folder
+
+
+def run_installed(installed, folder, *arguments):
+    """Runs ``npr-jax`` in a directory, away from this checkout."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    command = [installed / "bin" / "npr-jax", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.slow
+def test_the_light_install_scores_a_picture_from_an_empty_directory(
+    installed, trained, tmp_path, tmp_path_factory
+):
+    picture = tmp_path_factory.mktemp("pictures") / "picture.png"
+    Image.fromarray(runs.picture(0, True)).save(picture)
+    arguments = ("predict", f"--workdir={trained.workdir}", str(picture))
+    finished = run_installed(installed, tmp_path, *arguments)
+    assert finished.returncode == 0, finished.stderr
+    assert not list(tmp_path.iterdir())
+    [row] = csv.DictReader(io.StringIO(finished.stdout))
+    [expected] = csv.DictReader(io.StringIO(runs.main(*arguments).stdout))
+    assert row == expected
+    assert 0 < float(row["score"]) < 1
+
+
+@pytest.mark.slow
+def test_the_light_install_is_light(installed):
+    """As the README says."""
+    command = [installed / "bin" / "python", "-m", "pip", "list", "--format=freeze"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    names = {normalized(line) for line in listed.splitlines()}
+    heavy = {"tensorflow", "tensorflow-cpu", "opencv-python-headless", "matplotlib", "pandas"}
+    assert not names & (heavy | {"scikit-learn", "pyarrow", "torch", "tensorboard"})
+    used = sum(path.lstat().st_blocks * 512 for path in installed.rglob("*"))
+    assert used < 900e6
+
+
+@pytest.mark.slow
+def test_the_light_install_says_what_training_needs(installed, tmp_path):
+    configs = next(installed.glob("lib/python3.*/site-packages/configs"))
+    arguments = ("train", f"--config={configs / 'quickstart.py'}", f"--workdir={tmp_path / 'run'}")
+    finished = run_installed(installed, tmp_path, *arguments)
+    assert finished.returncode == 2, finished.stderr
+    assert "pip install 'npr-jax[train]'" in finished.stderr
+    assert "Traceback" not in finished.stderr

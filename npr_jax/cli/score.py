@@ -41,12 +41,16 @@ def _define_predict(values: absl_flags.FlagValues) -> None:
 
 
 def _predict(flags: Any, words: list[str]) -> int:
-    from npr_jax.analysis.evidence import write_evidence
     from npr_jax.cli import host
     from npr_jax.inference.predict import predict_files
 
     if not words:
         raise UserError("predict needs image files or folders: predict --workdir=RUN PATH...")
+    evidence_writer = None
+    if flags.evidence:  # it draws with Matplotlib, which scoring does without
+        from npr_jax.analysis.evidence import write_evidence
+
+        evidence_writer = write_evidence
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     detector = load_detector(
@@ -59,7 +63,7 @@ def _predict(flags: Any, words: list[str]) -> int:
         confidence=flags.confidence,
         maps=flags.maps,
         evidence=flags.evidence,
-        write_evidence=write_evidence,
+        write_evidence=evidence_writer,
         heat_map=flags.heat_map,
     )
 
