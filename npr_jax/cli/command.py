@@ -81,6 +81,10 @@ class Command:
         for argument in arguments[: _end_of_flags(arguments)]:
             if flag_name(argument) in _REFUSED:
                 raise UserError(self.refusal(flag_name(argument), others))
+        if self.recipes:
+            from npr_jax.cli.recipe import shipped_recipe
+
+            arguments = [shipped_recipe(argument) for argument in arguments]
         values = self.flags(arguments)
         try:
             _, *words = values([self.name, *arguments])

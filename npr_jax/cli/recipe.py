@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import pathlib
 from typing import Any
 
 import ml_collections
@@ -26,3 +28,19 @@ def recipe_of(command: str, flags: Any, folder: str) -> ml_collections.ConfigDic
     if not flags.workdir:
         raise UserError(f"{command} needs --workdir=DIR, a directory for checkpoints and reports")
     return config
+
+
+def shipped_recipe(argument: str) -> str:
+    """``--config=configs/NAME.py`` with the path of the recipe that is installed.
+
+    Other arguments, and recipes that are there, are returned as they are.
+    """
+    flag, _, recipe = argument.partition("=")
+    path, colon, variant = recipe.partition(":")
+    package = importlib.util.find_spec("configs")
+    if flag.lstrip("-") != "config" or package is None or not package.submodule_search_locations:
+        return argument
+    installed = pathlib.Path(package.submodule_search_locations[0]).parent / path
+    if not path.startswith("configs/") or pathlib.Path(path).exists() or not installed.is_file():
+        return argument
+    return f"{flag}={installed}{colon}{variant}"

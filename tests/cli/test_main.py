@@ -134,3 +134,18 @@ def test_evaluate_refuses_a_split_that_does_not_exist(trained, tmp_path):
     )
     assert "data.test_split is 'holdout'; the data set has dev, test, train" in finished.stderr
     assert "Traceback" not in finished.stderr
+
+
+# ml_collections loads config files the way Python used to.
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+@pytest.mark.parametrize("variant", ["", ":half"])
+def test_recipes_that_are_installed_need_no_checkout(variant, tmp_path, monkeypatch, capsys):
+    said = {"": "train needs --workdir=DIR", ":half": "error: factor 'half'"}[variant]
+    monkeypatch.chdir(tmp_path)
+    assert main.run(["train", f"--config=configs/npr.py{variant}"]) == 2
+    assert said in capsys.readouterr().err
+    # One of the same name in the directory at hand is the user's own, and comes first.
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "npr.py").write_text("raise ValueError('of my own')")
+    assert main.run(["train", "--config=configs/npr.py"]) == 2
+    assert "of my own" in capsys.readouterr().err
