@@ -15,7 +15,7 @@ import ml_collections
 from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import JPEG_CODECS
 from input_pipeline.images.transforms import RESIZE_MODES, SMALL_IMAGES
-from input_pipeline.loading.balancing import BALANCES
+from input_pipeline.loading.sampling import BALANCES
 from input_pipeline.storage.path_lists import split_paths
 from npr_jax.models.systems.front_end_settings import FRONT_END_RULES, front_end_problems
 from npr_jax.models.systems.registry import DTYPES, SYSTEMS

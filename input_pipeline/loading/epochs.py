@@ -13,7 +13,7 @@ import grain
 import numpy as np
 
 from input_pipeline.images.random_streams import derive_seed
-from input_pipeline.loading.groups import Groups
+from input_pipeline.loading.sampling import Groups
 
 _SHUFFLE_STREAM = 1  # see random_streams.derive_seed
 

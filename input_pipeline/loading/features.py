@@ -9,10 +9,10 @@ import numpy as np
 from input_pipeline.images.augmentations import Augmentation
 from input_pipeline.images.transforms import centre_crop
 from input_pipeline.loading.epochs import EpochBatches
-from input_pipeline.loading.groups import Groups
 from input_pipeline.loading.parallel import read_ahead
 from input_pipeline.loading.pipeline import TrainIterator
 from input_pipeline.loading.readers import BatchReader
+from input_pipeline.loading.sampling import Groups
 from input_pipeline.storage.tfrecord import RecordSource
 
 

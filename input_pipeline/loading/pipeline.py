@@ -19,10 +19,10 @@ from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import Augmentation
 from input_pipeline.images.transforms import DELIVERIES
 from input_pipeline.loading.epochs import EpochBatches
-from input_pipeline.loading.groups import Groups
 from input_pipeline.loading.parallel import MOST_THREADS, check_shared_memory, read_ahead
 from input_pipeline.loading.preparation import Preparation, check_image_settings
 from input_pipeline.loading.readers import BatchReader, EvaluationReader
+from input_pipeline.loading.sampling import Groups
 from input_pipeline.storage.tfrecord import RecordSource
 
 Batch = dict[str, np.ndarray]

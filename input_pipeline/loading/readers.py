@@ -15,7 +15,6 @@ from input_pipeline.images.transforms import (
     random_crop_after_jpeg,
     resize_to,
 )
-from input_pipeline.loading.buffers import BatchBuffers
 from input_pipeline.loading.preparation import Preparation
 from input_pipeline.storage.image_facts import image_facts
 from input_pipeline.storage.records import (
@@ -53,7 +52,6 @@ class BatchReader:
         self._small_images = small_images
         self._reencode = reencode
         self._augment = [(step, derive_seed(seed, step.stream)) for step in augment]
-        self._buffers = BatchBuffers()
 
     @property
     def only_copies(self) -> bool:
@@ -82,7 +80,7 @@ class BatchReader:
         scratch = np.empty(longest + FRAME_BYTES, np.uint8)
         labels = np.zeros(len(records), np.int32)
         image, labels[0] = self._read(wanted[0], int(positions[0]), scratch)
-        images = self._buffers.take((len(records), *image.shape))
+        images = np.empty((len(records), *image.shape), np.uint8)
         images[0] = image
         for row in range(1, count):
             labels[row] = self._fill(images[row], wanted[row], int(positions[row]), scratch)

@@ -1,18 +1,57 @@
-"""Which images of the training side an epoch draws, and how often: all settings of it together."""
+"""Which images of the training side an epoch draws, and how often.
+
+First a subset: a seeded share of every kind of image, and no more than so many of each. Then the
+epoch is shared out among data sets, labels, generators and classes.
+"""
 
 import dataclasses
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from input_pipeline.errors import UserError
-from input_pipeline.loading.balancing import BALANCES, balance
-from input_pipeline.loading.groups import Groups
-from input_pipeline.loading.selection import select
 from input_pipeline.storage.record_table import RecordTable
+
+# Among what a label's images are shared out evenly.
+BALANCES = {
+    "": (),
+    "label": (),
+    "generator": ("datasets", "generators"),
+    "class": ("datasets", "generators", "classes"),
+}
+
+
+@dataclass(frozen=True)
+class Groups:
+    """How many records of which kind an epoch draws.
+
+    Attributes:
+      members: int64 [n]: record numbers, one group after another.
+      sizes: int64 [groups]: records of each group, at least 1.
+      quotas: int64 [groups]: how many of them an epoch draws, at least 0; more than there are
+        repeats them.
+      settings: JSON values that the groups follow from; an iterator is only continued with the
+        same.
+    """
+
+    members: np.ndarray
+    sizes: np.ndarray
+    quotas: np.ndarray
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def whole(cls, count: int, settings: Mapping[str, Any] | None = None) -> "Groups":
+        """Returns one group of all records, each of which every epoch draws once."""
+        size = np.array([count])
+        return cls(np.arange(count), size, size, settings or {})
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Records that an epoch draws."""
+        return int(self.quotas.sum())
 
 
 @dataclass(frozen=True)
@@ -20,10 +59,10 @@ class Sampling:
     """Settings; the defaults draw every image once in every epoch.
 
     Attributes:
-      fraction: share of the images to train on, above 0 and at most 1, see `selection.select`.
+      fraction: share of the images to train on, above 0 and at most 1, see `select`.
       max_per_class: at most so many of each data set, generator, class and label; 0: no limit.
       weights: a positive number for each data set, its share of an epoch; empty: by its size.
-      balance: '', 'label', 'generator' or 'class', see `balancing.balance`.
+      balance: '', 'label', 'generator' or 'class', see `balance`.
 
     Raises:
       ValueError: a setting is not allowed.
@@ -68,7 +107,7 @@ def sample(
       The chosen records, int64 [n], and the groups of them, whose members are places in that array.
 
     Raises:
-      ValueError: see `balancing.balance`, or the table cannot be read.
+      ValueError: see `balance`, or the table cannot be read.
     """
     settings = sampling.as_json()
     if sampling == Sampling():
@@ -83,3 +122,128 @@ def sample(
     )
     groups = balance(facts, chosen, weights=sampling.weights, by=sampling.balance)
     return chosen, dataclasses.replace(groups, settings=settings)
+
+
+def select(
+    table: RecordTable, among: np.ndarray, *, fraction: float, max_per_class: int, seed: int
+) -> np.ndarray:
+    """Chooses records evenly of every kind: data set, generator, class and label.
+
+    Within a kind the records stand in an order that their file names and the seed decide, and the
+    first of them are taken. Therefore a smaller share is a part of a larger one, and an image more
+    or less in the data set changes the choice by at most one other image of its kind.
+
+    Args:
+      table: of all records.
+      among: int64 [k], the records to choose from.
+      fraction: share of each kind to take, above 0 and at most 1; of every kind at least one.
+      max_per_class: at most so many of each kind; 0 for no limit.
+      seed: another seed gives another choice.
+
+    Returns:
+      int64 [m], records in increasing order.
+    """
+    if fraction == 1 and not max_per_class:
+        return among
+    kinds = kinds_of(table, among, ("datasets", "generators", "classes", "labels"))
+    hashes = table.name_hashes(f"selection\0{seed}")[among]
+    order = np.lexsort((hashes, kinds))
+    sizes = np.bincount(kinds)
+    wanted = np.maximum(np.rint(fraction * sizes).astype(np.int64), 1)
+    if max_per_class:
+        wanted = np.minimum(wanted, max_per_class)
+    starts = np.cumsum(sizes) - sizes
+    ranks = np.arange(len(among)) - starts[kinds[order]]
+    return np.sort(among[order[ranks < wanted[kinds[order]]]])
+
+
+def kinds_of(table: RecordTable, among: np.ndarray, columns: tuple[str, ...]) -> np.ndarray:
+    """Numbers the combinations of values that some columns have.
+
+    Args:
+      table: of all records.
+      among: int64 [k], the records to look at.
+      columns: names of columns; without any, all records are alike.
+
+    Returns:
+      int64 [k] from 0; combinations in the order of their values, the first column first.
+    """
+    kinds = np.zeros(len(among), np.int64)
+    for name in columns:
+        values = getattr(table, name)[among].astype(np.int64)
+        combined = kinds * (values.max(initial=0) + 1) + values
+        kinds = np.unique(combined, return_inverse=True)[1].reshape(-1)
+    return kinds
+
+
+def balance(table: RecordTable, among: np.ndarray, *, weights: Sequence[float], by: str) -> Groups:
+    """Divides records into groups and an epoch among them.
+
+    An epoch has as many images as there are records. They are shared out among the data sets by
+    weight, then among the labels of each evenly, then among what `by` says of each label evenly;
+    each group gets at least one. A data set with images of one label gives that label all it has.
+
+    Args:
+      table: of all records.
+      among: int64 [k], the records to draw from.
+      weights: a positive number for each data set, in any unit; empty: data sets are not told
+        apart.
+      by: 'label', 'generator' (of a data set), 'class' (of a generator of a data set), or '' to
+        divide the data sets no further.
+
+    Returns:
+      The groups; their members are places in `among`.
+
+    Raises:
+      ValueError: a weighted data set has no records, or one label is missing altogether.
+    """
+    datasets = table.datasets[among] if weights else np.zeros(len(among), np.int32)
+    lacking = set(range(len(weights))) - set(np.unique(datasets).tolist())
+    if lacking:
+        raise UserError(
+            f"data.weights gives data set {min(lacking) + 1} of {len(weights)} a share, but no "
+            "image of it is left to train on. Leave it out, or hold out less."
+        )
+    if by and len(np.unique(table.labels[among])) < 2:
+        raise UserError(
+            f"data.balance is {by!r}, but the images to train on have one label only; it needs "
+            "photographs and generated images."
+        )
+    labels = ("labels",) if by else ()
+    outer = ("datasets",) if weights else ()
+    groups = kinds_of(table, among, (*outer, *labels, *BALANCES[by]))
+    order = np.argsort(groups, kind="stable")
+    sizes = np.bincount(groups)
+    # Of each group: the data set and the label it is in, by its first member.
+    firsts = order[np.cumsum(sizes) - sizes]
+    within = kinds_of(table, among[firsts], (*outer, *labels))
+    above = datasets[firsts]
+    share = np.array(weights or [1.0], np.float64)
+    share /= share.sum()
+    labels_of = np.bincount(np.unique(np.stack([above, within]), axis=1)[0])
+    shares = share[above] / labels_of[above] / np.bincount(within)[within]
+    return Groups(order, sizes, apportion(shares, len(among)))
+
+
+def apportion(shares: np.ndarray, total: int) -> np.ndarray:
+    """Divides a number of images by the method of largest remainders, at least one to each.
+
+    Args:
+      shares: float [n], above 0.
+      total: at least n.
+
+    Returns:
+      int64 [n] that add up to `total`.
+    """
+    counts = np.ones(len(shares), np.int64)
+    free = np.ones(len(shares), bool)  # those that get one image or more by their share
+    while free.any():
+        ideal = shares / shares[free].sum() * (total - counts[~free].sum())
+        if not (free & (ideal < 1)).any():
+            counts[free] = np.floor(ideal[free])
+            rest = total - counts.sum()
+            remainders = np.where(free, ideal - counts, -1)
+            counts[np.argsort(-remainders, kind="stable")[:rest]] += 1
+            break
+        free &= ideal >= 1
+    return counts

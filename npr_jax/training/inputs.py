@@ -20,11 +20,10 @@ from input_pipeline.loading import pipeline
 from input_pipeline.loading.epochs import steps_per_epoch
 from input_pipeline.loading.features import feature_iterator, training_images_once
 from input_pipeline.loading.file_source import FileReader, ViewedSource
-from input_pipeline.loading.groups import Groups
 from input_pipeline.loading.holdout import SubsetSource, held_out
 from input_pipeline.loading.mixture import MixedDataset, MixedSplit
 from input_pipeline.loading.preparation import Preparation
-from input_pipeline.loading.sampling import Sampling, sample
+from input_pipeline.loading.sampling import Groups, Sampling, sample
 from input_pipeline.loading.transformed import transformed_images
 from input_pipeline.storage.path_lists import split_paths
 from input_pipeline.storage.tfrecord import RecordSource

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from input_pipeline.loading.epochs import EpochBatches
-from input_pipeline.loading.groups import Groups
 from input_pipeline.loading.holdout import SubsetSource
 from input_pipeline.loading.pipeline import train_iterator
+from input_pipeline.loading.sampling import Groups
 from input_pipeline.storage.records import ImageRecord, encode_record
 from input_pipeline.storage.tfrecord import TFRecordSource, new_shard
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from input_pipeline.loading.features import feature_iterator
-from input_pipeline.loading.groups import Groups
+from input_pipeline.loading.sampling import Groups
 from npr_jax.training.inputs import TrainInput, open_dataset
 from tests import runs
 

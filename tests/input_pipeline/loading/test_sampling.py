@@ -6,10 +6,8 @@ import itertools
 import numpy as np
 import pytest
 
-from input_pipeline.loading.balancing import apportion, balance
 from input_pipeline.loading.epochs import EpochBatches
-from input_pipeline.loading.sampling import Sampling, sample
-from input_pipeline.loading.selection import select
+from input_pipeline.loading.sampling import Sampling, apportion, balance, sample, select
 from input_pipeline.storage.record_table import RecordTable
 
 # (data set, generator, class, label): images. Uneven in every respect.
