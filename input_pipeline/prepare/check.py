@@ -11,7 +11,7 @@ from input_pipeline.prepare.file_pool import FilePool
 from input_pipeline.prepare.folders import ImageFile, Tree
 from input_pipeline.prepare.leak_audit import Audit, AuditedFile, audit
 from input_pipeline.prepare.sources import Source
-from input_pipeline.storage.prepared_dataset import PreparedDataset
+from input_pipeline.storage.prepared_dataset import PreparedDataset, missing_labels
 from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
 
 _SHOWN = 5  # examples of each kind on the terminal; the JSON file has all
@@ -115,7 +115,11 @@ def check_source(
     report.problems += _strays(tree)
     report.images = _count(readable)
     report.problems += _missing_classes(readable)
-    if entry is not None:
+    if entry is None:
+        for split, generators in report.images.items():
+            for text in missing_labels(generators):
+                report.problems.append(Problem("missing label", f"{split} {text}"))
+    else:
         report.problems += _against_catalogue(entry, readable, report.images)
     report.problems += _duplicates(readable)
     for dataset in against:

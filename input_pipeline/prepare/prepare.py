@@ -22,6 +22,7 @@ from input_pipeline.storage.prepared_dataset import (
     SKIPPED_FILE,
     PreparedDataset,
     Split,
+    missing_labels,
 )
 from input_pipeline.storage.records import STORAGES
 from input_pipeline.storage.shard_writer import finished_shards, write_split
@@ -63,6 +64,8 @@ class PrepareSummary:
                 lines += [f"  {path}: {reason}" for path, reason in entries[:5]]
                 if len(entries) > 5:
                     lines.append(f"  ... all of them in {self.output / SKIPPED_FILE}")
+        for name, split in self.splits.items():
+            lines += [f"WARNING: {name} {text}" for text in missing_labels(split.generators)]
         if self.missing:
             lines.append(f"WARNING: missing generators: {', '.join(self.missing)}")
         lines.append(f"written to {self.output}")

@@ -124,6 +124,26 @@ class PreparedDataset:
         return TFRecordSource([self.path / shard for shard in self.split(split).shards])
 
 
+def missing_labels(generators: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Which generators of a split lack images of one label, in words.
+
+    Photographs under a name of their own stand beside all generators that have none. Where there
+    are no such photographs, a generator without any has an empty or missing 0_real; where no
+    generator needs them, they are a generator's with an empty or missing 1_fake.
+
+    Args:
+      generators: {name: {'photographs': images, 'generated': images}}.
+    """
+    without_photographs = [name for name, counts in generators.items() if not counts["photographs"]]
+    without_generated = [name for name, counts in generators.items() if not counts["generated"]]
+    if without_photographs and without_generated:
+        return []
+    return [
+        *(f"{name} has no photographs (0_real)" for name in without_photographs),
+        *(f"{name} has no generated images (1_fake)" for name in without_generated),
+    ]
+
+
 def split_to_json(split: Split) -> dict[str, Any]:
     """Returns the entry of a split in `dataset.json`."""
     return {

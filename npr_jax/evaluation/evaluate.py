@@ -16,6 +16,7 @@ import numpy as np
 
 from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
+from input_pipeline.storage.prepared_dataset import missing_labels
 from npr_jax.evaluation.calibration_measures import verdict_rows
 from npr_jax.evaluation.calibration_report import format_verdicts
 from npr_jax.evaluation.metadata_baseline import can_measure, measure_metadata
@@ -90,6 +91,8 @@ def evaluate_run(
         verdicts=verdict_rows(scores, detector.calibration),
     )
     _show(results)
+    for text in missing_labels(dataset.split(config.data.test_split).generators):
+        print(f"WARNING: {text}; what it is scored against is not its own")
     _LOG.info("wrote %s", directory)
     return results
 

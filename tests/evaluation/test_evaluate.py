@@ -11,7 +11,7 @@ from sklearn import metrics
 import npr_jax
 from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.evaluation.evaluate import describe, evaluate_run
-from tests import runs
+from tests import runs, trees
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,15 @@ def test_delivery_reaches_the_scores(trained, tiny_data, tmp_path, capsys):
     [clean] = (trained.workdir / "evaluation").glob("*/scores.csv")
     with open(clean, newline="") as file:
         assert hard != [float(row["logit"]) for row in csv.DictReader(file)]
+
+
+def test_a_generator_without_photographs_is_named(trained, tmp_path, capsys):
+    for index, name in enumerate(("a/0_real/1.png", "a/1_fake/2.png", "b/1_fake/3.png")):
+        trees.save(tmp_path / "tree" / name, index, (64, 64))
+    trees.prepare(tmp_path / "tree", tmp_path / "data", storage="decoded", image_size=0)
+    detector = npr_jax.Detector.load(trained.workdir)
+    evaluate_run(detector, detector.config, MixedDataset.load([tmp_path / "data"]), tmp_path)
+    assert "WARNING: b has no photographs (0_real)" in capsys.readouterr().out
 
 
 def test_facts_of_every_image_are_kept(trained):

@@ -211,3 +211,29 @@ def test_the_real_images_leak_their_format(shared):
     assert leaks["train", ""] > 0.99
     assert leaks["dev", ""] > 0.85
     assert leaks["dev", "gpt_image_1_examples"] is None  # six images
+
+
+@pytest.mark.parametrize(
+    ("folder", "text"),
+    [
+        ("0_real", "test b has no photographs (0_real)"),
+        ("1_fake", "test b has no generated images (1_fake)"),
+    ],
+)
+def test_an_empty_folder_of_one_label_is_a_problem(tmp_path, folder, text):
+    root = tmp_path / "tree"
+    for index, name in enumerate("ab"):
+        save(root / name / "0_real/a.png", 2 * index)
+        save(root / name / "1_fake/b.png", 2 * index + 1)
+    [file] = (root / "b" / folder).iterdir()
+    file.unlink()
+    assert problems(check(root)) == {"missing label": [text]}
+    assert f"WARNING: {text}" in str(prepare(root, tmp_path / "out"))
+
+
+def test_photographs_of_their_own_name_stand_beside_all_generators(tmp_path):
+    save(tmp_path / "tree/camera/0_real/a.png", 1)
+    save(tmp_path / "tree/b/1_fake/b.png", 2)
+    save(tmp_path / "tree/c/1_fake/c.png", 3)
+    assert problems(check(tmp_path / "tree")) == {}
+    assert "WARNING" not in str(prepare(tmp_path / "tree", tmp_path / "out"))
