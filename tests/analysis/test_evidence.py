@@ -12,6 +12,7 @@ from PIL import Image
 
 from configs import multiscale_attention
 from npr_jax.analysis import evidence_sheet
+from npr_jax.analysis.evidence import write_evidence
 from npr_jax.inference import evidence_images
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.predict import predict_files
@@ -33,7 +34,12 @@ def written(tmp_path_factory):
     paths = [str(root / name) for name in ("c.txt", "a.png", "b.png")]
     target = root / "out"
     status = predict_files(
-        detector, paths, str(root / "s.csv"), confidence=0.75, evidence=str(target)
+        detector,
+        paths,
+        str(root / "s.csv"),
+        confidence=0.75,
+        evidence=str(target),
+        write_evidence=write_evidence,
     )
     assert status == 1
     return detector, target
