@@ -1,12 +1,16 @@
 """`prepare --check`: what is wrong with a source tree, found without writing a data set."""
 
 import collections
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from input_pipeline.images.metadata import FileFacts, read_facts
+from input_pipeline.images.transforms import UnreadableImageError
 from input_pipeline.prepare.catalog_entry import CatalogEntry, Generator
-from input_pipeline.prepare.file_check import Examined, examiner
 from input_pipeline.prepare.file_pool import FilePool
 from input_pipeline.prepare.folders import ImageFile, Tree
 from input_pipeline.prepare.leak_audit import Audit, AuditedFile, audit
@@ -27,6 +31,32 @@ class Problem(NamedTuple):
 
     kind: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A file that decodes.
+
+    Attributes:
+      facts: what it says without its pixels.
+      sha256: of its bytes.
+      pixels_sha256: of its decoded pixels and their shape: the same picture in another file.
+    """
+
+    facts: FileFacts
+    sha256: bytes
+    pixels_sha256: bytes
+
+
+def _examine(file: ImageFile, data: bytes, pixels: np.ndarray) -> Examined:
+    del file
+    picture = hashlib.sha256(f"{pixels.shape}".encode())
+    picture.update(pixels.data)
+    try:
+        facts = read_facts(data)
+    except OSError as error:
+        raise UnreadableImageError(f"cannot be read: {error}") from error
+    return Examined(facts, hashlib.sha256(data).digest(), picture.digest())
 
 
 class _Found(NamedTuple):
@@ -104,7 +134,7 @@ def check_source(
     seen = 0
     with FilePool(workers, total) as pool:
         for split, files in sorted(tree.splits.items()):
-            for file, result in zip(files, pool.map(examiner(), files), strict=True):
+            for file, result in zip(files, pool.map(_examine, files), strict=True):
                 seen += 1
                 if progress is not None:
                     progress(seen, total)

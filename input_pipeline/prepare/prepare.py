@@ -1,20 +1,23 @@
 """`prepare`: folders of image files to a prepared data set."""
 
-import csv
+import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from input_pipeline.errors import UserError
-from input_pipeline.images.transforms import MAX_PIXELS
+from input_pipeline.images.transforms import MAX_PIXELS, squash
 from input_pipeline.prepare.catalog_entry import CatalogEntry
 from input_pipeline.prepare.file_pool import FilePool
-from input_pipeline.prepare.folder_records import FolderRecords
 from input_pipeline.prepare.folders import ImageFile, Stray
 from input_pipeline.prepare.sources import Source
 from input_pipeline.storage.atomic_files import resumable_directory
+from input_pipeline.storage.csv_files import read_csv
 from input_pipeline.storage.dataset_writer import SHARD_BYTES, check_names, finish_dataset
 from input_pipeline.storage.path_lists import check_listable
 from input_pipeline.storage.prepared_dataset import (
@@ -24,8 +27,8 @@ from input_pipeline.storage.prepared_dataset import (
     Split,
     missing_labels,
 )
-from input_pipeline.storage.records import STORAGES
-from input_pipeline.storage.shard_writer import finished_shards, write_split
+from input_pipeline.storage.records import STORAGES, ImageRecord
+from input_pipeline.storage.shard_writer import Skipped, finished_shards, write_split
 
 
 @dataclass(frozen=True)
@@ -124,10 +127,10 @@ def prepare(
         **{"dataset": source.entry.name if source.entry else "", "max_pixels": int(max_pixels)},
         **{"shard_bytes": shard_bytes, "source_sha256": source.fingerprint()},
     }
-    job = FolderRecords(total, storage, image_size, int(max_pixels), max_bad_fraction, progress)
+    job = _Records(total, storage, image_size, max_bad_fraction, progress)
     with resumable_directory(Path(output), plan) as folder:
         if not (folder / DATASET_FILE).exists():  # else all but the last step was done before
-            with FilePool(workers, total) as pool:
+            with FilePool(workers, total, int(max_pixels)) as pool:
                 _write_splits(folder, splits, job, pool, shard_bytes)
         info = {"made_by": "prepare", **_catalogue_info(source.entry)}
         info |= {key: plan[key] for key in ("source", "decoded_size")}
@@ -135,10 +138,89 @@ def prepare(
     return _summary(PreparedDataset.load(output), source)
 
 
+@dataclass
+class _Records:
+    """Makes records of files, and remembers which of them it could not read.
+
+    Attributes:
+      total: files of all splits.
+      storage: 'encoded' or 'decoded'.
+      image_size: edge in pixels of decoded images; 0: their own size.
+      max_bad_fraction: share of `total` that may be unreadable.
+      progress: called with the files seen and their total after each file.
+      unreadable: (path, reason) so far.
+      seen: files so far.
+    """
+
+    total: int
+    storage: str
+    image_size: int
+    max_bad_fraction: float
+    progress: Callable[[int, int], None] | None = None
+    unreadable: list[Skipped] = field(default_factory=list)
+    seen: int = 0
+
+    def items(self, files: list[ImageFile], pool: FilePool) -> Iterator[ImageRecord | Skipped]:
+        """Yields a record for every file in order, or why there is none.
+
+        Raises:
+          ValueError: more than the allowed share of all files is unreadable.
+        """
+        work = partial(_record, self.storage, self.image_size)
+        for file, result in zip(files, pool.map(work, files), strict=True):
+            self.seen += 1
+            if self.progress is not None:
+                self.progress(self.seen, self.total)
+            if isinstance(result, ImageRecord):
+                yield result
+            else:
+                self.unreadable.append(Skipped(file.filename, result))
+                self._stop_if_too_many()
+                yield self.unreadable[-1]
+
+    def resume(self, seen: int, unreadable: Iterable[Skipped]) -> None:
+        """Counts what an earlier run has done."""
+        self.seen += seen
+        self.unreadable += unreadable
+        if seen and self.progress is not None:
+            self.progress(self.seen, self.total)
+
+    def _stop_if_too_many(self) -> None:
+        bad = len(self.unreadable)
+        if bad > self.max_bad_fraction * self.total:
+            examples = "\n".join(f"  {path}: {reason}" for path, reason in self.unreadable[:5])
+            raise UserError(
+                f"stopped: at least {bad} of {self.total} files are unreadable, more than the "
+                f"allowed share of {self.max_bad_fraction}. The first are\n{examples}\nRemove or "
+                "replace such files, or raise --max_bad_fraction; the same command then goes on."
+            )
+
+
+def _record(
+    storage: str, image_size: int, file: ImageFile, data: bytes, pixels: np.ndarray
+) -> ImageRecord:
+    digest = hashlib.sha256(data).hexdigest()
+    if storage == "decoded":
+        pixels = squash(pixels, image_size) if image_size else pixels
+        data = pixels.tobytes()
+    height, width = pixels.shape[:2]
+    return ImageRecord(
+        image=data,
+        storage=storage,
+        height=height,
+        width=width,
+        label=file.label,
+        generator=file.generator,
+        filename=file.filename,
+        class_name=file.class_name,
+        sha256=digest,
+    )
+
+
 def _write_splits(
     folder: Path,
     splits: Mapping[str, list[ImageFile]],
-    job: FolderRecords,
+    job: _Records,
     pool: FilePool,
     shard_bytes: int,
 ) -> None:
@@ -152,19 +234,15 @@ def _write_splits(
 
 def _summary(dataset: PreparedDataset, source: Source) -> PrepareSummary:
     strays = {stray[:2] for stray in source.tree.strays}
+    _, rows = read_csv(dataset.path / SKIPPED_FILE)
+    skipped = ((row["path"], row["reason"]) for row in rows)
     return PrepareSummary(
         dataset.path,
         dataset.splits,
-        [entry for entry in _read_skipped(dataset.path) if entry not in strays],
+        [entry for entry in skipped if entry not in strays],
         source.tree.strays,
         _missing_generators(source.entry, dataset.splits),
     )
-
-
-def _read_skipped(folder: Path) -> Iterator[tuple[str, str]]:
-    path = folder / SKIPPED_FILE
-    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-        yield from ((row["path"], row["reason"]) for row in csv.DictReader(file))
 
 
 def _missing_generators(entry: CatalogEntry | None, splits: Mapping[str, Split]) -> list[str]:

@@ -102,7 +102,7 @@ def _define_reconstruct(values: absl_flags.FlagValues) -> None:
 def _prepare(flags: Any) -> int:
     _check_together(flags)
     if flags.list:
-        from input_pipeline.prepare.catalog_listing import format_catalog
+        from input_pipeline.prepare.catalog import format_catalog
 
         print(format_catalog())
         return 0

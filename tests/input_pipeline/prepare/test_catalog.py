@@ -2,8 +2,7 @@
 
 import pytest
 
-from input_pipeline.prepare.catalog import catalog, find_entry
-from input_pipeline.prepare.catalog_listing import format_catalog
+from input_pipeline.prepare.catalog import catalog, find_entry, format_catalog
 from input_pipeline.prepare.sources import find_source
 from input_pipeline.storage.prepared_dataset import PreparedDataset
 from tests.trees import prepare, records, save, skipped

@@ -360,3 +360,11 @@ def test_an_output_that_no_list_could_name_is_refused(tree, tmp_path):
     with pytest.raises(ValueError, match=r"--output=.*cats, dogs.*Give another name"):
         prepare(tree, tmp_path / "cats, dogs")
     assert not (tmp_path / "cats, dogs").exists()
+
+
+def test_a_pipe_among_the_images_keeps_nobody_waiting(tree, tmp_path):
+    os.mkfifo(tree / "stargan/1_fake/pipe.png")
+    prepare(tree, tmp_path / "out", max_bad_fraction=0.5)
+    assert skipped(tmp_path / "out") == {
+        "stargan/1_fake/pipe.png": "cannot be read: not a regular file"
+    }
