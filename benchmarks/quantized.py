@@ -15,6 +15,8 @@ import ml_collections
 import numpy as np
 
 from input_pipeline.loading.holdout import SubsetSource
+from input_pipeline.loading.pipeline import evaluation_images
+from npr_jax.inference.detector import preprocessing_of
 from npr_jax.training import inputs
 
 BATCH = 16
@@ -29,17 +31,7 @@ def labelled_images(
     """
     source = inputs.named_split(inputs.open_dataset(config, workdir), split, "split").source
     chosen = np.unique(np.linspace(0, len(source) - 1, min(count, len(source))).astype(int))
-    data = config.data
-    elements = list(
-        inputs.evaluation_images(
-            SubsetSource(source, chosen),
-            data,
-            resize=data.evaluate_resize,
-            crop=data.evaluate_crop,
-            even=data.evaluate_even,
-            delivery="clean",
-        )
-    )
+    elements = list(evaluation_images(SubsetSource(source, chosen), preprocessing_of(config)))
     return np.array([e["label"] for e in elements]), [e["image"] for e in elements]
 
 

@@ -110,7 +110,7 @@ def our_predict(dtype: str, batch: int, side: int) -> Callable[[], object]:
 def our_score(dtype: str, batch: int, side: int) -> Callable[[], object]:
     """The public API on pixels in host memory."""
     model = build_model(recipe(dtype, batch, side).model, nnx.Rngs(params=0))
-    detector = Detector(model, resize=0, source="benchmark")
+    detector = Detector(model, source="benchmark")
     images = random_images(batch, side)
     return lambda: detector.logits(images)
 

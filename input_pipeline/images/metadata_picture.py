@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from input_pipeline.images.metadata import FEATURES, read_facts
-from input_pipeline.images.transforms import UnreadableImageError
+from input_pipeline.images.problems import UnreadableImageError
 
 SIDE = 32  # pixels, the smallest images that are scored
 LOG_RANGE = 16.0  # of the natural logarithm: features up to 8.9 million

@@ -10,6 +10,11 @@ from PIL import Image
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.codecs import PILLOW_ERRORS, fast_pixels, known_layout, layout_of
+from input_pipeline.images.problems import (
+    ImageTooLargeError,
+    TooManyPixelsError,
+    UnreadableImageError,
+)
 
 # Pillow itself refuses above 179 million pixels; a little less, so that the message is ours.
 MAX_PIXELS = 178_000_000
@@ -25,14 +30,6 @@ _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "
 
 # (long edge in pixels, JPEG quality)
 _DELIVERY_SETTINGS = {"web": (1024, 75), "hard": (512, 40)}
-
-
-class UnreadableImageError(UserError):
-    """Bytes that are no image, are cut short, or are too large; the message is the reason."""
-
-
-class TooManyPixelsError(UnreadableImageError):
-    """An image with more pixels than are accepted; none of them has been decoded."""
 
 
 def decode(
@@ -284,7 +281,7 @@ def _check_encoding(image: np.ndarray, quality: int, name: str, max_side: int) -
         raise UserError(f"{name} quality is {quality}; allowed is 1 to 100.")
     height, width = image.shape[:2]
     if max(height, width) > max_side:
-        raise UserError(
+        raise ImageTooLargeError(
             f"an image of {height} x {width} pixels cannot be saved as {name}, which holds at most "
             f"{max_side} a side. Make it smaller (data.resize), or do without re-encoding."
         )

@@ -1,15 +1,13 @@
 """A source whose files are read otherwise than by decoding their pixels."""
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 
-from input_pipeline.images.transforms import UnreadableImageError
+from input_pipeline.images.preprocessing import FileReader
+from input_pipeline.images.problems import UnreadableImageError
 from input_pipeline.storage.records import decode_record, encode_record
 from input_pipeline.storage.tfrecord import RecordSource
-
-FileReader = Callable[[bytes | memoryview], np.ndarray]
 
 
 class ViewedSource:

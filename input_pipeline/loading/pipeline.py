@@ -17,10 +17,15 @@ import numpy as np
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import Augmentation
+from input_pipeline.images.preprocessing import (
+    NATIVE,
+    Preprocessing,
+    check_geometry,
+    check_reencode,
+)
 from input_pipeline.images.transforms import DELIVERIES
 from input_pipeline.loading.epochs import EpochBatches
 from input_pipeline.loading.parallel import MOST_THREADS, check_shared_memory, read_ahead
-from input_pipeline.loading.preparation import Preparation, check_image_settings
 from input_pipeline.loading.readers import BatchReader, EvaluationReader
 from input_pipeline.loading.sampling import Groups
 from input_pipeline.storage.tfrecord import RecordSource
@@ -75,7 +80,13 @@ def train_iterator(
       ValueError: a setting is not allowed, or the source is empty.
     """
     _check_counts(batch_size, workers, prefetch, process_index, process_count)
-    check_image_settings(resize, resize_mode, host_crop, small_images, reencode)
+    check_geometry(resize, resize_mode, host_crop, small_images)
+    if resize and host_crop > resize:
+        raise UserError(
+            f"crop is {host_crop} pixels, but images are resized to {resize}: a crop must not be "
+            "larger."
+        )
+    check_reencode(reencode)
     _check_seed(seed, len(source))
     groups = groups or Groups.whole(len(source))
     numbers = EpochBatches(groups, seed, batch_size, process_index, process_count)
@@ -169,13 +180,8 @@ class TrainIterator(grain.DatasetIterator):
 
 def evaluation_images(
     source: RecordSource,
+    preprocessing: Preprocessing = NATIVE,
     *,
-    resize: int = 0,
-    resize_mode: str = "squash",
-    crop: int = 0,
-    small_images: str = "reflect",
-    even: bool = False,
-    reencode: Sequence[int] = (),
     delivery: str = "clean",
     facts: bool = False,
     workers: int = 0,
@@ -186,12 +192,7 @@ def evaluation_images(
 
     Args:
       source: the records.
-      resize: edge in pixels to which images are resized, or 0 for their own size.
-      resize_mode: 'squash' to a square, or 'short_side', which keeps the aspect.
-      crop: edge in pixels of a centre crop after that, or 0 for none.
-      small_images: how images below the crop are enlarged, see `transforms.enlarge`.
-      even: whether an odd last row or column is dropped in the end.
-      reencode: (lowest, highest) JPEG quality; images are re-encoded at the middle of that range.
+      preprocessing: what every image goes through.
       delivery: 'clean', 'web' or 'hard', applied first, see `transforms.deliver`.
       facts: whether elements also have `facts`, see `image_facts.image_facts`.
       workers: worker processes; 0 reads in threads of this process.
@@ -202,14 +203,13 @@ def evaluation_images(
       {'image': uint8 [h, w, 3], 'label': int, 'generator': str, 'filename': str, 'index': int}
 
     Raises:
-      ValueError: a setting is not allowed.
+      ValueError: a setting is not allowed, or an image cannot be used.
     """
     _check_counts(process_count, workers, 1, process_index, process_count)
-    preparation = Preparation(resize, resize_mode, crop, small_images, even, tuple(reencode))
     if delivery not in DELIVERIES:
         raise UserError(f"delivery is {delivery!r}; allowed are {DELIVERIES}.")
     mine = range(process_index, len(source), process_count)
-    reader = EvaluationReader(source, preparation, delivery, facts=facts)
+    reader = EvaluationReader(source, preprocessing, delivery, facts=facts)
     elements = grain.MapDataset.source(mine).map(reader)
     return iterate_once(elements, min(workers, len(mine)))
 

@@ -1,21 +1,23 @@
 """What grain's threads and workers do: record numbers in, uint8 pixels out."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import Augmentation
+from input_pipeline.images.preprocessing import FileReader, Preprocessing
+from input_pipeline.images.problems import ImageProblem
 from input_pipeline.images.random_streams import derive_seed, generator_of
 from input_pipeline.images.transforms import (
-    UnreadableImageError,
     deliver,
     jpeg,
     random_crop,
     random_crop_after_jpeg,
     resize_to,
 )
-from input_pipeline.loading.preparation import Preparation
 from input_pipeline.storage.image_facts import image_facts
 from input_pipeline.storage.records import (
     ImageRecord,
@@ -134,20 +136,22 @@ class EvaluationReader:
     def __init__(
         self,
         source: RecordSource,
-        preparation: Preparation,
+        preprocessing: Preprocessing,
         delivery: str,
         *,
         facts: bool = False,
     ) -> None:
         self._source = source
-        self._preparation = preparation
+        self._preprocessing = preprocessing
         self._facts = facts
         self._delivery = delivery
 
     def __call__(self, index: int) -> dict[str, Any]:
         """Returns the element of `pipeline.evaluation_images` for this record."""
         record = decode_record(self._source[index])
-        image = self._preparation(deliver(record_pixels(record), self._delivery))
+        pixels = record_pixels(record, read_file=self._preprocessing.read_file)
+        with _named(record):
+            image = self._preprocessing(deliver(pixels, self._delivery))
         element = {"image": image, **facts_of(record, index)}
         return element | {"facts": image_facts(record, image)} if self._facts else element
 
@@ -162,9 +166,24 @@ def facts_of(record: ImageRecord, index: int) -> dict[str, Any]:
     }
 
 
-def record_pixels(record: ImageRecord, out: np.ndarray | None = None) -> np.ndarray:
-    """Returns the pixels of a record; an image that cannot be decoded is an error by name."""
-    try:
+def record_pixels(
+    record: ImageRecord, out: np.ndarray | None = None, read_file: FileReader | None = None
+) -> np.ndarray:
+    """Returns the pixels of a record, or what `read_file` makes of its file.
+
+    Raises:
+      ImageProblem: naming the file.
+    """
+    with _named(record):
+        if read_file is not None and record.storage == "encoded":
+            return read_file(record.image)
         return image_array(record, out)
-    except UnreadableImageError as error:
-        raise UnreadableImageError(f"{record.filename}: {error}") from error
+
+
+@contextlib.contextmanager
+def _named(record: ImageRecord) -> Iterator[None]:
+    """Begins the message of whatever is wrong with an image with its file's name."""
+    try:
+        yield
+    except ImageProblem as error:
+        raise type(error)(f"{record.filename}: {error}") from error

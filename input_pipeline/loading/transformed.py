@@ -8,9 +8,10 @@ import grain
 import numpy as np
 
 from input_pipeline.images.degradations import Transformation
+from input_pipeline.images.preprocessing import Preprocessing
+from input_pipeline.images.problems import ImageProblem
 from input_pipeline.loading.parallel import MOST_THREADS
 from input_pipeline.loading.pipeline import iterate_once
-from input_pipeline.loading.preparation import Preparation
 from input_pipeline.loading.readers import facts_of, record_pixels
 from input_pipeline.storage.records import ImageRecord, decode_record
 from input_pipeline.storage.tfrecord import RecordSource
@@ -19,7 +20,7 @@ from input_pipeline.storage.tfrecord import RecordSource
 def transformed_images(
     source: RecordSource,
     transformations: Sequence[Transformation],
-    preparation: Preparation,
+    preprocessing: Preprocessing,
     *,
     seed: int,
     workers: int = 0,
@@ -32,18 +33,18 @@ def transformed_images(
     Args:
       source: the records.
       transformations: each is applied to the image as it is stored.
-      preparation: applied after that.
+      preprocessing: applied after that.
       seed: of what is random, 0 to 2**32 - 1.
       workers: worker processes; 0 reads in threads of this process.
 
     Yields:
       {'image': uint8 [h, w, 3], 'label': int, 'generator': str, 'filename': str, 'index': int,
-      'transformation': int, its place in the sequence, 'problem': str}. The problem says why an
-      image could not be transformed (it is too large for a file format) and is empty otherwise;
-      then the image is empty.
+      'transformation': int, its place in the sequence, 'problem': str, 'kind': str}. The problem
+      says why an image cannot be scored so, and the kind is its `ProblemKind`; then the image is
+      empty. Otherwise both are ''.
     """
     workers = min(workers, len(source))
-    reader = _Reader(source, tuple(transformations), preparation, seed, max(workers, 1))
+    reader = _Reader(source, tuple(transformations), preprocessing, seed, max(workers, 1))
     elements = grain.MapDataset.range(reader.positions).map(reader)
     return iterate_once(elements, workers)
 
@@ -59,12 +60,12 @@ class _Reader:
         self,
         source: RecordSource,
         transformations: tuple[Transformation, ...],
-        preparation: Preparation,
+        preprocessing: Preprocessing,
         seed: int,
         workers: int,
     ) -> None:
         self._transformations = transformations
-        self._preparation = preparation
+        self._preprocessing = preprocessing
         self._seed = seed
         self._workers = workers
         self._records = len(source)
@@ -86,14 +87,13 @@ class _Reader:
         if index >= self._records:
             return None
         record, pixels = self._decoded(index)
-        image, problem = np.empty((0, 0, 3), np.uint8), ""
+        element = {"transformation": number, "problem": "", "kind": "", **facts_of(record, index)}
         try:
             changed = self._transformations[number](pixels, self._seed, index)
-            image = self._preparation(changed)
-        except ValueError as error:
-            problem = str(error)
-        facts = facts_of(record, index)
-        return {"image": image, "transformation": number, "problem": problem, **facts}
+            return {"image": self._preprocessing(changed), **element}
+        except ImageProblem as error:
+            nothing = {"image": np.empty((0, 0, 3), np.uint8)}
+            return nothing | element | {"problem": str(error), "kind": str(error.kind)}
 
 
 class _LatestDecoded:

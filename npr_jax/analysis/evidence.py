@@ -51,17 +51,10 @@ def write_evidence(
     write_csv(directory / TABLE_FILE, (*COLUMNS, *weights, "error"), rows)
 
 
-def seen_by(detector: Detector, path: str) -> np.ndarray:
-    """A file's pixels as the network gets them, uint8 ``[h, w, 3]``; see ``Detector.read``."""
-    image = detector.read(path)
-    view = detector.file_view
-    return image if view is None else next(iter(view.stream([image])))
-
-
 def _write_one(
     detector: Detector, result: ImageScore, folder: pathlib.Path, method: str
 ) -> HeatMap | None:
-    image = seen_by(detector, result.path)
+    image = detector.read(result.path)
     problem = ""
     found: HeatMap | None = None
     try:
@@ -108,7 +101,7 @@ def _describe(
         "weights": result.weights,
         "height": image.shape[0],
         "width": image.shape[1],
-        "preprocessing": detector.preprocessing,
+        "preprocessing": detector.preprocessing_in_words,
         "detector": detector.source,
         "residual_range": evidence_images.RESIDUAL_RANGE,
         "heat_map": None,

@@ -35,7 +35,7 @@ _LINES = (
 
 
 def figure_of(results: Mapping[str, Any]) -> dict[str, bytes]:
-    """robustness.svg and robustness.png from the results of `robustness_table`."""
+    """robustness.svg and robustness.png from the results of `robustness`."""
     with style.styled():
         return figure_files(_draw(results), "robustness")
 

@@ -99,17 +99,17 @@ def open_test(
     from configs import default
     from npr_jax.cli import host
     from npr_jax.config import check_config
-    from npr_jax.evaluation.protocol import departure, use_protocol
+    from npr_jax.evaluation.protocol import as_published, departure
     from npr_jax.training import inputs
 
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
-    as_published = flags.resize == "protocol"
+    by_protocol = flags.resize == "protocol"
     detector = load_detector(
         flags.workdir,
         flags.weights,
         checkpoint=flags.checkpoint,
-        resize=None if as_published else resize_of(flags.resize),
+        resize=None if by_protocol else resize_of(flags.resize),
     )
     if flags.weights and not (flags.data and flags.output):
         raise UserError(
@@ -133,10 +133,11 @@ def open_test(
     # Where the runs' own simulation lies, of an ensemble the first run's.
     home = workdirs_of(flags.workdir)[0] if flags.workdir else flags.output
     dataset = inputs.open_dataset(settings, pathlib.Path(home))
+    split = settings.data.test_split
+    if by_protocol:
+        return as_published(detector, split, dataset), settings, dataset, directory
     for member in detector.members:
-        if as_published:
-            use_protocol(member, settings, dataset)
-        elif note := departure(member, settings, dataset):
+        if note := departure(member.preprocessing, split, dataset):
             print(note, file=sys.stderr)
     return detector, settings, dataset, directory
 
@@ -174,7 +175,9 @@ def load_detector(
         return Detector.from_weights(weights, resize=resize)
     workdirs = workdirs_of(workdir)
     if len(workdirs) > 1:
-        return Detector.ensemble(workdirs, checkpoint=checkpoint, resize=resize)
+        from npr_jax.inference.ensemble import Ensemble
+
+        return Ensemble.load(workdirs, checkpoint=checkpoint, resize=resize)
     return Detector.load(workdirs[0], checkpoint=checkpoint, resize=resize)
 
 

@@ -141,7 +141,7 @@ def _define_localize(values: absl_flags.FlagValues) -> None:
 
 def _localize(flags: Any) -> int:
     from npr_jax.cli import host
-    from npr_jax.evaluation.localization import FOLDER, format_rows, localize
+    from npr_jax.evaluation.localization import folder_of, format_rows, localize
     from npr_jax.inference.detector import Detector
 
     if not flags.workdir:
@@ -156,7 +156,7 @@ def _localize(flags: Any) -> int:
         method=flags.heat_map,
     )
     print(format_rows(results))
-    print(f"written to {pathlib.Path(flags.workdir) / FOLDER}")
+    print(f"written to {pathlib.Path(flags.workdir) / folder_of(detector)}")
     return 0
 
 

@@ -45,6 +45,13 @@ class Calibration:
         scaled = np.asarray(logits, np.float64) / self.temperature + self.bias
         return probabilities(scaled)
 
+    def in_words(self) -> str:
+        """What it is, for the line that says what scores are."""
+        return (
+            f"calibrated (temperature {self.temperature:.3g}, bias {self.bias:.3g}, verdicts for "
+            f"at most {100 * self.target_error:.3g} % errors)"
+        )
+
     def verdict(self, logit: float) -> str:
         """One of ``VERDICTS``."""
         if self.generated_from is not None and logit >= self.generated_from:

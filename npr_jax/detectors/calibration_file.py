@@ -1,7 +1,7 @@
 """A calibration on disk, beside the checkpoint it was fitted for, and whether it still fits.
 
 ``<workdir>/calibration/<step>.json`` names the checkpoint's step, a hash of its parameters and the
-preprocessing it was fitted with. Where any of these is another, it is not used.
+values of the preprocessing it was fitted with; version 1 wrote the preprocessing in words.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import pathlib
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -16,9 +18,16 @@ import numpy as np
 from flax import nnx
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.preprocessing import Preprocessing
 from npr_jax.detectors.calibration import Calibration
 
 FOLDER = "calibration"
+_REMEDY = "run `python main.py calibrate` again, or delete it to score without"
+# What version 1 said of a preprocessing, in all its forms.
+_VERSION_1 = re.compile(
+    r"(?:re-encoded as JPEG (\d+), )?(?:native size|squashed to (\d+)x\2 pixels)"
+    r"(?:, centre crop of (\d+) pixels \(smaller images (padded by reflection|tiled)\))?"
+)
 _FIELDS = ("temperature", "bias", "target_error", "generated_from", "photograph_to")
 
 
@@ -44,7 +53,12 @@ def to_json(calibration: Calibration) -> dict[str, Any]:
 
 
 def load(
-    workdir: pathlib.Path, step: int, model: nnx.Module, preprocessing: str
+    workdir: pathlib.Path,
+    step: int,
+    model: nnx.Module,
+    *,
+    used: Preprocessing,
+    own: Preprocessing,
 ) -> tuple[Calibration | None, str]:
     """The calibration of a checkpoint, and one line on why one that is there is not used.
 
@@ -52,10 +66,12 @@ def load(
         workdir: of the run.
         step: of the checkpoint.
         model: with the checkpoint's numbers.
-        preprocessing: of the detector, in words.
+        used: what files go through.
+        own: what they go through unless the user asks for something else.
 
     Raises:
-        ValueError: the file is damaged.
+        ValueError: the file is damaged, or belongs to other weights or another preprocessing
+            although the user asked for nothing else: scores would be others than yesterday's.
     """
     path = file_of(workdir, step)
     if not path.is_file():
@@ -66,15 +82,43 @@ def load(
         return None, f"the calibration of step {steps} is not of this checkpoint (step {step})"
     try:
         content = json.loads(path.read_text())
-        saved, made_with = content["checkpoint"], content["preprocessing"]
+        saved, made_with = content["checkpoint"], _preprocessing(content["preprocessing"], used)
         calibration = Calibration(**{name: content[name] for name in _FIELDS})
+        fits = (saved["step"], saved["hash"]) == (step, fingerprint(model))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path} is no calibration ({type(error).__name__}: {error}); delete it, or run "
-            "`python main.py calibrate` again"
+            f"{path} is no calibration ({type(error).__name__}: {error}); {_REMEDY}"
         ) from error
-    if (saved["step"], saved["hash"]) != (step, fingerprint(model)):
-        return None, f"{path} was made for other weights than those of step {step}"
-    if made_with != preprocessing:
-        return None, f"{path} was made with images prepared otherwise ({made_with})"
-    return calibration, ""
+    if not fits:
+        raise UserError(f"{path} was made for other weights than those of step {step}; {_REMEDY}")
+    if made_with == used:
+        return calibration, ""
+    problem = f"{path} was made with images prepared otherwise ({made_with.in_words()})"
+    if used == own:
+        raise UserError(f"{problem} than this run prepares them ({own.in_words()}); {_REMEDY}")
+    return None, problem
+
+
+def _preprocessing(saved: Mapping[str, Any] | str, used: Preprocessing) -> Preprocessing:
+    """What a calibration was fitted with.
+
+    Raises:
+        ValueError: words that version 1 did not write.
+        TypeError: a setting that is not known here.
+    """
+    if not isinstance(saved, str):
+        return Preprocessing.from_values(saved)
+    found = _VERSION_1.fullmatch(saved)
+    if found is None:
+        raise ValueError(f"preprocessing {saved!r} is not known")
+    quality, side, crop, small = found.groups()
+    return Preprocessing(
+        jpeg_quality=int(quality or 0),
+        resize=int(side or 0),
+        crop=int(crop or 0),
+        # The words were silent about these.
+        small_images={"tiled": "tile", "padded by reflection": "reflect"}.get(
+            small, used.small_images
+        ),
+        even=used.even,
+    )

@@ -19,25 +19,27 @@ import ml_collections
 import numpy as np
 
 from input_pipeline.errors import UserError
-from input_pipeline.images.transforms import DELIVERIES
+from input_pipeline.images.degradations import Transformation
+from input_pipeline.images.transforms import DELIVERIES, deliver
 from input_pipeline.loading.holdout import SubsetSource
 from input_pipeline.loading.mixture import MixedDataset
+from input_pipeline.loading.transformed import transformed_images
 from input_pipeline.storage.atomic_files import write_together
 from input_pipeline.storage.record_table import read_table
 from input_pipeline.storage.tfrecord import RecordSource
 from npr_jax.detectors import calibration_file
 from npr_jax.detectors.calibration import Calibration, probabilities
-from npr_jax.evaluation import calibration_fit, calibration_report
+from npr_jax.evaluation import calibration_fit
 from npr_jax.evaluation.calibration_measures import (
+    in_words,
     measure_probabilities,
     measure_threshold,
     measure_verdicts,
 )
-from npr_jax.evaluation.evaluate import check_deliverable, config_of
+from npr_jax.evaluation.evaluate import check_deliverable
 from npr_jax.evaluation.provenance import provenance
 from npr_jax.evaluation.results import plain
 from npr_jax.inference.detector import Detector
-from npr_jax.inference.tiling import check_size
 from npr_jax.training import inputs
 
 _LOG = logging.getLogger(__name__)
@@ -85,8 +87,8 @@ def calibrate(
     config, step = detector.config, detector.step
     if config is None or step is None:
         raise UserError(f"{detector.source} is no run; calibrate needs --workdir=RUN")
-    config = config_of(detector, config)
     if data:
+        config = config.copy_and_resolve_references()
         config.data.path, config.data.weights = data, ()
     dataset = inputs.open_dataset(config, workdir)
     check_deliverable(detector, config, dataset)
@@ -98,7 +100,7 @@ def calibrate(
     threshold = calibration_fit.threshold_for(logits[fitting & (labels == 0)], false_positive_rate)
     results: dict[str, Any] = {
         "checkpoint": {"step": step, "hash": calibration_file.fingerprint(detector.model)},
-        "preprocessing": detector.preprocessing,
+        "preprocessing": detector.preprocessing.values(),
         **calibration_file.to_json(fitted),
         "threshold": _threshold_json(fitted, threshold, false_positive_rate),
         "fitted_on": _counts(labels[fitting], dealt.delivery[fitting]),
@@ -111,7 +113,7 @@ def calibrate(
     results = plain(results)
     contents = {f"{step}.json": json.dumps(results, indent=1, allow_nan=False).encode()}
     write_together(workdir / calibration_file.FOLDER, contents)
-    print(calibration_report.in_words(results))
+    print(in_words(results))
     _LOG.info("wrote %s", calibration_file.file_of(workdir, step))
     return results
 
@@ -207,24 +209,19 @@ def _scorable(
     delivery: str,
     scored: list[int],
 ) -> Iterator[np.ndarray]:
-    """The images large enough to be scored once delivered; their numbers go into scored."""
-    data = config.data
-    elements = inputs.evaluation_images(
+    """The images that can be scored once delivered; their numbers go into scored."""
+    change = Transformation("delivery", delivery, deliver, (delivery,))
+    elements = transformed_images(
         source,
-        data,
-        resize=data.evaluate_resize,
-        crop=data.evaluate_crop,
-        even=data.evaluate_even,
-        delivery=delivery,
+        [change],
+        detector.preprocessing,
+        seed=config.seed,
+        workers=config.data.workers,
     )
     for element in elements:
-        try:
-            height, width = element["image"].shape[:2]
-            check_size(height, width, detector.model)
-        except ValueError:
-            continue
-        scored.append(element["index"])
-        yield element["image"]
+        if not element["problem"]:
+            scored.append(element["index"])
+            yield element["image"]
 
 
 def _check_counts(labels: np.ndarray, half: np.ndarray, name: str) -> None:

@@ -15,11 +15,12 @@ import ml_collections
 import numpy as np
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.preprocessing import NATIVE, Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.prepared_dataset import missing_labels
-from npr_jax.evaluation.calibration_measures import verdict_rows
-from npr_jax.evaluation.calibration_report import format_verdicts
-from npr_jax.evaluation.metadata_baseline import can_measure, measure_metadata
+from npr_jax.evaluation.calibration_measures import format_verdicts, verdict_rows
+from npr_jax.evaluation.images import chosen_test_images, test_images
+from npr_jax.evaluation.metadata_baseline import can_measure, metadata_auc
 from npr_jax.evaluation.mistakes import most_confident, reduced
 from npr_jax.evaluation.protocol import published_table
 from npr_jax.evaluation.provenance import provenance
@@ -29,7 +30,6 @@ from npr_jax.inference.detector import Detector
 from npr_jax.inference.ensemble import Ensemble
 from npr_jax.models.base import count_parameters
 from npr_jax.models.systems.registry import SYSTEMS
-from npr_jax.training import inputs
 from npr_jax.training.processes import gather_lists, gather_rows
 
 _LOG = logging.getLogger(__name__)
@@ -63,31 +63,27 @@ def evaluate_run(
         The results as in results.json; None on all processes but the first.
 
     Raises:
-        ValueError: where the data set is not what the system learns from.
+        ValueError: where the data set is not what the system learns from, or images are delivered
+            to a system that does not look at pixels.
     """
     for member in detector.members:
-        if member.config:
-            SYSTEMS[member.system].data_facts(member.config, dataset)
+        _check_data(member, config, dataset)
     started = time.monotonic()
-    configs = [config_of(member, config) for member in detector.members]
-    parts = [
-        _score(member, own, dataset, samples)
-        for member, own in zip(detector.members, configs, strict=True)
-    ]
+    parts = [_score(member, config, dataset, samples) for member in detector.members]
     if jax.process_index() != 0:
         return None
     scores = mean_scores([part.scores for part in parts])
     parts[0].samples.set_logits(np.mean([part.logits for part in parts], axis=0))
-    meta = describe(detector, configs[0], dataset, seconds=time.monotonic() - started)
-    directory = workdir / "evaluation" / (name or _name_for_all(detector, configs, dataset))
+    meta = describe(detector, config, dataset, seconds=time.monotonic() - started)
+    directory = workdir / "evaluation" / (name or evaluation_name(detector, config, dataset))
     results = write_evaluation(
         directory,
         scores,
         meta,
         parts[0].samples.as_dict(),
-        cheap_baselines(configs[0], dataset),
+        cheap_baselines(detector, config, dataset, workdir),
         parts[0].facts,
-        _mistakes(scores, configs[0], dataset),
+        _mistakes(scores, detector.members[0].preprocessing, config, dataset),
         verdicts=verdict_rows(scores, detector.calibration),
     )
     _show(results)
@@ -129,7 +125,7 @@ def check_deliverable(
     if not detector.config:
         return
     system = SYSTEMS[detector.system]
-    if system.read_file:
+    if detector.preprocessing.read_file:
         raise UserError(
             f"{detector.system} looks at files and not at pixels; what changes pixels says nothing "
             "about it"
@@ -141,13 +137,17 @@ def check_deliverable(
         raise UserError(f"{detector.system} cannot score re-saved images: {problems[0]}")
 
 
-def config_of(detector: Detector, config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-    """The config with this detector's own preprocessing."""
-    config = config.copy_and_resolve_references()
-    config.data.evaluate_resize, config.data.evaluate_crop = detector.resize, detector.crop
-    config.data.small_images = detector.small_images
-    config.data.reencode = (detector.jpeg_quality,) * 2 if detector.jpeg_quality else ()
-    return config
+def _check_data(
+    detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset
+) -> None:
+    """Raises ``ValueError`` for a data set or delivery that says nothing about the detector."""
+    if detector.config:
+        SYSTEMS[detector.system].data_facts(detector.config, dataset)
+    if detector.preprocessing.read_file and config.data.delivery != "clean":
+        raise UserError(
+            f"--delivery={config.data.delivery} changes pixels, which {detector.system} does not "
+            "look at; leave it out, or deliver the files themselves before `prepare`"
+        )
 
 
 def _score(
@@ -155,8 +155,8 @@ def _score(
 ) -> _Part:
     rows: list[dict[str, Any]] = []
     # What a system that looks at no pixels reads is nothing for a report to show.
-    samples = SampleKeeper(0 if SYSTEMS[detector.system].read_file else per_kind)
-    images = _observe(inputs.test_images(config, dataset, detector.system), rows, samples)
+    samples = SampleKeeper(0 if detector.preprocessing.read_file else per_kind)
+    images = _observe(test_images(config, dataset, detector.preprocessing), rows, samples)
     own_logits, weights = detector.logits_and_weights(images)
     logits = gather_rows(own_logits)
     weights = None if weights is None else gather_rows(weights)
@@ -175,51 +175,48 @@ def _score(
 
 
 def _mistakes(
-    scores: Scores, config: ml_collections.ConfigDict, dataset: MixedDataset
+    scores: Scores,
+    preprocessing: Preprocessing,
+    config: ml_collections.ConfigDict,
+    dataset: MixedDataset,
 ) -> dict[int, np.ndarray]:
     """The most confident mistakes by their row, reduced to be looked at; read once more."""
     rows = most_confident(scores)
-    images = inputs.chosen_test_images(config, dataset, rows)
+    shown = NATIVE if preprocessing.read_file else preprocessing
+    images = chosen_test_images(config, dataset, shown, rows)
     return {row: reduced(image) for row, image in zip(rows, images, strict=True)}
 
 
-def _name_for_all(
-    detector: Detector | Ensemble,
-    configs: Sequence[ml_collections.ConfigDict],
-    dataset: MixedDataset,
-) -> str:
-    """The name that all members' own preprocessing gives, or one that says it is mixed."""
-    names = {
-        evaluation_name(own, dataset, member)
-        for member, own in zip(detector.members, configs, strict=True)
-    }
-    data = configs[0].data
-    return (
-        names.pop()
-        if len(names) == 1
-        else f"{dataset.name}-{data.test_split}-mixed-{data.delivery}"
-    )
-
-
 def evaluation_name(
+    detector: Detector | Ensemble,
     config: ml_collections.ConfigDict,
     dataset: MixedDataset,
-    detector: Detector,
     *,
     delivery: bool = True,
 ) -> str:
-    """One folder name per data set, split, preprocessing and, unless left out, delivery."""
-    size = f"squash{detector.resize}" if detector.resize else "native"
-    parts = [dataset.name, config.data.test_split, size]
-    if config.data.evaluate_crop:
-        parts.append(f"crop{config.data.evaluate_crop}")
-    if config.data.evaluate_even:
-        parts.append("even")
+    """One folder name per data set, split, preprocessing, delivery and checkpoint.
+
+    The best checkpoint and published weights go without saying.
+    """
+    ways = list(dict.fromkeys(member.preprocessing for member in detector.members))
+    before, after = _name_parts(ways[0]) if len(ways) == 1 else (["mixed"], [])
+    parts = [dataset.name, config.data.test_split, *before]
     if delivery:
         parts.append(config.data.delivery)
-    if config.data.reencode:
-        parts.append("reencoded")
+    parts += after
+    parts += ["last"] * (detector.members[0].checkpoint == "last")
     return "-".join(parts)
+
+
+def _name_parts(preprocessing: Preprocessing) -> tuple[list[str], list[str]]:
+    """What a name says of a preprocessing before and after the delivery."""
+    mode = "squash" if preprocessing.resize_mode == "squash" else "short"
+    parts = [f"{mode}{preprocessing.resize}" if preprocessing.resize else "native"]
+    if preprocessing.crop:
+        parts.append(f"crop{preprocessing.crop}")
+    if preprocessing.even:
+        parts.append("even")
+    return parts, ["reencoded"] * bool(preprocessing.jpeg_quality)
 
 
 def describe(
@@ -243,13 +240,12 @@ def describe(
         "checkpoint": None if published else detector.source,
         "steps": detector.step,
         "seed": run.seed if run else None,
-        "preprocessing": detector.preprocessing
-        + (", odd last row or column dropped" if config.data.evaluate_even else ""),
+        "preprocessing": detector.preprocessing_in_words,
         "delivery": config.data.delivery,
         "data": dataset.name,
         "split": config.data.test_split,
         "simulated": dataset.simulated,
-        **published_table(members, config, dataset),
+        **published_table([member.preprocessing for member in members], config, dataset),
         "scoring_seconds": round(seconds, 1),
         **detector.training_data,
         **provenance(),
@@ -257,7 +253,10 @@ def describe(
 
 
 def cheap_baselines(
-    config: ml_collections.ConfigDict, dataset: MixedDataset
+    detector: Detector | Ensemble,
+    config: ml_collections.ConfigDict,
+    dataset: MixedDataset,
+    workdir: pathlib.Path,
 ) -> dict[str, Any] | None:
     """AUC per generator of classifiers that see no up-sampling; None where there are none.
 
@@ -268,9 +267,10 @@ def cheap_baselines(
         if path.is_file():
             return json.loads(path.read_text())
     splits = config.data.train_split, config.data.test_split
-    files_as_they_lie = config.data.delivery == "clean" and not config.data.reencode
+    reencoded = detector.members[0].preprocessing.jpeg_quality
+    files_as_they_lie = config.data.delivery == "clean" and not reencoded
     if files_as_they_lie and can_measure(dataset, *splits):
-        return measure_metadata(dataset, *splits)
+        return metadata_auc(dataset, *splits, workdir)
     return None
 
 

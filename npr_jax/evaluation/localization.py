@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from input_pipeline.errors import UserError
+from input_pipeline.images.transforms import resize
 from input_pipeline.simulation.composites import Composites, make_composites
 from input_pipeline.simulation.dataset import FAMILIES
 from input_pipeline.storage.atomic_files import replaced_directory
@@ -66,7 +68,8 @@ def localize(
     """Makes composites, maps them and writes ``<workdir>/localization``.
 
     Args:
-        detector: whose maps are tried; composites are scored at their own size.
+        detector: whose maps are tried; composites go through its preprocessing and file view, and
+            regions are moved with their pixels.
         workdir: of the run.
         count: composites of each family and shift.
         size: their side in pixels, a multiple of 8 from 64 to 512.
@@ -77,14 +80,24 @@ def localize(
     Returns:
         What localization.json holds: ``rows`` with the mean pixel AUC of each family and shift
         and its 95 % bootstrap interval over composites, and ``meta``.
+
+    Raises:
+        ValueError: for a system that does not look at pixels, or where the detector's crop leaves
+            nothing of a region.
     """
     started = time.monotonic()
+    if detector.preprocessing.read_file:
+        raise UserError(
+            f"localize makes pictures, but {detector.system} looks at files and not at pixels; "
+            "give a run of another system"
+        )
     located: list[Located] = []
     used = ""
-    with replaced_directory(workdir / FOLDER) as folder:
-        for family, shift, made in make_composites(
+    with replaced_directory(workdir / folder_of(detector)) as folder:
+        for family, shift, drawn in make_composites(
             families, count=count, size=size, seed=seed, shifts=SHIFTS
         ):
+            made = seen_by(detector, drawn)
             maps = [heat_map(detector, image, method) for image in made.images]
             used = maps[0].method
             logits = detector.logits(made.images)
@@ -98,6 +111,7 @@ def localize(
             "method": used,
             "composites": count,
             "size": size,
+            "preprocessing": detector.preprocessing_in_words,
             "seed": seed,
             "seconds": round(time.monotonic() - started, 1),
             **provenance(),
@@ -106,6 +120,34 @@ def localize(
         write_csv(folder / "composites.csv", COLUMNS, map(dataclasses.astuple, located))
         (folder / "localization.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
     return results
+
+
+def folder_of(detector: Detector) -> str:
+    """The folder of a run that gets the results; those of its last checkpoint lie apart."""
+    return f"{FOLDER}-last" if detector.checkpoint == "last" else FOLDER
+
+
+def seen_by(detector: Detector, drawn: Composites) -> Composites:
+    """Composites as the network gets them, their regions moved, cut and scaled with the pixels.
+
+    Raises:
+        ValueError: a crop leaves nothing of a region, or nothing else.
+    """
+    images = list(detector.see(drawn.images))
+    masks = []
+    moved = dataclasses.replace(detector.preprocessing, jpeg_quality=0)
+    for image, mask in zip(images, drawn.masks, strict=True):
+        region = moved(np.repeat(np.uint8(255) * mask[..., None], 3, axis=2))
+        if region.shape != image.shape:  # a file view has its own size
+            region = resize(region, *image.shape[:2])
+        masks.append(region[..., 0] >= 128)
+        if not 0 < masks[-1].mean() < 1:
+            raise UserError(
+                f"of composites of {len(mask)} pixels the detector sees the region alone, or "
+                f"nothing of it (images: {detector.preprocessing_in_words}); give another "
+                "--image_size"
+            )
+    return Composites(np.stack(images), np.stack(masks))
 
 
 def judge(

@@ -46,12 +46,10 @@ def wilson(successes: int, trials: int) -> list[float] | None:
     """95 % Wilson score interval of a proportion; None without trials."""
     if not trials:
         return None
-    z = 1.959963984540054
-    rate = successes / trials
-    centre = rate + z * z / (2 * trials)
-    spread = z * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
-    scale = 1 + z * z / trials
-    return [max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)]
+    from scipy import stats  # here, so that scoring does without it
+
+    found = stats.binomtest(successes, trials).proportion_ci(method="wilson")
+    return [float(found.low), float(found.high)]
 
 
 def measure(labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import ml_collections
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
-from input_pipeline.prepare.catalog_entry import Preprocessing
+from input_pipeline.prepare.catalog_entry import Preprocessing as Protocol
 from npr_jax.inference.detector import Detector
+from npr_jax.inference.ensemble import Ensemble
 from npr_jax.models.base import fixed_side
 
 
-def use_protocol(
-    detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset
-) -> None:
-    """Sets a detector and its config to prepare test images as published.
+def as_published(
+    detector: Detector | Ensemble, split: str, dataset: MixedDataset
+) -> Detector | Ensemble:
+    """The detector, or each member of an ensemble, with the data set's published preprocessing.
+
+    Raises:
+        ValueError: see `published_preprocessing`.
+    """
+    members = [
+        member.with_preprocessing(published_preprocessing(member, split, dataset))
+        for member in detector.members
+    ]
+    return Ensemble(members) if len(members) > 1 else members[0]
+
+
+def published_preprocessing(detector: Detector, split: str, dataset: MixedDataset) -> Preprocessing:
+    """How the published protocol of a data set has the detector prepare its images.
+
+    A network that takes images of one size crops them to it, whatever the protocol.
 
     Raises:
         ValueError: the catalogue has no protocol for these images, several data sets have different
             ones, or images were made another size when they were stored.
     """
-    protocols = _protocols(dataset, config.data.test_split)
+    protocols = _protocols(dataset, split)
     protocol = protocols[0] if len(protocols) == 1 else None
     if protocol is None:
         raise UserError(
-            f"--resize=protocol: split {config.data.test_split!r} of {dataset.name} has "
+            f"--resize=protocol: split {split!r} of {dataset.name} has "
             f"{'several' if len(protocols) > 1 else 'no'} published protocols; evaluate data sets "
             "one by one that were prepared with --dataset=NAME (see `prepare --list`), or give "
             "--resize=native or a number of pixels"
@@ -39,35 +57,45 @@ def use_protocol(
                 f"{stored.info['decoded_size']} pixels when they were stored, but the protocol is: "
                 f"{protocol.note}. Prepare it again with --storage=encoded"
             )
-    detector.resize = protocol.resize
-    detector.crop = fixed_side(detector.model) or protocol.crop
-    detector.small_images = _small_images(protocol)
-    config.data.evaluate_even = protocol.even
+    return dataclasses.replace(
+        detector.preprocessing,
+        resize=protocol.resize,
+        resize_mode="squash",
+        crop=fixed_side(detector.model) or protocol.crop,
+        small_images=_small_images(protocol),
+        even=protocol.even,
+    )
 
 
-def departure(detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset) -> str:
+def departure(preprocessing: Preprocessing, split: str, dataset: MixedDataset) -> str:
     """One line that says how an evaluation differs from the published one; empty: it does not."""
-    data = config.data
-    here = (detector.resize, detector.crop, data.evaluate_even)
-    for protocol in filter(None, _protocols(dataset, data.test_split)):
-        same = here == (protocol.resize, protocol.crop, protocol.even)
-        if not same or (protocol.crop and detector.small_images != _small_images(protocol)):
+    for protocol in filter(None, _protocols(dataset, split)):
+        published = Preprocessing(
+            resize=protocol.resize,
+            crop=protocol.crop,
+            even=protocol.even,
+            small_images=_small_images(protocol) if protocol.crop else preprocessing.small_images,
+            jpeg_quality=preprocessing.jpeg_quality,
+        )
+        if preprocessing != published:
             return (
                 f"note: a published protocol of {dataset.name} is: {protocol.note}. Here images "
-                f"are prepared otherwise ({detector.preprocessing}); --resize=protocol follows it "
-                "where there is one."
+                f"are prepared otherwise ({preprocessing.in_words()}); --resize=protocol follows "
+                "it where there is one."
             )
     return ""
 
 
 def published_table(
-    detectors: Sequence[Detector], config: ml_collections.ConfigDict, dataset: MixedDataset
+    preprocessings: Sequence[Preprocessing],
+    config: ml_collections.ConfigDict,
+    dataset: MixedDataset,
 ) -> dict[str, Any]:
     """Which published table an evaluation belongs to, for its results.
 
     Args:
-        detectors: one, or the members of an ensemble.
-        config: of the evaluation.
+        preprocessings: of the detector, or of each member of an ensemble.
+        config: names the split and the delivery.
         dataset: what is evaluated.
 
     Returns:
@@ -75,7 +103,8 @@ def published_table(
         that were not prepared as one entry of the catalogue; `protocol`: the published
         preprocessing in words, and `as_published`: whether it was followed.
     """
-    protocols = _protocols(dataset, config.data.test_split)
+    split = config.data.test_split
+    protocols = _protocols(dataset, split)
     protocol = protocols[0] if len(dataset.datasets) == len(protocols) == 1 else None
     if protocol is None:
         return {"catalogue": None, "table": None, "protocol": None, "as_published": False}
@@ -84,7 +113,7 @@ def published_table(
     same = (
         config.data.delivery == "clean"
         and squashed in (None, protocol.resize)
-        and not any(one.jpeg_quality or departure(one, config, dataset) for one in detectors)
+        and not any(one.jpeg_quality or departure(one, split, dataset) for one in preprocessings)
     )
     return {
         "catalogue": stored["dataset"],
@@ -94,12 +123,12 @@ def published_table(
     }
 
 
-def _protocols(dataset: MixedDataset, split: str) -> list[Preprocessing | None]:
+def _protocols(dataset: MixedDataset, split: str) -> list[Protocol | None]:
     """What the catalogue says of this split of the data sets that have it, each once."""
     found = [d.info.get("protocol", {}).get(split) for d in dataset.datasets if split in d.splits]
-    every = (None if protocol is None else Preprocessing(**protocol) for protocol in found)
+    every = (None if protocol is None else Protocol(**protocol) for protocol in found)
     return list(dict.fromkeys(every))
 
 
-def _small_images(protocol: Preprocessing) -> str:
+def _small_images(protocol: Protocol) -> str:
     return "tile" if protocol.tile else "reflect"

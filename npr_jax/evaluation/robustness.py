@@ -1,15 +1,15 @@
-"""One test split in every transformation, and what is left of it.
-
-Scores are computed here; ``robustness_table`` makes tables of them.
-"""
+"""One test split in every transformation, and what is left of it: scores, tables, files."""
 
 from __future__ import annotations
 
+import collections
+import dataclasses
+import json
 import logging
 import pathlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import ml_collections
 import numpy as np
@@ -17,21 +17,71 @@ import numpy as np
 from input_pipeline.images.degradations import Transformation
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.atomic_files import write_together
-from npr_jax.evaluation.evaluate import check_deliverable, config_of, describe, evaluation_name
+from input_pipeline.storage.csv_files import csv_text
+from npr_jax.evaluation import measures, tables
+from npr_jax.evaluation.evaluate import check_deliverable, describe, evaluation_name
+from npr_jax.evaluation.images import test_split, transformed_test_images
 from npr_jax.evaluation.results import plain
-from npr_jax.evaluation.robustness_table import (
-    NotScored,
-    TransformedScores,
-    files_of,
-    format_table,
-    tabulate,
-)
+from npr_jax.evaluation.tables import Scores
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.ensemble import Ensemble
-from npr_jax.inference.tiling import check_size
-from npr_jax.training import inputs
 
 _LOG = logging.getLogger(__name__)
+
+COLUMNS = (
+    *("kind", "transformation", "strength", "generator", "pairing"),
+    *("n_photographs", "n_generated", "n_not_scored"),
+    *("auc", "ap", "balanced_accuracy", "real_accuracy", "fake_accuracy"),
+)
+
+
+class NotScored(NamedTuple):
+    """An image that has no score in a transformation, by their numbers, and why.
+
+    The kind is a ``ProblemKind``, under which images of many sizes are counted together.
+    """
+
+    transformation: int
+    image: int
+    kind: str
+    reason: str
+
+
+@dataclasses.dataclass
+class TransformedScores:
+    """Every image of a split in every transformation.
+
+    Attributes:
+        logits: float32 [t, n]; above 0 means generated, NaN where there is no score.
+        labels: int64 [n]; 1 generated, 0 photograph.
+        generators: str [n].
+        filenames: str [n].
+        not_scored: the NaNs.
+    """
+
+    logits: np.ndarray
+    labels: np.ndarray
+    generators: np.ndarray
+    filenames: np.ndarray
+    not_scored: list[NotScored]
+
+    @classmethod
+    def empty(cls, transformations: int, images: int) -> TransformedScores:
+        """A table to be filled in."""
+        return cls(
+            logits=np.full((transformations, images), np.nan, np.float32),
+            labels=np.zeros(images, np.int64),
+            generators=np.full(images, "", object),
+            filenames=np.full(images, "", object),
+            not_scored=[],
+        )
+
+    def set_facts(self, element: Mapping[str, Any]) -> None:
+        """Takes label, generator and file name of an element of the input pipeline."""
+        index = element["index"]
+        self.labels[index] = element["label"]
+        self.generators[index] = element["generator"]
+        self.filenames[index] = element["filename"]
 
 
 def measure_robustness(
@@ -63,15 +113,11 @@ def measure_robustness(
     for member in detector.members:
         check_deliverable(member, config, dataset)
     started = time.monotonic()
-    configs = [config_of(member, config) for member in detector.members]
-    parts = [
-        _score(member, own, dataset, transformations)
-        for member, own in zip(detector.members, configs, strict=True)
-    ]
+    parts = [_score(member, config, dataset, transformations) for member in detector.members]
     scores = _mean(parts)
-    meta = describe(detector, configs[0], dataset, seconds=time.monotonic() - started)
+    meta = describe(detector, config, dataset, seconds=time.monotonic() - started)
     meta["delivery"] = None
-    name = evaluation_name(configs[0], dataset, detector.members[0], delivery=False)
+    name = evaluation_name(detector, config, dataset, delivery=False)
     name = "-".join([name, *(part.strip() for part in chosen.split(",") if part.strip())])
     results = plain({"name": name} | tabulate(scores, transformations) | {"meta": meta})
     directory = workdir / "robustness" / name
@@ -87,18 +133,17 @@ def _score(
     dataset: MixedDataset,
     transformations: Sequence[Transformation],
 ) -> TransformedScores:
-    split = inputs.test_split(config, dataset)
+    split = test_split(config, dataset)
     scores = TransformedScores.empty(len(transformations), len(split.source))
-    images = inputs.transformed_test_images(config, split, transformations)
+    images = transformed_test_images(config, split, transformations, detector.preprocessing)
     under_way: dict[int, tuple[int, int]] = {}
-    for scored in detector.iter_logits(_scorable(images, detector, scores, under_way)):
+    for scored in detector.iter_logits(_scorable(images, scores, under_way)):
         scores.logits[under_way.pop(scored.position)] = scored.logit
     return scores
 
 
 def _scorable(
     elements: Iterable[dict[str, Any]],
-    detector: Detector,
     scores: TransformedScores,
     under_way: dict[int, tuple[int, int]],
 ) -> Iterator[np.ndarray]:
@@ -107,15 +152,8 @@ def _scorable(
     for element in elements:
         place = element["transformation"], element["index"]
         scores.set_facts(element)
-        problem = element["problem"]
-        if not problem:
-            try:
-                height, width = element["image"].shape[:2]
-                check_size(height, width, detector.model)
-            except ValueError as error:
-                problem = str(error)
-        if problem:
-            scores.not_scored.append(NotScored(*place, problem))
+        if element["problem"]:
+            scores.not_scored.append(NotScored(*place, element["kind"], element["problem"]))
             continue
         under_way[position] = place
         position += 1
@@ -129,3 +167,130 @@ def _mean(parts: Sequence[TransformedScores]) -> TransformedScores:
     known = {(one.transformation, one.image): one for part in parts for one in part.not_scored}
     first.not_scored = [known[key] for key in sorted(known)]
     return first
+
+
+def tabulate(
+    scores: TransformedScores, transformations: Sequence[Transformation]
+) -> dict[str, Any]:
+    """The rows of robustness.csv, and how many images stand behind them.
+
+    A generator's photographs are those of `tables.pair`. Means are unweighted over
+    generators; controls are in none. Images without a score are in no measure and counted in
+    `n_not_scored`.
+
+    Returns:
+        `rows` (dicts of ``COLUMNS``; kind is generator, control or mean), `n_images`,
+        `n_photographs`, `n_generated`, and `not_scored`: {transformation: {kind: images}}.
+    """
+    known = Scores(
+        labels=scores.labels,
+        logits=np.zeros(len(scores.labels), np.float32),
+        generators=scores.generators,
+        filenames=scores.filenames,
+    )
+    groups = tables.pair(known)
+    rows = []
+    for number, transformation in enumerate(transformations):
+        rows += _rows(scores, groups, number, transformation)
+    reasons: dict[str, collections.Counter[str]] = {}
+    for one in scores.not_scored:
+        label = transformations[one.transformation].label
+        reasons.setdefault(label, collections.Counter()).update([one.kind])
+    return {
+        "n_images": len(scores.labels),
+        "n_photographs": int((scores.labels == 0).sum()),
+        "n_generated": int((scores.labels == 1).sum()),
+        "rows": rows,
+        "not_scored": {label: dict(counts) for label, counts in reasons.items()},
+    }
+
+
+def _rows(
+    scores: TransformedScores,
+    groups: Sequence[tables.Group],
+    number: int,
+    transformation: Transformation,
+) -> list[dict[str, Any]]:
+    own = {"transformation": transformation.name, "strength": transformation.strength}
+    logits, rows = scores.logits[number], []
+    for group in groups:
+        index = group.index[np.isfinite(logits[group.index])]
+        row = measures.measure(scores.labels[index], logits[index])
+        rows.append(
+            {
+                "kind": "control" if tables.is_control(group.name) else "generator",
+                **own,
+                "generator": group.name,
+                "pairing": group.pairing,
+                "n_not_scored": len(group.index) - len(index),
+                **{key: row[key] for key in ("n_photographs", "n_generated", *tables.METRICS)},
+            }
+        )
+    used = [row for row in rows if row["kind"] == "generator"]
+    if used:
+        missing = int((~np.isfinite(logits)).sum())
+        mean = tables.average(used, [1.0] * len(used))
+        rows.append({"kind": "mean", **own, "n_not_scored": missing, **(mean or {})})
+    return [_balanced(row) for row in rows]
+
+
+def _balanced(row: dict[str, Any]) -> dict[str, Any]:
+    both = row["real_accuracy"], row["fake_accuracy"]
+    balanced = None if None in both else sum(both) / 2
+    return {key: (row | {"balanced_accuracy": balanced}).get(key) for key in COLUMNS}
+
+
+def files_of(
+    results: Mapping[str, Any],
+    scores: TransformedScores,
+    transformations: Sequence[Transformation],
+) -> dict[str, str | bytes]:
+    """What is written: tables, scores, and last the results that vouch for them."""
+    names = [one.label for one in transformations]
+    wide = []
+    for index, name in enumerate(scores.filenames):
+        cells = ["" if np.isnan(z) else f"{z:.9g}" for z in scores.logits[:, index]]
+        wide.append([name, scores.generators[index], str(scores.labels[index]), *cells])
+    missing = []
+    for one in scores.not_scored:
+        transformation = transformations[one.transformation]
+        name = scores.filenames[one.image]
+        missing.append([name, transformation.name, transformation.strength, one.kind, one.reason])
+    tidy = [[_text(row[key]) for key in COLUMNS] for row in results["rows"]]
+    return {
+        "robustness.csv": csv_text(COLUMNS, tidy),
+        "scores.csv": csv_text(("filename", "generator", "label", *names), wide),
+        "not_scored.csv": csv_text(
+            ("filename", "transformation", "strength", "kind", "reason"), missing
+        ),
+        "results.json": json.dumps(results, indent=1, allow_nan=False).encode(),
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    return "" if value is None else str(value)
+
+
+def format_table(results: Mapping[str, Any]) -> str:
+    """A plain text table of the means over generators, in percent."""
+    rows = [row for row in results["rows"] if row["kind"] == "mean"]
+    title = (
+        f"{results['name']}: {results['n_photographs']} photographs, {results['n_generated']} "
+        "generated images; means over generators in %, accuracies at probability 0.5"
+    )
+    head = f"{'transformation':22}" + "".join(
+        f"{name:>10}" for name in ("AUC", "AP", "balanced", "real", "fake", "no score")
+    )
+    lines = [title, head]
+    for row in rows:
+        label = f"{row['transformation']} {row['strength']}"
+        keys = ("auc", "ap", "balanced_accuracy", "real_accuracy", "fake_accuracy")
+        cells = ["-" if row[key] is None else f"{100 * row[key]:.1f}" for key in keys]
+        cells.append(str(row["n_not_scored"]))
+        lines.append(f"{label:22}" + "".join(f"{cell:>10}" for cell in cells))
+    for label, reasons in results["not_scored"].items():
+        counts = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        lines.append(f"no score, {label}: {counts} (not_scored.csv)")
+    return "\n".join(line.rstrip() for line in lines)

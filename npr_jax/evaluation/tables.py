@@ -13,7 +13,7 @@ import numpy as np
 from input_pipeline.errors import UserError
 from npr_jax.evaluation import measures
 
-CONTROL_PREFIX = "control"
+CONTROL = "control"  # the embedded simulation's family without up-sampling
 METRICS = ("accuracy", "real_accuracy", "fake_accuracy", "best_accuracy", "ap", "auc")
 MEANS = {"mean": "mean", "weighted": "image-weighted mean", "unseen": "mean of unseen"}
 
@@ -146,8 +146,11 @@ def same_images(a: Scores, b: Scores) -> bool:
 
 
 def is_control(name: str) -> bool:
-    """Whether a family is a control (generated without up-sampling): kept out of every mean."""
-    return name.lower().startswith(CONTROL_PREFIX)
+    """Whether a family is the control (generated without up-sampling): kept out of every mean.
+
+    The name is the simulation's, exactly: ControlNet is a generator like any other.
+    """
+    return name == CONTROL
 
 
 def tabulate(scores: Scores, train_families: Iterable[str] = ()) -> dict[str, Any]:
@@ -281,15 +284,22 @@ def format_baselines(results: Mapping[str, Any]) -> str:
     names = list(dict.fromkeys(name for _, _, values in rows for name in values))
     if not names:
         return ""
-    width = max(len("generator"), *(len(family) for family, *_ in rows))
-    heads = [name.replace("_", " ") for name in ("detector", *names)]
-    lines = ["AUC beside classifiers that look for no up-sampling, in %"]
-    lines.append(f"{'generator':{width}}  " + "  ".join(heads))
+    lines = []
     for family, auc, values in rows:
         cells = [auc, *(values.get(name) for name in names)]
-        texts = ["-" if value is None else f"{100 * value:.1f}" for value in cells]
-        columns = [f"{text:>{len(head)}}" for text, head in zip(texts, heads, strict=True)]
-        lines.append(f"{family:{width}}  " + "  ".join(columns))
+        lines.append((family, *("-" if x is None else f"{100 * x:.1f}" for x in cells)))
+    heads = ("generator", "detector", *(name.replace("_", " ") for name in names))
+    return "AUC beside classifiers that look for no up-sampling, in %\n" + aligned(heads, lines)
+
+
+def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A plain-text table: the first column to the left, all others to the right of their heads."""
+    first, *others = heads
+    width = max(len(first), *(len(row[0]) for row in rows))
+    lines = [f"{first:{width}}  " + "  ".join(others)]
+    for name, *cells in rows:
+        columns = [f"{cell:>{len(head)}}" for cell, head in zip(cells, others, strict=True)]
+        lines.append(f"{name:{width}}  " + "  ".join(columns))
     return "\n".join(lines)
 
 

@@ -26,7 +26,7 @@ def describe(detector: Detector) -> dict[str, Any]:
         "input": "images: uint8 [n, h, w, 3], RGB, values 0 to 255",
         "output": _outputs(len(model.scales)),
         "minimum_side": MIN_SIDE,
-        "preprocessing": detector.preprocessing,
+        "preprocessing": detector.preprocessing_in_words,
         "before": steps_before(detector),
         "scales": list(model.scales),
         "calibration": _calibration(detector),
@@ -37,21 +37,27 @@ def describe(detector: Detector) -> dict[str, Any]:
 def steps_before(detector: Detector) -> list[str]:
     """What happens to a file before its pixels go in; not part of any exported file."""
     steps = ["decode the file to 8-bit RGB as stored (EXIF orientation and transparency ignored)"]
-    if detector.jpeg_quality:
+    way = detector.preprocessing
+    if way.jpeg_quality:
         steps.append(
-            f"re-encode with Pillow as JPEG, quality {detector.jpeg_quality}, 4:2:0, and decode"
+            f"re-encode with Pillow as JPEG, quality {way.jpeg_quality}, 4:2:0, and decode"
         )
-    if detector.resize:
-        side = f"{detector.resize}x{detector.resize}"
+    if way.resize and way.resize_mode == "squash":
+        side = way.resize
         steps.append(
-            f"resize to {side} pixels, whatever the aspect, with Pillow's antialiased filter: "
-            f"Image.resize(({detector.resize}, {detector.resize}), Image.Resampling.BILINEAR)"
+            f"resize to {side}x{side} pixels, whatever the aspect, with Pillow's antialiased "
+            f"filter: Image.resize(({side}, {side}), Image.Resampling.BILINEAR)"
         )
-    if detector.crop:
-        how = "tiled" if detector.small_images == "tile" else "padded by reflection"
+    elif way.resize:
         steps.append(
-            f"cut out the central {detector.crop}x{detector.crop} pixels (smaller images {how})"
+            f"resize to a short side of {way.resize} pixels, the long one in proportion and "
+            "rounded down, with Pillow's antialiased filter Image.Resampling.BILINEAR"
         )
+    if way.crop:
+        how = "tiled" if way.small_images == "tile" else "padded by reflection"
+        steps.append(f"cut out the central {way.crop}x{way.crop} pixels (smaller images {how})")
+    if way.even:
+        steps.append("drop the last row where the height is odd, the last column likewise")
     if detector.file_view is not None:
         steps.append(
             f"turn it into what the network was trained on: {detector.file_view.description}"

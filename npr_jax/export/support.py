@@ -8,7 +8,6 @@ from npr_jax.inference.detector import Detector
 from npr_jax.models import fusion
 from npr_jax.models.cross_attention import Cross
 from npr_jax.models.systems.npr import NPR
-from npr_jax.models.systems.registry import SYSTEMS
 from npr_jax.models.systems.rgb_resnet import RGBResNet
 from npr_jax.residuals.front_end import FrontEnd
 
@@ -77,5 +76,5 @@ def _onnx_front_end_problem(front_end: FrontEnd) -> str:
 
 
 def _system_problem(detector: Detector) -> str:
-    reads_pixels = SYSTEMS[detector.system].read_file is None
+    reads_pixels = detector.preprocessing.read_file is None
     return "" if reads_pixels else "it looks at files, not at their pixels"

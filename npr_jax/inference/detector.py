@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import functools
 import json
 import logging
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import jax
 import ml_collections
 import numpy as np
 from flax import nnx
 
-from input_pipeline.errors import UserError
+from input_pipeline.images.preprocessing import NATIVE, Preprocessing, middle_quality
+from input_pipeline.images.problems import ImageProblem
 from npr_jax.config import load_config
 from npr_jax.detectors import calibration_file, frozen_weights
 from npr_jax.detectors.calibration import Calibration
+from npr_jax.inference import tiling
 from npr_jax.inference.position_maps import PositionMaps
-from npr_jax.inference.preprocessing import Preparation
+from npr_jax.inference.reading import Opener, in_order, read_pixels
 from npr_jax.inference.scorer import Scored, Scorer
-from npr_jax.inference.tiling import MIN_SIDE
 from npr_jax.inference.verdict import ImageScore, score_of
 from npr_jax.models.base import Frozen, Model, evaluation_copy
 from npr_jax.models.clip import VIT_L14, ClipShape
@@ -34,13 +36,7 @@ from npr_jax.models.systems.system import FileView
 from npr_jax.training.checkpoint import restore_for_scoring
 from npr_jax.training.train_state import abstract_train_state
 
-if TYPE_CHECKING:
-    from npr_jax.inference.ensemble import Ensemble
-
 _LOG = logging.getLogger(__name__)
-
-# Files decoded ahead of the network; each may be a large photograph, so few.
-DECODE_AHEAD = 4
 
 
 class Detector:
@@ -49,47 +45,54 @@ class Detector:
     >>> detector = Detector.load("runs/quickstart")
     >>> for result in detector.score(["photo.jpg"]):
     ...     print(result.path, result.score, result.verdict)
+
+    Attributes:
+        model: one of ``npr_jax.models``.
+        preprocessing: what happens to a file before the network, a file view aside.
+        source: where the weights came from, for reports.
+        system: its name in ``SYSTEMS``.
+        config: of its run; None for published weights.
+        step: of its checkpoint; None for published weights.
+        checkpoint: ``best`` or ``last``, as ``load`` was asked for; empty for published weights.
+        training_data: what its run learned from; empty for published weights.
+        calibration: what turns logits into calibrated probabilities and verdicts; None: nothing.
+        calibration_note: why a calibration that is there is not used; else empty.
     """
 
     def __init__(
         self,
         model: Model,
+        preprocessing: Preprocessing = NATIVE,
         *,
-        resize: int,
         source: str,
-        crop: int = 0,
-        small_images: str = "reflect",
-        jpeg_quality: int = 0,
         system: str = "npr",
         calibration: Calibration | None = None,
     ):
         """Args:
-        model: one of ``npr_jax.models``.
-        resize: side in pixels to which files are squashed before scoring; 0: native size.
-        crop: side in pixels of the centre crop that is scored after that; 0: the whole image.
-        small_images: how images below the crop are enlarged, ``reflect`` or ``tile``.
-        source: where the weights came from, for reports.
-        jpeg_quality: quality that files are re-encoded with before scoring, as the images
-            of the training were; 0: never.
-        system: its name in ``npr_jax.models.systems.registry.SYSTEMS``, for reports.
+        model: see the class; its front ends and numbers are never changed.
+        preprocessing: limits and file reader are set here, as model and system want them.
+        source: see the class.
+        system: see the class.
         calibration: fitted to this model with this preprocessing; None: scores are not calibrated.
+
+        Raises:
+            ValueError: a resize to fewer pixels than the networks need.
         """
-        if resize and resize < MIN_SIDE:
-            raise UserError(f"resize is {resize}; expected 0 (native size) or at least {MIN_SIDE}")
         self.model = evaluation_copy(model)
-        self.resize = resize
-        self.crop = crop
-        self.small_images = small_images
-        self.jpeg_quality = jpeg_quality
+        self.preprocessing = dataclasses.replace(
+            preprocessing,
+            min_side=tiling.MIN_SIDE,
+            max_pixels=tiling.most_pixels(model),
+            read_file=SYSTEMS[system].read_file,
+        )
         self.source = source
         self.system = system
         self.config: ml_collections.ConfigDict | None = None
         self.step: int | None = None
+        self.checkpoint = ""
         self.training_data: dict[str, Any] = {}
-        self._calibration = calibration
-        self._calibrated_preprocessing = self.preprocessing
-        self._maps: PositionMaps | None = None
-        self._make_file_view: Callable[[], FileView | None] | None = None
+        self.calibration = calibration
+        self.calibration_note = ""
         self._scorer = Scorer(self.model)
 
     @classmethod
@@ -106,72 +109,32 @@ class Detector:
         Args:
             workdir: directory of the run.
             checkpoint: ``best`` by validation AP, or ``last``.
-            resize: see ``__init__``; None: as the run's config says.
+            resize: side in pixels to which files are squashed; 0: native size; None: as the run's
+                config says.
             calibrated: whether to use the checkpoint's calibration, where it has one. One that is
-                of another checkpoint or preprocessing is not used, and a warning is logged.
+                of another step or, where ``resize`` is given, of another preprocessing is not used,
+                and a warning is logged.
 
         Raises:
-            ValueError: if there is no run, no complete checkpoint, or its calibration is damaged.
+            ValueError: if there is no run, no complete checkpoint, or its calibration is damaged or
+                was made with other weights or preprocessing than the run's.
         """
         workdir = pathlib.Path(workdir)
         config = load_config(workdir)
-        frozen_weights.check(workdir, config.model, frozen_weights.fingerprint(config.model))
-        model = nnx.eval_shape(lambda: build_model(config.model, nnx.Rngs(params=0), load=False))
-        graphdef, _, _, frozen = nnx.split(model, nnx.Param, nnx.BatchStat, Frozen)
-        if frozen:
-            frozen = nnx.state(build_model(config.model, nnx.Rngs(params=0)), Frozen)
-        shapes = abstract_train_state(config)
-        own = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        shapes = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=own), shapes
-        )
-        step, state = restore_for_scoring(workdir, checkpoint, shapes)
-        model = nnx.merge(graphdef, state.params, state.batch_stats, frozen)
-        native = config.data.evaluate_resize if resize is None else resize
+        model, step = _restore(workdir, config, checkpoint)
         source = f"{workdir} ({checkpoint}, step {step})"
-        reencode = config.data.reencode
-        quality = sum(reencode) // 2 if reencode else 0
-        detector = cls(
-            model,
-            resize=native,
-            crop=config.data.evaluate_crop,
-            small_images=config.data.small_images,
-            source=source,
-            jpeg_quality=quality,
-            system=config.model.name,
-        )
-        detector.config, detector.step = config, step
+        detector = cls(model, preprocessing_of(config), source=source, system=config.model.name)
+        detector.config, detector.step, detector.checkpoint = config, step, checkpoint
         detector.training_data = json.loads((workdir / "training_data.json").read_text())
-        if make := SYSTEMS[config.model.name].file_view:
-            detector._make_file_view = functools.partial(make, config.model, detector.training_data)
+        own = detector.preprocessing
+        if resize is not None:
+            detector = detector.with_preprocessing(dataclasses.replace(own, resize=resize))
         if calibrated:
-            detector._load_calibration(workdir, step)
+            detector.calibration, detector.calibration_note = calibration_file.load(
+                workdir, step, model, used=detector.preprocessing, own=own
+            )
+            detector._warn_if_dropped()
         return detector
-
-    def _load_calibration(self, workdir: pathlib.Path, step: int) -> None:
-        words = self.preprocessing
-        self._calibration, problem = calibration_file.load(workdir, step, self.model, words)
-        self._calibrated_preprocessing = words
-        if problem:
-            _LOG.warning("scores are not calibrated: %s; run calibrate again", problem)
-
-    @property
-    def calibration(self) -> Calibration | None:
-        """What turns logits into calibrated probabilities and verdicts; None: nothing does."""
-        # Whoever changes the preprocessing has another detector.
-        fits = self._calibrated_preprocessing == self.preprocessing
-        return self._calibration if fits else None
-
-    @property
-    def calibration_in_words(self) -> str:
-        """Whether scores are calibrated, and how."""
-        known = self.calibration
-        if known is None:
-            return "not calibrated"
-        return (
-            f"calibrated (temperature {known.temperature:.3g}, bias {known.bias:.3g}, verdicts for "
-            f"at most {100 * known.target_error:.3g} % errors)"
-        )
 
     @classmethod
     def from_torch_state_dict(
@@ -181,7 +144,7 @@ class Detector:
 
         Args:
             state_dict: of any system in ``pretrained.registry``; which one, its keys tell.
-            resize: see ``__init__``; None: as that system was published.
+            resize: see ``load``; None: as that system was published.
 
         Raises:
             ValueError: if no system has these keys and shapes.
@@ -199,26 +162,10 @@ class Detector:
     ) -> Detector:
         published, model = recognise(state_dict)
         resize = published.resize if resize is None else resize
-        source = f"{source} ({published.name})"
-        return cls(model, resize=resize, crop=published.crop, source=source, system=published.name)
-
-    @staticmethod
-    def ensemble(
-        workdirs: Sequence[str | pathlib.Path],
-        *,
-        checkpoint: str = "best",
-        resize: int | None = None,
-    ) -> Ensemble:
-        """Several runs' detectors as one, by their mean logit; see ``ensemble``."""
-        from npr_jax.inference.ensemble import Ensemble
-
-        members = [Detector.load(w, checkpoint=checkpoint, resize=resize) for w in workdirs]
-        return Ensemble(members)
-
-    @property
-    def members(self) -> tuple[Detector, ...]:
-        """The separately trained detectors that make up this one: itself."""
-        return (self,)
+        preprocessing = Preprocessing(resize=resize, crop=published.crop)
+        return cls(
+            model, preprocessing, source=f"{source} ({published.name})", system=published.name
+        )
 
     @classmethod
     def from_univfd(
@@ -231,38 +178,58 @@ class Detector:
     ) -> Detector:
         """The published UnivFD from ``fc_weights.pth`` and a file of CLIP's weights."""
         model = load_univfd(head, tower, shape)
-        source = f"{head}, {tower} (univfd)"
-        crop = model.image_side
-        return cls(model, resize=resize, crop=crop, source=source, system="univfd")
+        preprocessing = Preprocessing(resize=resize, crop=model.image_side)
+        return cls(model, preprocessing, source=f"{head}, {tower} (univfd)", system="univfd")
+
+    def with_preprocessing(self, preprocessing: Preprocessing) -> Detector:
+        """The same model with another preprocessing; its calibration does not come along."""
+        other = copy.copy(self)
+        other.preprocessing = preprocessing
+        if preprocessing != self.preprocessing and self.calibration is not None:
+            other.calibration = None
+            other.calibration_note = (
+                f"its calibration is for images prepared otherwise: {self.preprocessing_in_words}"
+            )
+            other._warn_if_dropped()
+        return other
+
+    def _warn_if_dropped(self) -> None:
+        if self.calibration_note:
+            _LOG.warning(
+                "scores are not calibrated: %s; run calibrate again", self.calibration_note
+            )
+
+    @property
+    def members(self) -> tuple[Detector, ...]:
+        """The separately trained detectors that make up this one: itself."""
+        return (self,)
+
+    @property
+    def preprocessing_in_words(self) -> str:
+        """What happens to a file's pixels before the network."""
+        return self.preprocessing.in_words()
+
+    @property
+    def calibration_in_words(self) -> str:
+        """Whether scores are calibrated, and how; where a calibration is not used, why."""
+        if self.calibration is not None:
+            return self.calibration.in_words()
+        return "not calibrated" + f" ({self.calibration_note})" * bool(self.calibration_note)
 
     @functools.cached_property
     def file_view(self) -> FileView | None:
-        """What files go through before the network; made when the first file is scored.
+        """What prepared files go through before the network; made when the first is scored.
 
         Raises:
             ValueError: what it needs is not there, or is not what the run was trained with.
         """
-        return None if self._make_file_view is None else self._make_file_view()
-
-    @property
-    def preprocessing(self) -> str:
-        """What happens to a file's pixels before the network, in words."""
-        return self.preparation.in_words()
-
-    @property
-    def preparation(self) -> Preparation:
-        """What happens to a file before the network, file views aside, as a function."""
-        return Preparation(
-            model=self.model,
-            read_file=SYSTEMS[self.system].read_file,
-            resize=self.resize,
-            crop=self.crop,
-            small_images=self.small_images,
-            jpeg_quality=self.jpeg_quality,
-        )
+        make = SYSTEMS[self.system].file_view
+        if make is None or self.config is None:
+            return None
+        return make(self.config.model, self.training_data)
 
     def logits(self, images: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
-        """Scores pixels as they are, without any resize.
+        """Scores pixels as they are, without any preprocessing.
 
         Args:
             images: uint8 ``[n, h, w, 3]`` RGB, or images ``[h, w, 3]`` of any sizes.
@@ -285,37 +252,37 @@ class Detector:
         """As ``logits``, one image at a time, out of order: for more than fit into memory."""
         return self._scorer.score(images)
 
-    def maps(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """What each position of one image adds to its logit; see ``position_maps``.
-
-        Args:
-            image: uint8 ``[h, w, 3]``, scored as it is, whole.
+    @functools.cached_property
+    def maps(self) -> PositionMaps:
+        """Called with an image, says what each position adds to its logit.
 
         Raises:
-            ValueError: for a system without such a map, or an image too large.
+            ValueError: for a system without such a map.
         """
-        self._maps = self._maps or PositionMaps(self.model)
-        return self._maps(image)
-
-    def read(self, path: str) -> np.ndarray:
-        """A file's pixels as they are scored, uint8 ``[h, w, 3]``.
-
-        Raises:
-            ValueError: with the reason, where there are none.
-        """
-        outcome = self.preparation.pixels_or_problem(pathlib.Path(path).read_bytes)
-        if isinstance(outcome, str):
-            raise UserError(f"{path}: {outcome}")
-        return outcome
+        return PositionMaps(self.model)
 
     def see(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Files' own pixels, uint8 ``[h, w, 3]``, as the network gets them; see `Preparation`.
+        """Files' own pixels, uint8 ``[h, w, 3]``, as the network gets them.
 
         Raises:
-            ValueError: an image is too small, or too large for the system.
+            ImageProblem: an image is too small, or too large for the system.
         """
-        prepared = map(self.preparation.prepare, images)
-        return prepared if self.file_view is None else self.file_view.stream(prepared)
+        return self._viewed(map(self.preprocessing, images))
+
+    def read(self, path: str) -> np.ndarray:
+        """A file as the network gets it, uint8 ``[h, w, 3]``.
+
+        Raises:
+            ImageProblem: naming the file, with the reason.
+        """
+        try:
+            data = pathlib.Path(path).read_bytes()
+            [seen] = self.see([self.preprocessing.decode(data)])
+        except OSError as error:
+            raise ImageProblem(f"{path}: {error.strerror or error}") from error
+        except ImageProblem as error:
+            raise type(error)(f"{path}: {error}") from error
+        return seen
 
     def judge(self, name: str, scored: Scored, *, confidence: float | None = None) -> ImageScore:
         """What is said of a file whose logit is known; see ``score`` for the confidence."""
@@ -340,8 +307,8 @@ class Detector:
     ) -> list[ImageScore]:
         """As ``score``, of files in memory: pairs of a name, for the result, and the bytes."""
         named = list(files)
-        readers = [functools.partial(bytes, data) for _, data in named]
-        return list(self._results([name for name, _ in named], readers, confidence))
+        openers = [functools.partial(bytes, data) for _, data in named]
+        return list(self._results([name for name, _ in named], openers, confidence))
 
     def iter_scores(
         self, paths: Iterable[str | pathlib.Path], *, confidence: float | None = None
@@ -350,41 +317,41 @@ class Detector:
         names = [str(path) for path in paths]
         return self._results(names, [pathlib.Path(name).read_bytes for name in names], confidence)
 
-    def _results(
-        self, names: list[str], readers: Sequence[Callable[[], bytes]], confidence: float | None
-    ) -> Iterator[ImageScore]:
-        results: dict[int, ImageScore] = {}
-        places: list[int] = []
-        pixels = self._readable(names, readers, results, places)
-        if self.file_view is not None:
-            pixels = self.file_view.stream(pixels)
-        done = 0
-        for scored in self._scorer.score(pixels):
-            place = places[scored.position]
-            results[place] = self.judge(names[place], scored, confidence=confidence)
-            while done in results:
-                yield results.pop(done)
-                done += 1
-        for place in range(done, len(names)):
-            yield results.pop(place)
+    def _viewed(self, images: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        return images if self.file_view is None else self.file_view.stream(images)
 
-    def _readable(
-        self,
-        names: list[str],
-        readers: Sequence[Callable[[], bytes]],
-        results: dict[int, ImageScore],
-        places: list[int],
-    ) -> Iterator[np.ndarray]:
-        """Pixels of the files that can be scored; the others get their error in results."""
-        pixels_of = self.preparation.pixels_or_problem
-        with ThreadPoolExecutor(DECODE_AHEAD) as pool:
-            ahead = [pool.submit(pixels_of, read) for read in readers[:DECODE_AHEAD]]
-            for place, name in enumerate(names):
-                outcome = ahead.pop(0).result()
-                if place + DECODE_AHEAD < len(names):
-                    ahead.append(pool.submit(pixels_of, readers[place + DECODE_AHEAD]))
-                if isinstance(outcome, str):
-                    results[place] = ImageScore(name, None, "", outcome)
-                else:
-                    places.append(place)
-                    yield outcome
+    def _results(
+        self, names: list[str], openers: Sequence[Opener], confidence: float | None
+    ) -> Iterator[ImageScore]:
+        outcomes = read_pixels(openers, self.preprocessing)
+        judge = functools.partial(self.judge, confidence=confidence)
+        return in_order(names, outcomes, lambda p: self._scorer.score(self._viewed(p)), judge)
+
+
+def preprocessing_of(config: ml_collections.ConfigDict) -> Preprocessing:
+    """What a run's config says of files to be scored."""
+    data = config.data
+    return Preprocessing(
+        resize=data.evaluate_resize,
+        crop=data.evaluate_crop,
+        small_images=data.small_images,
+        even=data.evaluate_even,
+        jpeg_quality=middle_quality(data.reencode),
+    )
+
+
+def _restore(
+    workdir: pathlib.Path, config: ml_collections.ConfigDict, checkpoint: str
+) -> tuple[Model, int]:
+    """The model with the numbers of a checkpoint, and its step."""
+    frozen_weights.check(workdir, config.model, frozen_weights.fingerprint(config.model))
+    model = nnx.eval_shape(lambda: build_model(config.model, nnx.Rngs(params=0), load=False))
+    graphdef, _, _, frozen = nnx.split(model, nnx.Param, nnx.BatchStat, Frozen)
+    if frozen:
+        frozen = nnx.state(build_model(config.model, nnx.Rngs(params=0)), Frozen)
+    own = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    shapes = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=own), abstract_train_state(config)
+    )
+    step, state = restore_for_scoring(workdir, checkpoint, shapes)
+    return nnx.merge(graphdef, state.params, state.batch_stats, frozen), step

@@ -21,7 +21,7 @@ from npr_jax.inference.verdict import ImageScore, score_of
 class Ensemble:
     """What ``predict`` and ``evaluate`` need of a detector, from several.
 
-    >>> detector = Detector.ensemble(["runs/a", "runs/b", "runs/c"])
+    >>> detector = Ensemble.load(["runs/a", "runs/b", "runs/c"])
     >>> for result in detector.score(["photo.jpg"]):
     ...     print(result.path, result.score, result.verdict)
     """
@@ -37,15 +37,28 @@ class Ensemble:
             raise UserError(f"an ensemble of {len(members)} detectors; give at least two")
         self.members = tuple(members)
 
+    @classmethod
+    def load(
+        cls,
+        workdirs: Sequence[str | pathlib.Path],
+        *,
+        checkpoint: str = "best",
+        resize: int | None = None,
+    ) -> Ensemble:
+        """The detectors of several runs; see ``Detector.load``."""
+        # Members' calibrations hold for the logits of each, not for their mean.
+        options: dict[str, Any] = {"checkpoint": checkpoint, "resize": resize, "calibrated": False}
+        return cls([Detector.load(workdir, **options) for workdir in workdirs])
+
     @property
     def source(self) -> str:
         """Where the members' weights came from, for reports."""
         return "mean logit of " + ", ".join(member.source for member in self.members)
 
     @property
-    def preprocessing(self) -> str:
-        """What happens to a file's pixels before the networks, in words."""
-        ways = list(dict.fromkeys(member.preprocessing for member in self.members))
+    def preprocessing_in_words(self) -> str:
+        """What happens to a file's pixels before the networks."""
+        ways = list(dict.fromkeys(member.preprocessing_in_words for member in self.members))
         return ways[0] if len(ways) == 1 else "each member's own: " + "; ".join(ways)
 
     @property

@@ -61,7 +61,9 @@ def predict_files(
     check_extras(detector, maps, evidence, heat_map)
     files = find_files(paths)
     views = (member.file_view for member in detector.members)
-    images = ", ".join([detector.preprocessing, *(v.description for v in views if v is not None)])
+    images = ", ".join(
+        [detector.preprocessing_in_words, *(v.description for v in views if v is not None)]
+    )
     scores = detector.calibration_in_words
     print(f"detector: {detector.source}; images: {images}; scores: {scores}", file=sys.stderr)
     progress = tqdm(total=len(files), unit="img", disable=not sys.stderr.isatty())

@@ -13,6 +13,8 @@ import functools
 import numpy as np
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.preprocessing import check_size
+from input_pipeline.images.problems import ImageTooLargeError
 from npr_jax.models.base import Grid, Model, Placement
 from npr_jax.residuals.front_end import FrontEnd
 
@@ -59,21 +61,15 @@ class Tile:
     columns: Span
 
 
-def check_size(height: int, width: int, model: Model) -> None:
-    """Raises ``ValueError`` for an image too small, or too large to be looked at whole."""
-    if min(height, width) < MIN_SIDE:
-        raise UserError(f"image is {height}x{width} pixels; at least {MIN_SIDE}x{MIN_SIDE} needed")
-    if model.whole and height * width > MAX_WHOLE_PIXELS:
-        raise UserError(
-            f"image is {height}x{width} pixels; this system looks at images whole, at most "
-            f"{MAX_WHOLE_PIXELS:,} pixels of them: give --resize=256 or another side"
-        )
+def most_pixels(model: Model) -> int:
+    """Of an image, height times width; 0: any number, as it is cut into tiles."""
+    return MAX_WHOLE_PIXELS if model.whole else 0
 
 
 def check_map_size(height: int, width: int) -> None:
-    """Raises ``ValueError`` for an image too large for a map of its positions."""
+    """Raises ``ImageTooLargeError`` for an image too large for a map of its positions."""
     if height * width > MAX_MAP_PIXELS:
-        raise UserError(
+        raise ImageTooLargeError(
             f"image is {height}x{width} pixels; maps are made of at most {MAX_MAP_PIXELS:,} "
             "pixels: give --resize=256 or another side"
         )
@@ -85,10 +81,11 @@ def plan(
     """The tiles that score an image of the given size: one, if it fits a shape.
 
     Raises:
-        ValueError: if the image has a side under ``MIN_SIDE`` pixels, is too large for a model
-            that sees images whole, or needs tiles and the last shape is no wider than two halos.
+        ImageProblem: a side has fewer than ``MIN_SIDE`` pixels, or the image is too large for a
+            model that sees images whole.
+        ValueError: it needs tiles and the last shape is no wider than two halos.
     """
-    check_size(height, width, model)
+    check_size((height, width), MIN_SIDE, most_pixels(model))
     if model.whole:
         shape = (height, width)
     else:

@@ -12,7 +12,6 @@ from input_pipeline.images.transforms import UnreadableImageError
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.heat_map import HeatMap
 from npr_jax.inference.verdict import ImageScore
-from npr_jax.models.systems.registry import SYSTEMS
 from npr_jax.serving import delivery, words
 from npr_jax.serving.delivery import DeliveryPoint
 from npr_jax.serving.evidence import EvidenceMaker
@@ -160,7 +159,7 @@ class Examiner:
     def _decode(self, name: str, data: bytes) -> np.ndarray:
         check_upload(name, data, self.limits)
         try:
-            return self.detector.preparation.decode(data)
+            return self.detector.preprocessing.decode(data)
         except UnreadableImageError as error:
             raise Refused(f"{name} cannot be read as a picture: {error}.", UNSUPPORTED) from error
 
@@ -188,7 +187,7 @@ class Examiner:
     def _with_delivery(
         self, found: Examination, own: np.ndarray, deadline: Deadline
     ) -> Examination:
-        if SYSTEMS[self.detector.system].read_file is not None:
+        if self.detector.preprocessing.read_file is not None:
             return dataclasses.replace(found, delivery_note=words.NO_DELIVERY_FOR_METADATA)
         tried = delivery.deliver(own, self._score_pixels, deadline)
         verdict, how = delivery.held_up(found.verdict, tried)

@@ -235,7 +235,7 @@ def identity_of(detector: Detector) -> dict[str, str]:
         "checkpoint": calibration_file.fingerprint(detector.model),
         "system": detector.system,
         "source": without_folders(detector.source),
-        "preprocessing": detector.preprocessing,
+        "preprocessing": detector.preprocessing_in_words,
         "calibration": detector.calibration_in_words,
     }
 

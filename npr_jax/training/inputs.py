@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import grain
@@ -15,16 +15,14 @@ import numpy as np
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import augmentations
-from input_pipeline.images.degradations import Transformation
+from input_pipeline.images.preprocessing import FileReader, Preprocessing, middle_quality
 from input_pipeline.loading import pipeline
 from input_pipeline.loading.epochs import steps_per_epoch
 from input_pipeline.loading.features import feature_iterator, training_images_once
-from input_pipeline.loading.file_source import FileReader, ViewedSource
+from input_pipeline.loading.file_source import ViewedSource
 from input_pipeline.loading.holdout import SubsetSource, held_out
 from input_pipeline.loading.mixture import MixedDataset, MixedSplit
-from input_pipeline.loading.preparation import Preparation
 from input_pipeline.loading.sampling import Groups, Sampling, sample
-from input_pipeline.loading.transformed import transformed_images
 from input_pipeline.storage.path_lists import split_paths
 from input_pipeline.storage.tfrecord import RecordSource
 from npr_jax.models.systems.registry import SYSTEMS
@@ -164,138 +162,19 @@ class TrainInput:
     def validation_images(self) -> Iterator[dict]:
         """This process's validation images, each once, centre-cropped."""
         data = self._config.data
-        return evaluation_images(
+        return pipeline.evaluation_images(
             self._validation,
-            data,
-            resize=data.resize,
-            resize_mode=data.resize_mode,
-            crop=data.validation_crop,
-            delivery="clean",
+            Preprocessing(
+                resize=data.resize,
+                resize_mode=data.resize_mode,
+                crop=data.validation_crop,
+                small_images=data.small_images,
+                jpeg_quality=middle_quality(data.reencode),
+            ),
+            workers=data.workers,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
         )
-
-
-def test_images(
-    config: ml_collections.ConfigDict, dataset: MixedDataset, system: str
-) -> Iterator[dict]:
-    """This process's test images, each once, as the config's protocol wants them.
-
-    Elements of a system that looks at pixels also have ``facts``, see
-    ``image_facts``. Of several data sets, file names begin with the name of the
-    data set. ``system`` names the one that scores them.
-
-    Raises:
-        ValueError: for a delivery of images to a system that does not look at pixels.
-    """
-    data = config.data
-    read_file = SYSTEMS[system].read_file
-    if read_file and data.delivery != "clean":
-        raise UserError(
-            f"--delivery={data.delivery} changes pixels, which {system} does not look at; leave it "
-            "out, or deliver the files themselves before `prepare`"
-        )
-    split = test_split(config, dataset)
-    images = evaluation_images(
-        _viewed(split.source, read_file),
-        data,
-        resize=data.evaluate_resize,
-        crop=data.evaluate_crop,
-        even=data.evaluate_even,
-        delivery=data.delivery,
-        facts=read_file is None,
-    )
-    return (
-        {**image, "filename": split.unique_filename(image["index"], image["filename"])}
-        for image in images
-    )
-
-
-def test_split(config: ml_collections.ConfigDict, dataset: MixedDataset) -> MixedSplit:
-    """The split that the config calls test.
-
-    Raises:
-        ValueError: the data set has no such split.
-    """
-    return named_split(dataset, config.data.test_split, "data.test_split")
-
-
-def transformed_test_images(
-    config: ml_collections.ConfigDict,
-    split: MixedSplit,
-    transformations: Sequence[Transformation],
-) -> Iterator[dict]:
-    """Every test image in every transformation, prepared as ``test_images`` prepares it.
-
-    Elements are those of ``input_pipeline.loading.transformed.transformed_images``.
-    """
-    images = transformed_images(
-        split.source,
-        transformations,
-        Preparation(**_preparation(config.data)),
-        seed=config.seed,
-        workers=config.data.workers,
-    )
-    return (
-        {**image, "filename": split.unique_filename(image["index"], image["filename"])}
-        for image in images
-    )
-
-
-def chosen_test_images(
-    config: ml_collections.ConfigDict, dataset: MixedDataset, records: Sequence[int]
-) -> Iterator[np.ndarray]:
-    """The pixels of some test images, uint8 ``[h, w, 3]``, all in this process, in the order given.
-
-    Args:
-        config: as for ``test_images``.
-        dataset: as for ``test_images``.
-        records: numbers of the test split's records, the ``index`` of their elements.
-    """
-    split = test_split(config, dataset)
-    images = pipeline.evaluation_images(
-        SubsetSource(split.source, np.array(records, np.int64)),
-        delivery=config.data.delivery,
-        **_preparation(config.data),
-    )
-    return (image["image"] for image in images)
-
-
-def _preparation(data: ml_collections.ConfigDict) -> dict[str, Any]:
-    """What happens to a test image before it is scored, as ``Preparation`` wants it."""
-    return {
-        "resize": data.evaluate_resize,
-        "crop": data.evaluate_crop,
-        "small_images": data.small_images,
-        "even": data.evaluate_even,
-        "reencode": tuple(data.reencode),
-    }
-
-
-def evaluation_images(
-    source,
-    data,
-    *,
-    resize: int,
-    crop: int,
-    delivery: str,
-    resize_mode: str = "squash",
-    even: bool = False,
-    facts: bool = False,
-) -> Iterator[dict]:
-    """Elements with uint8 ``image [h, w, 3]``, label, generator, filename and index."""
-    return pipeline.evaluation_images(
-        source,
-        resize=resize,
-        resize_mode=resize_mode,
-        crop=crop,
-        small_images=data.small_images,
-        even=even,
-        reencode=tuple(data.reencode),
-        delivery=delivery,
-        facts=facts,
-        workers=data.workers,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
 
 
 def _viewed(source: RecordSource, read_file: FileReader | None) -> RecordSource:

@@ -24,7 +24,7 @@ from npr_jax.evaluation.calibration_measures import (
     verdict_rows,
 )
 from npr_jax.evaluation.results import plain, write_evaluation
-from npr_jax.evaluation.robustness_table import NotScored, TransformedScores, tabulate
+from npr_jax.evaluation.robustness import NotScored, TransformedScores, tabulate
 from tests.analysis.made_up import META, make_scores
 from tests.analysis.table_runs import write_table
 
@@ -60,7 +60,7 @@ def write_robustness(workdir, **meta):
     away = np.array([[2.0], [1.0], [0.3]]) * (labels + (generators == "gan"))
     logits = rng.normal(size=(3, labels.size)) + away
     logits[2, 5] = np.nan
-    missing = [NotScored(2, 5, "images must have at least 64 pixels")]
+    missing = [NotScored(2, 5, "too small", "images must have at least 64 pixels")]
     scores = TransformedScores(logits, labels, generators, generators, missing)
     results = {"name": "tiny-test-native"} | tabulate(scores, chosen)
     results["meta"] = {"model": "npr", "seed": 3, "weights": None, "data": "tiny"} | meta

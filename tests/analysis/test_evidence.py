@@ -27,7 +27,7 @@ def written(tmp_path_factory):
     root = tmp_path_factory.mktemp("evidence")
     config = ml_collections.ConfigDict(multiscale_attention.get_config().model)
     config.backbone = "thin_resnet"
-    detector = Detector(build_model(config, nnx.Rngs(params=0)), resize=0, source="test")
+    detector = Detector(build_model(config, nnx.Rngs(params=0)), source="test")
     for name, picture in zip(("a.png", "b.png"), images(2, 64, 96), strict=True):
         Image.fromarray(picture).save(root / name)
     (root / "c.txt").write_text("no image")

@@ -1,6 +1,7 @@
 """``calibrate`` on a finished run, and what ``predict``, ``evaluate`` and the API make of it."""
 
 import csv
+import dataclasses
 import io
 import json
 import logging
@@ -11,8 +12,11 @@ import pytest
 from PIL import Image
 
 import npr_jax
+from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.dataset_writer import write_dataset
+from npr_jax.analysis.figure_files import write_figure
+from npr_jax.analysis.reliability import figure_of
 from npr_jax.cli import main
 from npr_jax.detectors import calibration_file
 from npr_jax.evaluation.calibrate import FIT, MEASURE, calibrate, deal
@@ -54,6 +58,8 @@ def run(trained, data, tmp_path_factory):
     shutil.copytree(trained.workdir, workdir)
     detector = npr_jax.Detector.load(workdir)
     results = calibrate(detector, workdir, data=str(data), split="", **OPTIONS)
+    # As the command does.
+    write_figure(workdir / "calibration", figure_of(results, str(results["checkpoint"]["step"])))
     return workdir, results
 
 
@@ -169,37 +175,94 @@ def test_a_confidence_overrides_the_band(run, files):
         assert result.verdict == ("generated" if result.score >= 0.5 else "photograph")
 
 
-def test_one_of_another_checkpoint_is_not_used(run, tmp_path, files, caplog):
+@pytest.fixture
+def copied(run, tmp_path):
+    """A copy of the calibrated run, its calibration file and what is in it."""
     workdir = tmp_path / "run"
     shutil.copytree(run[0], workdir)
     [path] = (workdir / "calibration").glob("*.json")
-    content = json.loads(path.read_text())
+    return workdir, path, json.loads(path.read_text())
+
+
+def test_where_the_user_asks_for_another_detector_its_scores_are_not_calibrated(
+    copied, files, caplog
+):
+    workdir, path, _ = copied
     with caplog.at_level(logging.WARNING, "npr_jax"):
-        assert npr_jax.Detector.load(workdir, resize=48).calibration is None
+        other = npr_jax.Detector.load(workdir, resize=48)
+        assert other.calibration is None
         assert "made with images prepared otherwise (native size)" in caplog.text
-        caplog.clear()
-        content["checkpoint"]["hash"] = "0" * 64
-        path.write_text(json.dumps(content))
-        detector = npr_jax.Detector.load(workdir)
-        assert "was made for other weights" in caplog.text
-        assert detector.calibration is None
-        [result] = detector.score(files[:1])
-        assert result.score == pytest.approx(1 / (1 + np.exp(-result.logit)))
+        assert "images prepared otherwise (native size)" in other.calibration_in_words
         caplog.clear()
         path.rename(path.with_name("999.json"))
-        assert npr_jax.Detector.load(workdir).calibration is None
-        assert "the calibration of step 999 is not of this checkpoint" in caplog.text
+        detector = npr_jax.Detector.load(workdir)
+        assert detector.calibration is None
+        said = "the calibration of step 999 is not of this checkpoint"
+        assert said in caplog.text
+        assert said in detector.calibration_in_words
         assert caplog.text.count("\n") == 1
-    path.write_text("{}")
-    with pytest.raises(ValueError, match=r"is no calibration .*delete it"):
+        [result] = detector.score(files[:1])
+        assert result.score == pytest.approx(1 / (1 + np.exp(-result.logit)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"checkpoint": {"step": 0, "hash": "0" * 64}}, "was made for other weights than those"),
+        ({"preprocessing": {"resize": 48}}, r"prepared otherwise \(squashed to 48x48 pixels\)"),
+        ({"preprocessing": "squashed to 48x48 pixels"}, r"\(squashed to 48x48 pixels\) than this"),
+        ({"preprocessing": "nativ size"}, "is no calibration .*'nativ size' is not known"),
+        ({"preprocessing": {"blur": 1}}, "is no calibration .*'blur'"),
+        ({"temperature": None}, None),
+    ],
+)
+def test_a_calibration_that_does_not_fit_is_refused_and_never_dropped(copied, changes, message):
+    """Without it, another verdict would be given than yesterday, and nobody would see why."""
+    workdir, path, content = copied
+    path.write_text(json.dumps(content | changes) if message else "{}")
+    with pytest.raises(ValueError, match=f"(?s){message or 'is no calibration'}.*delete it"):
+        npr_jax.Detector.load(workdir)
+    assert npr_jax.Detector.load(workdir, calibrated=False).calibration is None
+
+
+def test_values_are_compared_and_not_words(copied, monkeypatch):
+    workdir, _, content = copied
+    assert content["preprocessing"]["resize"] == 0
+    monkeypatch.setattr(Preprocessing, "in_words", lambda self: "quite another sentence")
+    assert npr_jax.Detector.load(workdir).calibration is not None
+
+
+def test_words_of_version_1_are_still_read(copied):
+    workdir, path, content = copied
+    path.write_text(json.dumps(content | {"preprocessing": "native size"}))
+    assert npr_jax.Detector.load(workdir).calibration is not None
+    words = (
+        "re-encoded as JPEG 75, squashed to 64x64 pixels, centre crop of 40 pixels "
+        "(smaller images tiled)"
+    )
+    path.write_text(json.dumps(content | {"preprocessing": words}))
+    config = json.loads((workdir / "config.json").read_text())
+    config["data"] |= {"reencode": [60, 91], "evaluate_resize": 64, "evaluate_crop": 40}
+    config["data"] |= {"small_images": "tile", "evaluate_even": True}
+    (workdir / "config.json").write_text(json.dumps(config))
+    assert npr_jax.Detector.load(workdir).calibration is not None
+    config["data"]["small_images"] = "reflect"
+    (workdir / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="smaller images tiled"):
         npr_jax.Detector.load(workdir)
 
 
 def test_other_preprocessing_afterwards_is_another_detector(run):
     detector = npr_jax.Detector.load(run[0])
     assert detector.calibration is not None
-    detector.resize = 48  # as --resize=protocol does
-    assert detector.calibration is None
+    way = dataclasses.replace(detector.preprocessing, resize=48)  # as --resize=protocol does
+    other = detector.with_preprocessing(way)
+    assert other.calibration is None
+    assert "its calibration is for images prepared otherwise: native size" in (
+        other.calibration_in_words
+    )
+    assert detector.calibration is not None
+    assert detector.with_preprocessing(detector.preprocessing).calibration is detector.calibration
 
 
 def test_an_ensemble_is_not_calibrated(run, files, capsys):

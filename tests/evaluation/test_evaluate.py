@@ -134,7 +134,7 @@ def test_mistakes_and_as_many_samples_as_asked_are_kept(trained, tiny_data, tmp_
     detector = npr_jax.Detector.load(trained.workdir)
     head = detector.model.classifier
     head.bias[...] = head.bias[...] + 1000
-    detector = npr_jax.Detector(detector.model, resize=0, source="shifted")
+    detector = npr_jax.Detector(detector.model, source="shifted")
     config = runs.tiny_config(tiny_data)
     dataset = MixedDataset.load([tiny_data])
     evaluate_run(detector, config, dataset, tmp_path, samples=3)

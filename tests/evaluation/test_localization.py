@@ -5,12 +5,16 @@ import json
 
 import numpy as np
 import pytest
+from flax import nnx
 
+from configs import default
+from input_pipeline.images.preprocessing import NATIVE, Preprocessing
 from input_pipeline.simulation import composites, pictures
 from input_pipeline.simulation.composites import Composites, make_composites, region_of
 from npr_jax import Detector
-from npr_jax.evaluation.localization import judge, localize, summarize
+from npr_jax.evaluation.localization import folder_of, judge, localize, seen_by, summarize
 from npr_jax.inference.heat_map import HeatMap
+from npr_jax.models.systems.registry import build_model
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +109,52 @@ def test_localize_writes_tables_and_pictures(trained, tmp_path):
     assert results["rows"][0]["pixel_auc"] == pytest.approx(mean)
     assert len(list(folder.glob("*.png"))) == 4
     assert [path.name for path in tmp_path.iterdir()] == ["localization"]
+
+
+class Halved:
+    """A file view that makes of an image every second row and column."""
+
+    description = "halved"
+
+    def stream(self, images):
+        return (np.ascontiguousarray(image[::2, ::2]) for image in images)
+
+
+def a_detector(preprocessing=NATIVE, **options):
+    config = default.get_model()
+    config.backbone = "thin_resnet"
+    model = build_model(config, nnx.Rngs(params=0))
+    return Detector(model, preprocessing, source="test", **options)
+
+
+def test_maps_are_of_what_the_network_gets(made):
+    """The region goes through the crop and the file view with its pixels."""
+    drawn = made["nearest_conv", 0]
+    detector = a_detector(Preprocessing(resize=128, crop=120, even=True, jpeg_quality=90))
+    detector.file_view = Halved()
+    seen = seen_by(detector, drawn)
+    assert seen.images.shape == (3, 60, 60, 3)
+    expected = list(detector.see(drawn.images))
+    np.testing.assert_array_equal(seen.images, expected)
+    # Twice the size, cut by 4 pixels a side, halved: the mask but for 2 pixels a side.
+    assert (seen.masks == drawn.masks[:, 2:-2, 2:-2]).mean() > 0.99
+    native = seen_by(a_detector(), drawn)
+    np.testing.assert_array_equal(native.images, drawn.images)
+    np.testing.assert_array_equal(native.masks, drawn.masks)
+
+
+def test_composites_that_cannot_be_judged_are_refused(made, tmp_path):
+    with pytest.raises(ValueError, match="metadata looks at files and not at pixels"):
+        localize(a_detector(system="metadata"), tmp_path, count=1, size=64)
+    drawn = made["nearest_conv", 0]
+    corner = np.zeros_like(drawn.masks)
+    corner[:, :8, :8] = True
+    with pytest.raises(ValueError, match=r"centre crop of 32 pixels .* another --image_size"):
+        seen_by(a_detector(Preprocessing(crop=32)), Composites(drawn.images, corner))
+
+
+def test_the_last_checkpoint_has_a_folder_of_its_own():
+    detector = a_detector()
+    assert folder_of(detector) == "localization"
+    detector.checkpoint = "last"
+    assert folder_of(detector) == "localization-last"

@@ -6,13 +6,16 @@ import math
 
 import numpy as np
 import pytest
+from flax import nnx
 from PIL import Image
 
 from configs import default
+from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
-from npr_jax.evaluation.protocol import departure, published_table, use_protocol
+from npr_jax.evaluation import images
+from npr_jax.evaluation.protocol import as_published, departure, published_table
 from npr_jax.inference.detector import Detector
-from npr_jax.training import inputs
+from npr_jax.models.systems.registry import build_model
 from tests import runs
 from tests.trees import prepare, save
 
@@ -59,42 +62,40 @@ def dataset_of(tmp_path, name, files):
     return config, MixedDataset.load([tmp_path / "out"])
 
 
-class Plain:
-    """The parts of a detector that a protocol sets."""
-
-    resize, crop, small_images = 256, 0, "reflect"
-    preprocessing = "squashed to 256x256 pixels"
-    jpeg_quality = 0
-    model = None  # takes images of any size
+PLAIN = Preprocessing(resize=256)
 
 
-def test_what_was_squashed_when_it_was_stored_is_not_native(tmp_path):
+@pytest.fixture(scope="module")
+def detector():
+    """One that takes images of any size."""
+    config = default.get_model()
+    config.backbone = "thin_resnet"
+    return Detector(build_model(config, nnx.Rngs(params=0)), PLAIN, source="test")
+
+
+def test_what_was_squashed_when_it_was_stored_is_not_native(tmp_path, detector):
     save(tmp_path / "in/BEGAN/1_fake/a.png", 0, (50, 40))
     for size, name in ((32, "squashed"), (0, "native")):
         options = {"dataset": "gangen_detection", "storage": "decoded", "image_size": size}
         prepare(tmp_path / "in", tmp_path / name, **options)
-    config = default.get_config()
     with pytest.raises(ValueError, match="squashed to 32 pixels when they were stored"):
-        use_protocol(Plain(), config, MixedDataset.load([tmp_path / "squashed"]))
-    detector = Plain()
-    use_protocol(detector, config, MixedDataset.load([tmp_path / "native"]))
-    assert detector.resize == 0
+        as_published(detector, "test", MixedDataset.load([tmp_path / "squashed"]))
+    published = as_published(detector, "test", MixedDataset.load([tmp_path / "native"]))
+    assert published.preprocessing.resize == 0
+    assert detector.preprocessing == PLAIN, "the caller's detector stays as it was"
 
 
-def test_genimage_tiles_small_images(tmp_path):
+def test_genimage_tiles_small_images(tmp_path, detector):
     config, dataset = dataset_of(
         tmp_path,
         "genimage",
         {"glide/val/ai/small.png": (100, 90), "glide/val/nature/large.png": (300, 250)},
     )
-    detector = Plain()
-    assert "small images tiled, centre crop 224" in departure(detector, config, dataset)
-    use_protocol(detector, config, dataset)
-    assert detector.resize == 0
-    assert departure(detector, config, dataset) == ""
-    config.data.evaluate_resize, config.data.evaluate_crop = detector.resize, detector.crop
-    config.data.small_images = detector.small_images
-    found = {row["filename"]: row["image"] for row in inputs.test_images(config, dataset, "npr")}
+    assert "small images tiled, centre crop 224" in departure(PLAIN, "test", dataset)
+    way = as_published(detector, "test", dataset).preprocessing
+    assert way.resize == 0
+    assert departure(way, "test", dataset) == ""
+    found = {row["filename"]: row["image"] for row in images.test_images(config, dataset, way)}
     for name, image in found.items():
         pixels = np.asarray(Image.open(tmp_path / "in" / name))
         copies = [math.ceil(224 / side) for side in pixels.shape[:2]]
@@ -103,45 +104,43 @@ def test_genimage_tiles_small_images(tmp_path):
         np.testing.assert_array_equal(image, tiled[top : top + 224, left : left + 224])
 
 
-def test_without_a_protocol_or_with_two(tmp_path):
-    config, genimage = dataset_of(tmp_path / "a", "genimage", {"ADM/val/ai/a.png": (40, 40)})
+def test_without_a_protocol_or_with_two(tmp_path, detector):
+    _, genimage = dataset_of(tmp_path / "a", "genimage", {"ADM/val/ai/a.png": (40, 40)})
     files = {"progan/cat/0_real/a.png": (40, 40)}
     _, forensynths = dataset_of(tmp_path / "b", "forensynths", files)
     both = MixedDataset([*genimage.datasets, *forensynths.datasets])
     with pytest.raises(ValueError, match="has several published protocols; evaluate"):
-        use_protocol(Plain(), config, both)
-    assert "note: a published protocol of" in departure(Plain(), config, both)
+        as_published(detector, "test", both)
+    assert "note: a published protocol of" in departure(PLAIN, "test", both)
     save(tmp_path / "mine/gan/0_real/a.png")
     prepare(tmp_path / "mine", tmp_path / "own")
     own = MixedDataset.load([tmp_path / "own"])
-    assert departure(Plain(), config, own) == ""
+    assert departure(PLAIN, "test", own) == ""
     with pytest.raises(ValueError, match="mine has no published protocols"):
-        use_protocol(Plain(), config, own)
+        as_published(detector, "test", own)
 
 
 def test_an_evaluation_knows_its_table(tmp_path):
     files = {"progan/cat/0_real/a.png": (40, 40), "progan/cat/1_fake/b.png": (40, 40)}
     config, dataset = dataset_of(tmp_path, "forensynths", files)
-    facts = published_table([Plain()], config, dataset)
+    facts = published_table([PLAIN], config, dataset)
     assert (facts["catalogue"], facts["table"]) == ("forensynths", 1)
     assert facts["protocol"] == "squashed to 256, no crop"
     assert facts["as_published"]
 
-    other = Plain()
-    other.resize = 0
-    assert not published_table([Plain(), other], config, dataset)["as_published"]
-    again = Plain()
-    again.jpeg_quality = 90
+    other = Preprocessing(resize=0)
+    assert not published_table([PLAIN, other], config, dataset)["as_published"]
+    again = Preprocessing(resize=256, jpeg_quality=90)
     assert not published_table([again], config, dataset)["as_published"]
     config.data.delivery = "web"
-    assert not published_table([Plain()], config, dataset)["as_published"]
+    assert not published_table([PLAIN], config, dataset)["as_published"]
 
 
 def test_images_of_no_published_set_belong_to_no_table(tmp_path):
     save(tmp_path / "mine/gan/0_real/a.png")
     prepare(tmp_path / "mine", tmp_path / "own")
     own = MixedDataset.load([tmp_path / "own"])
-    facts = published_table([Plain()], default.get_config(), own)
+    facts = published_table([PLAIN], default.get_config(), own)
     assert facts == {"catalogue": None, "table": None, "protocol": None, "as_published": False}
 
 
@@ -150,4 +149,4 @@ def test_pixels_stored_at_another_size_are_not_as_published(tmp_path):
     options = {"dataset": "forensynths", "storage": "decoded", "image_size": 32}
     prepare(tmp_path / "in", tmp_path / "out", **options)
     dataset = MixedDataset.load([tmp_path / "out"])
-    assert not published_table([Plain()], default.get_config(), dataset)["as_published"]
+    assert not published_table([PLAIN], default.get_config(), dataset)["as_published"]

@@ -9,6 +9,7 @@ import pytest
 from sklearn import metrics
 
 from npr_jax.evaluation import measures, tables
+from npr_jax.evaluation.mistakes import most_confident
 from npr_jax.evaluation.results import Scores, format_table, read_scores, tabulate, write_evaluation
 from npr_jax.evaluation.tables import format_baselines
 
@@ -24,12 +25,24 @@ def random_scores(seed=0, ties=False):
     """Two generators without photographs, one with its own, a control, two photograph sources."""
     rng = np.random.default_rng(seed)
     plan = [("camera", 0, 40, -1), ("scans", 0, 15, -2), ("gan", 1, 30, 1), ("vae", 1, 8, 0.2)]
-    plan += [("own", 0, 11, 0), ("own", 1, 13, 1), ("control_a", 1, 20, -1)]
+    plan += [("own", 0, 11, 0), ("own", 1, 13, 1), ("control", 1, 20, -1)]
     rows = []
     for generator, label, count, centre in plan:
         logits = rng.normal(centre, 1.5, count).astype(np.float32)
         rows += [(generator, label, x) for x in (np.round(logits) if ties else logits)]
     return make_scores([rows[i] for i in rng.permutation(len(rows))])
+
+
+def test_a_generator_whose_name_begins_with_control_is_in_every_mean():
+    rows = [("camera", 0, -1.0), ("ControlNet", 1, 2.0), ("controlnet", 1, -2.0)]
+    rows += [("Control", 1, 1.0), ("control", 1, -3.0)]
+    found = tabulate(make_scores(rows))
+    names = ["Control", "ControlNet", "controlnet"]
+    assert [row["generator"] for row in found["generators"]] == names
+    assert found["mean"]["n_generators"] == 3
+    assert [row["generator"] for row in found["control"]] == ["control"]
+    # Both that were called photographs are wrong; the control is no mistake.
+    assert most_confident(make_scores(rows)) == [2]
 
 
 def auc_by_counting(labels, logits):
@@ -142,7 +155,7 @@ def test_one_class_alone_has_no_ranking_measures(label):
 def test_pairing_own_and_pooled():
     scores = random_scores()
     groups = {group.name: group for group in tables.pair(scores)}
-    assert list(groups) == ["gan", "own", "vae", "control_a"]
+    assert list(groups) == ["gan", "own", "vae", "control"]
     assert [groups[name].pairing for name in groups] == ["pooled", "own", "pooled", "pooled"]
     for name, group in groups.items():
         labels, origin = scores.labels[group.index], scores.generators[group.index]
@@ -179,7 +192,7 @@ def test_means_and_weights():
     results = tabulate(scores, ["GAN"])
     rows = {row["generator"]: row for row in results["generators"]}
     assert list(rows) == ["gan", "own", "vae"]
-    assert [row["generator"] for row in results["control"]] == ["control_a"]
+    assert [row["generator"] for row in results["control"]] == ["control"]
     assert [row["trained"] for row in rows.values()] == [True, False, False]
     for metric in tables.METRICS:
         values = {name: row[metric] for name, row in rows.items()}
@@ -283,7 +296,7 @@ def test_results_csv_holds_every_row(tmp_path):
         ("mean", ""),
         ("weighted", ""),
         ("unseen", ""),
-        ("control", "control_a"),
+        ("control", "control"),
         ("photographs", "camera"),
         ("photographs", "scans"),
     }
@@ -335,7 +348,7 @@ def test_terminal_table_shows_every_row_and_its_counts():
     assert cells["gan*"][3] == f"{100 * row['accuracy']:.1f}"
     assert cells["gan*"][-2:] == [f"{100 * row['auc']:.1f}", "pooled"]
     assert cells["own"][-1] == "own"
-    assert "in no mean" in next(line for line in lines if line.startswith("control_a"))
+    assert "in no mean" in next(line for line in lines if line.startswith("control"))
     assert any(line.startswith("image-weighted mean") for line in lines)
     assert any(line.startswith("mean of unseen") for line in lines)
 
@@ -343,13 +356,13 @@ def test_terminal_table_shows_every_row_and_its_counts():
 def test_cheap_classifiers_stand_beside_the_detector():
     results = tabulate(random_scores(), ["gan"])
     assert format_baselines(results | {"baselines": None}) == ""
-    cheap = {"gan": {"metadata": 0.5, "power_spectrum": 0.876}, "control_a": {"metadata": 0.512}}
+    cheap = {"gan": {"metadata": 0.5, "power_spectrum": 0.876}, "control": {"metadata": 0.512}}
     lines = format_baselines(results | {"baselines": cheap}).splitlines()
     assert lines[1].split() == ["generator", "detector", "metadata", "power", "spectrum"]
     auc = {row["generator"]: 100 * row["auc"] for row in results["generators"]}
     assert lines[2].split() == ["gan", f"{auc['gan']:.1f}", "50.0", "87.6"]
     assert lines[3].split() == [
-        "control_a",
+        "control",
         f"{100 * results['control'][0]['auc']:.1f}",
         "51.2",
         "-",

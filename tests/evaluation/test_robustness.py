@@ -13,7 +13,10 @@ from sklearn import metrics
 import npr_jax
 from configs import default
 from input_pipeline.images.degradations import transformations
+from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
+from npr_jax.analysis.figure_files import write_figure
+from npr_jax.analysis.robustness import figure_of
 from npr_jax.cli import main
 from npr_jax.evaluation.evaluate import evaluate_run
 from npr_jax.evaluation.robustness import measure_robustness
@@ -22,11 +25,11 @@ from npr_jax.models.systems.registry import build_model
 from tests import runs
 
 
-def detector_of(seed, **settings):
+def detector_of(seed, **preprocessing):
     config = default.get_model()
     config.backbone = "thin_resnet"
     model = build_model(config, nnx.Rngs(params=seed))
-    return npr_jax.Detector(model, **{"resize": 0, "source": f"seed {seed}"} | settings)
+    return npr_jax.Detector(model, Preprocessing(**preprocessing), source=f"seed {seed}")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,9 @@ def measured(detector, config, dataset, tmp_path_factory):
     results = measure_robustness(
         detector, config, dataset, workdir, chosen, chosen="jpeg,resize,noise"
     )
-    return workdir / "robustness" / "tiny-test-native-jpeg-resize-noise", results
+    folder = workdir / "robustness" / "tiny-test-native-jpeg-resize-noise"
+    write_figure(folder, figure_of(results))  # as the command does
+    return folder, results
 
 
 def table(path):
@@ -135,7 +140,8 @@ def test_images_that_become_too_small_are_reported(measured, capsys):
     assert results["not_scored"]["resize_bilinear 0.25"] == {"too small": runs.SPLITS["test"]}
     missing = table(folder / "not_scored.csv")
     assert len(missing) == 3 * runs.SPLITS["test"], "with each of three filters"
-    assert "16x16 pixels; at least 32x32 needed" in missing[0]["reason"]
+    assert "16x16 pixels, at least 32x32 needed" in missing[0]["reason"]
+    assert {row["kind"] for row in missing} == {"too small"}
     assert all(row["resize_bilinear 0.25"] == "" for row in table(folder / "scores.csv"))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from flax import nnx
 
 from configs import default, multiscale_attention
+from input_pipeline.images.preprocessing import Preprocessing
 from npr_jax.detectors.calibration import Calibration
 from npr_jax.inference.detector import Detector
 from npr_jax.models.base import predict
@@ -22,7 +23,11 @@ def detector(recipe=None, calibration=CALIBRATION, resize=0, **changes):
     config = ml_collections.ConfigDict(settings)
     model = randomize_statistics(build_model(config, nnx.Rngs(params=0)), seed=1)
     return Detector(
-        model, resize=resize, source="tests", system=config.name, calibration=calibration
+        model,
+        Preprocessing(resize=resize),
+        source="tests",
+        system=config.name,
+        calibration=calibration,
     )
 
 

@@ -32,7 +32,7 @@ def calibrated(tmp_path_factory, trained):
     }
     numbers = {"temperature": 0.4, "bias": 1.25, "target_error": 0.05}
     limits = {"generated_from": 0.75, "photograph_to": None}
-    content = {"checkpoint": checkpoint, "preprocessing": detector.preprocessing}
+    content = {"checkpoint": checkpoint, "preprocessing": detector.preprocessing.values()}
     path = workdir / "calibration" / f"{detector.step}.json"
     path.parent.mkdir()
     path.write_text(json.dumps(content | numbers | limits))

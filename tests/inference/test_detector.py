@@ -56,10 +56,10 @@ def test_load_gives_the_best_or_the_last_checkpoint(detector, trained):
     points = runs.curve(trained.workdir, "validation")
     best = max(points, key=lambda point: (point["ap"], -point["loss"]))
     assert detector.step == best["step"]
-    assert (detector.resize, detector.preprocessing) == (0, "native size")
+    assert (detector.preprocessing.resize, detector.preprocessing_in_words) == (0, "native size")
     last = npr_jax.Detector.load(trained.workdir, checkpoint="last", resize=48)
     assert last.step == points[-1]["step"]
-    assert last.preprocessing == "squashed to 48x48 pixels"
+    assert last.preprocessing_in_words == "squashed to 48x48 pixels"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_load_refuses_what_is_no_finished_run(tmp_path, trained):
 
 def test_published_weights_are_squashed_to_256_unless_told_otherwise(reference_inputs):
     detector = npr_jax.Detector.from_torch_state_dict(reference_inputs.make_weights(0))
-    assert detector.preprocessing == "squashed to 256x256 pixels"
+    assert detector.preprocessing_in_words == "squashed to 256x256 pixels"
 
 
 def test_results_keep_the_order_of_the_paths_with_errors_among_them(detector, tmp_path):
@@ -155,7 +155,7 @@ def test_files_are_re_encoded_and_squashed_as_in_training(tmp_path, trained):
     config["data"]["reencode"] = [60, 91]
     (workdir / "config.json").write_text(json.dumps(config))
     detector = npr_jax.Detector.load(workdir, resize=48)
-    assert "re-encoded as JPEG 75" in detector.preprocessing
+    assert "re-encoded as JPEG 75" in detector.preprocessing_in_words
     image = Image.fromarray(runs.picture(5, False, side=70))
     image.save(tmp_path / "image.png")
     image.save(tmp_path / "saved.jpg", quality=75, subsampling="4:2:0")

@@ -11,6 +11,7 @@ from PIL import Image
 
 import npr_jax
 from configs import default
+from input_pipeline.images.preprocessing import Preprocessing
 from npr_jax.cli.detector_flags import workdirs_of
 from npr_jax.evaluation.evaluate import mean_scores
 from npr_jax.evaluation.tables import Scores
@@ -23,8 +24,7 @@ def member(seed, **preprocessing):
     config = default.get_model()
     config.backbone = "thin_resnet"
     model = build_model(config, nnx.Rngs(params=seed))
-    settings = {"resize": 0, "source": f"seed {seed}"} | preprocessing
-    return npr_jax.Detector(model, **settings)
+    return npr_jax.Detector(model, Preprocessing(**preprocessing), source=f"seed {seed}")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,9 @@ def test_scores_are_of_the_mean_logit_each_member_with_its_own_preprocessing(ens
         assert result.score == pytest.approx(odds / (1 + odds), abs=1e-5)
         assert result.verdict == ("generated" if result.score >= 0.5 else "photograph")
     assert (results[3].score, results[3].error) == (None, "not an image of a known format")
-    assert ensemble.preprocessing.startswith("each member's own: native size; squashed to 48x48")
+    assert ensemble.preprocessing_in_words.startswith(
+        "each member's own: native size; squashed to 48x48"
+    )
 
 
 def test_logits_are_the_members_mean(ensemble):
@@ -79,7 +81,7 @@ def test_names_of_runs(tmp_path):
     odd = tmp_path / "lr,0.1"
     odd.mkdir()
     assert workdirs_of(str(odd)) == [str(odd)]
-    with pytest.raises(ValueError, match="a run is missing"):
+    with pytest.raises(ValueError, match="a comma with no path beside it"):
         workdirs_of("a,,b")
     with pytest.raises(ValueError, match="names a run twice"):
         workdirs_of("a,./a")
@@ -110,5 +112,5 @@ def test_commands_take_several_workdirs(trained, tiny_data, files, tmp_path):
     runs.main("predict", workdirs, files[0], f"--output={table}")
     with open(table, newline="") as file:
         [row] = csv.DictReader(file)
-    detector = npr_jax.Detector.ensemble([trained.workdir, other])
+    detector = Ensemble.load([trained.workdir, other])
     assert float(row["score"]) == pytest.approx(detector.score(files[:1])[0].score, abs=1e-5)

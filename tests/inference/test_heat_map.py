@@ -73,7 +73,7 @@ def brute_force(detector, image, step):
 
 @pytest.mark.parametrize("shape", [(64, 64), (41, 70)])
 def test_occlusion_is_a_loop_over_covered_places(shape):
-    detector = Detector(Roughness(), resize=0, source="test")
+    detector = Detector(Roughness(), source="test")
     image = images(1, *shape)[0]
     expected = brute_force(detector, image, 16)
     found = occlusion(detector.logits, image, 16)
@@ -92,7 +92,7 @@ def test_occlusion_is_a_loop_over_covered_places(shape):
 )
 def test_map_points_at_what_the_detector_sees(model, method, least):
     image, mask = grey_with_a_rough(PLACE)
-    found = heat_map(Detector(model(), resize=0, source="test"), image, method)
+    found = heat_map(Detector(model(), source="test"), image, method)
     pixels = found.to_pixels(*mask.shape)
     assert roc_auc_score(mask.ravel(), pixels.ravel()) > least
     assert mask[np.unravel_index(pixels.argmax(), pixels.shape)]
@@ -101,7 +101,7 @@ def test_map_points_at_what_the_detector_sees(model, method, least):
 
 def test_positions_add_up_to_the_logit():
     image, _ = grey_with_a_rough(PLACE)
-    detector = Detector(RoughPositions(), resize=0, source="test")
+    detector = Detector(RoughPositions(), source="test")
     [logit] = detector.logits(image[None])
     assert heat_map(detector, image).values.mean() == pytest.approx(logit, abs=1e-4)
 
@@ -125,6 +125,6 @@ def test_large_images_are_covered_in_coarser_steps():
 def test_positions_of_a_system_without_are_refused():
     image, _ = grey_with_a_rough(PLACE)
     with pytest.raises(ValueError, match="no map of positions"):
-        heat_map(Detector(Roughness(), resize=0, source="test"), image, "positions")
+        heat_map(Detector(Roughness(), source="test"), image, "positions")
     with pytest.raises(ValueError, match="auto, positions, occlusion"):
-        heat_map(Detector(Roughness(), resize=0, source="test"), image, "gradient")
+        heat_map(Detector(Roughness(), source="test"), image, "gradient")

@@ -18,7 +18,7 @@ from tests.models.parity import images
 def detector():
     config = ml_collections.ConfigDict(spectrum.get_config().model)
     model = build_model(config, nnx.Rngs(params=0))
-    return Detector(model, resize=0, source="test")
+    return Detector(model, source="test")
 
 
 def test_a_window_changes_its_own_position_alone():
@@ -42,7 +42,7 @@ def test_padded_and_tiled_images_have_the_map_of_the_whole_image(shape):
     config.backbone = "thin_resnet"
     model = build_model(config, nnx.Rngs(params=0))
     image = images(1, *shape)[0]
-    found = Detector(model, resize=0, source="test").maps(image)
+    found = Detector(model, source="test").maps(image)
     model.eval()
     maps = whole_maps(model, image[None])
     prediction = model.head([m.mean((1, 2)) for m in maps])
@@ -79,7 +79,7 @@ def test_other_models_are_refused():
 def test_a_system_without_a_map_is_refused_before_anything_is_scored(tmp_path, capsys):
     config = multiscale.get_config("cross,0.5").model
     config.backbone = "thin_resnet"
-    ours = Detector(build_model(config, nnx.Rngs(params=0)), resize=0, source="test")
+    ours = Detector(build_model(config, nnx.Rngs(params=0)), source="test")
     Image.fromarray(images(1, 64, 64)[0]).save(tmp_path / "a.png")
     target = tmp_path / "maps"
     with pytest.raises(ValueError, match="Cross has no map of positions"):
@@ -96,5 +96,5 @@ def test_large_images_are_refused():
 def test_ladedas_recipe_has_a_map():
     config = ml_collections.ConfigDict(ladeda.get_config().model)
     config.backbone = "thin_patch"
-    ours = Detector(build_model(config, nnx.Rngs(params=0)), resize=0, source="test")
+    ours = Detector(build_model(config, nnx.Rngs(params=0)), source="test")
     assert ours.maps(images(1, 41, 49)[0])["position_logits"].shape == (5, 6)

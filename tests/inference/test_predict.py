@@ -131,7 +131,7 @@ def test_an_output_is_whole_or_untouched(detector, folder, tmp_path, monkeypatch
         raise KeyboardInterrupt
 
     class Interrupted:
-        source, preprocessing, calibration_in_words, members = "test", "test", "test", ()
+        source, preprocessing_in_words, calibration_in_words, members = "test", "test", "test", ()
         iter_scores = staticmethod(interrupted)
 
     with pytest.raises(KeyboardInterrupt):

@@ -199,7 +199,7 @@ def test_thirty_two_pixels_are_enough_and_fewer_are_refused():
     scorer = Scorer(build(), shapes=SMALL_SHAPES)
     assert np.isfinite(scorer.score_all([picture(32, 32)])[0]).all()
     for size in ((31, 40), (200, 31)):
-        with pytest.raises(ValueError, match=rf"{size[0]}x{size[1]} pixels; at least 32x32"):
+        with pytest.raises(ValueError, match=rf"{size[0]}x{size[1]} pixels, at least 32x32"):
             scorer.score_all([picture(*size)])
 
 

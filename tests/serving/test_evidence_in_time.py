@@ -20,7 +20,7 @@ def covering():
     """A detector without positions, whose map is made by covering places."""
     config = ml_collections.ConfigDict(multiscale.get_config("cross,0.5").model)
     config.backbone = "light_resnet"
-    return npr_jax.Detector(build_model(config, nnx.Rngs(params=0)), resize=0, source="test")
+    return npr_jax.Detector(build_model(config, nnx.Rngs(params=0)), source="test")
 
 
 def test_a_map_by_covering_is_that_of_predict(covering):

@@ -42,7 +42,7 @@ class Trainer:
         scores = Scores(
             labels=labels,
             logits=rng.normal(labels),
-            generators=np.repeat(["camera", "alpha", "beta", "control_plain"], 6),
+            generators=np.repeat(["camera", "alpha", "beta", "control"], 6),
             filenames=[f"{index}.png" for index in range(24)],
             weights=weights,
             scales=self.scales if self.weights else (),

@@ -77,7 +77,7 @@ def test_columns(workdir):
     assert kinds == {
         ("alpha", "trained"),
         ("beta", "unseen"),
-        ("control_plain", "control"),
+        ("control", "control"),
         ("camera", "photographs"),
     }
 

@@ -11,6 +11,8 @@ from scipy import ndimage
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.dataset_writer import write_dataset
 from input_pipeline.storage.records import ImageRecord
+from npr_jax.evaluation.images import test_images as images_of_the_test_split
+from npr_jax.inference.detector import preprocessing_of
 from npr_jax.training import inputs
 from tests import runs
 
@@ -31,7 +33,10 @@ def images_of(data, **changes):
     return (
         train,
         validation,
-        [element["image"] for element in inputs.test_images(config, dataset, "npr")],
+        [
+            element["image"]
+            for element in images_of_the_test_split(config, dataset, preprocessing_of(config))
+        ],
     )
 
 

@@ -9,7 +9,7 @@ from npr_jax.analysis import markup, summary
 from npr_jax.analysis.calibrations import read_calibrations
 from npr_jax.analysis.reliability import svg_of
 from npr_jax.analysis.run_results import Run
-from npr_jax.evaluation.calibration_report import in_words
+from npr_jax.evaluation.calibration_measures import in_words
 
 MAX_FIGURES = 3  # those beyond get their tables without figures, to keep the page small
 EXPLANATION = (

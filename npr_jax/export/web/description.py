@@ -23,14 +23,19 @@ MAX_BYTES = 100_000_000
 
 def check_suited(detector: Detector) -> None:
     """Raises ``ValueError`` for a detector whose preprocessing a browser cannot repeat."""
-    if detector.jpeg_quality:
+    way = detector.preprocessing
+    if way.jpeg_quality:
         raise UserError(
-            f"this detector re-encodes files as JPEG {detector.jpeg_quality} before it scores "
+            f"this detector re-encodes files as JPEG {way.jpeg_quality} before it scores "
             "them (data.reencode), which a browser does not do to the same pixels; --format=web "
             "takes detectors trained without"
         )
-    system = SYSTEMS[detector.system]
-    if system.read_file or system.file_view:
+    if way.even or way.resize_mode != "squash":
+        raise UserError(
+            f"the page does not prepare images so: {way.in_words()}; --format=web takes detectors "
+            "that score every row and column of images at native size or squashed to a square"
+        )
+    if way.read_file or SYSTEMS[detector.system].file_view:
         raise UserError(
             f"{detector.system} looks at more of a file than its pixels, which the page does not; "
             "--format=web takes npr and multiscale_attention"
@@ -42,9 +47,9 @@ def describe_for_page(detector: Detector, model: bytes) -> dict[str, Any]:
     return describe(detector) | {
         "model_sha256": hashlib.sha256(model).hexdigest(),
         "steps": {
-            "resize": detector.resize,
-            "crop": detector.crop,
-            "small_images": detector.small_images,
+            "resize": detector.preprocessing.resize,
+            "crop": detector.preprocessing.crop,
+            "small_images": detector.preprocessing.small_images,
         },
         "limits": {
             "min_side": MIN_SIDE,

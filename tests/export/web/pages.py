@@ -13,6 +13,7 @@ from flax import nnx
 
 from benchmarks.web_pictures import scene
 from configs import multiscale_attention, npr
+from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.images.transforms import decode
 from npr_jax.detectors.calibration import Calibration
 from npr_jax.inference.detector import Detector
@@ -23,7 +24,9 @@ SCENES = 3
 LOADED = "document.getElementById('state').textContent.includes('is loaded')"
 
 
-def make_detector(system="npr", backbone="light_resnet", calibrated=True, **settings) -> Detector:
+def make_detector(
+    system="npr", backbone="light_resnet", calibrated=True, **preprocessing
+) -> Detector:
     """An untrained detector; its running statistics are no longer 0 and 1, as after training.
 
     Calibrated, it gives the first ``SCENES`` embedded scenes the three verdicts.
@@ -36,11 +39,12 @@ def make_detector(system="npr", backbone="light_resnet", calibrated=True, **sett
     drawn = np.random.default_rng(0)
     model = nnx.merge(graphdef, jax.tree_util.tree_map_with_path(partial(draw, drawn), state))
     model.eval()
-    settings = {"resize": 0, "source": "tests", "system": system} | settings
+    settings = {"source": "tests", "system": system}
+    way = Preprocessing(**preprocessing)
     if calibrated:
-        plain = Detector(model, **settings)
+        plain = Detector(model, way, **settings)
         settings["calibration"] = spread_out(plain.logits([scene(i) for i in range(SCENES)]))
-    return Detector(model, **settings)
+    return Detector(model, way, **settings)
 
 
 def draw(drawn: np.random.Generator, path, x) -> jax.Array:

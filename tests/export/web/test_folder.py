@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 
 from benchmarks.web_pictures import scene
+from input_pipeline.images.preprocessing import Preprocessing
 from npr_jax.export.export import export_detector
 from npr_jax.export.web import folder, packages
 from npr_jax.export.web.folder import write_page
@@ -83,11 +84,11 @@ def test_a_page_is_replaced_but_no_other_folder(site, npm_packages, tmp_path):
 
 def test_detectors_that_a_browser_cannot_repeat_are_refused(tmp_path):
     plain = make_detector(calibrated=False)
-    reencoding = Detector(plain.model, resize=0, source="tests", jpeg_quality=90)
+    reencoding = Detector(plain.model, Preprocessing(jpeg_quality=90), source="tests")
     with pytest.raises(ValueError, match=r"re-encodes files as JPEG 90 .* trained without"):
         export_detector(reencoding, "web", str(tmp_path / "site"))
     for system in ("metadata", "dire"):
-        other = Detector(plain.model, resize=0, source="tests", system=system)
+        other = Detector(plain.model, source="tests", system=system)
         with pytest.raises(ValueError, match=f"{system} looks at more of a file than its pixels"):
             export_detector(other, "web", str(tmp_path / "site"))
     assert not (tmp_path / "site").exists()

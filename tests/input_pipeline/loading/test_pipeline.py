@@ -11,6 +11,7 @@ import orbax.checkpoint as ocp
 import pytest
 from PIL import Image
 
+from input_pipeline.images.preprocessing import Preprocessing, middle_quality
 from input_pipeline.loading.epochs import steps_per_epoch
 from input_pipeline.loading.holdout import SubsetSource, held_out
 from input_pipeline.loading.pipeline import evaluation_images, train_iterator
@@ -324,11 +325,15 @@ def test_evaluation_prepares_as_it_is_told(tmp_path):
     image = Image.fromarray(pixels(1, 40, 30))
     squashed = np.asarray(image.resize((16, 16), Image.BILINEAR))
 
-    def second(**settings):
-        return list(evaluation_images(source, **settings))[1]["image"]
+    def second(delivery="clean", **settings):
+        way = Preprocessing(**settings)
+        return list(evaluation_images(source, way, delivery=delivery))[1]["image"]
 
     np.testing.assert_array_equal(second(resize=16, crop=10), squashed[3:13, 3:13])
-    for settings, quality in (({"reencode": (60, 90)}, 75), ({"delivery": "hard"}, 40)):
+    for settings, quality in (
+        ({"jpeg_quality": middle_quality((60, 90))}, 75),
+        ({"delivery": "hard"}, 40),
+    ):
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=quality, subsampling=2)
         np.testing.assert_array_equal(second(**settings), np.asarray(Image.open(buffer)))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from input_pipeline.images.degradations import transformations
-from input_pipeline.loading.preparation import Preparation
+from input_pipeline.images.preprocessing import NATIVE, Preprocessing
 from input_pipeline.loading.transformed import transformed_images
 from input_pipeline.storage.dataset_writer import write_dataset
 from input_pipeline.storage.prepared_dataset import PreparedDataset
@@ -39,21 +39,21 @@ def source(tmp_path_factory):
     return PreparedDataset.load(path).source("test")
 
 
-def collect(source, chosen, preparation=None, **options):
-    elements = transformed_images(source, chosen, preparation or Preparation(), seed=5, **options)
+def collect(source, chosen, preprocessing=NATIVE, **options):
+    elements = transformed_images(source, chosen, preprocessing, seed=5, **options)
     return {(e["index"], e["transformation"]): e for e in elements}
 
 
 def test_every_image_in_every_transformation_once_prepared_last(source):
     chosen = transformations("jpeg,noise,crop")
-    elements = list(transformed_images(source, chosen, Preparation(crop=40), seed=5))
+    elements = list(transformed_images(source, chosen, Preprocessing(crop=40), seed=5))
     places = collections.Counter((e["index"], e["transformation"]) for e in elements)
     assert set(places.values()) == {1}
     assert len(places) == COUNT * len(chosen)
     for element in elements:
         image = runs.picture(1000 + element["index"], bool(element["label"]))
         changed = chosen[element["transformation"]](image, 5, element["index"])
-        np.testing.assert_array_equal(element["image"], Preparation(crop=40)(changed))
+        np.testing.assert_array_equal(element["image"], Preprocessing(crop=40)(changed))
         assert element["image"].shape == (40, 40, 3)
         assert element["filename"] == f"test/{element['index']:03d}.png"
 
@@ -82,7 +82,8 @@ def test_an_image_too_large_for_a_format_is_reported(tmp_path):
     write_dataset(tmp_path / "wide", "wide", {"test": [record]}, {"made_by": "tests"})
     source = PreparedDataset.load(tmp_path / "wide").source("test")
     found = collect(source, transformations("webp"))
-    assert found[0, 0]["problem"] == ""
+    assert found[0, 0]["problem"] == found[0, 0]["kind"] == ""
+    assert found[0, 1]["kind"] == "too large"
     assert "cannot be saved as WebP" in found[0, 1]["problem"]
 
 
@@ -96,9 +97,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     write_dataset(tmp_path / "many", "many", {"test": many}, {"made_by": "tests"})
     source = PreparedDataset.load(tmp_path / "many").source("test")
     tracemalloc.start()
-    seen = sum(
-        1 for _ in transformed_images(source, transformations("crop"), Preparation(), seed=0)
-    )
+    seen = sum(1 for _ in transformed_images(source, transformations("crop"), NATIVE, seed=0))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert seen == count * 5

@@ -9,16 +9,17 @@ from PIL import Image
 
 from configs import metadata as recipe
 from input_pipeline.images.metadata_picture import metadata_picture
-from input_pipeline.images.transforms import UnreadableImageError
+from input_pipeline.images.preprocessing import Preprocessing
+from input_pipeline.images.problems import UnreadableImageError
 from input_pipeline.loading.file_source import ViewedSource
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.dataset_writer import write_dataset
 from input_pipeline.storage.records import ImageRecord, decode_record, image_array
 from npr_jax.config import check_config
+from npr_jax.evaluation.evaluate import evaluate_run
 from npr_jax.inference.detector import Detector
 from npr_jax.models.base import count_parameters, whole_maps
 from npr_jax.models.systems.registry import SYSTEMS, build_model
-from npr_jax.training import inputs
 
 
 def encoded(kind: str, size=(60, 45), seed: int = 0, **options) -> bytes:
@@ -72,7 +73,7 @@ def test_pixels_make_no_difference_and_the_format_does(tmp_path, model):
     for name, kind, seed in (("a.bmp", "BMP", 1), ("b.bmp", "BMP", 2), ("c.png", "PNG", 1)):
         (tmp_path / name).write_bytes(encoded(kind, seed=seed))
     (tmp_path / "d.png").write_text("no image")
-    detector = Detector(model, resize=0, crop=32, source="test", system="metadata")
+    detector = Detector(model, Preprocessing(crop=32), source="test", system="metadata")
     first, second, other, wrong = detector.score(sorted(tmp_path.iterdir()))
     assert first.score == second.score != other.score
     assert wrong.error == "not an image of a known format"
@@ -106,11 +107,12 @@ def test_data_sets_without_files_are_refused(tiny_data, dataset):
         facts(recipe.get_config(), MixedDataset.load([tiny_data]))
 
 
-def test_deliveries_are_refused(dataset):
+def test_deliveries_are_refused(dataset, model, tmp_path):
+    detector = Detector(model, Preprocessing(crop=32), source="test", system="metadata")
     config = recipe.get_config()
     config.data.delivery = "web"
     with pytest.raises(ValueError, match="--delivery=web changes pixels"):
-        inputs.test_images(config, dataset, "metadata")
+        evaluate_run(detector, config, dataset, tmp_path)
 
 
 @pytest.mark.parametrize(

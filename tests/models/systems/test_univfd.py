@@ -11,7 +11,7 @@ from configs import univfd as recipe
 from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.cli.detector_flags import load_detector
 from npr_jax.config import check_config
-from npr_jax.evaluation.protocol import use_protocol
+from npr_jax.evaluation.protocol import as_published
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.scorer import Scorer
 from npr_jax.models.base import Frozen, count_parameters, predict
@@ -133,7 +133,8 @@ def test_two_files_on_the_command_line_are_the_layer_and_the_tower(published, mo
         Detector, "from_univfd", lambda *files, **o: original(*files, **o, shape=clips.TINY)
     )
     detector = load_detector("", f"{folder / 'fc_weights.pth'}, {folder / 'clip.pth'}")
-    assert (detector.resize, detector.crop) == (0, clips.TINY.image_side)
+    way = detector.preprocessing
+    assert (way.resize, way.crop) == (0, clips.TINY.image_side)
     with pytest.raises(ValueError, match=r"fc_weights\.pth,CLIP\.safetensors"):
         load_detector("", "one.pth,two.pth,three.pth")
 
@@ -144,5 +145,6 @@ def test_a_protocol_without_crop_leaves_the_tower_its_own(published, tmp_path):
     detector = Detector.from_univfd(*files, shape=clips.TINY)
     save(tmp_path / "in/BEGAN/1_fake/a.png", 0, (50, 40))
     prepare(tmp_path / "in", tmp_path / "out", dataset="gangen_detection", storage="encoded")
-    use_protocol(detector, recipe.get_config(), MixedDataset.load([tmp_path / "out"]))
-    assert (detector.resize, detector.crop) == (0, clips.TINY.image_side)
+    dataset = MixedDataset.load([tmp_path / "out"])
+    way = as_published(detector, "test", dataset).preprocessing
+    assert (way.resize, way.crop) == (0, clips.TINY.image_side)

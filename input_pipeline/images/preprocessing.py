@@ -1,0 +1,170 @@
+"""What happens to a file before the network: the one way there, for every command."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from input_pipeline.errors import UserError
+from input_pipeline.images.problems import ImageTooLargeError, ImageTooSmallError
+from input_pipeline.images.transforms import (
+    RESIZE_MODES,
+    SMALL_IMAGES,
+    centre_crop,
+    decode,
+    drop_odd_edges,
+    jpeg,
+    resize_to,
+)
+
+FileReader = Callable[[bytes | memoryview], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """Decode, JPEG, resize, centre crop and even edges, in this order.
+
+    Two are equal if they make the same pixels of every image; the limits and the reader, which
+    follow from the system, are not compared.
+
+    Attributes:
+      resize: edge in pixels to which images are resized; 0: their own size.
+      resize_mode: 'squash' to a square, or 'short_side', which keeps the aspect.
+      crop: edge in pixels of a centre crop after that; 0: the whole image.
+      small_images: how images below the crop are enlarged, see `transforms.enlarge`.
+      even: whether an odd last row or column is dropped in the end.
+      jpeg_quality: of a trip through JPEG (4:2:0) that comes first, 1 to 100; 0: none.
+      min_side: pixels; images with a shorter side are refused, before or after all this.
+      max_pixels: of what comes out, height times width; 0: any number.
+      read_file: what is made of a file's bytes; None: its pixels are decoded. A function of a
+        module, so that reader processes can have it.
+
+    Raises:
+      ValueError: a setting is not allowed.
+    """
+
+    resize: int = 0
+    resize_mode: str = "squash"
+    crop: int = 0
+    small_images: str = "reflect"
+    even: bool = False
+    jpeg_quality: int = 0
+    min_side: int = dataclasses.field(default=0, compare=False)
+    max_pixels: int = dataclasses.field(default=0, compare=False)
+    read_file: FileReader | None = dataclasses.field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        check_geometry(self.resize, self.resize_mode, self.crop, self.small_images)
+        if self.resize and self.resize < self.min_side:
+            raise UserError(
+                f"resize is {self.resize}; expected 0 (native size) or at least {self.min_side}"
+            )
+        if not 0 <= self.jpeg_quality <= 100:
+            raise UserError(f"JPEG quality is {self.jpeg_quality}; give 1 to 100, or 0 for none.")
+
+    def decode(self, data: bytes | memoryview) -> np.ndarray:
+        """Returns what a file holds before anything is done to it, uint8 [h, w, 3].
+
+        Raises:
+          UnreadableImageError: with the reason.
+        """
+        return (self.read_file or decode)(data)
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Returns the image as it is scored, contiguous uint8 [h, w, 3].
+
+        Raises:
+          ImageProblem: it is too small, or too large for JPEG or the network.
+        """
+        check_size(image.shape, self.min_side)
+        if self.jpeg_quality:
+            image = jpeg(image, self.jpeg_quality)
+        if self.resize:
+            image = resize_to(image, self.resize, self.resize_mode)
+        if self.crop:
+            image = centre_crop(image, self.crop, self.small_images)
+        if self.even:
+            image = drop_odd_edges(image)
+        check_size(image.shape, self.min_side, self.max_pixels)
+        return np.ascontiguousarray(image)
+
+    def in_words(self) -> str:
+        """All of it, for reports."""
+        text = f"re-encoded as JPEG {self.jpeg_quality}, " if self.jpeg_quality else ""
+        if not self.resize:
+            text += "native size"
+        elif self.resize_mode == "squash":
+            text += f"squashed to {self.resize}x{self.resize} pixels"
+        else:
+            text += f"short side resized to {self.resize} pixels"
+        if self.crop:
+            how = "tiled" if self.small_images == "tile" else "padded by reflection"
+            text += f", centre crop of {self.crop} pixels (smaller images {how})"
+        return text + (", odd last row or column dropped" if self.even else "")
+
+    def values(self) -> dict[str, Any]:
+        """What decides the pixels, as JSON; see `from_values`."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.compare}
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> "Preprocessing":
+        """The preprocessing that `values` described; what it did not name has its default.
+
+        Raises:
+          TypeError: a name is none of them.
+          ValueError: a setting is not allowed.
+        """
+        return cls(**values)
+
+
+def check_size(shape: Sequence[int], min_side: int, max_pixels: int = 0) -> None:
+    """Raises `ImageProblem` for an image of a (height, width, ...) beyond a network's limits.
+
+    Args:
+      shape: of the image.
+      min_side: pixels; 0: any number.
+      max_pixels: height times width; 0: any number.
+    """
+    height, width = shape[:2]
+    if min(height, width) < min_side:
+        raise ImageTooSmallError(
+            f"too small: {height}x{width} pixels, at least {min_side}x{min_side} needed"
+        )
+    if max_pixels and height * width > max_pixels:
+        raise ImageTooLargeError(
+            f"image is {height}x{width} pixels; this system looks at images whole, at most "
+            f"{max_pixels:,} pixels of them: give --resize=256 or another side"
+        )
+
+
+def check_geometry(resize: int, resize_mode: str, crop: int, small_images: str) -> None:
+    """Raises `ValueError` for a resize or crop that cannot be done."""
+    if resize_mode not in RESIZE_MODES:
+        raise UserError(f"data.resize_mode is {resize_mode!r}; allowed are {RESIZE_MODES}.")
+    if small_images not in SMALL_IMAGES:
+        raise UserError(f"data.small_images is {small_images!r}; allowed are {SMALL_IMAGES}.")
+    if resize < 0 or crop < 0:
+        raise UserError(f"resize is {resize} and crop {crop}; both must be 0 (none) or more.")
+
+
+def check_reencode(reencode: Sequence[int]) -> None:
+    """Raises `ValueError` unless it is a (lowest, highest) JPEG quality, or ()."""
+    if reencode and not (len(reencode) == 2 and 1 <= reencode[0] <= reencode[1] <= 100):
+        raise UserError(
+            f"data.reencode is {tuple(reencode)}; give (lowest, highest) JPEG quality within 1 to "
+            "100, or () for none."
+        )
+
+
+def middle_quality(reencode: Sequence[int]) -> int:
+    """The JPEG quality that images are scored with where training draws from a range; 0: none.
+
+    Raises:
+      ValueError: it is no such range.
+    """
+    check_reencode(reencode)
+    return sum(reencode) // 2 if reencode else 0
+
+
+NATIVE = Preprocessing()  # pixels as they are
