@@ -1,7 +1,7 @@
 """The small networks that stand for image generators, as data, and the functions that run them.
 
 Every family is an autoencoder fitted to reconstruct noise-free photographs
-(`python -m input_pipeline.simulation.fit`). What differs is how its decoder reaches full size.
+(`python -m docs.research.fit_decoders`). What differs is how its decoder reaches full size.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def load_parameters(family: str) -> Parameters:
     if not path.exists():
         raise UserError(
             f"weights of family {family!r} are missing at {path}; "
-            f"refit them: python -m input_pipeline.simulation.fit --families {family}"
+            f"refit them: python -m docs.research.fit_decoders --families {family}"
         )
     with np.load(path) as archive:
         parameters = {name: jnp.asarray(archive[name], jnp.float32) for name in archive.files}
@@ -118,7 +118,7 @@ def load_parameters(family: str) -> Parameters:
     if expected != found:
         raise UserError(
             f"weights of family {family!r} at {path} have shapes {found}, the definition needs "
-            f"{expected}; refit them: python -m input_pipeline.simulation.fit --families {family}"
+            f"{expected}; refit them: python -m docs.research.fit_decoders --families {family}"
         )
     return parameters
 

@@ -1,8 +1,8 @@
 """`tf.train.Example` messages without TensorFlow.
 
-The three messages (Example, Features, Feature with its three lists) are declared here for
-google.protobuf in a descriptor pool of their own, so they cannot collide with the definitions that
-TensorFlow or TFDS register in the default pool when they are imported into the same process.
+The messages are declared here for google.protobuf in a descriptor pool of their own, so they cannot
+collide with the definitions that TensorFlow or TFDS register in the default pool when they are
+imported into the same process.
 
 One feature, the image, is far larger than all the others. It is written last, so that a reader may
 parse the small features in front of it and take the image's bytes where they lie, without the two
@@ -11,14 +11,40 @@ copies that a protobuf parser would make of them.
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.message import DecodeError
 
 from input_pipeline.errors import UserError
 
-_PACKAGE = "npr_jax.example"
+# As in TensorFlow's feature.proto and example.proto.
+_DESCRIPTOR = """
+name: "npr_jax/example.proto" package: "npr_jax.example" syntax: "proto3"
+message_type { name: "BytesList"
+  field { name: "value" number: 1 type: TYPE_BYTES label: LABEL_REPEATED } }
+message_type { name: "FloatList"
+  field { name: "value" number: 1 type: TYPE_FLOAT label: LABEL_REPEATED } }
+message_type { name: "Int64List"
+  field { name: "value" number: 1 type: TYPE_INT64 label: LABEL_REPEATED } }
+message_type { name: "Feature" oneof_decl { name: "kind" }
+  field { name: "bytes_list" number: 1 oneof_index: 0
+          type: TYPE_MESSAGE type_name: ".npr_jax.example.BytesList" label: LABEL_OPTIONAL }
+  field { name: "float_list" number: 2 oneof_index: 0
+          type: TYPE_MESSAGE type_name: ".npr_jax.example.FloatList" label: LABEL_OPTIONAL }
+  field { name: "int64_list" number: 3 oneof_index: 0
+          type: TYPE_MESSAGE type_name: ".npr_jax.example.Int64List" label: LABEL_OPTIONAL } }
+message_type { name: "Features"
+  nested_type { name: "FeatureEntry" options { map_entry: true }
+    field { name: "key" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL }
+    field { name: "value" number: 2
+            type: TYPE_MESSAGE type_name: ".npr_jax.example.Feature" label: LABEL_OPTIONAL } }
+  field { name: "feature" number: 1 label: LABEL_REPEATED
+          type: TYPE_MESSAGE type_name: ".npr_jax.example.Features.FeatureEntry" } }
+message_type { name: "Example"
+  field { name: "features" number: 1
+          type: TYPE_MESSAGE type_name: ".npr_jax.example.Features" label: LABEL_OPTIONAL } }
+"""
 _LENGTH_DELIMITED_FIELD_1 = 0x0A
 _LENGTH_DELIMITED_FIELD_2 = 0x12
 _HEAD_BYTES = 4096
@@ -28,62 +54,17 @@ _HEAD_BYTES = 4096
 Features = Any
 
 
-class _Messages(NamedTuple):
-    example: Any
-    features: Any
+@cache
+def _message(name: str) -> Any:
+    """Returns the class of a message of `_DESCRIPTOR`."""
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"npr_jax.example.{name}"))
 
 
 @cache
-def _messages() -> _Messages:
-    """Returns the message classes; field names and numbers as in TensorFlow's example.proto."""
-    kinds = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(
-        name="npr_jax/example.proto", package=_PACKAGE, syntax="proto3"
-    )
-    lists = (
-        ("BytesList", kinds.TYPE_BYTES),
-        ("FloatList", kinds.TYPE_FLOAT),
-        ("Int64List", kinds.TYPE_INT64),
-    )
-    for name, kind in lists:
-        _field(file.message_type.add(name=name), "value", 1, kind, repeated=True)
-
-    feature = file.message_type.add(name="Feature")
-    feature.oneof_decl.add(name="kind")
-    for number, (name, _) in enumerate(lists, start=1):
-        field_name = name.replace("List", "_list").lower()
-        _field(feature, field_name, number, message=name).oneof_index = 0
-
-    features = file.message_type.add(name="Features")
-    entry = features.nested_type.add(name="FeatureEntry")
-    entry.options.map_entry = True
-    _field(entry, "key", 1, kinds.TYPE_STRING)
-    _field(entry, "value", 2, message="Feature")
-    _field(features, "feature", 1, message="Features.FeatureEntry", repeated=True)
-    _field(file.message_type.add(name="Example"), "features", 1, message="Features")
-
+def _pool() -> descriptor_pool.DescriptorPool:
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return _Messages(
-        *(
-            message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-            for name in ("Example", "Features")
-        )
-    )
-
-
-def _field(
-    owner: Any, name: str, number: int, kind: int = 0, *, message: str = "", repeated: bool = False
-) -> Any:
-    """Adds a field of a plain kind, or of a message type of this file, to a message."""
-    kinds = descriptor_pb2.FieldDescriptorProto
-    return owner.field.add(
-        name=name,
-        number=number,
-        type=kinds.TYPE_MESSAGE if message else kind,
-        type_name=f".{_PACKAGE}.{message}" if message else None,
-        label=kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL,
-    )
+    pool.Add(text_format.Parse(_DESCRIPTOR, descriptor_pb2.FileDescriptorProto()))
+    return pool
 
 
 def serialize_example(small: Mapping[str, bytes | str | int], last: tuple[str, bytes]) -> bytes:
@@ -96,7 +77,7 @@ def serialize_example(small: Mapping[str, bytes | str | int], last: tuple[str, b
     Returns:
       The bytes of a `tf.train.Example`, the same for the same input.
     """
-    head = _messages().features()
+    head = _message("Features")()
     for name in sorted(small):
         value = small[name]
         if isinstance(value, int):
@@ -104,7 +85,7 @@ def serialize_example(small: Mapping[str, bytes | str | int], last: tuple[str, b
         else:
             data = value.encode() if isinstance(value, str) else value
             head.feature[name].bytes_list.value.append(data)
-    tail = _messages().features()
+    tail = _message("Features")()
     tail.feature[last[0]].bytes_list.value.append(last[1])
     # Concatenated serialisations of a message parse as one message holding the fields of both.
     payload = head.SerializeToString(deterministic=True) + tail.SerializeToString()
@@ -118,7 +99,7 @@ def parse_example(data: bytes | memoryview) -> Features:
       ValueError: the bytes are no such message.
     """
     try:
-        example = _messages().example.FromString(bytes(data))
+        example = _message("Example").FromString(bytes(data))
     except DecodeError as error:
         raise UserError(f"not a tf.train.Example: {error}") from error
     return example.features.feature
@@ -198,7 +179,7 @@ def _split(head: bytes, key: bytes) -> tuple[Features, int, int, int]:
     front = bytes([_LENGTH_DELIMITED_FIELD_1]) + _to_varint(total - at)
     if at < 0 or not head.endswith(front, first, at):
         raise IndexError(f"no feature {key!r} at the end")
-    features = _messages().features.FromString(head[first : at - len(front)])
+    features = _message("Features").FromString(head[first : at - len(front)])
     at += 2 + len(key)
     _, at = _tagged(head, at, _LENGTH_DELIMITED_FIELD_2)  # the map's value, a Feature
     _, at = _tagged(head, at, _LENGTH_DELIMITED_FIELD_1)  # its bytes_list

@@ -1,6 +1,6 @@
 """Refits the networks of `decoders.FAMILIES` to noise-free photographs of rendered scenes.
 
-    python -m input_pipeline.simulation.fit [--families nearest fir] [--steps 1500] [--output DIR]
+    python -m docs.research.fit_decoders [--families nearest fir] [--steps 1500] [--output DIR]
 
 Each network is fitted to reproduce photographs pixel by pixel (mean absolute error) and in their
 mean azimuthal power spectrum, so that its pictures are neither tinted nor blurred on average.
