@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,6 @@ from input_pipeline.storage.prepared_dataset import (
     SKIPPED_FILE,
     PreparedDataset,
     Split,
-    split_to_json,
 )
 from input_pipeline.storage.records import ImageRecord
 from input_pipeline.storage.shard_writer import (
@@ -146,5 +146,5 @@ def _describe(
         "image_size": shape[0] if shape and shape[0] == shape[1] else None,
         "fingerprint": info.get("fingerprint", content),
         "content_sha256": content,
-        "splits": {split: split_to_json(entry) for split, entry in splits.items()},
+        "splits": {split: asdict(entry) for split, entry in splits.items()},
     }

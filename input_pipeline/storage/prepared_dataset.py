@@ -12,7 +12,7 @@ plan.json          settings of `prepare`, and a hash over its source
 import csv
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,30 +29,30 @@ SIMULATION = "simulation"  # what the embedded simulation calls itself as a make
 
 @dataclass(frozen=True)
 class Split:
-    """One split of a prepared data set.
+    """One split of a prepared data set; its fields are those of its entry in `dataset.json`.
 
     Attributes:
       num_examples: images in it.
+      num_bytes: size of all its shards in bytes.
       shards: file names of its shards, in order.
       shard_lengths: images per shard.
-      num_bytes: size of all its shards in bytes.
       generators: {name: {'photographs': images, 'generated': images}}.
     """
 
     num_examples: int
-    shards: tuple[str, ...]
-    shard_lengths: tuple[int, ...]
     num_bytes: int
+    shards: Sequence[str]
+    shard_lengths: Sequence[int]
     generators: Mapping[str, Mapping[str, int]]
 
 
+@dataclass(frozen=True, eq=False)
 class PreparedDataset:
     """A prepared directory, its description read and its shards known to exist."""
 
-    def __init__(self, path: Path, info: dict[str, Any], splits: dict[str, Split]) -> None:
-        self.path = path
-        self.info = info
-        self.splits = splits
+    path: Path
+    info: dict[str, Any]
+    splits: dict[str, Split]
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "PreparedDataset":
@@ -80,7 +80,7 @@ class PreparedDataset:
                 f"{file} has format {info.get('format')!r}; this version reads {FORMAT_VERSION}. "
                 "Prepare the data set again."
             )
-        splits = {name: _split_from_json(entry) for name, entry in info["splits"].items()}
+        splits = {name: Split(**entry) for name, entry in info["splits"].items()}
         missing = [s for split in splits.values() for s in split.shards if not (path / s).is_file()]
         if missing:
             raise UserError(
@@ -142,24 +142,3 @@ def missing_labels(generators: Mapping[str, Mapping[str, int]]) -> list[str]:
         *(f"{name} has no photographs (0_real)" for name in without_photographs),
         *(f"{name} has no generated images (1_fake)" for name in without_generated),
     ]
-
-
-def split_to_json(split: Split) -> dict[str, Any]:
-    """Returns the entry of a split in `dataset.json`."""
-    return {
-        "num_examples": split.num_examples,
-        "num_bytes": split.num_bytes,
-        "shards": list(split.shards),
-        "shard_lengths": list(split.shard_lengths),
-        "generators": {name: dict(counts) for name, counts in split.generators.items()},
-    }
-
-
-def _split_from_json(entry: dict[str, Any]) -> Split:
-    return Split(
-        num_examples=entry["num_examples"],
-        shards=tuple(entry["shards"]),
-        shard_lengths=tuple(entry["shard_lengths"]),
-        num_bytes=entry["num_bytes"],
-        generators=entry["generators"],
-    )

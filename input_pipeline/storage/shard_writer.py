@@ -189,12 +189,12 @@ def name_shards(folder: Path, name: str, split: str) -> Split:
             total = generators.setdefault(generator, dict.fromkeys(counts, 0))
             for kind, count in counts.items():
                 total[kind] += count
-    lengths = tuple(shards[number].records for number in numbers)
+    lengths = [shards[number].records for number in numbers]
     return Split(
         num_examples=sum(lengths),
-        shards=tuple(names),
-        shard_lengths=lengths,
         num_bytes=sum(shard.num_bytes for shard in shards),
+        shards=names,
+        shard_lengths=lengths,
         generators=dict(sorted(generators.items())),
     )
 
