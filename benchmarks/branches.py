@@ -31,7 +31,7 @@ from benchmarks.torch_step import random_images
 from configs import multiscale
 from input_pipeline.storage.atomic_files import write_json
 from npr_jax.cli import host
-from npr_jax.training.train import make_train_step
+from npr_jax.training.step import make_train_step
 from npr_jax.training.train_state import init_train_state
 
 FACTORS = (0.25, 0.5, 0.75)

@@ -38,7 +38,7 @@ from npr_jax.cli import host
 from npr_jax.models import sharding
 from npr_jax.models.base import predict
 from npr_jax.models.systems.registry import build_model
-from npr_jax.training.train import make_train_step
+from npr_jax.training.step import make_train_step
 from npr_jax.training.train_state import init_train_state
 
 OURS, PEER, TUNED_PEER = "ours", "PyTorch", "PyTorch, memory kept"

@@ -24,6 +24,10 @@ def get_config() -> ml_collections.ConfigDict:
     # Share of the loss's target that is spread over both classes alike, 0 to below 1: labels
     # become 0.05 and 0.95 for 0.1.
     config.label_smoothing = 0.0
+    # The checkpoint that commands take unless told otherwise: validation_ap (the epoch with the
+    # highest AP on the validation images, the lower loss where AP is equal) or last (the last
+    # epoch, whatever validation says: for few validation images).
+    config.best_checkpoint = "validation_ap"
     # Stop after this many epochs without a better validation AP; 0: never.
     config.early_stopping_epochs = 0
     # Steps between two points of the training curve (and two looks for NaN).

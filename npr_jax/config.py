@@ -7,7 +7,7 @@ import json
 import math
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ml_collections
@@ -146,6 +146,7 @@ RULES: dict[str, Rule] = {
     ),
     "batch_size": integer(2),
     "num_epochs": integer(1),
+    "best_checkpoint": choice("validation_ap", "last"),
     "early_stopping_epochs": integer(1, zero="never"),
     "log_every_steps": integer(1),
     "checkpoint_every_steps": integer(1, zero="at the end of epochs only"),
@@ -159,28 +160,45 @@ _SWEEP_RULES: dict[str, Rule] = {
 }
 
 
+# Settings that runs of version 1 do not name, and what they did.
+SINCE_VERSION_1 = {"best_checkpoint": "validation_ap"}
+
+
 def check_config(config: ml_collections.ConfigDict) -> None:
     """Raises one ``ValueError`` that lists every wrong key, type and value with its fix."""
     if "base" in config:
         raise UserError("the config is a sweep's; use `python main.py sweep` with it")
-    settings = _flatten(config)
+    settings = flatten(config)
     system = settings.get("model.name")
     rules = rules_of(system)
     if system not in SYSTEMS:
         # The name is the problem; what else the section holds belongs to what was meant.
         settings = {k: v for k, v in settings.items() if k in rules or k[:6] != "model."}
+    problems = [
+        f"{key}: no such setting{_suggest(key, rules)}" for key in settings.keys() - rules.keys()
+    ]
+    problems += broken_rules(settings, rules, recipe="configs/default.py")
+    refuse(problems or _contradictions(config))
+
+
+def broken_rules(
+    settings: Mapping[str, Any], rules: Mapping[str, Rule], *, recipe: str
+) -> list[str]:
+    """What is missing from flat settings, or has a value that its rule does not accept."""
     problems = []
-    for key in settings.keys() - rules.keys():
-        problems.append(f"{key}: no such setting{_suggest(key, rules)}")
     for key, rule in rules.items():
         if key not in settings:
-            problems.append(f"{key}: missing; expected {rule.allowed}; see configs/default.py")
+            problems.append(f"{key}: missing; expected {rule.allowed}; see {recipe}")
         elif not rule.accepts(settings[key]):
             problems.append(
                 f"{key} is {settings[key]!r}; expected {rule.allowed}; "
                 f"set it with --config.{key}=..."
             )
-    problems += [] if problems else _contradictions(config)
+    return problems
+
+
+def refuse(problems: Sequence[str]) -> None:
+    """Raises ``UserError`` with a line for each problem, if there are any."""
     if problems:
         raise UserError("the config cannot be used:\n  " + "\n  ".join(problems))
 
@@ -197,11 +215,12 @@ def _known_model_rules() -> dict[str, Rule]:
     return {f"model.{key}": rule for entry in entries for key, rule in entry.rules.items()}
 
 
-def _flatten(config: Mapping, prefix: str = "") -> dict[str, Any]:
+def flatten(config: Mapping, prefix: str = "") -> dict[str, Any]:
+    """The settings of nested sections by their dotted names."""
     flat = {}
     for key, value in config.items():
         if isinstance(value, Mapping | ml_collections.ConfigDict):
-            flat.update(_flatten(value, f"{prefix}{key}."))
+            flat.update(flatten(value, f"{prefix}{key}."))
         else:
             flat[prefix + key] = value
     return flat
@@ -318,7 +337,7 @@ def load_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
     if not path.is_file():
         raise UserError(f"{workdir} holds no run (no config.json); give the --workdir of one")
     try:
-        settings = json.loads(path.read_text())
+        settings = SINCE_VERSION_1 | json.loads(path.read_text())
     except ValueError as error:
         raise UserError(f"{path} is no valid JSON: {error}") from error
     config = ml_collections.ConfigDict(_tuples(settings), convert_dict=True)

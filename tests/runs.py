@@ -143,15 +143,28 @@ def checkpoint_steps(workdir: pathlib.Path) -> list[int]:
     return sorted(int(p.name) for p in (workdir / "checkpoints").iterdir() if p.name.isdecimal())
 
 
+def train_and_evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
+    """What ``main.py train`` does, report aside."""
+    # Here, because most tests need neither.
+    from npr_jax.evaluation.evaluate import evaluate_trained
+    from npr_jax.training.train import train
+
+    train(config, workdir)
+    evaluate_trained(config, workdir)
+
+
 def saved_arrays(workdir: pathlib.Path, step: int) -> dict[str, np.ndarray]:
-    """Every array of a checkpoint's train state, read without any of our code."""
-    path = (workdir / "checkpoints" / str(step) / "state").absolute()
-    with ocp.PyTreeCheckpointer() as checkpointer:
-        # As numpy arrays: a checkpoint remembers devices that may not be there.
-        saved = checkpointer.metadata(path).item_metadata
-        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), saved.tree)
-        tree = checkpointer.restore(path, restore_args=as_numpy)
-    return {key: np.asarray(value) for key, value in flatten(tree).items()}
+    """Every array of a checkpoint's network and optimizer, read without any of our code."""
+    arrays = {}
+    for item in ("model", "optimizer"):
+        path = (workdir / "checkpoints" / str(step) / item).absolute()
+        with ocp.PyTreeCheckpointer() as checkpointer:
+            # As numpy arrays: a checkpoint remembers devices that may not be there.
+            saved = checkpointer.metadata(path).item_metadata
+            as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), saved.tree)
+            tree = checkpointer.restore(path, restore_args=as_numpy)
+        arrays |= {key: np.asarray(value) for key, value in flatten(tree).items()}
+    return arrays
 
 
 def flatten(tree, prefix: str = "") -> dict:

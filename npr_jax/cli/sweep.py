@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import pathlib
 import sys
 from typing import Any
@@ -42,14 +41,12 @@ def _sweep(flags: Any) -> int:
     from npr_jax.cli.recipe import recipe_of
     from npr_jax.sweep.execute import run_sweep
     from npr_jax.sweep.grid import parse_shard
-    from npr_jax.training.train import Programs, train_side_by_side
 
     config = recipe_of("sweep", flags, RECIPES)
     host.keep_freed_memory()
     tally = run_sweep(
         config,
         flags.workdir,
-        functools.partial(train_side_by_side, programs=Programs()),
         name=pathlib.Path(config_flags.get_config_filename(flags["config"])).stem,
         shard=parse_shard(flags.shard),
         side_by_side=flags.side_by_side,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
 from absl import flags as absl_flags
@@ -42,8 +43,9 @@ def _train(flags: Any) -> int:
     from npr_jax.analysis.report import build_report
     from npr_jax.cli import host
     from npr_jax.cli.recipe import recipe_of
+    from npr_jax.evaluation.evaluate import evaluate_trained
     from npr_jax.training.processes import join_processes
-    from npr_jax.training.train import train_and_evaluate
+    from npr_jax.training.train import train
 
     config = recipe_of("train", flags, RECIPES)
     alone = [f"--{name}" for name in ("process_id", "num_processes") if flags[name].present]
@@ -52,7 +54,8 @@ def _train(flags: Any) -> int:
     if flags.coordinator:
         join_processes(flags.coordinator, flags.num_processes, flags.process_id)
     host.keep_freed_memory()
-    train_and_evaluate(config, flags.workdir)
+    train(config, flags.workdir)
+    evaluate_trained(config, pathlib.Path(flags.workdir))
     if jax.process_index() == 0:
         print(f"report: {build_report(flags.workdir)}")
     return 0

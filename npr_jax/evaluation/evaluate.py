@@ -30,6 +30,7 @@ from npr_jax.inference.detector import Detector
 from npr_jax.inference.ensemble import Ensemble
 from npr_jax.models.base import count_parameters
 from npr_jax.models.systems.registry import SYSTEMS
+from npr_jax.training.inputs import open_dataset
 from npr_jax.training.processes import gather_lists, gather_rows
 
 _LOG = logging.getLogger(__name__)
@@ -91,6 +92,14 @@ def evaluate_run(
         print(f"WARNING: {text}; what it is scored against is not its own")
     _LOG.info("wrote %s", directory)
     return results
+
+
+def evaluate_trained(
+    config: ml_collections.ConfigDict, workdir: pathlib.Path
+) -> dict[str, Any] | None:
+    """As ``evaluate_run``, of a run that has just been trained, with its best checkpoint."""
+    detector, dataset = Detector.load(workdir), open_dataset(config, workdir)
+    return evaluate_run(detector, config, dataset, workdir)
 
 
 def _show(results: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from input_pipeline.images.problems import ImageProblem
 from npr_jax.config import load_config
 from npr_jax.detectors import calibration_file, frozen_weights
 from npr_jax.detectors.calibration import Calibration
+from npr_jax.detectors.checkpoint import Restored, restore_model
 from npr_jax.inference import tiling
 from npr_jax.inference.position_maps import PositionMaps
 from npr_jax.inference.reading import Opener, in_order, read_pixels
@@ -33,8 +34,6 @@ from npr_jax.models.pretrained.registry import recognise
 from npr_jax.models.pretrained.state_dict import load_state_dict
 from npr_jax.models.systems.registry import SYSTEMS, build_model
 from npr_jax.models.systems.system import FileView
-from npr_jax.training.checkpoint import restore_for_scoring
-from npr_jax.training.train_state import abstract_train_state
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ class Detector:
         system: its name in ``SYSTEMS``.
         config: of its run; None for published weights.
         step: of its checkpoint; None for published weights.
-        checkpoint: ``best`` or ``last``, as ``load`` was asked for; empty for published weights.
+        checkpoint: ``best`` or ``last``, whichever was read; empty for published weights.
         training_data: what its run learned from; empty for published weights.
         calibration: what turns logits into calibrated probabilities and verdicts; None: nothing.
         calibration_note: why a calibration that is there is not used; else empty.
@@ -121,10 +120,11 @@ class Detector:
         """
         workdir = pathlib.Path(workdir)
         config = load_config(workdir)
-        model, step = _restore(workdir, config, checkpoint)
-        source = f"{workdir} ({checkpoint}, step {step})"
+        model, restored = _restore(workdir, config, checkpoint)
+        step = restored.step
+        source = f"{workdir} ({restored.which}, step {step})"
         detector = cls(model, preprocessing_of(config), source=source, system=config.model.name)
-        detector.config, detector.step, detector.checkpoint = config, step, checkpoint
+        detector.config, detector.step, detector.checkpoint = config, step, restored.which
         detector.training_data = json.loads((workdir / "training_data.json").read_text())
         own = detector.preprocessing
         if resize is not None:
@@ -342,16 +342,18 @@ def preprocessing_of(config: ml_collections.ConfigDict) -> Preprocessing:
 
 def _restore(
     workdir: pathlib.Path, config: ml_collections.ConfigDict, checkpoint: str
-) -> tuple[Model, int]:
-    """The model with the numbers of a checkpoint, and its step."""
+) -> tuple[Model, Restored]:
+    """The model with the numbers of a checkpoint, and which one that is."""
     frozen_weights.check(workdir, config.model, frozen_weights.fingerprint(config.model))
     model = nnx.eval_shape(lambda: build_model(config.model, nnx.Rngs(params=0), load=False))
-    graphdef, _, _, frozen = nnx.split(model, nnx.Param, nnx.BatchStat, Frozen)
+    graphdef, params, batch_stats, frozen = nnx.split(model, nnx.Param, nnx.BatchStat, Frozen)
     if frozen:
         frozen = nnx.state(build_model(config.model, nnx.Rngs(params=0)), Frozen)
     own = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     shapes = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=own), abstract_train_state(config)
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=own),
+        {"params": params, "batch_stats": batch_stats},
     )
-    step, state = restore_for_scoring(workdir, checkpoint, shapes)
-    return nnx.merge(graphdef, state.params, state.batch_stats, frozen), step
+    restored = restore_model(workdir, checkpoint, shapes)
+    read = restored.variables
+    return nnx.merge(graphdef, read["params"], read["batch_stats"], frozen), restored

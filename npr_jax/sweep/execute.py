@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import pathlib
 import platform
@@ -20,12 +21,16 @@ import ml_collections
 from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.path_lists import split_paths
+from npr_jax.evaluation.evaluate import evaluate_trained
 from npr_jax.sweep import grid
 from npr_jax.sweep.locks import locked
+from npr_jax.sweep.programs import KeptProgram
 from npr_jax.sweep.record import Record, is_done, settings_of
 from npr_jax.sweep.summary import format_summary
 from npr_jax.sweep.table import FILE, write_table
+from npr_jax.sweep.vectorized import train_vectorized
 from npr_jax.training import inputs
+from npr_jax.training import train as training
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,11 +66,11 @@ class Tally:
 def run_sweep(
     sweep: ml_collections.ConfigDict,
     workdir: str | pathlib.Path,
-    train: Train,
     *,
     name: str,
     shard: tuple[int, int] = (0, 1),
     side_by_side: int = 1,
+    train: Train | None = None,
 ) -> Tally:
     """Runs the shard's share of the grid, skips what is done, rewrites the table after each run.
 
@@ -76,15 +81,16 @@ def run_sweep(
         sweep: see ``grid.expand``; checked before any work.
         workdir: gets ``<variant>/seed<k>/`` per run, ``simulation/`` where ``base`` names no data,
             ``compiled/`` and ``runs.csv``.
-        train: trains and evaluates some configs in their workdirs, all of them together; returns
-            their results.json as dictionaries.
         name: of the sweep, for the table.
         shard: (i, n): every n-th group of runs from number i, counted from 0.
         side_by_side: how many runs that differ in seed or learning rate alone are trained together.
+        train: trains and evaluates some configs in their workdirs, all of them together; returns
+            what their results.json hold. None: ``train_and_evaluate``.
 
     Raises:
         ValueError: for a sweep, shard or directory that cannot be used.
     """
+    train = train or functools.partial(train_and_evaluate, kept=KeptProgram())
     runs = grid.expand(sweep)
     mine = grid.shard_of(grid.batches(runs, side_by_side), *shard)
     workdir = pathlib.Path(workdir).absolute()
@@ -113,6 +119,24 @@ def run_sweep(
     print(format_summary(rows))
     print(f"{tally}; table: {workdir / FILE}")
     return tally
+
+
+def train_and_evaluate(
+    configs: Sequence[ml_collections.ConfigDict],
+    workdirs: Sequence[pathlib.Path],
+    *,
+    kept: KeptProgram,
+) -> list[dict[str, Any] | None]:
+    """Trains runs, several of them as one program, and scores each one's test split.
+
+    Returns:
+        For each run what ``evaluate_run`` returns.
+    """
+    if len(configs) == 1:
+        training.train(configs[0], workdirs[0], make_program=kept)
+    else:
+        train_vectorized(configs, workdirs, kept=kept)
+    return [evaluate_trained(*run) for run in zip(configs, workdirs, strict=True)]
 
 
 def prepare_simulation(base: ml_collections.ConfigDict, workdir: pathlib.Path) -> pathlib.Path:
@@ -152,7 +176,7 @@ def keep_compiled(directory: pathlib.Path) -> None:
 
 
 def _run_group(
-    group: Sequence[grid.Run],
+    group: Sequence[grid.PlannedRun],
     workdir: pathlib.Path,
     simulated: str,
     fingerprints: Mapping[str, str],
@@ -191,7 +215,7 @@ def _run_group(
 
 
 def _finish(
-    waiting: Sequence[tuple[grid.Run, ml_collections.ConfigDict, str]],
+    waiting: Sequence[tuple[grid.PlannedRun, ml_collections.ConfigDict, str]],
     workdir: pathlib.Path,
     train: Train,
     tally: Tally,
@@ -207,12 +231,12 @@ def _finish(
         tally.finished.append(run.folder)
 
 
-def _fail(run: grid.Run, error: Exception, tally: Tally) -> None:
+def _fail(run: grid.PlannedRun, error: Exception, tally: Tally) -> None:
     _LOG.error("%s failed: %s", run.folder, error)
     tally.failed.append((run.folder, str(error)))
 
 
-def _data_paths(runs: Sequence[grid.Run]) -> list[str]:
+def _data_paths(runs: Sequence[grid.PlannedRun]) -> list[str]:
     """The users' data sets that runs name, each once."""
     return sorted({run.config.data.path for run in runs} - {""})
 

@@ -12,7 +12,7 @@ import ml_collections
 
 from input_pipeline.errors import UserError
 from npr_jax.config import check_config
-from npr_jax.training.train import likeness
+from npr_jax.sweep.programs import likeness
 
 SECTIONS = ("base", "variants", "grid", "seeds")
 # Names become folders and cells of a table.
@@ -22,7 +22,7 @@ _LARGEST_SEED = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """One run of a sweep.
 
     Attributes:
@@ -41,7 +41,7 @@ class Run:
         return f"{self.variant}/seed{self.seed}"
 
 
-def expand(sweep: ml_collections.ConfigDict) -> list[Run]:
+def expand(sweep: ml_collections.ConfigDict) -> list[PlannedRun]:
     """The runs of a sweep, variant by variant, each with all seeds.
 
     Args:
@@ -58,7 +58,7 @@ def expand(sweep: ml_collections.ConfigDict) -> list[Run]:
     if not problems:
         found = config_problems(sweep.base)
         problems = ["base: " + text.replace("--config.", "--config.base.") for text in found]
-    runs: list[Run] = []
+    runs: list[PlannedRun] = []
     if not problems:
         for name, settings in _points(sweep):
             config = _changed(sweep.base, settings)
@@ -66,7 +66,9 @@ def expand(sweep: ml_collections.ConfigDict) -> list[Run]:
             problems += _name_problems(name) + [
                 f"variant {name}: {text.partition('; set it with')[0]}" for text in found
             ]
-            runs += [Run(name, seed, _changed(config, {"seed": seed})) for seed in sweep.seeds]
+            runs += [
+                PlannedRun(name, seed, _changed(config, {"seed": seed})) for seed in sweep.seeds
+            ]
         problems += _duplicates("variant", [name for name, _ in _points(sweep)])
     if problems:
         raise UserError("the sweep cannot be used:\n  " + "\n  ".join(problems))
@@ -82,7 +84,7 @@ def config_problems(config: ml_collections.ConfigDict) -> list[str]:
     return []
 
 
-def batches(runs: Sequence[Run], side_by_side: int) -> list[list[Run]]:
+def batches(runs: Sequence[PlannedRun], side_by_side: int) -> list[list[PlannedRun]]:
     """Runs in groups of at most ``side_by_side`` that are alike, in the order of the runs.
 
     Raises:
@@ -90,7 +92,7 @@ def batches(runs: Sequence[Run], side_by_side: int) -> list[list[Run]]:
     """
     if side_by_side < 1:
         raise UserError(f"--side_by_side={side_by_side}; expected an integer of at least 1")
-    alike: dict[str, list[Run]] = {}
+    alike: dict[str, list[PlannedRun]] = {}
     for run in runs:
         alike.setdefault(likeness(run.config), []).append(run)
     groups = []
@@ -120,7 +122,7 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def shard_of(groups: Sequence[list[Run]], index: int, count: int) -> list[list[Run]]:
+def shard_of(groups: Sequence[list[PlannedRun]], index: int, count: int) -> list[list[PlannedRun]]:
     """Every ``count``-th group, from number ``index`` on."""
     return list(groups[index::count])
 

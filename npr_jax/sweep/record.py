@@ -12,6 +12,7 @@ import ml_collections
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import write_json
+from npr_jax.config import SINCE_VERSION_1, flatten
 
 FILE = "sweep_run.json"
 # Where the images lie (they have a fingerprint), who reads them, and what is said and saved on the
@@ -66,10 +67,12 @@ class Record:
 def read_record(folder: pathlib.Path) -> Record | None:
     """The record of a directory; None unless it and the results it speaks of are there."""
     try:
-        record = Record(**json.loads((folder / FILE).read_text()), folder=folder)
+        saved = json.loads((folder / FILE).read_text())
+        saved["settings"] = SINCE_VERSION_1 | saved["settings"]
+        record = Record(**saved, folder=folder)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise UserError(
             f"{folder / FILE} is damaged ({error}); remove it and the run is evaluated again"
         ) from error
@@ -83,17 +86,6 @@ def is_done(folder: pathlib.Path, config: ml_collections.ConfigDict, data: str) 
 
 
 def settings_of(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """{dotted key: value} of all settings that results depend on, lists for tuples."""
+    """{dotted key: value} of all settings that results depend on, sorted, lists for tuples."""
     flat = flatten(json.loads(json.dumps(config.to_dict())))
-    return {key: value for key, value in flat.items() if key not in NOT_IN_RESULTS}
-
-
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one of dotted keys, sorted; empty mappings vanish."""
-    flat: dict[str, Any] = {}
-    for key, value in sorted(settings.items()):
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
+    return {key: flat[key] for key in sorted(flat.keys() - set(NOT_IN_RESULTS))}

@@ -9,12 +9,17 @@ on how many devices share the batch.
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import ml_collections
 
 # Luma weights of ITU-R BT.601, to the digits that torchvision uses.
 LUMA = (0.2989, 0.587, 0.114)
+# What a step's key is folded with for each stream: ``fold_in`` is documented to give independent
+# keys for different numbers. A new stream takes the next number; none is ever used for another.
+TOP, LEFT, FLIP, ROTATION, JITTER, MASK = range(6)
 
 
 def augment(key: jax.Array, images: jax.Array, data: ml_collections.ConfigDict) -> jax.Array:
@@ -29,17 +34,18 @@ def augment(key: jax.Array, images: jax.Array, data: ml_collections.ConfigDict) 
         ``[b, crop, crop, 3]``, uint8 or, where pixels are changed and not only moved, float32.
     """
     images = crop_and_flip(key, images, data.crop, flip=data.flip)
-    # A key each, whichever others are switched on. From 3 on: ``split`` into three, as for the
-    # crop, makes the keys that ``fold_in`` makes of 0 to 2.
-    keys = [jax.random.fold_in(key, number) for number in (3, 4, 5)]
+    # A key each, whichever others are switched on.
+    stream = functools.partial(jax.random.fold_in, key)
     settings = data.augment
     if settings.rotation:
-        images = rotate(keys[0], images, settings.rotation, bilinear=settings.rotation_bilinear)
+        images = rotate(
+            stream(ROTATION), images, settings.rotation, bilinear=settings.rotation_bilinear
+        )
     if settings.color_jitter:
-        images = jitter_colors(keys[1], images, settings.color_jitter)
+        images = jitter_colors(stream(JITTER), images, settings.color_jitter)
     if settings.mask_probability:
         images = mask_patches(
-            keys[2],
+            stream(MASK),
             images,
             settings.mask_probability,
             patch=settings.mask_patch,
@@ -61,7 +67,7 @@ def crop_and_flip(key: jax.Array, images: jax.Array, size: int, *, flip: bool) -
         ``[b, size, size, c]``, same dtype.
     """
     batch, height, width, channels = images.shape
-    top_key, left_key, flip_key = jax.random.split(key, 3)
+    top_key, left_key, flip_key = (jax.random.fold_in(key, n) for n in (TOP, LEFT, FLIP))
     top = jax.random.randint(top_key, (batch,), 0, height - size + 1)
     left = jax.random.randint(left_key, (batch,), 0, width - size + 1)
     if (height, width) != (size, size):

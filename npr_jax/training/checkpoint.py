@@ -1,13 +1,16 @@
-"""Saving and resuming a run: Orbax behind the few calls the loop needs.
+"""Saving and resuming a run: Orbax behind the few calls the loops need.
 
-A checkpoint holds the train state (parameters, batch statistics, optimizer, step), the
-position of the input pipeline and the run's progress. Orbax writes beside and renames, so
-a kill while saving leaves the previous checkpoint as the latest.
+A checkpoint holds arrays in named items (``model`` and ``optimizer`` of a detector's run), the
+position of the input pipeline and the run's progress. Orbax writes beside and renames, so a kill
+while saving leaves the previous checkpoint as the latest. ``npr_jax.detectors.checkpoint`` reads
+the network alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import grain
@@ -15,8 +18,9 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
-from input_pipeline.errors import UserError
+from npr_jax.detectors.checkpoint import FOLDER, PROGRESS, plain_path
 
+DATA = "data"  # the item with the input pipeline's position
 IMPROVED = "improved"
 
 
@@ -24,6 +28,9 @@ class Checkpoints:
     """The checkpoints of one run: the last, and the best by validation."""
 
     def __init__(self, workdir: pathlib.Path):
+        self._directory = workdir / FOLDER
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._closing = contextlib.ExitStack()
         policy = checkpoint_managers.AnyPreservationPolicy(
             [
                 checkpoint_managers.LatestN(n=1),
@@ -35,7 +42,7 @@ class Checkpoints:
             ]
         )
         self._manager = ocp.CheckpointManager(
-            (workdir / "checkpoints").absolute(),
+            self._closing.enter_context(plain_path(self._directory)),
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=policy,
                 cleanup_tmp_directories=True,
@@ -48,7 +55,7 @@ class Checkpoints:
     def save(
         self,
         step: int,
-        state: Any,
+        items: Mapping[str, Any],
         iterator: grain.DatasetIterator,
         progress: dict[str, Any],
         *,
@@ -58,22 +65,28 @@ class Checkpoints:
 
         Args:
             step: steps done so far.
-            state: the train state, a pytree of arrays.
+            items: pytrees of arrays by name.
             iterator: the input pipeline, right after the step's batch.
             progress: JSON-serialisable; what the loop needs besides arrays.
             improved: whether validation just reached a new best; None: not validated here.
+
+        Raises:
+            OSError: this checkpoint, or the one before, could not be written.
         """
         # The latest step that improved is the best one: comparisons are the loop's.
         metrics = {IMPROVED: step if improved else -1}
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state),
-                data=grain.checkpoint.CheckpointSave(iterator),
-                progress=ocp.args.JsonSave(progress),
-            ),
-            metrics=metrics,
-        )
+        with self._named_if_not_written():
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    **{name: ocp.args.StandardSave(item) for name, item in items.items()},
+                    **{
+                        DATA: grain.checkpoint.CheckpointSave(iterator),
+                        PROGRESS: ocp.args.JsonSave(progress),
+                    },
+                ),
+                metrics=metrics,
+            )
 
     def latest_step(self) -> int | None:
         """The step of the last complete checkpoint, None where there is none."""
@@ -81,61 +94,53 @@ class Checkpoints:
 
     def progress(self, step: int) -> dict[str, Any]:
         """What ``save`` was given as progress at that step."""
-        restored = self._manager.restore(
-            step, args=ocp.args.Composite(progress=ocp.args.JsonRestore())
-        )
-        return restored["progress"]
+        args = ocp.args.Composite(**{PROGRESS: ocp.args.JsonRestore()})
+        return self._manager.restore(step, args=args)[PROGRESS]
 
-    def restore(self, step: int, abstract_state: Any, iterator: grain.DatasetIterator) -> Any:
-        """The train state of that step; the iterator is moved to where it was."""
-        restored = self._manager.restore(
+    def holds(self, step: int, item: str) -> bool:
+        """Whether the checkpoint of that step has an item of that name."""
+        return (self._directory / str(step) / item).is_dir()
+
+    def restore(
+        self, step: int, items: Mapping[str, Any], iterator: grain.DatasetIterator
+    ) -> Mapping[str, Any]:
+        """The items of that step; the iterator is moved to where it was.
+
+        Args:
+            step: of a complete checkpoint.
+            items: pytrees by name, whose arrays give shape, dtype and sharding.
+            iterator: as ``save`` was given it.
+        """
+        shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, dict(items))
+        return self._manager.restore(
             step,
             args=ocp.args.Composite(
-                state=ocp.args.StandardRestore(abstract_state),
-                data=grain.checkpoint.CheckpointRestore(iterator),
+                **{name: ocp.args.StandardRestore(item) for name, item in shapes.items()},
+                **{DATA: grain.checkpoint.CheckpointRestore(iterator)},
             ),
         )
-        return restored["state"]
 
     def close(self) -> None:
-        """Waits until everything is on disk."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        """Waits until everything is on disk.
 
+        Raises:
+            OSError: the last checkpoint could not be written.
+        """
+        with self._named_if_not_written(), self._closing, contextlib.closing(self._manager):
+            self._manager.wait_until_finished()
 
-def restore_for_scoring(workdir: pathlib.Path, which: str, abstract_state: Any) -> tuple[int, Any]:
-    """The train state of a run's ``best`` or ``last`` checkpoint and its step.
-
-    Raises:
-        ValueError: for another name, or where the run has no complete checkpoint yet.
-    """
-    if which not in ("best", "last"):
-        raise UserError(f"checkpoint is {which!r}; expected best or last")
-    directory = workdir / "checkpoints"
-    if not directory.is_dir():
-        raise UserError(f"{workdir} has no checkpoints yet; train first, or give another run")
-    with ocp.CheckpointManager(
-        directory.absolute(), options=ocp.CheckpointManagerOptions(create=False)
-    ) as manager:
-        steps = manager.all_steps()
-        if not steps:
-            raise UserError(f"{directory} has no complete checkpoint yet; wait for the first")
-        step = max(steps)
-        if which == "best":
-            step = _best_step(manager, step)
-        restored = manager.restore(
-            step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract_state))
-        )
-    return step, restored["state"]
-
-
-def _best_step(manager: ocp.CheckpointManager, latest: int) -> int:
-    """The best step as the latest checkpoint knows it; before any validation the latest."""
-    restored = manager.restore(latest, args=ocp.args.Composite(progress=ocp.args.JsonRestore()))
-    best = restored["progress"]["validation"]["best_step"]
-    return best if best in manager.all_steps() else latest
-
-
-def abstract(tree: Any) -> Any:
-    """Shapes, dtypes and shardings of a pytree of arrays, for restoring into."""
-    return jax.tree.map(ocp.utils.to_shape_dtype_struct, tree)
+    @contextlib.contextmanager
+    def _named_if_not_written(self) -> Iterator[None]:
+        """Says in one line what was being written where, whatever Orbax's threads raise."""
+        try:
+            yield
+        except Exception as error:
+            kept = max(
+                (int(p.name) for p in self._directory.iterdir() if p.name.isdecimal()), default=0
+            )
+            reason = next(iter(str(error).splitlines()), "")[:200] or type(error).__name__
+            raise OSError(
+                f"a checkpoint could not be written to {self._directory} ({reason}); "
+                + (f"the one of step {kept} is intact" if kept else "there is none yet")
+                + ": make room on the disk and start the same command again"
+            ) from error

@@ -54,8 +54,10 @@ class TrainInput:
     """The training and validation images of a run, held apart by file name if need be."""
 
     def __init__(self, config: ml_collections.ConfigDict, dataset: MixedDataset):
+        """Raises ``ValueError`` for a data set that the config's system cannot learn from."""
         self._config = config
-        self._dataset = dataset
+        self.dataset = dataset
+        self._facts = SYSTEMS[config.model.name].data_facts(config, dataset)
         data = config.data
         train = named_split(dataset, data.train_split, "data.train_split", of_all=True)
         table = functools.cache(train.table)
@@ -95,12 +97,13 @@ class TrainInput:
 
     def describe(self) -> dict[str, Any]:
         """What the run learns from, for its reports."""
-        split = self._dataset.split(self._config.data.train_split)
+        split = self.dataset.split(self._config.data.train_split)
         makers = (name for name, count in split.generators.items() if count["generated"])
         return {
-            "train_data": self._dataset.name,
+            "train_data": self.dataset.name,
             "train_images": self.num_train_images,
             "train_family": sorted(makers),
+            **self._facts,
         }
 
     def train_batches(self, embedded: Embedded | None = None) -> grain.DatasetIterator:

@@ -1,9 +1,9 @@
 """Trains a noise predictor on photographs: a second loop, and why there is one.
 
-The loop of training/train.py learns labels: its loss, metrics, validation and final evaluation
-are a detector's. A noise predictor has no labels, its loss draws noise inside the step, and what
-is kept of it is a running mean of its parameters. Data, checkpoints, curves and resumption are
-that loop's.
+The loop of training/train.py learns labels: its step, validation and best checkpoint are a
+detector's. A noise predictor has no labels, its loss draws noise inside the step, and what is kept
+in the end is a running mean of its parameters. The order of the loop, images, checkpoints, curves
+and resumption are the same.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import ml_collections
 import numpy as np
 import optax
 from flax import nnx
-from tqdm import tqdm
 
 from input_pipeline.errors import UserError
 from input_pipeline.loading.holdout import SubsetSource
@@ -37,11 +36,13 @@ from npr_jax.models.diffusion.noise_predictor import FILE_NAME, NoisePredictor, 
 from npr_jax.models.diffusion.noise_schedule import alpha_bars
 from npr_jax.models.diffusion.unet import UNet
 from npr_jax.training import inputs, noise_predictor_settings
-from npr_jax.training.checkpoint import Checkpoints, abstract
+from npr_jax.training.checkpoint import Checkpoints
 from npr_jax.training.reporting import CurveWriter, progress_bar
 from npr_jax.training.resume import check_same_layout
 
 _LOG = logging.getLogger(__name__)
+
+_ITEM = "state"  # of a checkpoint; nothing else reads a part of it
 
 
 @flax.struct.dataclass
@@ -77,6 +78,7 @@ def train_noise_predictor(
         ValueError: for a config or data that cannot be used, or a workdir whose run was started
             with other settings.
         FloatingPointError: when the loss stops being finite.
+        OSError: a checkpoint could not be written.
     """
     noise_predictor_settings.check_noise_config(config)
     mesh = sharding.data_mesh()
@@ -84,6 +86,7 @@ def train_noise_predictor(
     workdir = pathlib.Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     dataset = inputs.open_dataset(config, workdir)
+    layout = noise_predictor_settings.layout(config, dataset.fingerprint)
     graphdef, optimizer, state = _initial_state(config)
     state = jax.device_put(state, sharding.replicated(mesh))
     train_step = make_noise_step(config, graphdef, optimizer)
@@ -91,40 +94,40 @@ def train_noise_predictor(
     with contextlib.ExitStack() as at_end:
         checkpoints = at_end.enter_context(contextlib.closing(Checkpoints(workdir)))
         batches = at_end.enter_context(contextlib.closing(_photographs(config, dataset)))
-        layout = noise_predictor_settings.layout(config, dataset.fingerprint)
-        if (last := checkpoints.latest_step()) is not None:
-            check_same_layout(checkpoints.progress(last)["layout"], layout, workdir)
-            state = checkpoints.restore(last, abstract(state), batches)
-            _LOG.info("resuming %s at step %d of %d", workdir, last, config.num_steps)
+        if start := checkpoints.latest_step() or 0:
+            check_same_layout(checkpoints.progress(start)["layout"], layout, workdir)
+            state = checkpoints.restore(start, {_ITEM: state}, batches)[_ITEM]
+            _LOG.info("resuming %s at step %d of %d", workdir, start, config.num_steps)
         write_json(workdir / "config.json", config.to_dict(), sort_keys=True)
-        start, window = int(state.step), []
         curves = CurveWriter(workdir, resume_step=start)
         at_end.callback(curves.close)
-        bar = at_end.enter_context(_bar(config, start))
+        bar = at_end.enter_context(
+            progress_bar(
+                total_images=config.num_steps * config.batch_size,
+                done_images=start * config.batch_size,
+                description="training the noise predictor",
+            )
+        )
+        window: list[jax.Array] = []
         began = time.perf_counter()
-        for step in range(start + 1, config.num_steps + 1):
-            state, loss = train_step(state, sharding.to_devices(next(batches), mesh))
-            window.append(loss)
-            bar.update(config.batch_size)
-            save_now = step == config.num_steps or not step % config.checkpoint_every_steps
-            if save_now or not step % config.log_every_steps:
+        for step in range(start, config.num_steps + 1):
+            last = step == config.num_steps
+            save = last or step % config.checkpoint_every_steps == 0
+            if step > start and (save or step % config.log_every_steps == 0):
                 values = {"loss": _mean(window, step)}
                 seconds, began = time.perf_counter() - began, time.perf_counter()
                 values["images_per_second"] = len(window) * config.batch_size / seconds
                 window.clear()
                 curves.write(step=step, epoch=0, split="train", values=values)
                 _LOG.info("step %d of %d: loss %.4f", step, config.num_steps, values["loss"])
-            if save_now:
-                checkpoints.save(step, state, batches, {"layout": layout}, improved=None)
+            if step > start and save:
+                checkpoints.save(step, {_ITEM: state}, batches, {"layout": layout})
+            if last:
+                break
+            state, loss = train_step(state, sharding.to_devices(next(batches), mesh))
+            window.append(loss)
+            bar.update(config.batch_size)
     return _save(config, graphdef, state, workdir)
-
-
-def _bar(config: ml_collections.ConfigDict, step: int) -> tqdm:
-    return progress_bar(
-        total_images=config.num_steps * config.batch_size,
-        done_images=step * config.batch_size,
-        description="training the noise predictor",
-    )
 
 
 def make_noise_step(

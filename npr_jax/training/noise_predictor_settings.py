@@ -8,6 +8,7 @@ from typing import Any
 import ml_collections
 
 from input_pipeline.errors import UserError
+from npr_jax.config import broken_rules, flatten, refuse
 from npr_jax.models.diffusion.noise_schedule import SCHEDULES
 from npr_jax.models.diffusion.unet import UNetShape
 from npr_jax.models.systems.setting_rules import (
@@ -76,19 +77,8 @@ def image_side(config: ml_collections.ConfigDict) -> int:
 
 def check_noise_config(config: ml_collections.ConfigDict) -> None:
     """Raises one ``ValueError`` that lists every wrong setting with its fix."""
-    problems = []
-    for key, rule in RULES.items():
-        section, _, name = key.rpartition(".")
-        values = config.get(section, {}) if section else config
-        if name not in values:
-            problems.append(f"{key}: missing; begin from configs/diffusion/noise_predictor.py")
-        elif not rule.accepts(values[name]):
-            problems.append(
-                f"{key} is {values[name]!r}; expected {rule.allowed}; set it with "
-                f"--config.{key}=..."
-            )
-    if problems:
-        raise UserError("the config cannot be used:\n  " + "\n  ".join(problems))
+    recipe = "configs/diffusion/noise_predictor.py"
+    refuse(broken_rules(flatten(config), RULES, recipe=recipe))
     stride, side = unet_shape(config).stride, image_side(config)
     if side % stride:
         raise UserError(

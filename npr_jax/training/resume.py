@@ -10,10 +10,17 @@ import ml_collections
 
 from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
+from npr_jax.config import flatten
 from npr_jax.models.systems.registry import SYSTEMS
 
 # May change on resumption: they decide when to stop, report and save, not what is computed.
-_FREE = ("num_epochs", "early_stopping_epochs", "log_every_steps", "checkpoint_every_steps")
+_FREE = (
+    "num_epochs",
+    "early_stopping_epochs",
+    "best_checkpoint",
+    "log_every_steps",
+    "checkpoint_every_steps",
+)
 
 
 def layout_of(
@@ -46,7 +53,7 @@ def check_same_layout(saved: dict[str, Any], current: dict[str, Any], workdir: p
     Restoring an input position into another batch size or seed would otherwise silently train
     on other batches than the uninterrupted run.
     """
-    saved, current = _flatten(saved), _flatten(current)
+    saved, current = flatten(saved), flatten(current)
     changed = [
         f"{key}: was {saved.get(key)!r}, now {current.get(key)!r}"
         for key in sorted(saved.keys() | current.keys())
@@ -64,12 +71,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
-
-
-def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {prefix: value}
-    flat = {}
-    for key, item in value.items():
-        flat.update(_flatten(item, f"{prefix}.{key}" if prefix else key))
-    return flat

@@ -1,4 +1,4 @@
-"""What belongs to one training run on the host: its input, checkpoints, curves and progress."""
+"""One run on the host: its images, checkpoints, curves, and what validation has shown so far."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import grain
 import jax
 import ml_collections
 import numpy as np
@@ -18,17 +17,17 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from input_pipeline.storage.atomic_files import write_file, write_json
+from npr_jax.config import check_config
 from npr_jax.detectors import frozen_weights
-from npr_jax.evaluation.evaluate import evaluate_run
-from npr_jax.inference.detector import Detector
+from npr_jax.detectors.checkpoint import WHOLE_STATE
 from npr_jax.inference.scorer import Scorer
 from npr_jax.models import sharding
 from npr_jax.models.base import learned_factors
 from npr_jax.models.systems.registry import SYSTEMS
-from npr_jax.training import embeddings, inputs
-from npr_jax.training.checkpoint import Checkpoints, abstract
-from npr_jax.training.embeddings import Embedded
-from npr_jax.training.metrics import TrainMetrics
+from npr_jax.training import embeddings
+from npr_jax.training.checkpoint import Checkpoints
+from npr_jax.training.inputs import TrainInput
+from npr_jax.training.metrics import TrainMetrics, summarize
 from npr_jax.training.reporting import CurveWriter
 from npr_jax.training.resume import check_same_layout, layout_of
 from npr_jax.training.schedules import Plateau
@@ -38,91 +37,118 @@ from npr_jax.training.validation import Progress, validate, validate_embedded
 _LOG = logging.getLogger(__name__)
 
 
+def check_start(config: ml_collections.ConfigDict, workdir: pathlib.Path, mesh: Mesh) -> None:
+    """Refuses what can be refused before any work; makes the workdir.
+
+    Raises:
+        ValueError: for a setting that cannot be used, a batch that the devices cannot share, or a
+            file of frozen numbers that is missing or not the one the workdir was trained with.
+    """
+    check_config(config)
+    sharding.check_batch_size(config.batch_size, mesh)
+    workdir.mkdir(parents=True, exist_ok=True)
+    frozen_weights.check(workdir, config.model, frozen_weights.fingerprint(config.model))
+
+
 class Run:
-    """One config in one directory. Opened with ``open``, closed with ``close``.
+    """One config in one directory; opening it finds out where it stands.
 
     Attributes:
         config: checked.
-        workdir: made if missing.
-        batches: endless, seeded; valid after ``open``.
+        workdir: exists.
+        batches: endless, seeded; at the right place after ``restore``.
         start_step: steps that were done when it was opened.
+        num_steps: of the whole run.
+        steps_per_epoch: batches of one epoch.
     """
 
-    batches: grain.DatasetIterator
-    start_step: int
-
-    def __init__(self, config: ml_collections.ConfigDict, workdir: pathlib.Path, mesh: Mesh):
-        """Opens the data set of a config that ``check_config`` has accepted.
+    def __init__(
+        self,
+        config: ml_collections.ConfigDict,
+        workdir: pathlib.Path,
+        images: TrainInput,
+        scorer: Scorer,
+        mesh: Mesh,
+    ):
+        """Args:
+        config: accepted by ``check_start``.
+        workdir: likewise.
+        images: opened with the same config.
+        scorer: of the config's model at the size of validation images.
+        mesh: the devices that share each batch.
 
         Raises:
-            ValueError: for a data set or a batch size that cannot be used.
+            ValueError: the workdir's run was started with other settings or data.
         """
-        sharding.check_batch_size(config.batch_size, mesh)
         self.config, self.workdir = config, workdir
-        workdir.mkdir(parents=True, exist_ok=True)
-        self._mesh = mesh
-        self._dataset = inputs.open_dataset(config, workdir)
-        self._facts = SYSTEMS[config.model.name].data_facts(config, self._dataset)
-        self._input = inputs.TrainInput(config, self._dataset)
+        self.steps_per_epoch = images.steps_per_epoch
+        self.num_steps = images.steps_per_epoch * config.num_epochs
+        self._images, self._scorer, self._mesh = images, scorer, mesh
+        self._system = SYSTEMS[config.model.name]
         self._frozen = frozen_weights.fingerprint(config.model)
-        frozen_weights.check(workdir, config.model, self._frozen)
-        self._progress = Progress()
-        self._plateau = Plateau()
-        self._closing = contextlib.ExitStack()
-        self._train_features: Embedded | None = None
-        self._validation_features: Embedded | None = None
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches of one epoch."""
-        return self._input.steps_per_epoch
-
-    @property
-    def num_steps(self) -> int:
-        """Of the whole run."""
-        return self.steps_per_epoch * self.config.num_epochs
-
-    def open(self, fresh: TrainState, scorer: Scorer) -> TrainState:
-        """The state to go on from: the workdir's, where it holds any, else the fresh one.
-
-        Args:
-            fresh: the state before the first step.
-            scorer: of the run's model; computes the features where only the head is trained.
-
-        Raises:
-            ValueError: where the workdir's run was started with other settings.
-        """
-        # Closed also when the loop fails: a checkpoint under way is finished first.
-        closing = self._closing
-        self._checkpoints = closing.enter_context(contextlib.closing(Checkpoints(self.workdir)))
-        self._layout = layout_of(self.config, self._dataset, self.steps_per_epoch)
-        system = SYSTEMS[self.config.model.name]
-        step = self._checkpoints.latest_step()
-        if step is None:
-            params, batch_stats = system.start(self.config.model, fresh.params, fresh.batch_stats)
-            fresh = dataclasses.replace(fresh, params=params, batch_stats=batch_stats)
-        else:
-            saved = self._checkpoints.progress(step)
-            check_same_layout(saved["layout"], self._layout, self.workdir)
-            self._progress = Progress(**saved["validation"])
-            self._plateau = Plateau(**saved["plateau"])
-        if system.trains_head_only:
-            self._embed(scorer)
-        batches = self._input.train_batches(self._train_features)
-        self.batches = closing.enter_context(contextlib.closing(batches))
-        state = jax.device_put(fresh, sharding.replicated(self._mesh))
-        if step is not None:
-            state = self._checkpoints.restore(step, abstract(state), self.batches)
-            _LOG.info("resuming %s at step %d of %d", self.workdir, step, self.num_steps)
-        self._describe(state)
-        self.start_step = int(state.step)
-        self._curves = CurveWriter(self.workdir, resume_step=self.start_step)
-        closing.callback(self._curves.close)
-        return state
+        self._progress, self._plateau = Progress(), Plateau()
+        self._layout = layout_of(config, images.dataset, images.steps_per_epoch)
+        with contextlib.ExitStack() as opened:
+            # Closed also when the loop fails: a checkpoint under way is finished first.
+            self._checkpoints = opened.enter_context(contextlib.closing(Checkpoints(self.workdir)))
+            self.start_step = self._checkpoints.latest_step() or 0
+            if self.start_step:
+                saved = self._checkpoints.progress(self.start_step)
+                check_same_layout(saved["layout"], self._layout, self.workdir)
+                self._progress = Progress(**saved["validation"])
+                self._plateau = Plateau(**saved["plateau"])
+            self._features = self._embed() if self._system.trains_head_only else None
+            self.batches = opened.enter_context(
+                contextlib.closing(
+                    images.train_batches(self._features[0] if self._features else None)
+                )
+            )
+            self._curves = opened.enter_context(
+                contextlib.closing(CurveWriter(self.workdir, resume_step=self.start_step))
+            )
+            self._closing = opened.pop_all()
 
     def close(self) -> None:
         """Waits until everything is on disk."""
         self._closing.close()
+
+    def restore(self, fresh: TrainState) -> TrainState:
+        """The state to go on from: the last checkpoint's, without one the fresh state.
+
+        ``batches`` are moved to where they were. Writes config.json, training_data.json and
+        parameters.txt.
+        """
+        if not self.start_step:
+            params, batch_stats = self._system.start(
+                self.config.model, fresh.params, fresh.batch_stats
+            )
+            fresh = dataclasses.replace(fresh, params=params, batch_stats=batch_stats)
+        state = jax.device_put(fresh, sharding.replicated(self._mesh))
+        if self.start_step:
+            state = self._restored(state)
+            _LOG.info("resuming %s at step %d of %d", self.workdir, self.start_step, self.num_steps)
+        self._describe(state)
+        return state
+
+    def _restored(self, like: TrainState) -> TrainState:
+        step, restore = self.start_step, self._checkpoints.restore
+        if self._checkpoints.holds(step, WHOLE_STATE):  # as version 1 wrote it
+            return restore(step, {WHOLE_STATE: like}, self.batches)[WHOLE_STATE]
+        items = restore(step, like.items(), self.batches)
+        return TrainState(**items["model"], **items["optimizer"])
+
+    def log_is_due(self, step: int) -> bool:
+        """Whether the curve gets a point after this step; it does before every checkpoint."""
+        return step % self.config.log_every_steps == 0 or self.save_is_due(step)
+
+    def save_is_due(self, step: int) -> bool:
+        """Whether a checkpoint is written after this step."""
+        every = self.config.checkpoint_every_steps
+        return self.ends_epoch(step) or (every > 0 and step % every == 0)
+
+    def ends_epoch(self, step: int) -> bool:
+        """Whether this step is the last of its epoch."""
+        return step % self.steps_per_epoch == 0
 
     @property
     def stopped_early(self) -> bool:
@@ -135,32 +161,31 @@ class Run:
             self.config.early_stopping_epochs
         )
 
-    def log(
-        self, window: Sequence[TrainMetrics], step: int, factors: Mapping[str, Any]
-    ) -> dict[str, float]:
-        """Writes the means over the window's steps, of which ``step`` is the last.
+    def log(self, window: Sequence[TrainMetrics], factors: Mapping[str, Any], step: int) -> float:
+        """Adds the means over the window's steps to the curve; returns the loss.
 
-        ``factors`` are the trained factors after that step, {} where there are none.
+        ``factors`` are the trained factors after ``step``, the last of the window; {} without any.
 
         Raises:
             FloatingPointError: for a metric that is not finite; names metric and step.
         """
         values = summarize(window, last_step=step)
-        values |= {name: float(value) for name, value in factors.items()}
-        self._write(step, "train", values)
-        return values
+        self._write(step, "train", values | _floats(factors))
+        return values["loss"]
 
-    def validate(self, scorer: Scorer, state: TrainState, step: int) -> bool:
+    def validate(self, state: TrainState, step: int) -> bool:
         """Scores the validation images; true if the epoch is the best so far."""
-        scorer = scorer.with_variables(state.params, state.batch_stats)
-        if self._validation_features is None:
-            values = validate(scorer, self._input.validation_images())
+        scorer = self._scorer.with_variables(state.params, state.batch_stats)
+        if self._features is None:
+            values = validate(scorer, self._images.validation_images())
         else:
-            values = validate_embedded(scorer, self._validation_features)
-        improved = self._progress.update(values["ap"], values["loss"], step)
+            values = validate_embedded(scorer, self._features[1])
+        last_is_best = self.config.best_checkpoint == "last"
+        improved = self._progress.update(
+            values["ap"], values["loss"], step, last_is_best=last_is_best
+        )
         self._follow_plateau(values["accuracy"])
-        factors = {name: float(value) for name, value in learned_factors(state.params).items()}
-        self._write(step, "validation", values | factors)
+        self._write(step, "validation", values | _floats(learned_factors(state.params)))
         words = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
         epoch = step // self.steps_per_epoch
         _LOG.info("epoch %d of %d: %s", epoch, self.config.num_epochs, words)
@@ -189,24 +214,21 @@ class Run:
             "validation": self._progress.as_dict(),
             "plateau": dataclasses.asdict(self._plateau),
         }
-        self._checkpoints.save(step, state, self.batches, saved, improved=improved)
+        self._checkpoints.save(step, state.items(), self.batches, saved, improved=improved)
 
-    def evaluate(self) -> dict[str, Any] | None:
-        """Scores the test split with the best checkpoint; see ``evaluate_run``."""
-        detector = Detector.load(self.workdir)
-        return evaluate_run(detector, self.config, self._dataset, self.workdir)
-
-    def _embed(self, scorer: Scorer) -> None:
-        """Computes the features of all images, or takes those that an earlier start computed."""
+    def _embed(self) -> tuple[embeddings.Embedded, embeddings.Embedded]:
+        """Features of the training and validation images, computed unless a file has them."""
         identity = embeddings.identity_of(self._layout, self._frozen)
         directory = self.workdir / "embeddings"
-        own = self._input
-        self._train_features = embeddings.embed(
-            directory, identity | {"images": "train"}, own.train_images_once, scorer
+        sources = {
+            "train": self._images.train_images_once,
+            "validation": self._images.validation_images,
+        }
+        train, validation = (
+            embeddings.embed(directory, identity | {"images": name}, images, self._scorer)
+            for name, images in sources.items()
         )
-        self._validation_features = embeddings.embed(
-            directory, identity | {"images": "validation"}, own.validation_images, scorer
-        )
+        return train, validation
 
     def _write(self, step: int, split: str, values: Mapping[str, float]) -> None:
         epoch = step / self.steps_per_epoch
@@ -218,32 +240,19 @@ class Run:
             return
         write_json(self.workdir / "config.json", self.config.to_dict(), sort_keys=True)
         frozen_weights.remember(self.workdir, self.config.model, self._frozen)
-        described = self._input.describe() | self._facts
-        write_json(self.workdir / "training_data.json", described, sort_keys=True)
+        write_json(self.workdir / "training_data.json", self._images.describe(), sort_keys=True)
         params = nnx.to_pure_dict(state.params)
         overview = parameter_overview.get_parameter_overview(params)
         write_file(self.workdir / "parameters.txt", overview + "\n")
         model = self.config.model
-        settings = ", ".join(f"{key} {model[key]}" for key in SYSTEMS[model.name].rules)
+        settings = ", ".join(f"{key} {model[key]}" for key in self._system.rules)
         devices = ", ".join(sorted({device.device_kind for device in jax.devices()}))
         _LOG.info(
             f"{model.name} ({settings}), {parameter_overview.count_parameters(params):,} "
-            f"parameters; {self._input.num_train_images} training images, "
+            f"parameters; {self._images.num_train_images} training images, "
             f"{self.steps_per_epoch} steps per epoch; {jax.device_count()} x {devices}"
         )
 
 
-def summarize(window: Sequence[TrainMetrics], last_step: int) -> dict[str, float]:
-    """Means over the window's steps; refuses to go on from a loss that is not finite."""
-    first_step = last_step - len(window) + 1
-    for step, metrics in enumerate(window, start=first_step):
-        for name, value in metrics.compute().items():
-            if not np.isfinite(value):
-                raise FloatingPointError(
-                    f"train {name} is {value} at step {step}; no later step was saved: lower "
-                    "--config.optimizer.learning_rate, or look at the data of that step"
-                )
-    total = window[0]
-    for metrics in window[1:]:
-        total = total.merge(metrics)
-    return {name: float(value) for name, value in total.compute().items()}
+def _floats(values: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}

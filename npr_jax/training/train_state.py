@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import flax
@@ -35,6 +36,15 @@ class TrainState:
     params: nnx.State
     batch_stats: nnx.State
     opt_state: Any
+
+    def items(self) -> dict[str, dict[str, Any]]:
+        """The state in the two parts that a checkpoint keeps apart.
+
+        ``model`` is all that scoring needs; ``optimizer`` is what training needs besides.
+        """
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        model = {name: fields.pop(name) for name in ("params", "batch_stats")}
+        return {"model": model, "optimizer": fields}
 
 
 def make_optimizer(
@@ -87,8 +97,3 @@ def init_train_state(
         optimizer,
         create_train_state(model, optimizer, learning_rate=rate, seed=config.seed),
     )
-
-
-def abstract_train_state(config: ml_collections.ConfigDict) -> TrainState:
-    """The shapes of a train state, to restore into: nothing is computed."""
-    return jax.eval_shape(lambda: init_train_state(config, 1, load=False)[2])

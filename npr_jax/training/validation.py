@@ -25,16 +25,17 @@ class Progress:
     best_step: int = 0
     epochs_without_improvement: int = 0
 
-    def update(self, ap: float, loss: float, step: int) -> bool:
+    def update(self, ap: float, loss: float, step: int, *, last_is_best: bool = False) -> bool:
         """Takes in one epoch; true if it is the best so far.
 
         Where AP is equal, as it soon is at 1 on few validation images, the lower loss is
-        better. Early stopping goes by AP alone: a loss can fall for ever.
+        better. Early stopping goes by AP alone: a loss can fall for ever. ``last_is_best``: AP does
+        not decide, every epoch is better than the one before.
         """
         self.epochs_without_improvement = (
             0 if ap > self.best_ap else self.epochs_without_improvement + 1
         )
-        if (ap, -loss) <= (self.best_ap, -self.best_loss):
+        if not last_is_best and (ap, -loss) <= (self.best_ap, -self.best_loss):
             return False
         self.best_ap, self.best_loss, self.best_step = ap, loss, step
         return True

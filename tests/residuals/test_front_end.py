@@ -17,7 +17,7 @@ from npr_jax.models.base import learned_factors, predict
 from npr_jax.models.systems.front_end_settings import front_ends_of
 from npr_jax.models.systems.registry import build_model
 from npr_jax.residuals.front_end import FrontEnd, paper_front_end
-from npr_jax.training.train import train_and_evaluate
+from npr_jax.training.train import train
 from tests import runs
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 33, 48, 3)).astype(np.uint8)
@@ -123,7 +123,7 @@ def test_training_moves_the_factor_and_every_point_of_the_curve_says_where_it_is
     )
     config.model.factors, config.model.learn_factors = (0.437,), (True,)
     config.optimizer.learning_rate = 0.01
-    train_and_evaluate(config, tmp_path / "run")
+    train(config, tmp_path / "run")
     points = runs.curve(tmp_path / "run", "train")
     values = [point["factor_0"] for point in points]
     assert len(set(values)) == len(values), "the factor moves"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from npr_jax.sweep.execute import run_sweep
-from npr_jax.training.train import train_side_by_side
+from npr_jax.training.train import train
 from tests import runs
 from tests.sweep import tiny
 
@@ -50,9 +50,9 @@ def test_wrong_usage_is_one_line(tiny_data, tmp_path, more, message):
 def test_shards_side_by_side_and_one_by_one_agree(tiny_data, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     sweep = tiny.get_config(str(tiny_data))
-    run_sweep(sweep, whole, _train, name="tiny")
+    run_sweep(sweep, whole, name="tiny")
     for index in (0, 1):
-        run_sweep(sweep, parts, _train, name="tiny", shard=(index, 2), side_by_side=2)
+        run_sweep(sweep, parts, name="tiny", shard=(index, 2), side_by_side=2)
 
     one_by_one, together = read(whole), read(parts)
     assert len(one_by_one) == len(together) == 2 * 2 * 3
@@ -62,10 +62,6 @@ def test_shards_side_by_side_and_one_by_one_agree(tiny_data, tmp_path):
         expected, logits = (_logits(directory / folder) for directory in (whole, parts))
         np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-5)
     assert not np.allclose(_logits(whole / "0.25/seed0"), _logits(whole / "0.25/seed1"))
-
-
-def _train(configs, workdirs):
-    return train_side_by_side(configs, workdirs)
 
 
 def _logits(workdir):
@@ -109,7 +105,7 @@ def test_a_refused_run_does_not_stop_the_others(tiny_data, tmp_path):
     # A folder that holds a run with another batch size cannot be gone on with.
     other = runs.tiny_config(tiny_data, model__backbone="thin_resnet", batch_size=4)
     other.model.factors = (0.25,)
-    train_side_by_side([other], [tmp_path / "0.25/seed0"])
+    train(other, tmp_path / "0.25/seed0")
     finished = runs.main(*arguments(tiny_data, tmp_path, "--config.seeds=(0,)"), status=1)
     assert "1 runs finished, 0 were done before, 1 failed" in finished.stdout
     assert "failed: 0.25/seed0: " in finished.stderr
@@ -119,7 +115,7 @@ def test_a_refused_run_does_not_stop_the_others(tiny_data, tmp_path):
 
 def test_compiled_programs_are_kept_where_the_user_says(tmp_path, tiny_data):
     # The tests have a place for them already.
-    run_sweep(tiny.get_config(str(tiny_data)), tmp_path, _nothing, name="tiny")
+    run_sweep(tiny.get_config(str(tiny_data)), tmp_path, name="tiny", train=_nothing)
     assert not (tmp_path / "compiled").exists()
     assert jax.config.jax_compilation_cache_dir
 

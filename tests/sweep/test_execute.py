@@ -13,7 +13,7 @@ from tests.sweep.stand_in import Trainer, sweep_on
 
 
 def run(config, workdir, trainer, **options):
-    return run_sweep(config, workdir, trainer, name="test", **options)
+    return run_sweep(config, workdir, name="test", train=trainer, **options)
 
 
 def test_runs_all_then_nothing(tiny_data, tmp_path, capsys):

@@ -22,7 +22,7 @@ def read(workdir):
 @pytest.fixture(name="workdir", scope="module")
 def _workdir(tmp_path_factory, tiny_data):
     workdir = tmp_path_factory.mktemp("sweep")
-    run_sweep(sweep_on(tiny_data), workdir, Trainer(weights=True), name="scales")
+    run_sweep(sweep_on(tiny_data), workdir, name="scales", train=Trainer(weights=True))
     return workdir
 
 
@@ -84,22 +84,22 @@ def test_columns(workdir):
 
 def test_a_fixed_seed_may_be_swept_alone(tiny_data, tmp_path):
     sweep = sweep_on(tiny_data, seeds=(4,), variants=VARIANTS[:1])
-    run_sweep(sweep, tmp_path, Trainer(), name="one")
+    run_sweep(sweep, tmp_path, name="one", train=Trainer())
     [first, *_] = read(tmp_path)
     assert not [column for column in first if column.startswith("model.")]
 
 
 def test_runs_of_earlier_variants_stay_but_not_those_to_be_repeated(tiny_data, tmp_path):
-    run_sweep(sweep_on(tiny_data, seeds=(0,)), tmp_path, Trainer(), name="s")
+    run_sweep(sweep_on(tiny_data, seeds=(0,)), tmp_path, name="s", train=Trainer())
     sweep = sweep_on(tiny_data, seeds=(0,), variants=VARIANTS[1:])
     sweep.base.num_epochs = 5
 
     def refuse(configs):
         raise ValueError("not today")
 
-    run_sweep(sweep, tmp_path, Trainer(refuse), name="s")
+    run_sweep(sweep, tmp_path, name="s", train=Trainer(refuse))
     assert {row["variant"] for row in read(tmp_path)} == {"0.25"}
-    run_sweep(sweep, tmp_path, Trainer(), name="s")
+    run_sweep(sweep, tmp_path, name="s", train=Trainer())
     epochs = {row["variant"]: row["num_epochs"] for row in read(tmp_path)}
     assert epochs == {"0.25": "2", "0.5": "5"}
 
@@ -112,7 +112,9 @@ def test_a_killed_writer_leaves_the_table_whole(workdir):
 
 def test_equal_scales_have_a_column_each(tiny_data, tmp_path):
     trainer = Trainer(weights=True, scales=("0.5", "0.5"))
-    run_sweep(sweep_on(tiny_data, seeds=(0,), variants=VARIANTS[1:]), tmp_path, trainer, name="s")
+    run_sweep(
+        sweep_on(tiny_data, seeds=(0,), variants=VARIANTS[1:]), tmp_path, name="s", train=trainer
+    )
     for row in read(tmp_path):
         assert float(row["weight_0.5"]) + float(row["weight_0.5 (2)"]) == pytest.approx(1)
 
@@ -134,10 +136,10 @@ def test_settings_of_a_config_survive_json(tiny_data):
 
 
 def test_a_damaged_record_is_named(tiny_data, tmp_path):
-    run_sweep(sweep_on(tiny_data), tmp_path, Trainer(), name="s")
+    run_sweep(sweep_on(tiny_data), tmp_path, name="s", train=Trainer())
     (tmp_path / "0.5/seed0/sweep_run.json").write_text("{")
     with pytest.raises(ValueError, match=r"seed0/sweep_run.json is damaged .*; remove it"):
-        run_sweep(sweep_on(tiny_data), tmp_path, Trainer(), name="s")
+        run_sweep(sweep_on(tiny_data), tmp_path, name="s", train=Trainer())
 
 
 def test_summary_is_mean_and_deviation_over_seeds():

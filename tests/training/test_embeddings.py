@@ -12,7 +12,6 @@ from configs import univfd as recipe
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.scorer import Scorer
 from npr_jax.training import inputs
-from npr_jax.training.train import train_and_evaluate
 from tests import clips, runs
 
 
@@ -67,7 +66,7 @@ def images_seen(monkeypatch):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, tiny_data, weights):
     workdir = tmp_path_factory.mktemp("univfd") / "run"
-    train_and_evaluate(config_of(tiny_data, weights), workdir)
+    runs.train_and_evaluate(config_of(tiny_data, weights), workdir)
     return workdir
 
 
@@ -100,12 +99,12 @@ def test_going_on_uses_the_features_and_ends_as_if_never_stopped(
 ):
     tests = runs.SPLITS["test"]
     with images_seen(monkeypatch) as seen:
-        train_and_evaluate(config_of(tiny_data, weights, num_epochs=1), tmp_path / "run")
+        runs.train_and_evaluate(config_of(tiny_data, weights, num_epochs=1), tmp_path / "run")
     assert len(seen) == runs.SPLITS["train"] + runs.SPLITS["validation"] + tests
     with images_seen(monkeypatch) as seen:
-        train_and_evaluate(config_of(tiny_data, weights, num_epochs=2), tmp_path / "run")
+        runs.train_and_evaluate(config_of(tiny_data, weights, num_epochs=2), tmp_path / "run")
     assert len(seen) == tests, "only the final evaluation looks at images"
-    train_and_evaluate(config_of(tiny_data, weights), tmp_path / "whole")
+    runs.train_and_evaluate(config_of(tiny_data, weights), tmp_path / "whole")
     last = [runs.checkpoint_steps(tmp_path / name)[-1] for name in ("run", "whole")]
     assert last[0] == last[1] == 6, "21 images in batches of 8, twice"
     whole = runs.saved_arrays(tmp_path / "whole", 6)
@@ -153,7 +152,7 @@ def test_another_file_is_refused_on_resumption_and_on_loading(
 ):
     other = write_weights(tmp_path / "other.safetensors", seed=1)
     with pytest.raises(ValueError, match=r"was trained with .*clip\.safetensors.*other") as caught:
-        train_and_evaluate(config_of(tiny_data, other, num_epochs=3), trained)
+        runs.train_and_evaluate(config_of(tiny_data, other, num_epochs=3), trained)
     assert "\n" not in str(caught.value)
     content = weights.read_bytes()
     try:
@@ -168,7 +167,7 @@ def test_another_file_is_refused_on_resumption_and_on_loading(
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(content)
     config = config_of(tiny_data, copy)
-    train_and_evaluate(config, trained)  # the same content in another place is no other file
+    runs.train_and_evaluate(config, trained)  # the same content in another place is no other file
 
 
 def test_augmentation_is_drawn_once_for_each_image(tiny_data, weights, tmp_path):

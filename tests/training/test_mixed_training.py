@@ -18,7 +18,7 @@ from input_pipeline.storage.records import ImageRecord
 from npr_jax.cli import main
 from npr_jax.training import inputs
 from npr_jax.training.resume import check_same_layout, layout_of
-from npr_jax.training.train import train_and_evaluate
+from npr_jax.training.train import train
 from tests import runs
 
 OTHER = {"train": 40, "test": 8}
@@ -144,7 +144,7 @@ RUN = {
 def run(paths, tmp_path_factory):
     """A run of one epoch on both data sets; tests must not write into its workdir."""
     workdir = tmp_path_factory.mktemp("run") / "mixed"
-    train_and_evaluate(runs.tiny_config(paths, **RUN), workdir)
+    runs.train_and_evaluate(runs.tiny_config(paths, **RUN), workdir)
     return workdir
 
 
@@ -188,7 +188,7 @@ def test_a_resumed_run_must_draw_as_before(run, paths, tmp_path):
         ({"data__max_per_class": 3}, r"settings\.data\.max_per_class: was 0, now 3"),
     ):
         with pytest.raises(ValueError, match=message):
-            train_and_evaluate(runs.tiny_config(paths, **{**RUN, **change}), workdir)
+            train(runs.tiny_config(paths, **{**RUN, **change}), workdir)
     orders = [paths, ",".join(paths.split(",")[::-1])]
     layouts = []
     for order in orders:

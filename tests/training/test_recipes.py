@@ -12,10 +12,10 @@ from PIL import Image
 
 from input_pipeline.storage.dataset_writer import write_dataset
 from input_pipeline.storage.records import ImageRecord
+from npr_jax.analysis.report import build_report
 from npr_jax.inference import scorer
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.predict import predict_files
-from npr_jax.training.train import train_and_evaluate, train_side_by_side
 from tests import clips, runs
 
 IMAGES, STEPS = 16, 60
@@ -174,7 +174,7 @@ def test_every_recipe_has_a_case(root):
 def test_a_recipe(recipe, changes, data, folder, tmp_path, monkeypatch):
     monkeypatch.setitem(scorer.BATCH_PIXELS, "cpu", IMAGES * 64 * 64)
     config, workdir = shrunk(recipe, data, changes), tmp_path / "run"
-    train_and_evaluate(config, workdir)
+    runs.train_and_evaluate(config, workdir)
 
     points = runs.curve(workdir, "train")
     last = STEPS * config.num_epochs
@@ -188,7 +188,7 @@ def test_a_recipe(recipe, changes, data, folder, tmp_path, monkeypatch):
     assert np.mean(losses[-5:]) - floor < 0.5 * (losses[0] - floor)
     assert np.mean([point["accuracy"] for point in points[-5:]]) > 0.85, "as augmented"
 
-    assert (workdir / "report.html").is_file()
+    assert build_report(workdir).is_file()
     detector = Detector.load(workdir)
     saved = runs.saved_arrays(workdir, detector.step)
     params = runs.flatten(nnx.to_pure_dict(nnx.state(detector.model, nnx.Param)), "params")
@@ -205,6 +205,6 @@ def test_a_recipe(recipe, changes, data, folder, tmp_path, monkeypatch):
     # The same command again restores the whole state and finds nothing left to do.
     before = (workdir / "metrics.jsonl").read_bytes()
     shutil.rmtree(workdir / "evaluation")
-    train_side_by_side([config], [workdir])
+    runs.train_and_evaluate(config, workdir)
     assert (workdir / "metrics.jsonl").read_bytes() == before
     assert list((workdir / "evaluation").glob("*/results.json"))

@@ -9,11 +9,14 @@ import optax
 import pytest
 from flax import nnx
 
-import npr_jax.training.train
+import npr_jax.training.run
+import npr_jax.training.step
+import npr_jax.training.train_state
 from configs import default
 from npr_jax.inference.detector import Detector
 from npr_jax.models.base import predict
-from npr_jax.training.train import make_train_step, train_and_evaluate
+from npr_jax.training.step import make_train_step
+from npr_jax.training.train import train
 from npr_jax.training.train_state import init_train_state
 from npr_jax.training.validation import Progress
 from tests import runs
@@ -76,8 +79,8 @@ def test_optimizer_is_plain_adam():
 def test_a_loss_that_is_no_number_stops_the_run(tiny_data, tmp_path, monkeypatch):
     """Weights broken after step 4 of 6: step 5 is named, the checkpoint of step 3 stays."""
 
-    def make_failing_step(*arguments):
-        step = make_train_step(*arguments)
+    def make_failing_step(*arguments, **options):
+        step = make_train_step(*arguments, **options)
 
         def failing(state, batch):
             state, reported = step(state, batch)
@@ -89,10 +92,10 @@ def test_a_loss_that_is_no_number_stops_the_run(tiny_data, tmp_path, monkeypatch
 
         return failing
 
-    monkeypatch.setattr(npr_jax.training.train, "make_train_step", make_failing_step)
+    monkeypatch.setattr(npr_jax.training.step, "make_train_step", make_failing_step)
     config = runs.tiny_config(tiny_data, log_every_steps=100)
     with pytest.raises(FloatingPointError, match="train loss is nan at step 5") as caught:
-        train_and_evaluate(config, tmp_path)
+        train(config, tmp_path)
     assert "--config.optimizer.learning_rate" in str(caught.value)
     assert runs.checkpoint_steps(tmp_path) == [3]
     assert np.isfinite(Detector.load(tmp_path).logits(runs.picture(0, True)[None])).all()
@@ -100,7 +103,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tiny_data, tmp_path, monkeypatch
 
 def test_early_stopping_keeps_the_best_and_the_last_checkpoint(tiny_data, tmp_path, capsys):
     config = runs.tiny_config(tiny_data, num_epochs=9, early_stopping_epochs=2)
-    train_and_evaluate(config, tmp_path)
+    runs.train_and_evaluate(config, tmp_path)
     points = runs.curve(tmp_path, "validation")
     aps, steps = [point["ap"] for point in points], [point["step"] for point in points]
     assert len(aps) == aps.index(max(aps)) + 3, "two epochs after the best AP, ties included"
@@ -114,7 +117,7 @@ def test_early_stopping_keeps_the_best_and_the_last_checkpoint(tiny_data, tmp_pa
 
     # Running the command again has nothing left to train.
     before = (tmp_path / "metrics.jsonl").read_bytes()
-    train_and_evaluate(config, tmp_path)
+    train(config, tmp_path)
     assert (tmp_path / "metrics.jsonl").read_bytes() == before
 
 
@@ -126,6 +129,19 @@ def test_of_equal_ap_the_lower_loss_is_better_but_does_not_delay_stopping():
     assert progress.best_step == 4
     assert progress.stopped_early(3)
     assert not progress.stopped_early(4)
+
+
+def test_a_recipe_can_make_the_last_checkpoint_the_best(tiny_data, tmp_path, monkeypatch):
+    """Its validation AP falls from 0.9 to 0.4 in the second and last epoch."""
+    aps = iter((0.9, 0.4))
+    measures = {"loss": 0.5, "accuracy": 0.5, "auc": 0.5}
+    monkeypatch.setattr(
+        npr_jax.training.run, "validate", lambda scorer, images: measures | {"ap": next(aps)}
+    )
+    settings = {"best_checkpoint": "last", "model__backbone": "thin_resnet"}
+    train(runs.tiny_config(tiny_data, **settings), tmp_path)
+    assert Detector.load(tmp_path).step == 6
+    assert runs.checkpoint_steps(tmp_path) == [6]
 
 
 @pytest.mark.parametrize(
@@ -141,15 +157,15 @@ def test_of_equal_ap_the_lower_loss_is_better_but_does_not_delay_stopping():
 def test_resuming_with_other_settings_is_refused(trained, tiny_data, changes, text):
     before = (trained.workdir / "config.json").read_bytes()
     with pytest.raises(ValueError, match="other settings; use another --workdir") as caught:
-        train_and_evaluate(runs.tiny_config(tiny_data, **changes), trained.workdir)
+        train(runs.tiny_config(tiny_data, **changes), trained.workdir)
     assert text in str(caught.value)
     assert (trained.workdir / "config.json").read_bytes() == before
 
 
 def test_a_run_resumed_with_other_readers_ends_bit_identical(trained, tiny_data, tmp_path):
     """One epoch read by threads, the second by two processes, against both read by threads."""
-    train_and_evaluate(runs.tiny_config(tiny_data, num_epochs=1), tmp_path)
-    train_and_evaluate(runs.tiny_config(tiny_data, data__workers=2, data__prefetch=1), tmp_path)
+    train(runs.tiny_config(tiny_data, num_epochs=1), tmp_path)
+    train(runs.tiny_config(tiny_data, data__workers=2, data__prefetch=1), tmp_path)
     last = runs.checkpoint_steps(trained.workdir)[-1]
     arrays, expected = (runs.saved_arrays(run, last) for run in (tmp_path, trained.workdir))
     assert arrays.keys() == expected.keys()
@@ -165,7 +181,7 @@ def test_resuming_on_other_data_is_refused(trained, tmp_path):
         {},
     )
     with pytest.raises(ValueError, match="data fingerprint: was"):
-        train_and_evaluate(runs.tiny_config(other.path), trained.workdir)
+        train(runs.tiny_config(other.path), trained.workdir)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +194,7 @@ def test_resuming_on_other_data_is_refused(trained, tmp_path):
 )
 def test_unusable_settings_are_refused(tiny_data, tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
-        train_and_evaluate(runs.tiny_config(tiny_data, **changes), tmp_path / "run")
+        train(runs.tiny_config(tiny_data, **changes), tmp_path / "run")
 
 
 def test_one_class_alone_cannot_be_validated(tmp_path):
@@ -186,4 +202,4 @@ def test_one_class_alone_cannot_be_validated(tmp_path):
     splits = {"train": runs.records("train", 8), "validation": photographs, "test": photographs}
     data = runs.write_dataset(tmp_path / "data", "one", splits, {})
     with pytest.raises(ValueError, match=r"labels \[0\] only"):
-        train_and_evaluate(runs.tiny_config(data.path), tmp_path / "run")
+        train(runs.tiny_config(data.path), tmp_path / "run")

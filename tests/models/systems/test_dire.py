@@ -10,7 +10,7 @@ from input_pipeline.storage.records import decode_record, image_array
 from npr_jax.config import check_config
 from npr_jax.models.diffusion.reconstruct import reconstruct
 from npr_jax.models.systems.registry import SYSTEMS
-from npr_jax.training.train import train_and_evaluate
+from npr_jax.training.train import train
 from tests.models.diffusion import small
 
 SYSTEM = SYSTEMS["dire"]
@@ -92,7 +92,7 @@ def test_a_file_scores_as_its_error_map_does(made, tmp_path):
     predictor, source, maps = made
     settings = config(maps.path, predictor.source)
     settings.data.validation_split = "validation"
-    train_and_evaluate(settings, tmp_path / "run")
+    train(settings, tmp_path / "run")
     detector = npr_jax.Detector.load(tmp_path / "run")
     assert detector.training_data["dire"]["noise_predictor_sha256"] == predictor.sha256
     records = source.source("test")

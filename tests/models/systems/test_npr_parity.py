@@ -9,7 +9,7 @@ from flax import nnx
 from configs import default
 from npr_jax.models.base import count_parameters, predict
 from npr_jax.models.pretrained.registry import from_torch_state_dict
-from npr_jax.training.train import make_train_step
+from npr_jax.training.step import make_train_step
 from npr_jax.training.train_state import create_train_state, make_optimizer
 
 STEPS, BATCH, SIDE = 5, 8, 64

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from npr_jax.inference.detector import Detector
-from npr_jax.training.train import Programs, train_and_evaluate, train_side_by_side
+from npr_jax.sweep.programs import KeptProgram
+from npr_jax.sweep.vectorized import train_vectorized
+from npr_jax.training.train import train
 from npr_jax.training.train_state import init_train_state
 from tests import runs
 
@@ -25,14 +27,14 @@ def together(tiny_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("together")
     workdirs = [folder / str(index) for index in range(len(MEMBERS))]
     configs = [config_of(tiny_data, member) for member in MEMBERS]
-    train_side_by_side(configs, workdirs)
+    train_vectorized(configs, workdirs)
     return workdirs
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("index", range(len(MEMBERS)))
 def test_each_ends_as_if_alone(together, tiny_data, tmp_path, index):
-    train_and_evaluate(config_of(tiny_data, MEMBERS[index]), tmp_path)
+    train(config_of(tiny_data, MEMBERS[index]), tmp_path)
     for split in ("train", "validation"):
         ours, alone = runs.curve(together[index], split), runs.curve(tmp_path, split)
         assert [p["step"] for p in ours] == [p["step"] for p in alone]
@@ -57,7 +59,7 @@ def test_runs_differ_among_themselves(together):
 def test_a_run_trained_in_company_goes_on_alone(together, tiny_data):
     config = config_of(tiny_data, MEMBERS[0])
     config.num_epochs = 3
-    train_and_evaluate(config, together[0])
+    train(config, together[0])
     steps = [point["step"] for point in runs.curve(together[0], "validation")]
     assert steps == [3, 6, 9]
 
@@ -72,21 +74,21 @@ def test_a_run_trained_in_company_goes_on_alone(together, tiny_data):
 def test_runs_that_are_not_alike_are_refused(tiny_data, tmp_path, changes, message):
     configs = [runs.tiny_config(tiny_data), runs.tiny_config(tiny_data, **changes)]
     with pytest.raises(ValueError, match=message):
-        train_side_by_side(configs, [tmp_path / "a", tmp_path / "b"])
+        train_vectorized(configs, [tmp_path / "a", tmp_path / "b"])
     assert not list(tmp_path.iterdir())
 
 
 def test_runs_that_may_stop_early_are_refused(tiny_data, tmp_path):
     configs = [runs.tiny_config(tiny_data, early_stopping_epochs=2, seed=s) for s in (0, 1)]
     with pytest.raises(ValueError, match="early_stopping_epochs is 2"):
-        train_side_by_side(configs, [tmp_path / "a", tmp_path / "b"])
+        train_vectorized(configs, [tmp_path / "a", tmp_path / "b"])
 
 
 def test_a_program_serves_runs_that_differ_in_numbers_only(tiny_data):
-    programs = Programs()
+    kept = KeptProgram()
 
     def program_of(config):
-        return programs.of(config, *init_train_state(config, 3)[:2], 3, 1)
+        return kept(config, *init_train_state(config, 3)[:2], 3)
 
     first = program_of(config_of(tiny_data, (0, 1e-3)))
     assert program_of(config_of(tiny_data, (5, 1e-2))) is first

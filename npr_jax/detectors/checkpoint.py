@@ -1,0 +1,130 @@
+"""Reading the network of a run's checkpoint, without anything that only training needs.
+
+A checkpoint is a folder ``checkpoints/<step>`` that Orbax writes (``npr_jax.training.checkpoint``).
+Its item ``model`` holds what scores, the parameters and batch statistics; ``progress`` says which
+step was the best so far. Runs of version 1 kept all of the train state in one item, ``state``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fnmatch
+import pathlib
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import orbax.checkpoint as ocp
+
+from input_pipeline.errors import UserError
+
+FOLDER = "checkpoints"  # in the workdir
+MODEL, PROGRESS = "model", "progress"  # items
+WHOLE_STATE = "state"  # the item of version 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+    """What was read.
+
+    Attributes:
+        which: ``best`` or ``last``; a run that has not been validated yet has no best.
+        step: optimizer steps done.
+        variables: a tree like the one that was asked for.
+    """
+
+    which: str
+    step: int
+    variables: dict[str, Any]
+
+
+def restore_model(workdir: pathlib.Path, which: str, variables: dict[str, Any]) -> Restored:
+    """Reads the network of a run's ``best`` or ``last`` checkpoint.
+
+    Args:
+        workdir: directory of the run.
+        which: until the first validation ``best`` is the last.
+        variables: ``params`` and ``batch_stats`` as ``jax.ShapeDtypeStruct`` with shardings.
+
+    Raises:
+        UserError: for another name, a run without a complete checkpoint, or a checkpoint that is
+            missing or damaged.
+    """
+    if which not in ("best", "last"):
+        raise UserError(f"checkpoint is {which!r}; expected best or last")
+    directory = workdir / FOLDER
+    if not directory.is_dir():
+        raise UserError(f"{workdir} has no checkpoints yet; train first, or give another run")
+    options = ocp.CheckpointManagerOptions(create=False)
+    with (
+        plain_path(directory) as path,
+        ocp.CheckpointManager(path, options=options) as manager,
+    ):
+        steps = manager.all_steps()
+        if not steps:
+            raise UserError(f"{directory} has no complete checkpoint yet; wait for the first")
+        step = max(steps)
+        if which == "best":
+            with _named_if_damaged(directory / str(step)):
+                best = _best_step(manager, step)
+            if best and best not in steps:
+                raise UserError(
+                    f"the best checkpoint of {workdir}, step {best}, is missing from {directory}; "
+                    f"put it back, or take the last one, step {step}, with --checkpoint=last"
+                )
+            which, step = ("best", best) if best else ("last", step)
+        with _named_if_damaged(directory / str(step)):
+            return Restored(which, step, _read(manager, path, step, variables))
+
+
+def _best_step(manager: ocp.CheckpointManager, latest: int) -> int:
+    """The best step as the latest checkpoint knows it; 0 before any validation."""
+    args = ocp.args.Composite(**{PROGRESS: ocp.args.JsonRestore()})
+    return manager.restore(latest, args=args)[PROGRESS]["validation"]["best_step"]
+
+
+def _read(
+    manager: ocp.CheckpointManager, path: pathlib.Path, step: int, variables: dict[str, Any]
+) -> dict[str, Any]:
+    if not (path / str(step) / WHOLE_STATE).is_dir():
+        args = ocp.args.Composite(**{MODEL: ocp.args.StandardRestore(variables)})
+        return manager.restore(step, args=args)[MODEL]
+    part = ocp.args.PyTreeRestore(
+        variables,
+        restore_args=ocp.checkpoint_utils.construct_restore_args(variables),
+        partial_restore=True,
+    )
+    return manager.restore(step, args=ocp.args.Composite(**{WHOLE_STATE: part}))[WHOLE_STATE]
+
+
+@contextlib.contextmanager
+def _named_if_damaged(folder: pathlib.Path) -> Iterator[None]:
+    """Turns whatever Orbax makes of missing or broken files into one line."""
+    try:
+        yield
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "")[:200]
+        raise UserError(
+            f"the checkpoint {folder} is damaged and cannot be read ({type(error).__name__}: "
+            f"{reason}); put it back from a copy, or move this folder away and take another "
+            "checkpoint with --checkpoint=best or --checkpoint=last"
+        ) from error
+
+
+@contextlib.contextmanager
+def plain_path(directory: pathlib.Path) -> Iterator[pathlib.Path]:
+    """An absolute path of an existing directory that Orbax can write to and read from.
+
+    orbax-checkpoint 0.12.8 finds what its processes have written with ``glob``, to which ``[x]`` in
+    a folder's name is a pattern, and its storage layer takes a backslash for a slash. Such
+    checkpoints are written and cannot be read, so these folders are reached through a link.
+    """
+    directory = directory.absolute()
+    if all(fnmatch.fnmatchcase(name, name) and "\\" not in name for name in directory.parts):
+        yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix="checkpoints-") as folder:
+        link = pathlib.Path(folder) / FOLDER
+        link.symlink_to(directory, target_is_directory=True)
+        yield link

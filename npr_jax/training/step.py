@@ -1,0 +1,126 @@
+"""The training step, a pure function, and what is compiled for a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import optax
+from flax import nnx
+
+from npr_jax.inference.scorer import Scorer
+from npr_jax.models.base import Frozen, Model, predict
+from npr_jax.models.systems.registry import SYSTEMS
+from npr_jax.training.augment import augment
+from npr_jax.training.metrics import TrainMetrics
+from npr_jax.training.train_state import TrainState
+
+TrainStep = Callable[[TrainState, dict[str, jax.Array]], tuple[TrainState, TrainMetrics]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """The jitted step, and a scorer of images of the size that validation uses."""
+
+    train_step: TrainStep
+    scorer: Scorer
+
+
+# From a config, its model, its optimizer and the steps of an epoch.
+MakeProgram = Callable[
+    [ml_collections.ConfigDict, Model, optax.GradientTransformation, int], Program
+]
+
+
+def make_program(
+    config: ml_collections.ConfigDict,
+    model: Model,
+    optimizer: optax.GradientTransformation,
+    steps_per_epoch: int,
+    *,
+    over_runs: Callable[[Callable], Callable] | None = None,
+) -> Program:
+    """What is compiled for a run, or for several alike; arguments as of ``make_train_step``."""
+    del steps_per_epoch  # whoever keeps programs has to know it
+    side = config.data.validation_crop
+    train_step = make_train_step(config, model, optimizer, over_runs=over_runs)
+    return Program(train_step, Scorer(model, shapes=((side, side),)))
+
+
+def make_train_step(
+    config: ml_collections.ConfigDict,
+    model: Model,
+    optimizer: optax.GradientTransformation,
+    *,
+    over_runs: Callable[[Callable], Callable] | None = None,
+) -> TrainStep:
+    """The jitted step ``(state, batch) -> (state, metrics)``; the old state is donated.
+
+    Args:
+        config: of the run.
+        model: its structure and what is frozen are used, its parameters are not.
+        optimizer: see ``make_optimizer``.
+        over_runs: maps the step over several runs' stacked states and batches: ``jax.vmap``; None:
+            it is one run's.
+
+    Returns:
+        The step. ``batch``: uint8 ``image [b, h, w, 3]``, int32 ``label [b]`` (1 = generated) and
+        float32 ``mask [b]``, 0 on padding, which counts neither in the loss nor in batch
+        statistics. For systems that train their head only float32 ``features [b, d]`` takes the
+        place of ``image``.
+    """
+    graphdef, _, _, frozen = nnx.split(model, nnx.Param, nnx.BatchStat, Frozen)
+
+    def step(
+        frozen: nnx.State, state: TrainState, batch: dict[str, jax.Array]
+    ) -> tuple[TrainState, TrainMetrics]:
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+        labels, mask = batch["label"].astype(jnp.float32), batch["mask"]
+        # Of two classes: smoothing s moves a label by s / 2 towards the other.
+        targets = labels + config.label_smoothing * (0.5 - labels)
+
+        def loss_fn(params):
+            # A copy, so that the running statistics may change inside the differentiation.
+            model = nnx.merge(graphdef, params, state.batch_stats, frozen, copy=True)
+            model.train()
+            logits = _logits(model, config, key, batch)
+            losses = optax.sigmoid_binary_cross_entropy(logits, targets)
+            batch_stats = nnx.state(model, nnx.BatchStat)
+            return (losses * mask).sum() / mask.sum(), (losses, logits, batch_stats)
+
+        gradients, aux = jax.grad(loss_fn, has_aux=True)(state.params)
+        losses, logits, batch_stats = aux
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        updates = jax.tree.map(lambda update: state.learning_rate * update, updates)
+        metrics = TrainMetrics.single_from_model_output(
+            loss=losses, correct=(logits > 0) == (labels > 0), mask=mask > 0
+        )
+        state = dataclasses.replace(
+            state,
+            step=state.step + 1,
+            params=optax.apply_updates(state.params, updates),
+            batch_stats=batch_stats,
+            opt_state=opt_state,
+        )
+        return state, metrics
+
+    @functools.partial(jax.jit, donate_argnums=1)
+    def train_step(frozen, state, batch):
+        own = functools.partial(step, frozen)
+        return (over_runs(own) if over_runs else own)(state, batch)
+
+    # What is frozen is an argument: as a constant it would be compiled into the program.
+    return functools.partial(train_step, frozen)
+
+
+def _logits(
+    model: Model, config: ml_collections.ConfigDict, key: jax.Array, batch: dict[str, jax.Array]
+) -> jax.Array:
+    if SYSTEMS[config.model.name].trains_head_only:
+        return model.head([batch["features"]]).logits
+    images = augment(key, batch["image"], config.data)
+    return predict(model, images, examples=batch["mask"] > 0).logits
