@@ -78,14 +78,9 @@ class Detector:
             ValueError: a resize to fewer pixels than the networks need.
         """
         self.model = evaluation_copy(model)
-        self.preprocessing = dataclasses.replace(
-            preprocessing,
-            min_side=tiling.MIN_SIDE,
-            max_pixels=tiling.most_pixels(model),
-            read_file=SYSTEMS[system].read_file,
-        )
         self.source = source
         self.system = system
+        self.preprocessing = self._fitted(preprocessing)
         self.config: ml_collections.ConfigDict | None = None
         self.step: int | None = None
         self.checkpoint = ""
@@ -184,7 +179,7 @@ class Detector:
     def with_preprocessing(self, preprocessing: Preprocessing) -> Detector:
         """The same model with another preprocessing; its calibration does not come along."""
         other = copy.copy(self)
-        other.preprocessing = preprocessing
+        other.preprocessing = self._fitted(preprocessing)
         if preprocessing != self.preprocessing and self.calibration is not None:
             other.calibration = None
             other.calibration_note = (
@@ -192,6 +187,14 @@ class Detector:
             )
             other._warn_if_dropped()
         return other
+
+    def _fitted(self, preprocessing: Preprocessing) -> Preprocessing:
+        return dataclasses.replace(
+            preprocessing,
+            min_side=tiling.MIN_SIDE,
+            max_pixels=tiling.most_pixels(self.model),
+            read_file=SYSTEMS[self.system].read_file,
+        )
 
     def _warn_if_dropped(self) -> None:
         if self.calibration_note:

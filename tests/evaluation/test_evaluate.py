@@ -9,8 +9,10 @@ import pytest
 from sklearn import metrics
 
 import npr_jax
+from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
-from npr_jax.evaluation.evaluate import describe, evaluate_run
+from npr_jax.evaluation.evaluate import describe, evaluate_run, evaluation_name
+from npr_jax.inference.ensemble import Ensemble
 from tests import runs, trees
 
 
@@ -158,3 +160,19 @@ def test_mistakes_and_as_many_samples_as_asked_are_kept(trained, tiny_data, tmp_
         ("beta", 1): 3,
         ("gamma", 1): 3,
     }
+
+
+def test_each_preprocessing_and_checkpoint_has_a_folder_of_its_own(trained, tiny_data):
+    config, dataset = runs.tiny_config(tiny_data), MixedDataset.load([tiny_data])
+    best = npr_jax.Detector.load(trained.workdir)
+    last = npr_jax.Detector.load(trained.workdir, checkpoint="last")
+    assert evaluation_name(best, config, dataset) == "tiny-test-native-clean"
+    assert evaluation_name(last, config, dataset) == "tiny-test-native-clean-last"
+    assert evaluation_name(last, config, dataset, delivery=False) == "tiny-test-native-last"
+    way = Preprocessing(resize=64, crop=48, even=True, jpeg_quality=75)
+    other = best.with_preprocessing(way)
+    assert evaluation_name(other, config, dataset) == (
+        "tiny-test-squash64-crop48-even-clean-reencoded"
+    )
+    assert evaluation_name(Ensemble([best, best]), config, dataset) == "tiny-test-native-clean"
+    assert evaluation_name(Ensemble([best, other]), config, dataset) == "tiny-test-mixed-clean"

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 import npr_jax
+from input_pipeline.images.preprocessing import Preprocessing
+from input_pipeline.images.problems import ImageProblem
 from npr_jax.inference.tiling import MIN_SIDE
 from npr_jax.inference.verdict import verdict_of
 from tests import runs
@@ -163,3 +165,66 @@ def test_files_are_re_encoded_and_squashed_as_in_training(tmp_path, trained):
     [expected] = detector.logits([np.asarray(squashed)])
     [result] = detector.score([tmp_path / "image.png"])
     assert result.score == pytest.approx(probability(expected), abs=1e-6)
+
+
+def test_even_edges_hold_for_files_as_for_evaluations(tmp_path, trained):
+    """An odd last row and column change the residuals of a whole picture."""
+    workdir = tmp_path / "even"
+    shutil.copytree(trained.workdir, workdir)
+    config = json.loads((workdir / "config.json").read_text())
+    config["data"]["evaluate_even"] = True
+    (workdir / "config.json").write_text(json.dumps(config))
+    detector = npr_jax.Detector.load(workdir)
+    pixels = runs.picture(6, True, side=66)[:65, :65]
+    Image.fromarray(pixels).save(tmp_path / "odd.png")
+    [result] = detector.score([tmp_path / "odd.png"])
+    odd, even = detector.logits([pixels, pixels[:64, :64]])
+    assert abs(odd - even) > 1e-3
+    assert result.logit == pytest.approx(even, abs=1e-5)
+    assert "odd last row or column dropped" in detector.preprocessing_in_words
+
+
+class Halved:
+    """A file view that makes of an image every second row and column."""
+
+    description = "halved"
+
+    def stream(self, images):
+        return (np.ascontiguousarray(image[::2, ::2]) for image in images)
+
+
+def test_scores_and_maps_of_files_go_through_the_file_view(detector, tmp_path):
+    viewing = detector.with_preprocessing(Preprocessing(resize=96))
+    viewing.file_view = Halved()
+    pixels = runs.picture(8, True, side=70)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    squashed = Image.fromarray(pixels).resize((96, 96), Image.Resampling.BILINEAR)
+    expected = np.asarray(squashed)[::2, ::2]
+    seen = viewing.read(str(tmp_path / "a.png"))
+    np.testing.assert_array_equal(seen, expected)
+    [result] = viewing.score([tmp_path / "a.png"])
+    assert result.logit == pytest.approx(float(detector.logits([expected])[0]), abs=1e-5)
+    maps = viewing.maps(seen)
+    assert maps["position_logits"].mean() == pytest.approx(result.logit, abs=1e-4)
+
+
+def test_what_cannot_be_read_is_named(detector, tmp_path):
+    Image.fromarray(runs.picture(2, False, side=20)).save(tmp_path / "small.png")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    for name, kind, words in (
+        ("small.png", "too small", "at least 32x32"),
+        ("b.png", "unreadable", "not an image"),
+        ("absent.png", "unreadable", "No such file"),
+    ):
+        with pytest.raises(ImageProblem, match=rf"{name}: .*{words}") as caught:
+            detector.read(str(tmp_path / name))
+        assert caught.value.kind == kind
+
+
+def test_another_preprocessing_leaves_the_detector_as_it_was(detector):
+    way = detector.preprocessing
+    other = detector.with_preprocessing(Preprocessing(resize=48))
+    assert (detector.preprocessing, other.preprocessing.resize) == (way, 48)
+    assert other.preprocessing.min_side == MIN_SIDE
+    image = runs.picture(3, True)
+    np.testing.assert_array_equal(detector.logits([image]), other.logits([image]))
