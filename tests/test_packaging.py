@@ -98,6 +98,7 @@ def run_installed(installed, folder, *arguments):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # pip fetches and unpacks what scoring needs
 def test_the_light_install_scores_a_picture_from_an_empty_directory(
     installed, trained, tmp_path, tmp_path_factory
 ):
@@ -114,6 +115,7 @@ def test_the_light_install_scores_a_picture_from_an_empty_directory(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # pip fetches and unpacks what scoring needs
 def test_the_light_install_is_light(installed):
     """As the README says."""
     command = [installed / "bin" / "python", "-m", "pip", "list", "--format=freeze"]
@@ -126,6 +128,7 @@ def test_the_light_install_is_light(installed):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # pip fetches and unpacks what scoring needs
 def test_the_light_install_says_what_training_needs(installed, tmp_path):
     configs = next(installed.glob("lib/python3.*/site-packages/configs"))
     arguments = ("train", f"--config={configs / 'quickstart.py'}", f"--workdir={tmp_path / 'run'}")
