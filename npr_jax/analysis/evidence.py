@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import replaced_directory
 from input_pipeline.storage.csv_files import write_csv
 from npr_jax.analysis import evidence_sheet
@@ -21,40 +23,50 @@ COLUMNS = ("path", "folder", "score", "verdict", "heat_map")
 HEAT_MAP_COLUMNS = ("row", "column", "y", "x", "value")
 
 
-def write_evidence(
-    detector: Detector, results: Sequence[ImageScore], directory: pathlib.Path, method: str
-) -> None:
-    """Writes one folder for each scored picture and, last, evidence.csv about all.
+@contextlib.contextmanager
+def evidence_folder(
+    detector: Detector, directory: pathlib.Path, method: str
+) -> Iterator[Callable[[ImageScore], str]]:
+    """Takes results one by one; in the end, even an early one, evidence.csv is about all.
 
     A folder holds sheet.png (everything in one picture), residual-<scale>.png and overlay.png at
     the picture's own size, heat_map.csv and evidence.json.
 
     Args:
-        detector: that gave the results.
-        results: of ``Detector.score``; files with errors get a row and no folder.
+        detector: that gives the results.
         directory: made where missing.
         method: of the heat map, see ``npr_jax.inference.heat_map``.
 
-    Raises:
-        ValueError: for a method that the system lacks.
+    Yields:
+        A function that writes the folder of a result and returns why it has none, empty where it
+        has one. A file that was not scored gets a row only.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for number, result in enumerate(results):
-        name, found = "", None
+    rows: list[list[str]] = []
+
+    def add(result: ImageScore) -> str:
+        name, found, problem = "", None, ""
         if not result.error:
-            name = f"{number:06d}-{pathlib.Path(result.path).stem}"
-            with replaced_directory(directory / name) as folder:
-                found = _write_one(detector, result, folder, method)
-        rows.append(_row(detector, result, name, found))
-    weights = (f"weight_{scale}" for scale in detector.model.scales)
-    write_csv(directory / TABLE_FILE, (*COLUMNS, *weights, "error"), rows)
+            name = f"{len(rows):06d}-{pathlib.Path(result.path).stem}"
+            try:
+                image = detector.read(result.path)
+                with replaced_directory(directory / name) as folder:
+                    found = _write_one(detector, result, image, folder, method)
+            except UserError as error:
+                name, problem = "", f"no evidence: {error}"
+        rows.append(_row(detector, result, name, found, problem))
+        return problem
+
+    try:
+        yield add
+    finally:
+        weights = (f"weight_{scale}" for scale in detector.model.scales)
+        write_csv(directory / TABLE_FILE, (*COLUMNS, *weights, "error"), rows)
 
 
 def _write_one(
-    detector: Detector, result: ImageScore, folder: pathlib.Path, method: str
+    detector: Detector, result: ImageScore, image: np.ndarray, folder: pathlib.Path, method: str
 ) -> HeatMap | None:
-    image = detector.read(result.path)
     problem = ""
     found: HeatMap | None = None
     try:
@@ -126,10 +138,12 @@ def _heat_map_rows(found: HeatMap) -> Iterator[tuple[int | str, ...]]:
         yield row, column, f"{y:g}", f"{x:g}", f"{value:.6g}"
 
 
-def _row(detector: Detector, result: ImageScore, folder: str, found: HeatMap | None) -> list[str]:
+def _row(
+    detector: Detector, result: ImageScore, folder: str, found: HeatMap | None, problem: str
+) -> list[str]:
     """A line of evidence.csv; of several branches of one scale each has its column."""
     score = "" if result.score is None else f"{result.score:.6f}"
     method = found.method if found else "none" if folder else ""
     weights = [f"{weight:.6f}" for weight in result.weights or ()]
     weights += [""] * (len(detector.model.scales) - len(weights))
-    return [result.path, folder, score, result.verdict, method, *weights, result.error]
+    return [result.path, folder, score, result.verdict, method, *weights, result.error or problem]

@@ -20,7 +20,10 @@ from npr_jax.cli.detector_flags import (
 def _define_predict(values: absl_flags.FlagValues) -> None:
     define_detector(values)
     absl_flags.DEFINE_string(
-        "output", "", "CSV file. Without it: standard output.", flag_values=values
+        "output",
+        "",
+        "CSV file; FILE.csv.partial until all rows are known. Without it: standard output.",
+        flag_values=values,
     )
     absl_flags.DEFINE_float(
         "confidence",
@@ -42,15 +45,10 @@ def _define_predict(values: absl_flags.FlagValues) -> None:
 
 def _predict(flags: Any, words: list[str]) -> int:
     from npr_jax.cli import host
-    from npr_jax.inference.predict import predict_files
+    from npr_jax.cli.predict import predict_files
 
     if not words:
         raise UserError("predict needs image files or folders: predict --workdir=RUN PATH...")
-    evidence_writer = None
-    if flags.evidence:  # it draws with Matplotlib, which scoring does without
-        from npr_jax.analysis.evidence import write_evidence
-
-        evidence_writer = write_evidence
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     detector = load_detector(
@@ -63,7 +61,6 @@ def _predict(flags: Any, words: list[str]) -> int:
         confidence=flags.confidence,
         maps=flags.maps,
         evidence=flags.evidence,
-        write_evidence=evidence_writer,
         heat_map=flags.heat_map,
     )
 

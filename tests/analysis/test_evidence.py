@@ -12,10 +12,9 @@ from PIL import Image
 
 from configs import multiscale_attention
 from npr_jax.analysis import evidence_sheet
-from npr_jax.analysis.evidence import write_evidence
+from npr_jax.cli.predict import predict_files
 from npr_jax.inference import evidence_images
 from npr_jax.inference.detector import Detector
-from npr_jax.inference.predict import predict_files
 from npr_jax.models.systems.registry import build_model
 from npr_jax.residuals.front_end import paper_front_end
 from tests.models.parity import images
@@ -39,7 +38,6 @@ def written(tmp_path_factory):
         str(root / "s.csv"),
         confidence=0.75,
         evidence=str(target),
-        write_evidence=write_evidence,
     )
     assert status == 1
     return detector, target

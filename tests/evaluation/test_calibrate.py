@@ -18,11 +18,11 @@ from input_pipeline.storage.dataset_writer import write_dataset
 from npr_jax.analysis.figure_files import write_figure
 from npr_jax.analysis.reliability import figure_of
 from npr_jax.cli import main
+from npr_jax.cli.predict import predict_files
 from npr_jax.detectors import calibration_file
 from npr_jax.evaluation.calibrate import FIT, MEASURE, calibrate, deal
 from npr_jax.evaluation.evaluate import evaluate_run
 from npr_jax.inference.ensemble import Ensemble
-from npr_jax.inference.predict import predict_files
 from tests import runs
 
 COUNT = 240

@@ -7,9 +7,11 @@ from flax import nnx
 from PIL import Image
 
 from configs import ladeda, multiscale, multiscale_attention, spectrum
+from input_pipeline.storage.csv_files import read_csv
+from npr_jax.cli.predict import predict_files
+from npr_jax.inference import tiling
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.position_maps import PositionMaps
-from npr_jax.inference.predict import predict_files
 from npr_jax.models.base import whole_maps
 from npr_jax.models.systems.registry import build_model
 from tests.models.parity import images
@@ -66,6 +68,63 @@ def test_predict_writes_one_file_for_each_scored_image(tmp_path, capsys):
         assert str(saved["path"]) == paths[1]
         score = 1 / (1 + np.exp(-saved["position_logits"].mean()))
     assert float(rows[2].split(",")[1]) == pytest.approx(score, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "extra", [{"maps": "out"}, {"evidence": "out", "heat_map": "positions"}], ids=lambda e: min(e)
+)
+def test_a_map_that_cannot_be_made_costs_no_row(tmp_path, monkeypatch, extra):
+    """Of a picture too large for maps, and one that is gone when its map is to be made."""
+    paths = [str(tmp_path / f"{name}.png") for name in ("a", "gone", "large", "z")]
+    for path, side in zip(paths, (64, 64, 96, 64), strict=True):
+        Image.fromarray(images(1, side, side)[0]).save(path)
+    monkeypatch.setattr(tiling, "MAX_MAP_PIXELS", 64 * 64)
+    ours = detector()
+    iter_scores = ours.iter_scores
+
+    def and_remove(names, **options):
+        results = list(iter_scores(names, **options))
+        (tmp_path / "gone.png").unlink()
+        return iter(results)
+
+    ours.iter_scores = and_remove
+    places = extra | {min(extra): str(tmp_path / "out")}
+    output = tmp_path / "s.csv"
+    assert predict_files(ours, paths, str(output), confidence=0.75, **places) == 1
+    table = read_csv(output)[1]
+    assert [bool(row["error"]) for row in table] == [False, True, True, False]
+    assert all(0 <= float(row["score"]) <= 1 for row in table)
+    assert "No such file" in table[1]["error"]
+    assert "image is 96x96 pixels; maps are made of at most 4,096" in table[2]["error"]
+    made = sorted(path.name[:8] for path in (tmp_path / "out").iterdir())
+    assert made[:2] == ["000000-a", "000003-z"]
+    if "evidence" in extra:
+        evidence = read_csv(tmp_path / "out" / "evidence.csv")[1]
+        assert [row["error"] for row in evidence] == [row["error"] for row in table]
+    else:
+        assert len(made) == 2
+
+
+def test_evidence_is_written_as_it_is_made(tmp_path):
+    """An interrupted command leaves the folders of what it scored, and a table of them."""
+    path = tmp_path / "a.png"
+    Image.fromarray(images(1, 64, 64)[0]).save(path)
+    ours = detector()
+    iter_scores = ours.iter_scores
+
+    def interrupted(paths, **options):
+        yield from iter_scores(paths[:1], **options)
+        raise KeyboardInterrupt
+
+    ours.iter_scores = interrupted
+    target = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        predict_files(
+            *(ours, [str(path)] * 2, str(tmp_path / "s.csv")), confidence=0.75, evidence=str(target)
+        )
+    assert sorted(path.name for path in target.iterdir()) == ["000000-a", "evidence.csv"]
+    [row] = read_csv(target / "evidence.csv")[1]
+    assert row["folder"] == "000000-a"
 
 
 def test_other_models_are_refused():

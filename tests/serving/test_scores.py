@@ -10,8 +10,8 @@ from PIL import Image
 from scipy.special import expit
 
 import npr_jax
+from npr_jax.cli.predict import predict_files
 from npr_jax.detectors import calibration_file
-from npr_jax.inference.predict import predict_files
 from tests import runs
 
 ORIENTATION, ROTATED = 0x0112, 6

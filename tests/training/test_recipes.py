@@ -13,9 +13,9 @@ from PIL import Image
 from input_pipeline.storage.dataset_writer import write_dataset
 from input_pipeline.storage.records import ImageRecord
 from npr_jax.analysis.report import build_report
+from npr_jax.cli.predict import predict_files
 from npr_jax.inference import scorer
 from npr_jax.inference.detector import Detector
-from npr_jax.inference.predict import predict_files
 from tests import clips, runs
 
 IMAGES, STEPS = 16, 60

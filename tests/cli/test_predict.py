@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 
@@ -11,7 +12,8 @@ import safetensors.numpy
 from PIL import Image
 
 import npr_jax
-from npr_jax.inference.predict import find_files, predict_files
+from npr_jax.cli.predict import predict_files
+from npr_jax.inference.verdict import ImageScore
 from tests import runs
 
 GIGABYTE = 2**30
@@ -44,6 +46,28 @@ def rows(path):
         return list(csv.reader(file))
 
 
+CONFIDENT = {"confidence": 0.75}
+
+
+class Sure:
+    """A detector that takes no time; ``iter_scores`` may be another."""
+
+    source, preprocessing_in_words, calibration_in_words, members = "test", "test", "test", ()
+
+    def __init__(self, iter_scores=None):
+        self.iter_scores = iter_scores or self._all_generated
+
+    def _all_generated(self, paths, **_):
+        return (ImageScore(path, 0.9, "generated", "") for path in paths)
+
+
+def scored(tmp_path, root, status=0) -> dict[str, str]:
+    """The error of each file below a folder."""
+    output = tmp_path / "scores.csv"
+    assert predict_files(Sure(), [str(root)], str(output), **CONFIDENT) == status
+    return {os.path.relpath(row[0], root): row[3] for row in rows(output)[1:]}
+
+
 def test_command_scores_a_folder_and_reports_what_failed(trained, folder, tmp_path):
     output = tmp_path / "scores.csv"
     finished = runs.main(
@@ -68,10 +92,16 @@ def test_command_scores_a_folder_and_reports_what_failed(trained, folder, tmp_pa
 
 
 def test_command_with_published_weights_to_standard_output(reference_inputs, folder, tmp_path):
+    """One of the names is none that standard output could encode."""
     weights = tmp_path / "NPR.safetensors"
     safetensors.numpy.save_file(reference_inputs.make_weights(0), weights)
-    finished = runs.main("predict", f"--weights={weights}", "--resize=64", folder / "b.png")
-    header, row = csv.reader(finished.stdout.splitlines())
+    shutil.copy(folder / "b.png", tmp_path / "bär.png")
+    finished = runs.main(
+        *("predict", f"--weights={weights}", "--resize=64", folder / "b.png", tmp_path / "bär.png"),
+        environment={"PYTHONIOENCODING": "ascii:strict"},
+    )
+    header, row, other = csv.reader(finished.stdout.splitlines())
+    assert other == [str(tmp_path / r"b\xe4r.png"), *row[1:]]
     detector = npr_jax.Detector.from_weights(weights, resize=64)
     [expected] = detector.score([folder / "b.png"])
     assert header == ["path", "score", "verdict", "error"]
@@ -112,6 +142,8 @@ def test_confidence_moves_verdicts(detector, folder, tmp_path):
         ("scores.csv", 0.4, r"--confidence=0\.4; expected at least 0\.5"),
         ("scores.csv", 1.0, r"--confidence=1\.0"),
         ("absent/scores.csv", 0.75, "its folder does not exist"),
+        (".", 0.75, "is a folder; give a CSV file"),
+        ("../../../../../../../../dev/null", 0.75, "is not a regular file"),
     ],
 )
 def test_wrong_options_are_refused_before_any_work(
@@ -130,26 +162,67 @@ def test_an_output_is_whole_or_untouched(detector, folder, tmp_path, monkeypatch
         yield from detector.score([str(folder / "a.jpg")])
         raise KeyboardInterrupt
 
-    class Interrupted:
-        source, preprocessing_in_words, calibration_in_words, members = "test", "test", "test", ()
-        iter_scores = staticmethod(interrupted)
-
     with pytest.raises(KeyboardInterrupt):
-        predict_files(Interrupted(), [str(folder)], str(output), confidence=0.75)
+        predict_files(Sure(interrupted), [str(folder)], str(output), confidence=0.75)
     assert output.read_text() == "yesterday's\n"
+    known = rows(tmp_path / "scores.csv.partial")
+    assert [row[0] for row in known[1:]] == [str(folder / "a.jpg")], "what was known is not lost"
 
 
-def test_folders_are_searched_and_hidden_files_left_out(folder):
-    names = [os.path.relpath(path, folder) for path in find_files([str(folder)])]
-    assert names == sorted(names)
+def test_rows_are_written_as_they_are_known(folder, tmp_path):
+    seen = []
+
+    def slow(paths, **_):
+        for path in paths:
+            seen.append(len(rows(tmp_path / "scores.csv.partial")) if seen else 1)
+            yield ImageScore(path, 0.5, "unsure", "")
+
+    assert predict_files(Sure(slow), [str(folder)], str(tmp_path / "scores.csv"), **CONFIDENT) == 0
+    assert seen == [1, 2, 3, 4, 5, 6]
+    assert os.listdir(tmp_path) == ["scores.csv"]
+
+
+def test_folders_are_searched_and_hidden_files_left_out(folder, tmp_path):
+    names = scored(tmp_path, folder)
+    assert list(names) == sorted(names)
     assert len(names) == 6
     with pytest.raises(ValueError, match="does not exist"):
-        find_files([str(folder / "no")])
+        scored(tmp_path, folder / "no")
 
 
 def test_an_empty_folder_is_wrong_usage(tmp_path):
+    (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="nothing to score"):
-        find_files([str(tmp_path)])
+        scored(tmp_path, tmp_path / "empty")
+
+
+def test_all_that_lies_in_a_folder_is_scored_or_named(folder, tmp_path, monkeypatch, capsys):
+    """Linked folders, as for ``prepare``; links that lead nowhere; folders that are locked."""
+    root = tmp_path / "root"
+    (root / "locked").mkdir(parents=True)
+    (root / "linked").symlink_to(folder / "deep")
+    (root / "circle").symlink_to(root)
+    (root / "gone.png").symlink_to(tmp_path / "nowhere")
+    Image.fromarray(runs.picture(0, False)).save(root / "own.png")
+    scandir = os.scandir
+
+    def guarded(path):  # root, who may run the tests, may read all
+        if os.path.basename(path) == "locked":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    errors = scored(tmp_path, root, status=1)
+    assert errors == {
+        "gone.png": "broken link",
+        "linked/broken.jpg": "",
+        "linked/c.webp": "",
+        "linked/er/d.bmp": "",
+        "locked": "cannot be read: Permission denied",
+        "own.png": "",
+    }
+    assert "6 files: 4 generated" in (said := capsys.readouterr().err)
+    assert "2 not scored" in said
 
 
 @pytest.mark.slow
