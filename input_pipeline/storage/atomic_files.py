@@ -2,7 +2,8 @@
 
 Each is made beside its place, as `.NAME.partial`, and renamed. Whoever makes it holds a lock on it,
 which ends with the process, killed or not. So two writers of one name take turns, and the next
-writer takes over what a killed one left: nothing piles up.
+writer takes over what a killed one left: nothing piles up. On a disk without locks every writer
+takes a name of its own.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import fcntl
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,9 +33,8 @@ def whole_file(path: str | os.PathLike[str], *, durable: bool = False) -> Iterat
       durable: have it on disk, name and all, when the block has ended: it outlives a power cut.
     """
     path = Path(path)
-    partial = _partial(path)
-    lock = _hold(partial, lambda: os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
-    with os.fdopen(lock, "wb") as file:
+    partial, descriptor = _hold(path, _open_file)
+    with os.fdopen(descriptor, "wb") as file:
         try:
             file.truncate()
             yield file
@@ -129,6 +130,12 @@ def resumable_directory(output: Path, plan: Mapping[str, Any]) -> Iterator[Path]
     """
     output = _free(output)
     with _held_directory(output, wait=False) as folder:
+        if folder != _partial(output):
+            folder.rmdir()
+            raise UserError(
+                f"the disk of {output} has no file locks, without which two processes could write "
+                "it at once. Give an --output on another disk."
+            )
         for half_written in folder.rglob(".*"):
             half_written.unlink()
         _follow(plan, folder, output)
@@ -186,50 +193,66 @@ def _partial(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")
 
 
-def _hold(path: Path, opened: Callable[[], int], *, wait: bool = True) -> int:
-    """Opens and locks what is at `path`; returns the descriptor, whose end ends the lock.
+def _hold(path: Path, opened: Callable[[Path], int], *, wait: bool = True) -> tuple[Path, int]:
+    """Opens and locks what takes the place of `path`; closing the descriptor ends the lock.
 
     Raises:
       BlockingIOError: another process holds it, and `wait` is false.
     """
+    partial = _partial(path)
     while True:
-        descriptor = opened()
+        descriptor = opened(partial)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            # While this process waited, the other one may have renamed or removed what is open.
+            if os.path.samestat(os.fstat(descriptor), os.stat(partial)):
+                return partial, descriptor
+        except FileNotFoundError:
+            pass
         except BlockingIOError:
             os.close(descriptor)
             raise
-        except OSError:
-            return descriptor  # a file system without locks
-        # While this process waited, the other one has renamed or removed what was opened here.
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                return descriptor
+        except OSError:  # no locks
+            os.close(descriptor)
+            own = partial.with_name(f"{partial.name}-{os.getpid()}-{threading.get_ident()}")
+            with contextlib.suppress(OSError):
+                _remove_empty(partial)
+            return own, opened(own)
         os.close(descriptor)
+
+
+def _open_file(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+
+def _open_directory(path: Path) -> int:
+    while True:
+        path.mkdir(exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _remove_empty(path: Path) -> None:
+    if path.is_dir():
+        path.rmdir()
+    elif not path.stat().st_size:
+        path.unlink()
 
 
 @contextlib.contextmanager
 def _held_directory(output: Path, *, wait: bool) -> Iterator[Path]:
     """Yields the directory beside `output`, which may hold what a killed process left there."""
-    folder = _partial(output)
-
-    def opened() -> int:
-        while True:
-            folder.mkdir(exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                return os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-
     try:
-        lock = _hold(folder, opened, wait=wait)
+        folder, descriptor = _hold(output, _open_directory, wait=wait)
     except BlockingIOError as error:
         raise UserError(
-            f"another process is writing {output} (it works in {folder}). Wait for it, or give "
-            "another --output."
+            f"another process is writing {output} (it works in {_partial(output)}). Wait for it, "
+            "or give another --output."
         ) from error
     try:
         yield folder
     finally:
-        os.close(lock)
+        os.close(descriptor)
 
 
 def _exchange(first: Path, second: Path) -> bool:

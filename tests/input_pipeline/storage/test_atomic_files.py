@@ -1,5 +1,6 @@
 """Files and directories that are there whole or not at all, also after SIGKILL at any step."""
 
+import errno
 import multiprocessing
 import os
 import pathlib
@@ -249,3 +250,28 @@ def test_a_new_directory_starts_empty_after_a_kill_and_a_resumable_one_does_not(
             assert (folder / "half").exists() == kept
             (folder / "rest").write_text("y")
     assert sorted(os.listdir(tmp_path)) == ["more", "new"]
+
+
+def test_on_a_disk_without_locks_writers_do_not_meet(tmp_path, monkeypatch):
+    def refuse(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with whole_file(tmp_path / "f") as first:
+        first.write(b"a")
+        thread = threading.Thread(target=write_file, args=(tmp_path / "f", "b"))
+        thread.start()
+        thread.join()
+        assert (tmp_path / "f").read_text() == "b"
+    assert (tmp_path / "f").read_text() == "a"
+    with new_directory(tmp_path / "d") as folder:
+        (folder / "x").write_text("x")
+    replace(tmp_path / "out", "old")
+    replace(tmp_path / "out", "new")
+    assert content(tmp_path / "out") == whole("new")
+    with (
+        pytest.raises(UserError, match="no file locks"),
+        resumable_directory(tmp_path / "r", {}),
+    ):
+        pass
+    assert sorted(os.listdir(tmp_path)) == ["d", "f", "out"]
