@@ -67,6 +67,8 @@ def run(arguments: Sequence[str]) -> int:
     except (OSError, FloatingPointError, MemoryError) as error:
         return _stop(f"error: {str(error) or type(error).__name__}", INCOMPLETE)
     except Exception as error:  # noqa: BLE001 - whatever is left is our fault, and said to be
+        if "RESOURCE_EXHAUSTED" in str(error):  # as XLA says that a device's memory is full
+            return _stop(f"error: {str(error).splitlines()[0]}", INCOMPLETE)
         traceback.print_exception(error)
         return _stop(
             "This is a fault in NPR in JAX, not in what you did. Please report it with the lines "

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from jax.errors import JaxRuntimeError
 
 from input_pipeline.errors import UserError
 from npr_jax.cli import main
@@ -36,6 +37,11 @@ def failing(monkeypatch):
         (UserError("--x=1; expected 2"), 2, "error: --x=1; expected 2\n"),
         (OSError(28, "No space left on device"), 1, "error: [Errno 28] No space left on device\n"),
         (FloatingPointError("the loss is nan"), 1, "error: the loss is nan\n"),
+        (
+            JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes.\nmore"),
+            1,
+            "error: RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes.\n",
+        ),
         (MemoryError(), 1, "error: MemoryError\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
     ],

@@ -1,9 +1,12 @@
 """Which flags each command has, what --help says of them, and how all others are refused."""
 
+import pathlib
+import re
 import sys
 
 import pytest
 
+from npr_jax.cli.command import flag_name
 from npr_jax.cli.commands import COMMANDS
 from npr_jax.cli.main import run
 from tests import runs
@@ -132,3 +135,30 @@ def test_help_does_not_wait_for_jax():
 def test_flags_that_would_have_no_effect_are_refused(arguments, said, tmp_path, capsys):
     assert run(arguments.split()) == 2
     assert said in capsys.readouterr().err
+
+
+def commands_in(text: str) -> list[list[str]]:
+    """The words after ``python main.py`` or ``npr-jax``, lines that go on joined."""
+    text = re.sub(r"\\+\n\s*", " ", text)
+    found = re.findall(r"(?:python main\.py|npr-jax) ([^`#\n|;&]*)", text)
+    return [re.sub(r"[][()]", " ", words).split() for words in found]
+
+
+@pytest.mark.parametrize(
+    "folder", ["README.md", "CONTRIBUTING.md", "docs", "configs", "Makefile", "npr_jax"]
+)
+def test_commands_of_the_documentation_have_their_flags(folder):
+    top = runs.ROOT / folder
+    files = [path for path in [top, *top.rglob("*")] if path.suffix in (".md", ".py", "")]
+    checked = 0
+    for path in filter(pathlib.Path.is_file, files):
+        for words in commands_in(path.read_text(encoding="utf-8")):
+            first, *rest = words or [""]
+            name, rest = ("train", words) if first.startswith("--") else (first, rest)
+            if name not in COMMANDS:
+                continue
+            flags = [flag_name(word).split(".")[0] for word in rest if word.startswith("--")]
+            wrong = set(flags) - set(COMMANDS[name].flag_names) - {"help", ""}
+            assert not wrong, f"{path}: {name} has no {', '.join(wrong)}"
+            checked += 1
+    assert checked or folder == "CONTRIBUTING.md"
