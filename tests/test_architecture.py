@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 
 import pytest
 
@@ -146,3 +147,14 @@ def test_the_package_has_few_entries(package):
 def test_no_file_is_long():
     long = {p: n for p in MODULES.values() if (n := len((ROOT / p).read_text().splitlines())) > 400}
     assert long == {}
+
+
+def test_the_page_names_files_that_exist():
+    page = (ROOT / "docs/architecture.md").read_text()
+    links = re.findall(r"\]\(\.\./([^)#]+)", page)
+    assert len(links) > 20
+    assert [link for link in links if not (ROOT / link).exists()] == []
+    rooms = {part.strip("/") for part in re.findall(r"^ {6}(\w+)/", page, re.MULTILINE)}
+    packages = ("npr_jax", "input_pipeline")
+    folders = {p.parent.name for top in packages for p in (ROOT / top).glob("*/__init__.py")}
+    assert rooms <= folders
