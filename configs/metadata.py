@@ -10,7 +10,7 @@ the same features (docs/evaluation.md) without any training of yours; this recip
 want its scores image by image, from ``predict`` and ``evaluate``, beside a detector's.
 
 Expected: nothing is published; 50 AUC where both classes were saved alike, near 100 where, as in
-DIRE's published data, one class is JPEG and the other PNG (docs/data.md#real-photographs-and-real-generators has a collection where
+DIRE's published data, one class is JPEG and the other PNG (docs/data.md has a collection where
 that is nearly so). Cost: 417 parameters; reading the files takes all the time.
 """
 

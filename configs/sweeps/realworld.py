@@ -4,7 +4,7 @@
     python main.py sweep --config=configs/sweeps/realworld.py --workdir=DIR \\
         --config.base.data.path=PREPARED
 
-Trained on ``train`` and tested on ``dev`` of a folder as docs/data.md#real-photographs-and-real-generators describes it: crops of
+Trained on ``train`` and tested on ``dev`` of a folder as docs/data.md describes it: crops of
 96 pixels of images at their own size, both classes saved as JPEG alike. Of test images the centre
 of 256 x 256 pixels is scored (smaller ones are padded by reflection), so that size tells nothing.
 ``as_they_lie`` is NPR without the JPEG, to show what the file format lends it.

@@ -20,7 +20,7 @@ _MEMBERS = {
         *("guided-diffusion", "improved-diffusion", "midjourney", "stable_diffusion", "glide"),
         *("sdv4", "sdv5", "stable_diffusion_v_1_4", "stable_diffusion_v_1_5", "wukong", "vqdm"),
         *("ldm_vae", "unet"),
-        # Of the collection of docs/data.md#real-photographs-and-real-generators; its makers name these models.
+        # Of the collection of docs/data.md; its makers name these models.
         *("glid3_xl_dcsan", "latent_diffusion_ldm_dcsan", "sd1_bento_png"),
         "bing_dalle3_jpg_2023_10_12",
     ),
