@@ -1,5 +1,6 @@
 """What a sweep runs, skips, leaves to others and survives; training itself is a stand-in."""
 
+import json
 import multiprocessing
 import time
 
@@ -47,6 +48,18 @@ def test_other_settings_and_missing_results_are_not_done(tiny_data, tmp_path):
     next(tmp_path.glob("0.5/seed0/evaluation/*/results.json")).unlink()
     run(changed, tmp_path, trainer)
     assert trainer.calls[2:] == [[((0.5,), 0)]]
+
+
+def test_a_run_that_version_1_finished_is_done(tiny_data, tmp_path):
+    """Its record does not name the settings that came later."""
+    run(sweep_on(tiny_data, seeds=(0,)), tmp_path, Trainer())
+    for path in tmp_path.glob("*/seed0/sweep_run.json"):
+        record = json.loads(path.read_text())
+        del record["settings"]["best_checkpoint"]
+        path.write_text(json.dumps(record))
+    trainer = Trainer()
+    run(sweep_on(tiny_data, seeds=(0,)), tmp_path, trainer)
+    assert trainer.calls == []
 
 
 def test_other_images_are_not_done(tiny_data, tmp_path):
