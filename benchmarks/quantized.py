@@ -16,7 +16,7 @@ import numpy as np
 
 from input_pipeline.loading.holdout import SubsetSource
 from input_pipeline.loading.pipeline import evaluation_images
-from npr_jax.inference.detector import preprocessing_of
+from npr_jax.detectors.trained import preprocessing_of
 from npr_jax.training import inputs
 
 BATCH = 16

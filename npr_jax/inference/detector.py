@@ -5,34 +5,30 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-import json
 import logging
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import jax
 import ml_collections
 import numpy as np
-from flax import nnx
 
-from input_pipeline.images.preprocessing import NATIVE, Preprocessing, middle_quality
+from input_pipeline.images.preprocessing import NATIVE, Preprocessing
 from input_pipeline.images.problems import ImageProblem
-from npr_jax.config import load_config
-from npr_jax.detectors import calibration_file, frozen_weights
+from npr_jax.detectors import calibration_file
 from npr_jax.detectors.calibration import Calibration
-from npr_jax.detectors.checkpoint import Restored, restore_model
+from npr_jax.detectors.trained import load_trained, preprocessing_of
 from npr_jax.inference import tiling
 from npr_jax.inference.position_maps import PositionMaps
 from npr_jax.inference.reading import Opener, in_order, read_pixels
 from npr_jax.inference.scorer import Scored, Scorer
 from npr_jax.inference.verdict import ImageScore, score_of
-from npr_jax.models.base import Frozen, Model, evaluation_copy
+from npr_jax.models.base import Model, evaluation_copy
 from npr_jax.models.clip import VIT_L14, ClipShape
 from npr_jax.models.pretrained.clip_weights import load_univfd
 from npr_jax.models.pretrained.registry import recognise
 from npr_jax.models.pretrained.state_dict import load_state_dict
-from npr_jax.models.systems.registry import SYSTEMS, build_model
+from npr_jax.models.systems.registry import SYSTEMS
 from npr_jax.models.systems.system import FileView
 
 _LOG = logging.getLogger(__name__)
@@ -114,19 +110,17 @@ class Detector:
                 was made with other weights or preprocessing than the run's.
         """
         workdir = pathlib.Path(workdir)
-        config = load_config(workdir)
-        model, restored = _restore(workdir, config, checkpoint)
-        step = restored.step
-        source = f"{workdir} ({restored.which}, step {step})"
-        detector = cls(model, preprocessing_of(config), source=source, system=config.model.name)
-        detector.config, detector.step, detector.checkpoint = config, step, restored.which
-        detector.training_data = json.loads((workdir / "training_data.json").read_text())
-        own = detector.preprocessing
+        run = load_trained(workdir, checkpoint)
+        own = preprocessing_of(run.config)
+        source = f"{workdir} ({run.checkpoint}, step {run.step})"
+        detector = cls(run.model, own, source=source, system=run.config.model.name)
+        detector.config, detector.step, detector.checkpoint = run.config, run.step, run.checkpoint
+        detector.training_data = run.data
         if resize is not None:
             detector = detector.with_preprocessing(dataclasses.replace(own, resize=resize))
         if calibrated:
             detector.calibration, detector.calibration_note = calibration_file.load(
-                workdir, step, model, used=detector.preprocessing, own=own
+                workdir, run.step, run.model, used=detector.preprocessing, own=own
             )
             detector._warn_if_dropped()
         return detector
@@ -329,34 +323,3 @@ class Detector:
         outcomes = read_pixels(openers, self.preprocessing)
         judge = functools.partial(self.judge, confidence=confidence)
         return in_order(names, outcomes, lambda p: self._scorer.score(self._viewed(p)), judge)
-
-
-def preprocessing_of(config: ml_collections.ConfigDict) -> Preprocessing:
-    """What a run's config says of files to be scored."""
-    data = config.data
-    return Preprocessing(
-        resize=data.evaluate_resize,
-        crop=data.evaluate_crop,
-        small_images=data.small_images,
-        even=data.evaluate_even,
-        jpeg_quality=middle_quality(data.reencode),
-    )
-
-
-def _restore(
-    workdir: pathlib.Path, config: ml_collections.ConfigDict, checkpoint: str
-) -> tuple[Model, Restored]:
-    """The model with the numbers of a checkpoint, and which one that is."""
-    frozen_weights.check(workdir, config.model, frozen_weights.fingerprint(config.model))
-    model = nnx.eval_shape(lambda: build_model(config.model, nnx.Rngs(params=0), load=False))
-    graphdef, params, batch_stats, frozen = nnx.split(model, nnx.Param, nnx.BatchStat, Frozen)
-    if frozen:
-        frozen = nnx.state(build_model(config.model, nnx.Rngs(params=0)), Frozen)
-    own = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    shapes = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=own),
-        {"params": params, "batch_stats": batch_stats},
-    )
-    restored = restore_model(workdir, checkpoint, shapes)
-    read = restored.variables
-    return nnx.merge(graphdef, read["params"], read["batch_stats"], frozen), restored

@@ -11,8 +11,8 @@ from scipy import ndimage
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.dataset_writer import write_dataset
 from input_pipeline.storage.records import ImageRecord
+from npr_jax.detectors.trained import preprocessing_of
 from npr_jax.evaluation.images import test_images as images_of_the_test_split
-from npr_jax.inference.detector import preprocessing_of
 from npr_jax.training import inputs
 from tests import runs
 

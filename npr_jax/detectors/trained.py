@@ -1,0 +1,74 @@
+"""What a run has trained: its network with a checkpoint's numbers, and how it prepares files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import jax
+import ml_collections
+from flax import nnx
+
+from input_pipeline.images.preprocessing import Preprocessing, middle_quality
+from npr_jax.config import load_config
+from npr_jax.detectors import frozen_weights
+from npr_jax.detectors.checkpoint import restore_model
+from npr_jax.models.base import Frozen, Model
+from npr_jax.models.systems.registry import build_model
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """One checkpoint of a run.
+
+    Attributes:
+        config: of the run.
+        model: with the checkpoint's numbers.
+        checkpoint: ``best`` or ``last``; a run that has not been validated yet has no best.
+        step: optimizer steps done.
+        data: what the run learned from, JSON values.
+    """
+
+    config: ml_collections.ConfigDict
+    model: Model
+    checkpoint: str
+    step: int
+    data: dict[str, Any]
+
+
+def load_trained(workdir: pathlib.Path, checkpoint: str) -> Trained:
+    """Reads a run's ``best`` or ``last`` checkpoint, and nothing that only training needs.
+
+    Raises:
+        ValueError: there is no run, no complete checkpoint, or other frozen numbers than the run's.
+    """
+    config = load_config(workdir)
+    frozen_weights.check(workdir, config.model, frozen_weights.fingerprint(config.model))
+    model = nnx.eval_shape(lambda: build_model(config.model, nnx.Rngs(params=0), load=False))
+    graphdef, params, batch_stats, frozen = nnx.split(model, nnx.Param, nnx.BatchStat, Frozen)
+    if frozen:
+        frozen = nnx.state(build_model(config.model, nnx.Rngs(params=0)), Frozen)
+    own = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    shapes = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=own),
+        {"params": params, "batch_stats": batch_stats},
+    )
+    restored = restore_model(workdir, checkpoint, shapes)
+    read = restored.variables
+    model = nnx.merge(graphdef, read["params"], read["batch_stats"], frozen)
+    data = json.loads((workdir / "training_data.json").read_text())
+    return Trained(config, model, restored.which, restored.step, data)
+
+
+def preprocessing_of(config: ml_collections.ConfigDict) -> Preprocessing:
+    """What a run's config says of files to be scored."""
+    data = config.data
+    return Preprocessing(
+        resize=data.evaluate_resize,
+        crop=data.evaluate_crop,
+        small_images=data.small_images,
+        even=data.evaluate_even,
+        jpeg_quality=middle_quality(data.reencode),
+    )
