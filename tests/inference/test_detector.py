@@ -228,3 +228,11 @@ def test_another_preprocessing_leaves_the_detector_as_it_was(detector):
     assert other.preprocessing.min_side == MIN_SIDE
     image = runs.picture(3, True)
     np.testing.assert_array_equal(detector.logits([image]), other.logits([image]))
+
+
+def test_the_public_names_are_there():
+    assert npr_jax.__all__ == sorted(npr_jax.__all__)
+    for name in npr_jax.__all__:
+        assert getattr(npr_jax, name).__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'Detektor'"):
+        _ = npr_jax.Detektor

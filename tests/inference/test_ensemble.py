@@ -112,5 +112,5 @@ def test_commands_take_several_workdirs(trained, tiny_data, files, tmp_path):
     runs.main("predict", workdirs, files[0], f"--output={table}")
     with open(table, newline="") as file:
         [row] = csv.DictReader(file)
-    detector = Ensemble.load([trained.workdir, other])
+    detector = npr_jax.Ensemble.load([trained.workdir, other])
     assert float(row["score"]) == pytest.approx(detector.score(files[:1])[0].score, abs=1e-5)
