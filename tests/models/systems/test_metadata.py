@@ -17,6 +17,7 @@ from input_pipeline.storage.dataset_writer import write_dataset
 from input_pipeline.storage.records import ImageRecord, decode_record, image_array
 from npr_jax.config import check_config
 from npr_jax.evaluation.evaluate import evaluate_run
+from npr_jax.evaluation.results import read_scores
 from npr_jax.inference.detector import Detector
 from npr_jax.models.base import count_parameters, whole_maps
 from npr_jax.models.systems.registry import SYSTEMS, build_model
@@ -105,6 +106,24 @@ def test_data_sets_without_files_are_refused(tiny_data, dataset):
     assert facts(recipe.get_config(), dataset) == {}
     with pytest.raises(ValueError, match="--storage=encoded"):
         facts(recipe.get_config(), MixedDataset.load([tiny_data]))
+
+
+def test_an_evaluation_scores_files_as_predict_does(dataset, model, tmp_path):
+    """And its mistakes show the pictures, not what the network reads of the files."""
+    detector = Detector(model, Preprocessing(crop=32), source="test", system="metadata")
+    evaluate_run(detector, recipe.get_config(), dataset, tmp_path)
+    [folder] = (tmp_path / "evaluation").iterdir()
+    found = read_scores(folder / "scores.csv")
+    files = [encoded("PNG" if i % 2 else "JPEG", seed=i) for i in range(6)]
+    scored = detector.score_bytes(zip(found.filenames, files, strict=True))
+    np.testing.assert_allclose(found.logits, [one.logit for one in scored], rtol=0, atol=1e-5)
+    assert not (folder / "samples.npz").exists()
+    with np.load(folder / "mistakes.npz") as mistakes:
+        rows = mistakes["rows"]
+        assert len(rows)
+        for row in rows:
+            pixels = np.asarray(Image.open(io.BytesIO(files[row])).convert("RGB"))
+            np.testing.assert_array_equal(mistakes[f"image_{row}"], pixels)
 
 
 def test_deliveries_are_refused(dataset, model, tmp_path):
