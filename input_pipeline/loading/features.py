@@ -7,6 +7,7 @@ import grain
 import numpy as np
 
 from input_pipeline.images.augmentations import Augmentation
+from input_pipeline.images.preprocessing import FileReader
 from input_pipeline.images.transforms import centre_crop
 from input_pipeline.loading.epochs import EpochBatches
 from input_pipeline.loading.parallel import read_ahead
@@ -27,6 +28,7 @@ def training_images_once(
     small_images: str,
     reencode: Sequence[int],
     augment: Sequence[Augmentation],
+    read_file: FileReader | None,
     workers: int,
     process_index: int,
     process_count: int,
@@ -53,6 +55,7 @@ def training_images_once(
         resize_mode=resize_mode,
         small_images=small_images,
         augment=tuple(augment),
+        read_file=read_file,
     )
     mine = range(process_index, len(source), process_count)
     if not mine:

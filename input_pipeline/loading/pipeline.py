@@ -19,6 +19,7 @@ from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import Augmentation
 from input_pipeline.images.preprocessing import (
     NATIVE,
+    FileReader,
     Preprocessing,
     check_geometry,
     check_reencode,
@@ -44,6 +45,7 @@ def train_iterator(
     small_images: str = "reflect",
     reencode: Sequence[int] = (),
     augment: Sequence[Augmentation] = (),
+    read_file: FileReader | None = None,
     workers: int = 0,
     prefetch: int = 4,
     process_index: int = 0,
@@ -66,6 +68,7 @@ def train_iterator(
       small_images: how images below the crop are enlarged, see `transforms.enlarge`.
       reencode: range of JPEG qualities, with one of which each image is first re-encoded; or empty.
       augment: applied in this order between resize and crop, see `augmentations.augmentations`.
+      read_file: what is made of a file's bytes, see `Preprocessing`; None: its pixels are decoded.
       workers: worker processes; 0 reads in threads of this process.
       prefetch: batches held ready per reading process; 0 reads a batch when it is asked for.
       process_index: which of the `process_count` processes this is.
@@ -93,7 +96,7 @@ def train_iterator(
     settings: dict[str, Any] = {"seed": seed, "resize": resize, "resize_mode": resize_mode}
     settings |= {"host_crop": host_crop, "small_images": small_images}
     settings |= {"reencode": tuple(reencode), "augment": tuple(augment)}
-    reader = BatchReader(source, **settings)
+    reader = BatchReader(source, **settings, read_file=read_file)
     settings |= {"reencode": list(reencode), "augment": [repr(step) for step in augment]}
     identity = {"images": len(source), "data": _fingerprint(source), "batch_size": batch_size}
     identity |= {**settings, **groups.settings}

@@ -45,8 +45,10 @@ class BatchReader:
         resize_mode: str = "squash",
         small_images: str = "reflect",
         augment: tuple[Augmentation, ...] = (),
+        read_file: FileReader | None = None,
     ) -> None:
         self._source = source
+        self._read_file = read_file
         self._key = derive_seed(seed, _EXAMPLE_STREAM)
         self._resize = resize
         self._resize_mode = resize_mode
@@ -116,7 +118,7 @@ class BatchReader:
 
     def _image(self, record: ImageRecord, position: int, out: np.ndarray | None) -> np.ndarray:
         """Returns the image as it goes into the batch, in `out` where that spares a copy."""
-        image = record_pixels(record, out)
+        image = record_pixels(record, out, self._read_file)
         rng = generator_of(self._key, position)
         if self._reencode:
             quality = int(rng.integers(self._reencode[0], self._reencode[1] + 1))

@@ -15,11 +15,10 @@ import numpy as np
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import augmentations
-from input_pipeline.images.preprocessing import FileReader, Preprocessing, middle_quality
+from input_pipeline.images.preprocessing import Preprocessing, middle_quality
 from input_pipeline.loading import pipeline
 from input_pipeline.loading.epochs import steps_per_epoch
 from input_pipeline.loading.features import feature_iterator, training_images_once
-from input_pipeline.loading.file_source import ViewedSource
 from input_pipeline.loading.holdout import SubsetSource, held_out
 from input_pipeline.loading.mixture import MixedDataset, MixedSplit
 from input_pipeline.loading.sampling import Groups, Sampling, sample
@@ -72,9 +71,8 @@ class TrainInput:
         if not len(records):
             raise UserError("the training split is empty; expected images of both classes")
         records, self._groups = sample(table, records, _sampling(data), config.seed)
-        read_file = SYSTEMS[config.model.name].read_file
-        self._train: RecordSource = _viewed(SubsetSource(train.source, records), read_file)
-        self._validation = _viewed(self._validation, read_file)
+        self._read_file = SYSTEMS[config.model.name].read_file
+        self._train = SubsetSource(train.source, records)
         if not len(self._validation):
             raise UserError("the validation split is empty; expected images of both classes")
         if len(self._groups.sizes) > 1 and jax.process_index() == 0:
@@ -133,6 +131,7 @@ class TrainInput:
             small_images=data.small_images,
             reencode=tuple(data.reencode),
             augment=augmentations(data.augment),
+            read_file=self._read_file,
             workers=data.workers,
             prefetch=data.prefetch,
             process_index=jax.process_index(),
@@ -157,6 +156,7 @@ class TrainInput:
             small_images=data.small_images,
             reencode=tuple(data.reencode),
             augment=augmentations(data.augment),
+            read_file=self._read_file,
             workers=data.workers,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
@@ -173,15 +173,12 @@ class TrainInput:
                 crop=data.validation_crop,
                 small_images=data.small_images,
                 jpeg_quality=middle_quality(data.reencode),
+                read_file=self._read_file,
             ),
             workers=data.workers,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
-
-
-def _viewed(source: RecordSource, read_file: FileReader | None) -> RecordSource:
-    return source if read_file is None else ViewedSource(source, read_file)
 
 
 def _sampling(data: ml_collections.ConfigDict) -> Sampling:

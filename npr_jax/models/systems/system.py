@@ -10,7 +10,7 @@ import ml_collections
 import numpy as np
 from flax import nnx
 
-from input_pipeline.loading.file_source import FileReader
+from input_pipeline.images.preprocessing import FileReader
 from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.models.base import Model
 from npr_jax.models.systems.setting_rules import Rule

@@ -11,10 +11,10 @@ from configs import metadata as recipe
 from input_pipeline.images.metadata_picture import metadata_picture
 from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.images.problems import UnreadableImageError
-from input_pipeline.loading.file_source import ViewedSource
 from input_pipeline.loading.mixture import MixedDataset
+from input_pipeline.loading.pipeline import evaluation_images, train_iterator
 from input_pipeline.storage.dataset_writer import write_dataset
-from input_pipeline.storage.records import ImageRecord, decode_record, image_array
+from input_pipeline.storage.records import ImageRecord, decode_record
 from npr_jax.config import check_config
 from npr_jax.evaluation.evaluate import evaluate_run
 from npr_jax.evaluation.results import read_scores
@@ -80,19 +80,26 @@ def test_pixels_make_no_difference_and_the_format_does(tmp_path, model):
     assert wrong.error == "not an image of a known format"
 
 
-def test_records_hold_the_picture_and_all_else_as_it_was(dataset):
+def test_images_are_the_pictures_and_all_else_is_as_it_was(dataset):
     source = dataset.split("train").source
-    viewed = ViewedSource(source, metadata_picture)
-    before, after = decode_record(source[1]), decode_record(viewed[1])
-    np.testing.assert_array_equal(image_array(after), metadata_picture(before.image))
-    for key in ("label", "generator", "filename", "sha256"):
-        assert getattr(after, key) == getattr(before, key)
-    length = viewed.length(1)
-    assert length == len(viewed[1])
-    assert viewed.peek(1, 40) == viewed[1][:40]
-    scratch, tail = np.empty(length + 64, np.uint8), np.empty(10, np.uint8)
-    head = bytes(viewed.read_into(1, scratch, tail))
-    assert head + tail.tobytes() == viewed[1]
+    before = [decode_record(source[index]) for index in range(6)]
+    pictures = [metadata_picture(record.image) for record in before]
+    preprocessing = Preprocessing(crop=32, read_file=metadata_picture)
+    for element in evaluation_images(source, preprocessing):
+        record = before[element["index"]]
+        np.testing.assert_array_equal(element["image"], pictures[element["index"]])
+        for key in ("label", "generator", "filename"):
+            assert element[key] == getattr(record, key)
+    settings = {"resize": 0, "host_crop": 32, "read_file": metadata_picture}
+    batches = train_iterator(source, batch_size=6, seed=3, **settings)
+    batch = next(batches)
+    batches.close()
+    found = {
+        (image.tobytes(), label)
+        for image, label in zip(batch["image"], batch["label"], strict=True)
+    }
+    expected = zip(pictures, before, strict=True)
+    assert found == {(picture.tobytes(), record.label) for picture, record in expected}
 
 
 def test_unreadable_files_are_named():
