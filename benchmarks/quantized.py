@@ -71,12 +71,9 @@ def quantize(source: pathlib.Path, target: pathlib.Path, images: list[np.ndarray
 
 
 def stems(graph: Any) -> list[str]:
-    """Names of the convolutions that see three channels, those in branches of an ``If`` too."""
+    """Names of the convolutions that see three channels."""
     shapes = {array.name: array.dims for array in graph.initializer}
-    nodes = list(graph.node)
-    for node in graph.node:
-        nodes += [inner for attribute in node.attribute for inner in attribute.g.node]
-    return [n.name for n in nodes if n.op_type == "Conv" and shapes[n.input[1]][1] == 3]
+    return [n.name for n in graph.node if n.op_type == "Conv" and shapes[n.input[1]][1] == 3]
 
 
 def accuracy(path: pathlib.Path, labels: np.ndarray, images: list[np.ndarray]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ After the colon: the fusion, and the factors if not 0.25, 0.5 and 0.75.
 * stack: the residuals as channels of one image, into one network (the only one without branches)
 * mean, concatenation: of the branches' features
 * fixed: a mean with weights that are given (model.scale_weights) and not learned
-* attention: softmax weights per image, as configs/multiscale_attention.py
+* attention: softmax weights per image, with its default factors configs/multiscale_attention.py
 * spatial: softmax weights per position, which give a map
 * cross: cross attention between the scales and a frequency branch (FFT log-amplitude)
 

@@ -17,14 +17,9 @@ the embedded data is in docs/results. Cost: 2,075,972 parameters and 6.9 GFLOP f
 256x256 pixels with three scales (`main.py list`), 1.5 times NPR's.
 """
 
-from configs import default
+from configs import multiscale
 
 
 def get_config(factors: str = "0.25,0.5,0.75"):
     """Attention over the residuals at ``factors``, comma-separated after the colon."""
-    config = default.get_config()
-    config.model.name = "multiscale_attention"
-    config.model.factors = tuple(map(default.parse_factor, factors.split(",")))
-    config.model.backbone = "light_resnet"
-    config.model.attention_features = 128  # hidden units of the attention
-    return config
+    return multiscale.get_config(f"attention,{factors}")

@@ -1,7 +1,10 @@
 """NPR in JAX: tells images that a generator up-sampled from photographs.
 
-The public API: ``Detector`` scores files and pixels, ``Ensemble`` does it with several, both with
-their own ``Preprocessing``, and an ``ImageScore`` is what they say of a file.
+``Detector`` scores files and pixels, ``Ensemble`` does it with several; an ``ImageScore`` is what they
+say of a file. ``Preprocessing`` and ``Calibration`` are what they do before and after the network.
+``train_and_evaluate`` trains a run, ``build_model`` makes the network of a config, ``FrontEnd`` is the
+view of an image that a network gets and ``npr_residual`` the paper's residual. ``UserError`` is raised
+for what a user can mend. Everything else may change between versions.
 """
 
 from __future__ import annotations
@@ -10,18 +13,41 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from input_pipeline.errors import UserError
     from input_pipeline.images.preprocessing import Preprocessing
+    from npr_jax.detectors.calibration import Calibration
     from npr_jax.inference.detector import Detector
     from npr_jax.inference.ensemble import Ensemble
     from npr_jax.inference.verdict import ImageScore
+    from npr_jax.models.systems.registry import build_model
+    from npr_jax.residuals.front_end import FrontEnd
+    from npr_jax.residuals.residual import npr_residual
+    from npr_jax.training.train import train_and_evaluate
 
 _HOMES = {
+    "Calibration": "npr_jax.detectors.calibration",
     "Detector": "npr_jax.inference.detector",
     "Ensemble": "npr_jax.inference.ensemble",
+    "FrontEnd": "npr_jax.residuals.front_end",
     "ImageScore": "npr_jax.inference.verdict",
     "Preprocessing": "input_pipeline.images.preprocessing",
+    "UserError": "input_pipeline.errors",
+    "build_model": "npr_jax.models.systems.registry",
+    "npr_residual": "npr_jax.residuals.residual",
+    "train_and_evaluate": "npr_jax.training.train",
 }
-__all__ = ["Detector", "Ensemble", "ImageScore", "Preprocessing"]
+__all__ = [
+    "Calibration",
+    "Detector",
+    "Ensemble",
+    "FrontEnd",
+    "ImageScore",
+    "Preprocessing",
+    "UserError",
+    "build_model",
+    "npr_residual",
+    "train_and_evaluate",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ from input_pipeline.images.transforms import RESIZE_MODES, SMALL_IMAGES
 from input_pipeline.loading.sampling import BALANCES
 from input_pipeline.storage.path_lists import split_paths
 from npr_jax.models.systems.front_end_settings import FRONT_END_RULES, front_end_problems
-from npr_jax.models.systems.registry import DTYPES, SYSTEMS
+from npr_jax.models.systems.registry import DTYPES, SYSTEMS, current_settings
 from npr_jax.models.systems.setting_rules import (
     BOOLEAN,
     PROBABILITY,
@@ -340,6 +340,8 @@ def load_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
         settings = SINCE_VERSION_1 | json.loads(path.read_text())
     except ValueError as error:
         raise UserError(f"{path} is no valid JSON: {error}") from error
+    if isinstance(settings, dict) and isinstance(settings.get("model"), dict):
+        settings["model"] = current_settings(settings["model"])
     config = ml_collections.ConfigDict(_tuples(settings), convert_dict=True)
     check_config(config)
     return config

@@ -19,6 +19,7 @@ from npr_jax.config import (
     rules_of,
 )
 from npr_jax.models.systems.registry import SYSTEMS
+from npr_jax.training.resume import check_same_layout
 from tests import runs
 
 
@@ -348,3 +349,26 @@ def test_wrong_overrides_end_with_status_2_in_one_line(override, texts):
 def test_explanations_leave_other_arguments_alone():
     assert explain_override("--workdir=x", "any") == ""
     assert explain_override("--config.batch_size=8", "about another flag") == ""
+
+
+def test_a_run_of_version_1_with_multiscale_attention_is_read_as_multiscale(tmp_path):
+    today = multiscale_attention.get_config("0.25,0.5")
+    settings = today.to_dict()
+    for added in (
+        "fusion",
+        "share_branches",
+        "batch_branches",
+        "attention_heads",
+        "scale_weights",
+    ):
+        del settings["model"][added]
+    settings["model"]["name"] = "multiscale_attention"
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    assert load_config(tmp_path).to_dict() == today.to_dict()
+    as_saved, now = (
+        {"settings": json.loads(json.dumps(part))} for part in (settings, today.to_dict())
+    )
+    check_same_layout(as_saved, now, tmp_path)
+    now["settings"]["model"]["factors"] = [0.25, 0.75]
+    with pytest.raises(ValueError, match=r"settings\.model\.factors"):
+        check_same_layout(as_saved, now, tmp_path)

@@ -8,7 +8,7 @@ Papers: Ho et al., NeurIPS 2020 (loss); Dhariwal and Nichol, NeurIPS 2021 (netwo
 uses the latter's published model of 256x256 pixels, which `reconstruct` reads as it is; this recipe
 is for those who have no such file, or want a model of their own photographs. It learns from the
 photographs of the training split, without --config.data.path from those of the embedded data.
-There is no published number for it. What it costs and reaches is in docs/dire.md.
+There is no published number for it. What it costs and reaches is in docs/systems.md.
 """
 
 import ml_collections

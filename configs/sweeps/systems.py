@@ -10,7 +10,7 @@ CNNDetection starts from random weights here, not from ImageNet's: what is compa
 on little data, not the published detectors.
 
 Not among them: UnivFD, whose tower is a file of the user's (``--config=configs/univfd.py``);
-DIRE, which is trained on reconstruction errors made beforehand (docs/dire.md); the metadata
+DIRE, which is trained on reconstruction errors made beforehand (docs/systems.md); the metadata
 baseline, because simulated images are pixels without metadata. The baselines of the simulation
 stand in every run's ``results.json``.
 

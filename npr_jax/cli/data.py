@@ -176,7 +176,7 @@ def _check(source: Source, against: str, output: str) -> int:
 def _reconstruct(flags: Any) -> int:
     from input_pipeline.storage.prepared_dataset import PreparedDataset
     from npr_jax.cli import host
-    from npr_jax.models.diffusion.noise_predictor import load_noise_predictor
+    from npr_jax.models.pretrained.noise_predictor_file import load_noise_predictor
     from npr_jax.models.diffusion.reconstruct import reconstruct
 
     for name in ("data", "noise_predictor", "output"):

@@ -25,13 +25,11 @@ class Pixels:
         values: float ``[n, 3, h, w]``, 0 to 255.
         height: int64 scalar.
         width: likewise.
-        even: bool scalar, whether both are even.
     """
 
     values: str
     height: str
     width: str
-    even: str
 
 
 def read_pixels(graph: Graph, images: str) -> Pixels:
@@ -40,11 +38,8 @@ def read_pixels(graph: Graph, images: str) -> Pixels:
     height, width = (
         graph.add("Gather", sides, graph.constant(i, np.int64), axis=0) for i in range(2)
     )
-    odd = graph.add("Mod", sides, graph.constant([2], np.int64))
-    count = graph.add("ReduceSum", odd, keepdims=0)
-    even = graph.add("Equal", count, graph.constant(0, np.int64))
     planes = graph.add("Transpose", images, perm=[0, 3, 1, 2])
-    return Pixels(graph.cast(planes, TensorProto.FLOAT), height, width, even)
+    return Pixels(graph.cast(planes, TensorProto.FLOAT), height, width)
 
 
 def add_view(graph: Graph, front_end: FrontEnd, pixels: Pixels) -> str:

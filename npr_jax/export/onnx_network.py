@@ -12,10 +12,8 @@ from npr_jax.export.onnx_front_end import Pixels, add_view
 from npr_jax.export.onnx_graph import Graph
 from npr_jax.models import fusion, layers
 from npr_jax.models.base import Model
+from npr_jax.models.classifier import Classifier
 from npr_jax.models.resnet import BasicBlock, Bottleneck, ResNet
-from npr_jax.models.systems.npr import NPR
-from npr_jax.models.systems.rgb_resnet import RGBResNet
-from npr_jax.residuals.folded_stem import BEFORE, folded_kernel, folds
 from npr_jax.residuals.front_end import FrontEnd, distinct
 
 
@@ -31,7 +29,7 @@ def add_network(graph: Graph, model: Model, pixels: Pixels) -> Outputs:
     return _HEADS[type(model)](graph, model, pixels)
 
 
-def _single(graph: Graph, model: NPR | RGBResNet | fusion.Stack, pixels: Pixels) -> Outputs:
+def _single(graph: Graph, model: Classifier, pixels: Pixels) -> Outputs:
     with graph.part("backbone"):
         maps = _resnet(graph, model.backbone, model.front_ends, pixels)
     [features] = _means(graph, [maps])
@@ -77,9 +75,7 @@ def _spatial(graph: Graph, model: fusion.Spatial, pixels: Pixels) -> Outputs:
 
 
 _HEADS: dict[type, Callable[..., Outputs]] = {
-    NPR: _single,
-    RGBResNet: _single,
-    fusion.Stack: _single,
+    Classifier: _single,
     fusion.Mean: _mean,
     fusion.Fixed: _mean,
     fusion.Concatenation: _concatenation,
@@ -141,32 +137,13 @@ def _resnet(graph: Graph, network: ResNet, views: Sequence[FrontEnd], pixels: Pi
 
 
 def _stem(graph: Graph, network: ResNet, views: Sequence[FrontEnd], pixels: Pixels) -> str:
-    """The first convolution on all views, normalised and above zero; one of two where it folds.
-
-    The Relu is in the branches: with it after the ``If``, OpenVINO 2026.4 (CPU) gave other
-    probabilities, or NaN, for the first images of an odd size; why is not known.
-    """
-    kernel = np.asarray(network.conv1.kernel[...], np.float64)
-
-    def plain(graph: Graph) -> str:
-        parts = [add_view(graph, view, pixels) for view in views]
-        x = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
-        scale = np.concatenate([view.scale for view in views])
-        padding = network.conv1.padding
-        x = _convolution(graph, x, kernel * scale[:, None], network.bn1, 2, [padding] * 4)
-        return graph.add("Relu", x)
-
-    if len(views) > 1 or not folds(views[0]) or kernel.shape[0] != 3:
-        return plain(graph)
-    even, any_size = Graph(graph), Graph(graph)
-    folded = folded_kernel(kernel, views[0].scale)
-    pads = [BEFORE, BEFORE, 0, 0]
-    with graph.part("even sides"):
-        one = _convolution(even, pixels.values, folded, network.bn1, 2, pads)
-        one = even.add("Relu", one)
-    with graph.part("any sides"):
-        other = plain(any_size)
-    return graph.choose(pixels.even, even, one, any_size, other)
+    """The first convolution on all views, normalised and above zero."""
+    parts = [add_view(graph, view, pixels) for view in views]
+    x = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
+    scale = np.concatenate([view.scale for view in views])
+    kernel = np.asarray(network.conv1.kernel[...], np.float64) * scale[:, None]
+    pads = [network.conv1.padding] * 4
+    return graph.add("Relu", _convolution(graph, x, kernel, network.bn1, 2, pads))
 
 
 def _block(graph: Graph, block: Bottleneck | BasicBlock, x: str) -> str:

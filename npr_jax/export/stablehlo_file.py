@@ -13,7 +13,6 @@ from npr_jax.export.symbolic_operators import symbolic_operator
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.tiling import MIN_SIDE
 from npr_jax.models.base import Model, Prediction
-from npr_jax.residuals.folded_stem import folded_kernels, views_after_stems
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -46,17 +45,9 @@ def stablehlo_bytes(detector: Detector) -> bytes:
 def _predict(model: Model, images: jax.Array) -> Prediction:
     """As ``npr_jax.models.base.predict``, for sizes that are symbols; ``model`` is changed."""
     model.eval()
-    height, width = images.shape[1:3]
-
-    def view(index: int) -> jax.Array:
-        front_end = model.front_ends[index]
-        rows, columns = (symbolic_operator(front_end, n, i) for i, n in enumerate((height, width)))
-        return front_end.placed(images, rows, columns)
-
-    odd = jnp.asarray(height) % 2 + jnp.asarray(width) % 2
-    kernels = folded_kernels(model)
-    views = views_after_stems(
-        model, kernels, pixels=lambda: images.astype(jnp.float32), view=view, even=odd == 0
-    )
+    views = []
+    for front_end in model.front_ends:
+        rows, columns = (symbolic_operator(front_end, images.shape[1 + i], i) for i in range(2))
+        views.append(front_end.placed(images, rows, columns))
     maps = model.feature_maps(views, None, None)
     return model.head([m.astype(jnp.float32).mean((1, 2)) for m in maps])

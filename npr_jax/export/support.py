@@ -6,15 +6,13 @@ from input_pipeline.errors import UserError
 from npr_jax.export.symbolic_operators import symbolic_problem
 from npr_jax.inference.detector import Detector
 from npr_jax.models import fusion
+from npr_jax.models.classifier import Classifier
 from npr_jax.models.cross_attention import Cross
-from npr_jax.models.systems.npr import NPR
-from npr_jax.models.systems.rgb_resnet import RGBResNet
+from npr_jax.models.resnet import ResNet
 from npr_jax.residuals.front_end import FrontEnd
 
-ONNX_MODELS = (
-    NPR,
-    RGBResNet,
-    fusion.Stack,
+ONNX_NETWORKS = (
+    ResNet,
     fusion.Mean,
     fusion.Fixed,
     fusion.Concatenation,
@@ -23,7 +21,7 @@ ONNX_MODELS = (
 )
 ONNX_MODES = ("nearest", "none")
 ONNX_COLORS = ("rgb", "ycbcr", "differences")
-_IN_ONNX = "npr, cnndetection, dire, multiscale_attention and, without fusion cross, multiscale"
+_IN_ONNX = "npr, cnndetection, dire and, without fusion cross, multiscale"
 # What these compute has no form for images of any size.
 _NOT_IN_STABLEHLO = {
     "freqnet": "its Fourier transforms of feature maps are made for known sizes",
@@ -63,9 +61,11 @@ def stablehlo_problem(detector: Detector) -> str:
 def _onnx_problem(detector: Detector) -> str:
     if problem := _system_problem(detector):
         return problem
-    if type(detector.model) not in ONNX_MODELS:
-        return f"its network, {type(detector.model).__name__}, is none of those written here"
-    problems = map(_onnx_front_end_problem, detector.model.front_ends)
+    model = detector.model
+    network = model.backbone if isinstance(model, Classifier) else model
+    if type(network) not in ONNX_NETWORKS:
+        return f"its network, {type(network).__name__}, is none of those written here"
+    problems = map(_onnx_front_end_problem, model.front_ends)
     return next((f"it has {problem}" for problem in problems if problem), "")
 
 

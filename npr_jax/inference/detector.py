@@ -25,10 +25,9 @@ from npr_jax.inference.scorer import Scored, Scorer
 from npr_jax.inference.verdict import ImageScore, score_of
 from npr_jax.models.base import Model, evaluation_copy
 from npr_jax.models.clip import VIT_L14, ClipShape
-from npr_jax.models.pretrained.clip_weights import load_univfd
-from npr_jax.models.pretrained.registry import recognise
 from npr_jax.models.pretrained.state_dict import load_state_dict
-from npr_jax.models.systems.registry import SYSTEMS
+from npr_jax.models.systems.registry import SYSTEMS, recognise
+from npr_jax.models.systems.univfd import load_univfd
 from npr_jax.models.systems.system import FileView
 
 _LOG = logging.getLogger(__name__)
@@ -132,7 +131,7 @@ class Detector:
         """A published detector from its weights, torch names to numpy arrays.
 
         Args:
-            state_dict: of any system in ``pretrained.registry``; which one, its keys tell.
+            state_dict: of any system with ``published`` weights; which one, its keys tell.
             resize: see ``load``; None: as that system was published.
 
         Raises:
@@ -149,11 +148,11 @@ class Detector:
     def _published(
         cls, state_dict: Mapping[str, np.ndarray], resize: int | None, source: str
     ) -> Detector:
-        published, model = recognise(state_dict)
+        system, published, model = recognise(state_dict)
         resize = published.resize if resize is None else resize
         preprocessing = Preprocessing(resize=resize, crop=published.crop)
         return cls(
-            model, preprocessing, source=f"{source} ({published.name})", system=published.name
+            model, preprocessing, source=f"{source} ({system})", system=system
         )
 
     @classmethod

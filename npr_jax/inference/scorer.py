@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import copy
 import dataclasses
+import logging
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -23,12 +24,18 @@ from npr_jax.models.base import (
     feature_sums,
 )
 from npr_jax.models.sharding import data_mesh, replicated, split_rows
-from npr_jax.residuals.folded_stem import folded_feature_sums, folded_kernels, is_even
+
+_LOG = logging.getLogger(__name__)
 
 # Pixels of one batch: enough to keep two cores busy, or a GPU, without filling the memory. Larger
 # ones are no faster on a CPU, and a single picture waits for the whole of its batch.
 BATCH_PIXELS = {"cpu": 2 * 256 * 256}
 ACCELERATOR_BATCH_PIXELS = 128 * 256 * 256
+# Batch shapes that wait for their batch to fill, and programs that are kept. Only networks that see
+# images whole have more: every size of image is a shape of its own.
+MOST_WAITING = 16
+MOST_PROGRAMS = 32
+MANY_SIZES = 4  # compiled programs of such a network after which the user is told
 HEAD_ROWS = 64  # images whose mean features are turned into logits together
 IN_FLIGHT = 2  # batches computing while the next one is laid out
 
@@ -76,6 +83,7 @@ class Scorer:
             model, nnx.Param, nnx.BatchStat, Frozen
         )
         self._sums = jax.jit(self._tile_sums)
+        self._programs: set[tuple[int, int]] = set()
         self._head = jax.jit(self._logits)
         self._frozen = jax.device_put(frozen, replicated(self._mesh))
         self._set_variables(params, batch_stats)
@@ -91,7 +99,6 @@ class Scorer:
         local = jax.tree.map(_local_copy, (params, batch_stats))
         self._model = evaluation_copy(nnx.merge(self._graphdef, *local, self._frozen))
         self._variables = (*jax.device_put(local, replicated(self._mesh)), self._frozen)
-        self._kernels = jax.device_put(folded_kernels(self._model), replicated(self._mesh))
 
     def score(self, images: Iterable[np.ndarray]) -> Iterator[Scored]:
         """Scores images as they come; results come out of order and each exactly once.
@@ -125,7 +132,7 @@ class Scorer:
 
         Images, order and errors are as of ``score``.
         """
-        waiting: dict[tuple, list] = collections.defaultdict(list)
+        waiting: dict[tuple[int, int], list] = collections.defaultdict(list)
         flight: collections.deque = collections.deque()
         partial: dict[int, _Partial] = {}
         for position, image in enumerate(images):
@@ -133,16 +140,16 @@ class Scorer:
             height, width = image.shape[:2]
             counts = tiling.feature_counts(height, width, self._model)
             partial[position] = _Partial(len(tiles), counts)
-            # An image's own size, not its company, says which way its stem is computed.
-            even = bool(self._kernels) and is_even(height, width)
             for tile in tiles:
-                key = tile.shape, even
-                waiting[key].append((position, image, tile))
-                if len(waiting[key]) == self._rows(tile.shape):
-                    flight.append(self._launch(waiting.pop(key), even))
-                if len(flight) > IN_FLIGHT:
+                if tile.shape not in waiting and len(waiting) == MOST_WAITING:
+                    oldest = next(iter(waiting))
+                    flight.append(self._launch(waiting.pop(oldest)))
+                waiting[tile.shape].append((position, image, tile))
+                if len(waiting[tile.shape]) == self._rows(tile.shape):
+                    flight.append(self._launch(waiting.pop(tile.shape)))
+                while len(flight) > IN_FLIGHT:
                     yield from _land(flight.popleft(), partial)
-        flight.extend(self._launch(bucket, even) for (_, even), bucket in waiting.items())
+        flight.extend(map(self._launch, waiting.values()))
         for batch in flight:
             yield from _land(batch, partial)
 
@@ -167,16 +174,30 @@ class Scorer:
         rows = max(1, pixels // (shape[0] * shape[1]))
         return -(-rows // self._mesh.size) * self._mesh.size
 
-    def _launch(self, bucket: list, even: bool) -> tuple[list[int], list[jax.Array]]:
-        """Starts computing one batch; returns whose tiles they are and the sums to come.
+    def _note_program(self, shape: tuple[int, int]) -> None:
+        """Keeps ``MOST_PROGRAMS`` programs at most; there is one for each batch shape."""
+        if shape in self._programs:
+            return
+        if len(self._programs) == MOST_PROGRAMS:
+            self._sums.clear_cache()
+            self._programs.clear()
+        self._programs.add(shape)
+        if self._model.whole and len(self._programs) == MANY_SIZES:
+            _LOG.warning(
+                "this network sees images whole and is compiled anew for each size, which takes "
+                "seconds: %d sizes so far. --resize=N scores all images at one size, which is "
+                "another preprocessing with other scores",
+                MANY_SIZES,
+            )
 
-        ``even``: whether its stems can be folded.
-        """
+    def _launch(self, bucket: list) -> tuple[list[int], list[jax.Array]]:
+        """Starts computing one batch; returns whose tiles they are and the sums to come."""
         shape = bucket[0][2].shape
+        self._note_program(shape)
         laid = [(image, tile) for _, image, tile in bucket]
         images, placement = tiling.batch_of(laid, self._rows(shape), self._model)
         inputs = jax.device_put((images, placement), split_rows(self._mesh))
-        sums = self._sums(self._variables, self._kernels, *inputs, np.bool_(even))
+        sums = self._sums(self._variables, *inputs)
         return [position for position, _, _ in bucket], sums
 
     def _finish(self, finished: list[tuple[int, list[np.ndarray]]]) -> Iterator[Scored]:
@@ -191,17 +212,9 @@ class Scorer:
             yield Scored(position, float(logits[row]), None if weights is None else weights[row])
 
     def _tile_sums(
-        self,
-        variables,
-        kernels: dict[int, jax.Array],
-        images: jax.Array,
-        placement: Placement | None,
-        even: jax.Array,
+        self, variables, images: jax.Array, placement: Placement | None
     ) -> list[jax.Array]:
-        model = nnx.merge(self._graphdef, *variables)
-        if kernels and placement is not None:
-            return folded_feature_sums(model, kernels, images, placement, even)
-        return feature_sums(model, images, placement)
+        return feature_sums(nnx.merge(self._graphdef, *variables), images, placement)
 
     def _logits(self, variables, features: list[jax.Array]) -> Prediction:
         return nnx.merge(self._graphdef, *variables).head(features)

@@ -14,44 +14,8 @@ from flax import nnx
 from npr_jax.models import layers
 from npr_jax.models.base import Prediction
 from npr_jax.models.branches import BranchedModel
-from npr_jax.models.resnet import ResNet, ResNetShape
-from npr_jax.residuals.front_end import FrontEnd, distinct
-
-
-class Stack(nnx.Module):
-    """All residuals as channels of one image, into one ResNet."""
-
-    whole = False
-    scales = ()
-
-    def __init__(
-        self,
-        *,
-        front_ends: tuple[FrontEnd, ...],
-        backbone: ResNetShape,
-        dtype=jnp.float32,
-        rngs: nnx.Rngs,
-    ):
-        self.front_ends = front_ends
-        self.grids = (backbone.grid,)
-        channels = 3 * len(front_ends)
-        self.backbone = ResNet(backbone, channels=channels, dtype=dtype, rngs=rngs)
-        self.classifier = layers.torch_linear(backbone.features, 1, rngs=rngs)
-
-    def feature_maps(
-        self, views: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
-    ) -> list[jax.Array]:
-        """See ``npr_jax.models.base.Model``."""
-        return [self.backbone(jnp.concatenate(views, axis=-1), mask, examples)]
-
-    def head(self, features: list[jax.Array]) -> Prediction:
-        """See ``npr_jax.models.base.Model``."""
-        return Prediction(_logits(self.classifier, features[0]), None)
-
-    def position_logits(self, maps: list[jax.Array], prediction: Prediction) -> jax.Array:
-        """What each position adds, float32 ``[b, h, w]``; the mean over positions is the logit."""
-        del prediction
-        return _logits(self.classifier, maps[0])
+from npr_jax.models.resnet import ResNetShape
+from npr_jax.residuals.front_end import distinct
 
 
 class Mean(BranchedModel):

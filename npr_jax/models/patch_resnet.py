@@ -114,6 +114,7 @@ class PatchResNet(nnx.Module):
         dtype: of the arithmetic; parameters are float32.
         rngs: the stream ``params`` draws the initial weights.
         """
+        self.shape = shape
         self.conv1 = layers.Pointwise(3, shape.width, dtype=dtype, rngs=rngs)
         self.conv2 = layers.Convolution(
             shape.width, shape.width, 1, padding=0, dtype=dtype, rngs=rngs
@@ -132,13 +133,17 @@ class PatchResNet(nnx.Module):
             stages.append(nnx.List(stage))
         self.stages = nnx.List(stages)
 
-    def __call__(self, x: jax.Array, examples: jax.Array | None = None) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, mask: jax.Array | None = None, examples: jax.Array | None = None
+    ) -> jax.Array:
         """Feature maps ``[b, (h - 9) // 8 + 1, (w - 9) // 8 + 1, features]``.
 
         Args:
             x: float ``[b, h, w, 3]``, at least as large as one patch.
+            mask: not used: no position sees padding.
             examples: bool ``[b, 1, 1, 1]``, the rows that count in batch statistics.
         """
+        del mask
         x = self.conv2(self.conv1(x))
         x = derivatives.relu(self.bn1(x, examples))
         for stage in self.stages:

@@ -153,6 +153,7 @@ class ResNet(nnx.Module):
     """
 
     def __init__(self, shape: ResNetShape, *, channels: int = 3, dtype=jnp.float32, rngs: nnx.Rngs):
+        self.shape = shape
         self.conv1 = layers.Convolution(
             channels, shape.width, 2, size=shape.stem, dtype=dtype, rngs=rngs
         )

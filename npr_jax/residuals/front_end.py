@@ -107,7 +107,10 @@ class FrontEnd:
             factor = learned_factor.clip_factor(factor)
             rows, columns = (learned_factor.learned_operator(n, factor) for n in (height, width))
             return self.placed(images, rows, columns)
-        return self.placed(images, self.operator(height, 0), self.operator(width, 1))
+        if self.learned:
+            return self.placed(images, self.operator(height, 0), self.operator(width, 1))
+        x = color_spaces.convert(jnp.asarray(images, jnp.float32), self.color)
+        return self._scaled(residual.npr_residual(x, self.factor, self.mode, self.phase))
 
     def placed(
         self,
@@ -117,7 +120,9 @@ class FrontEnd:
     ) -> jax.Array:
         """The view of images in a padded batch, with the operators of each; unmasked."""
         x = color_spaces.convert(jnp.asarray(images, jnp.float32), self.color)
-        x = residual.apply_operators(x, rows, columns, self.mode)
+        return self._scaled(residual.apply_operators(x, rows, columns, self.mode))
+
+    def _scaled(self, x: jax.Array) -> jax.Array:
         if any(self.offset):
             x = x - np.array(self.offset, np.float32)
         # Residuals are taken of pixel values, whose differences are exact, and scaled after: a

@@ -37,11 +37,12 @@ MODES = ("nearest", *RESIZES, "hh", "none")
 RESIDUAL_MODES = ("nearest", *RESIZES)  # those that have a factor
 
 
-@functools.partial(jax.jit, static_argnames=("factor", "mode", "phase"))
 def npr_residual(
     images: jax.Array, factor: float = 0.5, mode: str = "nearest", phase: tuple[int, int] = (0, 0)
 ) -> jax.Array:
-    """One front end's view of images: by default every pixel minus its reference pixel.
+    """The residual of images of one size: by default every pixel minus its reference pixel.
+
+    What ``FrontEnd`` computes of whole images, before it scales the result.
 
     Args:
         images: float ``[..., height, width, channels]`` in any value range; any size.

@@ -32,9 +32,10 @@ from input_pipeline.storage.atomic_files import write_json
 from input_pipeline.storage.records import PHOTOGRAPH
 from npr_jax.models import sharding
 from npr_jax.models.diffusion import ddim
-from npr_jax.models.diffusion.noise_predictor import FILE_NAME, NoisePredictor, save_noise_predictor
+from npr_jax.models.diffusion.noise_predictor import NoisePredictor
 from npr_jax.models.diffusion.noise_schedule import alpha_bars
 from npr_jax.models.diffusion.unet import UNet
+from npr_jax.models.pretrained.noise_predictor_file import FILE_NAME, save_noise_predictor
 from npr_jax.training import inputs, noise_predictor_settings
 from npr_jax.training.checkpoint import Checkpoints
 from npr_jax.training.reporting import CurveWriter, progress_bar

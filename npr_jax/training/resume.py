@@ -11,7 +11,7 @@ import ml_collections
 from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.config import flatten
-from npr_jax.models.systems.registry import SYSTEMS
+from npr_jax.models.systems.registry import SYSTEMS, current_settings
 
 # May change on resumption: they decide when to stop, report and save, not what is computed.
 _FREE = (
@@ -53,6 +53,10 @@ def check_same_layout(saved: dict[str, Any], current: dict[str, Any], workdir: p
     Restoring an input position into another batch size or seed would otherwise silently train
     on other batches than the uninterrupted run.
     """
+    saved = dict(saved)
+    if model := saved.get("settings", {}).get("model"):
+        settings = saved["settings"] | {"model": _plain(current_settings(model))}
+        saved |= {"settings": settings}
     saved, current = flatten(saved), flatten(current)
     changed = [
         f"{key}: was {saved.get(key)!r}, now {current.get(key)!r}"

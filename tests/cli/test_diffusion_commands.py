@@ -3,7 +3,7 @@
 import pytest
 
 from input_pipeline.storage.prepared_dataset import PreparedDataset
-from npr_jax.models.diffusion.noise_predictor import load_noise_predictor
+from npr_jax.models.pretrained.noise_predictor_file import load_noise_predictor
 from tests import runs
 from tests.models.diffusion import small
 

@@ -46,7 +46,7 @@ def pictures(count, height, width):
 def said(found, images):
     """Probabilities, calibrated in float64, and weights or None, of the Flax model itself.
 
-    Each image is whole and alone: neither the scorer nor the folded stem has a part in it.
+    Each image is whole and alone: the scorer has no part in it.
     """
     found.model.eval()
     compute = jax.jit(lambda x: predict(found.model, x))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from configs import default
+from configs import default, freqnet
 from npr_jax.inference import scorer as scoring
 from npr_jax.inference import tiling
 from npr_jax.inference.scorer import Scorer
@@ -18,7 +18,6 @@ from tests.models.test_models import randomize_statistics
 
 SMALL_SHAPES = ((48, 48), (64, 96), (128, 128))
 SIZES = [(32, 32), (33, 47), (48, 40), (61, 95), (64, 33), (127, 65), (100, 128), (46, 46)]
-ATTENTION = {"name": "multiscale_attention", "attention_features": 128}
 COMPILED = "/jax/core/compile/backend_compile_duration"
 
 
@@ -38,6 +37,9 @@ def fused(fusion, **changes):
         "attention_heads": 2,
         "scale_weights": (1.0, 3.0) if fusion == "fixed" else (),
     } | changes
+
+
+ATTENTION = fused("attention", backbone="light_resnet", attention_features=128)
 
 
 def build(**changes):
@@ -111,6 +113,7 @@ def test_a_score_depends_neither_on_the_batch_nor_on_padding(changes, monkeypatc
     ("changes", "size"),
     [
         ({}, (333, 201)),
+        ({}, (334, 202)),
         ({"factors": (1 / 3,), "modes": ("bilinear",)}, (200, 301)),
         ({"factors": (0.4,), "modes": ("area",), "colors": ("ycbcr",)}, (200, 301)),
         ({"factors": (1 / 3,), "phases": ((1, 2),), "colors": ("lab",)}, (200, 301)),
@@ -235,3 +238,39 @@ def test_the_callers_model_stays_as_it_was():
     assert str(nnx.split(model)) == before
     assert other != logit
     assert first.score_all([image])[0] == [logit]
+
+
+@pytest.fixture
+def sees_whole():
+    """A small network that needs every image whole and at its own size."""
+    config = freqnet.get_config().model
+    config.width = 4
+    return build_model(config, nnx.Rngs(params=0))
+
+
+def test_images_of_many_sizes_do_not_all_wait_for_company(sees_whole, monkeypatch):
+    """Without a bound every image of an endless stream of sizes would be kept."""
+    monkeypatch.setattr(scoring, "MOST_WAITING", 2)
+    taken = itertools.count()
+    images = (picture(32, 32 + next(taken)) for _ in range(6))
+    first = next(Scorer(sees_whole).features(images))
+    assert first[0] == 0, "the oldest size goes first"
+    assert next(taken) < 6, "a score came before the stream had ended"
+
+
+def test_programs_of_many_sizes_are_dropped_again_and_announced(sees_whole, monkeypatch, caplog):
+    monkeypatch.setattr(scoring, "MOST_PROGRAMS", 2)
+    monkeypatch.setattr(scoring, "MANY_SIZES", 2)
+    scorer = Scorer(sees_whole)
+    images = [picture(32, width) for width in (32, 34, 36)]
+    logits = scorer.score_all(images)[0]
+    assert scorer._sums._cache_size() <= 2
+    assert "compiled anew for each size" in caplog.text
+    for image, logit in zip(images, logits, strict=True):
+        np.testing.assert_allclose(logit, whole(sees_whole, image)[0], rtol=0, atol=1e-5)
+
+
+def test_networks_that_take_tiles_announce_nothing(monkeypatch, caplog):
+    monkeypatch.setattr(scoring, "MANY_SIZES", 1)
+    Scorer(build(backbone="thin_resnet"), SMALL_SHAPES).score_all([picture(32, 40)])
+    assert not caplog.text

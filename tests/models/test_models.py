@@ -9,8 +9,7 @@ from flax import nnx
 
 from configs import default
 from npr_jax.models.base import count_parameters, predict
-from npr_jax.models.pretrained.registry import from_torch_state_dict
-from npr_jax.models.systems.registry import build_model
+from npr_jax.models.systems.registry import build_model, recognise
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")
 
@@ -28,6 +27,15 @@ LIGHT_BRANCH = (
 )
 # torchvision's ResNet-50 has 25,557,032; less its 7x7 stem and its head, plus ours.
 RESNET50 = 25_557_032 - 49 * 3 * 64 - 1000 * 2049 + 9 * 3 * 64 + 2049
+
+
+ATTENTION = {
+    "name": "multiscale",
+    "fusion": "attention",
+    "share_branches": False,
+    "batch_branches": False,
+    "backbone": "light_resnet",
+}
 
 
 def build(seed=0, **changes):
@@ -65,7 +73,7 @@ def twin():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1, generator=generator)
             module.running_var.uniform_(0.5, 1.5, generator=generator)
-    ours = from_torch_state_dict({k: v.numpy() for k, v in peer.state_dict().items()})
+    ours = recognise({k: v.numpy() for k, v in peer.state_dict().items()})[2]
     return peer, ours
 
 
@@ -81,9 +89,7 @@ def test_npr_equals_the_torch_twin_at_even_and_odd_sizes(twin, size):
 @pytest.mark.parametrize("scales", [2, 3, 4])
 def test_multiscale_attention_parameters_counted_by_hand(scales):
     factors = (0.25, 0.5, 0.75, 0.125)[:scales]
-    model = nnx.eval_shape(
-        lambda: build(name="multiscale_attention", factors=factors, backbone="light_resnet")
-    )
+    model = nnx.eval_shape(lambda: build(**ATTENTION, factors=factors))
     attention = 128 * scales * 128 + 128 + 128 * scales + scales
     expected = scales * LIGHT_BRANCH + attention + 128 + 1
     assert sum(v.size for v in jax.tree.leaves(nnx.state(model, nnx.Param))) == expected
@@ -110,7 +116,7 @@ def test_full_resnet50_scores_in_both_precisions():
     "changes",
     [
         {"backbone": "cut_resnet50"},
-        {"name": "multiscale_attention", "factors": (0.25, 0.5), "backbone": "light_resnet"},
+        ATTENTION | {"factors": (0.25, 0.5)},
     ],
 )
 def test_bfloat16_is_near_float32_and_keeps_float32_parameters(changes):
@@ -127,7 +133,7 @@ def test_bfloat16_is_near_float32_and_keeps_float32_parameters(changes):
 
 def test_multiscale_attention_equals_torch_and_its_weights_sum_to_one():
     factors = (0.25, 0.5, 0.75)
-    model = build(name="multiscale_attention", factors=factors, backbone="light_resnet")
+    model = build(**ATTENTION, factors=factors)
     randomize_statistics(model, seed=3)
     pixels = images(3, 45, 64, seed=4)
     prediction = scored(model, pixels)

@@ -7,9 +7,9 @@ import optax
 import pytest
 from flax import nnx
 
-from npr_jax.models.diffusion.adm import published_arrays
-from npr_jax.models.diffusion.noise_predictor import load_noise_predictor
 from npr_jax.models.diffusion.unet import UNet
+from npr_jax.models.pretrained.adm import published_arrays
+from npr_jax.models.pretrained.noise_predictor_file import load_noise_predictor
 from npr_jax.training import noise_predictor
 from npr_jax.training.noise_predictor_settings import check_noise_config
 from tests import runs

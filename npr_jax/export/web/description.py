@@ -38,7 +38,7 @@ def check_suited(detector: Detector) -> None:
     if way.read_file or SYSTEMS[detector.system].file_view:
         raise UserError(
             f"{detector.system} looks at more of a file than its pixels, which the page does not; "
-            "--format=web takes npr and multiscale_attention"
+            "--format=web takes npr and multiscale"
         )
 
 

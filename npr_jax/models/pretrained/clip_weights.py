@@ -16,7 +16,7 @@ import numpy as np
 from flax import nnx
 
 from input_pipeline.errors import UserError
-from npr_jax.models.clip import VIT_L14, ClipShape, ClipVision
+from npr_jax.models.clip import ClipVision
 from npr_jax.models.pretrained.state_dict import load_state_dict
 from npr_jax.models.pretrained.torch_weights import (
     Arrays,
@@ -28,7 +28,6 @@ from npr_jax.models.pretrained.torch_weights import (
     same,
     transposed,
 )
-from npr_jax.models.systems.univfd import UnivFD
 
 _HF_LAYER = r"vision_model\.encoder\.layers\.(\d+)\."
 _OPENAI_LAYER = r"visual\.transformer\.resblocks\.(\d+)\."
@@ -184,17 +183,3 @@ def load_tower(tower: ClipVision, path: str | pathlib.Path) -> ClipVision:
 def load_head(head: nnx.Linear, path: str | pathlib.Path) -> nnx.Linear:
     """The linear layer with UnivFD's published numbers: ``weight [1, features]``, ``bias [1]``."""
     return fill(head, UNIVFD_HEAD, load_state_dict(path))
-
-
-def load_univfd(
-    head: str | pathlib.Path, tower: str | pathlib.Path, shape: ClipShape = VIT_L14
-) -> UnivFD:
-    """The published UnivFD detector from its linear layer's file and CLIP's.
-
-    Raises:
-        ValueError: where a file cannot be read or does not fit; see ``fill_tower``.
-    """
-    model = UnivFD(shape, rngs=nnx.Rngs(0))
-    model.classifier = load_head(model.classifier, head)
-    model.tower = load_tower(model.tower, tower)
-    return model

@@ -15,19 +15,18 @@ from flax import nnx
 
 from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
+from npr_jax.models.classifier import Classifier
+from npr_jax.models.pretrained.noise_predictor_file import hash_of, load_noise_predictor
 from npr_jax.models.resnet import BACKBONES
-from npr_jax.models.systems.rgb_resnet import RGBResNet, start_from_imagenet
+from npr_jax.models.systems.cnndetection import rgb_resnet, start_from_imagenet
 from npr_jax.models.systems.setting_rules import choice, integer, text
 from npr_jax.models.systems.system import FileView, System
-from npr_jax.residuals.front_end import rgb_front_end
 
 _FACTS = "dire"  # key of what decides an error map, in dataset.json and training_data.json
 
 
-def _build(config: ml_collections.ConfigDict, dtype: Any, rngs: nnx.Rngs) -> RGBResNet:
-    return RGBResNet(
-        front_end=rgb_front_end(), backbone=BACKBONES[config.backbone], dtype=dtype, rngs=rngs
-    )
+def _build(config: ml_collections.ConfigDict, dtype: Any, rngs: nnx.Rngs) -> Classifier:
+    return rgb_resnet(BACKBONES[config.backbone], dtype=dtype, rngs=rngs)
 
 
 def _problems(config: ml_collections.ConfigDict) -> list[str]:
@@ -77,7 +76,6 @@ def _file_view(model: ml_collections.ConfigDict, facts: Mapping[str, Any]) -> Fi
     if not model.noise_predictor:
         return None
     # Imported here: who trains on stored maps needs no diffusion model.
-    from npr_jax.models.diffusion.noise_predictor import load_noise_predictor
     from npr_jax.models.diffusion.reconstruct import ErrorMaps
 
     if _FACTS in facts:
@@ -87,8 +85,6 @@ def _file_view(model: ml_collections.ConfigDict, facts: Mapping[str, Any]) -> Fi
 
 
 def _check_same(model: ml_collections.ConfigDict, found: Mapping[str, Any], what: str) -> None:
-    from npr_jax.models.diffusion.noise_predictor import hash_of
-
     wanted = {
         "noise_predictor_sha256": hash_of(model.noise_predictor),
         "ddim_steps": model.ddim_steps,

@@ -10,6 +10,7 @@ from flax import nnx
 
 from npr_jax.models import fusion
 from npr_jax.models.base import Model
+from npr_jax.models.classifier import resnet_classifier
 from npr_jax.models.cross_attention import Cross
 from npr_jax.models.resnet import BACKBONES
 from npr_jax.models.systems.front_end_settings import (
@@ -23,7 +24,7 @@ from npr_jax.models.systems.system import System
 # By name: the model, and which settings it takes besides front ends and backbone.
 BRANCHES = ("share_branches", "batch_branches")
 FUSIONS: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "stack": (fusion.Stack, ()),
+    "stack": (resnet_classifier, ()),
     "mean": (fusion.Mean, BRANCHES),
     "concatenation": (fusion.Concatenation, BRANCHES),
     "fixed": (fusion.Fixed, (*BRANCHES, "scale_weights")),

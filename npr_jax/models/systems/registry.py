@@ -1,32 +1,40 @@
-"""The registry of detectors: one file per system, one entry here, one config."""
+"""The registry of systems: one file per system, one entry here, one config.
+
+It also knows whose published weights a state dict holds.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
 
+from input_pipeline.errors import UserError
 from npr_jax.models.base import Model, add_learned_factors
+from npr_jax.models.pretrained.torch_weights import Arrays, fill, problems_of, refusal
 from npr_jax.models.systems import (
+    cnndetection,
     dire,
     freqnet,
     ladeda,
     metadata,
     multiscale,
-    multiscale_attention,
     npr,
-    rgb_resnet,
     safe,
     spectrum,
     univfd,
 )
-from npr_jax.models.systems.system import System
+from npr_jax.models.systems.system import Published, System
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
+SHOWN = 20  # problems of the nearest system that a refusal lists
+# Of systems that share all keys of their published weights the likelier comes first.
 SYSTEMS: dict[str, System] = {
     "npr": npr.SYSTEM,
-    "multiscale_attention": multiscale_attention.SYSTEM,
-    "cnndetection": rgb_resnet.SYSTEM,
+    "cnndetection": cnndetection.SYSTEM,
     "ladeda": ladeda.SYSTEM,
     "spectrum": spectrum.SYSTEM,
     "multiscale": multiscale.SYSTEM,
@@ -51,3 +59,56 @@ def build_model(config, rngs: nnx.Rngs, *, load: bool = True) -> Model:
     model = system.build(config, DTYPES[config.dtype], rngs)
     add_learned_factors(model)
     return system.load(model, config) if load else model
+
+
+def current_settings(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``model`` section of a run's config as this version has it.
+
+    Version 1 had ``multiscale_attention`` as a system of its own: the same network as
+    ``multiscale`` with fusion ``attention``, with the same names of parameters.
+    """
+    if model.get("name") != "multiscale_attention":
+        return dict(model)
+    fixed = {"share_branches": False, "batch_branches": False, "attention_heads": 4}
+    return {**model, "name": "multiscale", "fusion": "attention", "scale_weights": (), **fixed}
+
+
+def published_weights() -> dict[str, Published]:
+    """What is known of the systems whose authors publish weights, by the system's name."""
+    return {name: system.published for name, system in SYSTEMS.items() if system.published}
+
+
+def recognise(arrays: Arrays, name: str = "") -> tuple[str, Published, Model]:
+    """The system that the arrays are the published weights of, what is known of them, the model.
+
+    Args:
+        arrays: torch names to arrays in torch's layout, with or without
+            ``num_batches_tracked``.
+        name: the system, where several share all keys; empty: the first that fits.
+
+    Raises:
+        ValueError: if no system fits, with the problems of the nearest one, or for an unknown
+            ``name``.
+    """
+    candidates = known = published_weights()
+    if name:
+        if name not in known:
+            raise UserError(f"no published weights of {name!r} are known; known: {list(known)}")
+        candidates = {name: known[name]}
+    found: list[tuple[list[str], Published]] = []
+    for system, published in candidates.items():
+        abstract = published.abstract()
+        problems = problems_of(published.table, abstract, arrays)
+        if not problems:
+            return system, published, fill(abstract, published.table, arrays)
+        found.append((problems, published))
+    raise UserError(_refusal(found))
+
+
+def _refusal(found: list[tuple[list[str], Published]]) -> str:
+    problems, nearest = min(found, key=lambda item: len(item[0]))
+    message = refusal(nearest.table, problems, SHOWN)
+    others = [f"{other.table.title} ({len(p)})" for p, other in found if other is not nearest]
+    if others:
+        message += f"\nof other systems even more does not fit: {', '.join(others)}"
+    return message

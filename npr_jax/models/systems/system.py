@@ -13,6 +13,7 @@ from flax import nnx
 from input_pipeline.images.preprocessing import FileReader
 from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.models.base import Model
+from npr_jax.models.pretrained.torch_weights import KeyTable
 from npr_jax.models.systems.setting_rules import Rule
 
 
@@ -38,6 +39,28 @@ def _no_facts(config: ml_collections.ConfigDict, dataset: MixedDataset) -> dict[
     return {}
 
 
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """The weights that a system's authors publish, and how their evaluation prepares files.
+
+    Attributes:
+        table: their keys.
+        build: the model as published, from ``nnx.Rngs``.
+        resize: pixels: side of the square that files are squashed to before scoring; 0: native
+            size.
+        crop: pixels: side of the centre crop that is scored after that; 0: the whole image.
+    """
+
+    table: KeyTable
+    build: Callable[[nnx.Rngs], Model]
+    resize: int
+    crop: int = 0
+
+    def abstract(self) -> Model:
+        """The model's shapes, without numbers."""
+        return nnx.eval_shape(lambda: self.build(nnx.Rngs(0)))
+
+
 class FileView(Protocol):
     """Turns users' files into what the system's prepared data sets hold."""
 
@@ -53,7 +76,7 @@ class FileView(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class System:
-    """One entry of the registry in ``npr_jax.models``.
+    """One entry of ``npr_jax.models.systems.registry``.
 
     Attributes:
         build: makes the model from the config's ``model`` section, a dtype for its arithmetic and
@@ -73,6 +96,7 @@ class System:
             system has none.
         read_file: what is made of an image file's bytes, in data sets and when files are scored,
             for systems that do not look at its pixels; uint8 ``[h, w, 3]``. None: they are decoded.
+        published: the weights that its authors publish, in one file; None: none are known.
         trains_head_only: whether everything before the head is frozen. Training then computes
             the features of every image once and trains the head on them.
     """
@@ -89,4 +113,5 @@ class System:
     load: Callable[[Model, ml_collections.ConfigDict], Model] = _as_built
     frozen_file: str = ""
     read_file: FileReader | None = None
+    published: Published | None = None
     trains_head_only: bool = False

@@ -11,11 +11,11 @@ import pytest
 import torch
 from flax import nnx
 
-from npr_jax.models.diffusion import adm, unet
-from npr_jax.models.diffusion.noise_predictor import (
-    NoisePredictor,
+from npr_jax.models.diffusion import unet
+from npr_jax.models.diffusion.noise_predictor import NoisePredictor, predict_noise
+from npr_jax.models.pretrained import adm
+from npr_jax.models.pretrained.noise_predictor_file import (
     load_noise_predictor,
-    predict_noise,
     save_noise_predictor,
 )
 from tests.twins.adm import ADM

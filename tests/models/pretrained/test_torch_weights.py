@@ -9,9 +9,9 @@ import pytest
 import safetensors.numpy
 from flax import nnx
 
-from npr_jax.models.pretrained.registry import PUBLISHED, from_torch_state_dict, recognise
 from npr_jax.models.pretrained.state_dict import load_state_dict
 from npr_jax.models.pretrained.torch_weights import problems_of
+from npr_jax.models.systems.registry import published_weights, recognise
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")
 
@@ -28,8 +28,8 @@ def weights(reference_inputs):
 
 
 def assert_same(state_dict, weights):
-    ours = nnx.to_flat_state(nnx.state(from_torch_state_dict(state_dict)))
-    expected = dict(nnx.to_flat_state(nnx.state(from_torch_state_dict(weights))))
+    ours = nnx.to_flat_state(nnx.state(recognise(state_dict)[2]))
+    expected = dict(nnx.to_flat_state(nnx.state(recognise(weights)[2])))
     for path, variable in ours:
         np.testing.assert_array_equal(variable.get_value(), expected[path].get_value(), str(path))
     assert len(ours) == len(expected)
@@ -94,7 +94,7 @@ def test_all_problems_are_listed_together(weights):
     broken["layer2.0.conv2.weight"] = np.zeros((128, 64, 3, 3), np.float32)
     broken["fc1.bias"] = np.full(1, np.nan, np.float32)
     with pytest.raises(ValueError) as caught:
-        from_torch_state_dict(broken)
+        recognise(broken)
     message = str(caught.value)
     for text in (
         "layer1.0.conv9.weight: no such parameter",
@@ -110,7 +110,7 @@ def test_all_problems_are_listed_together(weights):
 
 def test_counter_of_a_layer_that_does_not_exist_changes_nothing_else(weights):
     with pytest.raises(ValueError, match=r"layer3\.0\.bn1\.weight: no such parameter"):
-        from_torch_state_dict(weights | {"layer3.0.bn1.weight": np.ones(256, np.float32)})
+        recognise(weights | {"layer3.0.bn1.weight": np.ones(256, np.float32)})
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_pth_without_a_state_dict_is_refused(tmp_path):
 def test_what_fits_no_system_names_the_nearest_and_counts_the_others(weights):
     broken = {k: v for k, v in weights.items() if k != "fc1.bias"}
     with pytest.raises(ValueError) as caught:
-        from_torch_state_dict(broken)
+        recognise(broken)
     message = str(caught.value)
     assert "does not fit the NPR detector (1 problems" in message
     assert "the CNNDetection detector (" in message
@@ -153,16 +153,20 @@ def test_unknown_system_is_refused(weights):
 
 def test_every_system_recognises_its_own_keys_and_no_other():
     """Of shapes alone: a state dict of zeros under each table's own names."""
-    models = {published.name: published.abstract() for published in PUBLISHED}
-    for published in PUBLISHED:
-        arrays = zeros_of(published)
-        fitting = [p.name for p in PUBLISHED if not problems_of(p.table, models[p.name], arrays)]
-        assert fitting == [published.name]
+    known = published_weights()
+    models = {system: published.abstract() for system, published in known.items()}
+    assert models.keys() == TWINS.keys()
+    for system in known:
+        arrays = zeros_of(system)
+        fitting = [
+            name for name in known if not problems_of(known[name].table, models[name], arrays)
+        ]
+        assert fitting == [system]
 
 
-def zeros_of(published):
+def zeros_of(system):
     """Zeros in torch's layout under the keys that torch gives the same layers."""
-    twin = TWINS[published.name]()
+    twin = TWINS[system]()
     return {k: np.zeros(v.shape, np.float32) for k, v in twin.state_dict().items()}
 
 

@@ -13,11 +13,10 @@ from configs import ladeda
 from npr_jax.inference.scorer import Scorer
 from npr_jax.models.base import count_parameters, predict, whole_maps
 from npr_jax.models.patch_resnet import LADEDA9, THIN_PATCH, PatchResNet
-from npr_jax.models.pretrained.ladeda import TABLE
-from npr_jax.models.pretrained.registry import recognise
+from npr_jax.models.pretrained.key_tables import LADEDA as TABLE
 from npr_jax.models.pretrained.torch_weights import fill
-from npr_jax.models.systems.ladeda import LaDeDa
-from npr_jax.models.systems.registry import build_model
+from npr_jax.models.systems.ladeda import ladeda as ladeda_network
+from npr_jax.models.systems.registry import build_model, recognise
 from npr_jax.residuals.front_end import paper_front_end
 from tests.models.parity import check_training_step, images
 
@@ -109,9 +108,7 @@ THIN = {"width": 16, "channels": (8, 16, 16, 16), "blocks": (1, 1, 1, 1)}
 def pair(request):
     """The twin, and what makes our model of arrays of its names."""
     shape, sizes = request.param
-    abstract = nnx.eval_shape(
-        lambda: LaDeDa(front_end=paper_front_end(0.5), shape=shape, rngs=nnx.Rngs(0))
-    )
+    abstract = nnx.eval_shape(lambda: ladeda_network(paper_front_end(0.5), shape, rngs=nnx.Rngs(0)))
     return randomised(TorchLaDeDa(**sizes)), functools.partial(fill, abstract, TABLE)
 
 
@@ -136,8 +133,8 @@ def test_a_training_step(pair, side):
 
 
 def test_published_files_are_recognised_and_scored_as_the_recipe_does():
-    published, model = recognise(arrays(TorchLaDeDa()))
-    assert (published.name, published.resize, published.crop) == ("ladeda", 256, 0)
+    system, published, model = recognise(arrays(TorchLaDeDa()))
+    assert (system, published.resize, published.crop) == ("ladeda", 256, 0)
     assert count_parameters(model) == 13_641_793
 
 

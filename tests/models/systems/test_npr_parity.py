@@ -8,7 +8,7 @@ from flax import nnx
 
 from configs import default
 from npr_jax.models.base import count_parameters, predict
-from npr_jax.models.pretrained.registry import from_torch_state_dict
+from npr_jax.models.systems.registry import recognise
 from npr_jax.training.step import make_train_step
 from npr_jax.training.train_state import create_train_state, make_optimizer
 
@@ -51,7 +51,7 @@ def torch_arrays(state) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def published(reference_inputs):
-    return from_torch_state_dict(reference_inputs.make_weights(0))
+    return recognise(reference_inputs.make_weights(0))[2]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def trained(reference_inputs):
     """Losses of five real training steps and the state after the first and the last."""
     config = ml_collections.ConfigDict(default.get_config())
     config.data.crop, config.data.flip = SIDE, False
-    model = from_torch_state_dict(reference_inputs.make_weights(0))
+    model = recognise(reference_inputs.make_weights(0))[2]
     optimizer = make_optimizer(config.optimizer, steps_per_epoch=1000)
     state = create_train_state(model, optimizer, learning_rate=2e-4, seed=0)
     step = make_train_step(config, model, optimizer)

@@ -10,7 +10,7 @@ from tests.models.parity import check_training_step, images
 torch = pytest.importorskip("torch", reason="needs the torch extra")
 pytest.importorskip("pywt", reason="needs the test extra")
 
-from npr_jax.models.pretrained.registry import recognise  # noqa: E402
+from npr_jax.models.systems.registry import recognise  # noqa: E402
 from tests.twins import compare  # noqa: E402  (imports torch)
 from tests.twins.safe import TorchSAFE, wavelet_band  # noqa: E402
 from tests.twins.weights import randomised  # noqa: E402
@@ -24,8 +24,8 @@ def twin():
 
 @pytest.fixture(scope="module")
 def ours(twin):
-    published, model = recognise(compare.state_dict(twin))
-    assert published.name == "safe", "the head's two rows tell it from NPR"
+    system, published, model = recognise(compare.state_dict(twin))
+    assert system == "safe", "the head's two rows tell it from NPR"
     assert (published.resize, published.crop) == (0, 256), "the centre 256 pixels at native size"
     return model
 
@@ -65,6 +65,6 @@ def test_a_training_step(ours, twin):
         ours,
         twin,
         lambda net, pixels: net(wavelet_band(pixels)),
-        lambda arrays: recognise(arrays, "safe")[1],
+        lambda arrays: recognise(arrays, "safe")[2],
         48,
     )

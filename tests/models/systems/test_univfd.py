@@ -15,8 +15,8 @@ from npr_jax.evaluation.protocol import as_published
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.scorer import Scorer
 from npr_jax.models.base import Frozen, count_parameters, predict
-from npr_jax.models.pretrained.clip_weights import load_univfd
 from npr_jax.models.systems.registry import build_model
+from npr_jax.models.systems.univfd import load_univfd
 from tests import clips
 from tests.trees import prepare, save
 

@@ -13,13 +13,11 @@ from configs import cnndetection
 from npr_jax.config import check_config
 from npr_jax.inference.scorer import Scorer
 from npr_jax.models.base import count_parameters, predict, whole_maps
-from npr_jax.models.pretrained.cnndetection import TABLE
-from npr_jax.models.pretrained.registry import recognise
+from npr_jax.models.pretrained.key_tables import CNNDETECTION as TABLE
 from npr_jax.models.pretrained.torch_weights import fill
 from npr_jax.models.resnet import THIN_RESNET, TORCHVISION_RESNET50, ResNetShape
-from npr_jax.models.systems.registry import SYSTEMS, build_model
-from npr_jax.models.systems.rgb_resnet import RGBResNet
-from npr_jax.residuals.front_end import rgb_front_end
+from npr_jax.models.systems.cnndetection import rgb_resnet
+from npr_jax.models.systems.registry import SYSTEMS, build_model, recognise
 from tests.models.parity import check_training_step, images
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")
@@ -82,9 +80,7 @@ SMALL = ResNetShape(stages=SMALL_STAGES, bottleneck=True, width=16, stem=7)
 def pair(request):
     """The twin, and what makes our model of arrays of its names."""
     shape, sizes = request.param
-    abstract = nnx.eval_shape(
-        lambda: RGBResNet(front_end=rgb_front_end(), backbone=shape, rngs=nnx.Rngs(0))
-    )
+    abstract = nnx.eval_shape(lambda: rgb_resnet(shape, rngs=nnx.Rngs(0)))
     return randomised(ResNet50(**sizes)), functools.partial(fill, abstract, TABLE)
 
 
@@ -117,8 +113,8 @@ def test_a_training_step(pair, side):
 
 
 def test_published_files_are_recognised_and_scored_at_native_size():
-    published, model = recognise(small_arrays(torchvision_shapes(1)))
-    assert (published.name, published.resize, published.crop) == ("cnndetection", 0, 0)
+    system, published, model = recognise(small_arrays(torchvision_shapes(1)))
+    assert (system, published.resize, published.crop) == ("cnndetection", 0, 0)
     assert count_parameters(model) == 23_510_081
 
 
@@ -162,7 +158,7 @@ def test_class_activation_map_averages_to_the_logit():
 @pytest.mark.parametrize("size", [(90, 101), (150, 200)], ids=["padded", "tiled"])
 def test_padded_and_tiled_images_score_as_alone(size):
     shape = dataclasses.replace(THIN_RESNET, stem=7)
-    model = RGBResNet(front_end=rgb_front_end(), backbone=shape, rngs=nnx.Rngs(params=0))
+    model = rgb_resnet(shape, rngs=nnx.Rngs(params=0))
     model.eval()
     image = images(1, *size)
     ours = Scorer(model, shapes=((128, 128),)).score_all(image)[0]
