@@ -10,8 +10,8 @@ Paper: Wang et al., ICCV 2023. Trained on its own data the published detector re
 near 100 % on DiffusionForensics; those data keep the maps of photographs as JPEG and of generated
 images as PNG, so that the numbers cannot be taken for the method's. Here both are stored alike.
 Test maps are scored whole, not their central 224 pixels. Numbers of ours on small images, and the
-cost, are in docs/systems.md. With the published predictor one image of 256 pixels passes a network of
-552,814,086 parameters 40 times: a matter for a GPU.
+cost, are in docs/systems.md. With the published predictor one image of 256 pixels passes a network
+of 552,814,086 parameters 40 times: a matter for a GPU.
 """
 
 import ml_collections

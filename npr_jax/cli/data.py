@@ -176,8 +176,8 @@ def _check(source: Source, against: str, output: str) -> int:
 def _reconstruct(flags: Any) -> int:
     from input_pipeline.storage.prepared_dataset import PreparedDataset
     from npr_jax.cli import host
-    from npr_jax.models.pretrained.noise_predictor_file import load_noise_predictor
     from npr_jax.models.diffusion.reconstruct import reconstruct
+    from npr_jax.models.pretrained.noise_predictor_file import load_noise_predictor
 
     for name in ("data", "noise_predictor", "output"):
         if not flags[name].value:
