@@ -151,9 +151,7 @@ class Detector:
         system, published, model = recognise(state_dict)
         resize = published.resize if resize is None else resize
         preprocessing = Preprocessing(resize=resize, crop=published.crop)
-        return cls(
-            model, preprocessing, source=f"{source} ({system})", system=system
-        )
+        return cls(model, preprocessing, source=f"{source} ({system})", system=system)
 
     @classmethod
     def from_univfd(

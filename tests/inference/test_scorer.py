@@ -127,7 +127,7 @@ def test_a_score_depends_neither_on_the_batch_nor_on_padding(changes, monkeypatc
         *((fused(fusion), (200, 301)) for fusion in FUSIONS),
     ],
     ids=[
-        *("npr", "bilinear", "area", "phase", "hh", "none", "learned", "attention"),
+        *("npr", "npr even", "bilinear", "area", "phase", "hh", "none", "learned", "attention"),
         *(f"fusion {fusion}" for fusion in FUSIONS),
     ],
 )
