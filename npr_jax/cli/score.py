@@ -81,7 +81,7 @@ def _define_export(values: absl_flags.FlagValues) -> None:
 
 
 def _export(flags: Any) -> int:
-    from npr_jax.export.export import check_output, export_detector
+    from npr_jax.export.formats import check_output, export_detector
 
     check_output(flags.format, flags.output)
     if flags.web_packages and flags.format != "web":

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from npr_jax.detectors import calibration_file
-from npr_jax.export.export import check_output, export_detector
+from npr_jax.export.formats import check_output, export_detector
 from npr_jax.inference.detector import Detector
 from tests import runs
 from tests.export import made

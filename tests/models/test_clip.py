@@ -1,6 +1,6 @@
 """CLIP's vision tower: size by arithmetic, refusals, and what it computes without torch.
 
-Its numbers are compared with transformers' in tests/interop/test_clip_weights.py.
+Its numbers are compared with transformers' in tests/models/pretrained/test_clip_weights.py.
 """
 
 import jax

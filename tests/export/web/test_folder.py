@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.web_pictures import scene
 from input_pipeline.images.preprocessing import Preprocessing
-from npr_jax.export.export import export_detector
+from npr_jax.export.formats import export_detector
 from npr_jax.export.web import folder, packages
 from npr_jax.export.web.folder import write_page
 from npr_jax.inference.detector import Detector
