@@ -1,10 +1,10 @@
 """NPR in JAX: tells images that a generator up-sampled from photographs.
 
-``Detector`` scores files and pixels, ``Ensemble`` does it with several; an ``ImageScore`` is what they
-say of a file. ``Preprocessing`` and ``Calibration`` are what they do before and after the network.
-``train_and_evaluate`` trains a run, ``build_model`` makes the network of a config, ``FrontEnd`` is the
-view of an image that a network gets and ``npr_residual`` the paper's residual. ``UserError`` is raised
-for what a user can mend. Everything else may change between versions.
+``Detector`` scores files and pixels, ``Ensemble`` does it with several; an ``ImageScore`` is what
+they say of a file. ``Preprocessing`` and ``Calibration`` are what they do before and after the
+network. ``train`` trains a run, ``build_model`` makes the network of a config,
+``FrontEnd`` is the view of an image that a network gets and ``npr_residual`` the paper's residual.
+``UserError`` is raised for what a user can mend. All else may change between versions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from npr_jax.models.systems.registry import build_model
     from npr_jax.residuals.front_end import FrontEnd
     from npr_jax.residuals.residual import npr_residual
-    from npr_jax.training.train import train_and_evaluate
+    from npr_jax.training.train import train
 
 _HOMES = {
     "Calibration": "npr_jax.detectors.calibration",
@@ -34,7 +34,7 @@ _HOMES = {
     "UserError": "input_pipeline.errors",
     "build_model": "npr_jax.models.systems.registry",
     "npr_residual": "npr_jax.residuals.residual",
-    "train_and_evaluate": "npr_jax.training.train",
+    "train": "npr_jax.training.train",
 }
 __all__ = [
     "Calibration",
@@ -46,7 +46,7 @@ __all__ = [
     "UserError",
     "build_model",
     "npr_residual",
-    "train_and_evaluate",
+    "train",
 ]
 
 

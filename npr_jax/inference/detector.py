@@ -27,8 +27,8 @@ from npr_jax.models.base import Model, evaluation_copy
 from npr_jax.models.clip import VIT_L14, ClipShape
 from npr_jax.models.pretrained.state_dict import load_state_dict
 from npr_jax.models.systems.registry import SYSTEMS, recognise
-from npr_jax.models.systems.univfd import load_univfd
 from npr_jax.models.systems.system import FileView
+from npr_jax.models.systems.univfd import load_univfd
 
 _LOG = logging.getLogger(__name__)
 
