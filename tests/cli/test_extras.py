@@ -33,6 +33,6 @@ def test_all_libraries_of_the_extra_are_known(root):
     }
     modules = importlib.metadata.packages_distributions()
     known = {name for module in TRAIN for name in modules[module]}
-    # JAX brings SciPy, and imagecodecs is done without where it is missing.
-    assert extra - {"scipy", "imagecodecs"} == known & extra
+    # JAX brings SciPy, Flax Optax, and imagecodecs is done without where it is missing.
+    assert extra - {"scipy", "optax", "imagecodecs"} == known & extra
     assert all(set(modules[module]) & extra for module in TRAIN)
