@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from input_pipeline.errors import UserError
-from npr_jax.detectors.calibration import Calibration, probabilities
+from npr_jax.detectors.calibration import Calibration
 
 CERTAINTY = 0.95  # of the bound on the error among the decided
 
@@ -42,7 +42,7 @@ def fit_scaling(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
     Raises:
         ValueError: a class is missing, or logits are not higher for generated images.
     """
-    from scipy import optimize  # here, so that scoring does without it
+    from sklearn.linear_model import LogisticRegression  # here, so that scoring does without it
 
     generated = np.asarray(labels) == 1
     count = int(generated.sum())
@@ -50,30 +50,19 @@ def fit_scaling(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
         raise UserError("a calibration needs photographs and generated images, here is one class")
     logits = np.asarray(logits, np.float64)
     middle, spread = logits.mean(), logits.std()
-    x = (logits - middle) / (spread or 1.0)
-    targets = np.where(generated, (count + 1) / (count + 2), 1 / (len(generated) - count + 2))
-
-    def loss(parameters):
-        z = parameters[0] * x + parameters[1]
-        return float((np.logaddexp(0, z) - targets * z).mean())
-
-    def gradient(parameters):
-        wrong = probabilities(parameters[0] * x + parameters[1]) - targets
-        return np.array([(wrong * x).mean(), wrong.mean()])
-
-    def hessian(parameters):
-        chance = probabilities(parameters[0] * x + parameters[1])
-        weight = chance * (1 - chance)
-        mixed = (weight * x).mean()
-        return np.array([[(weight * x * x).mean(), mixed], [mixed, weight.mean()]])
-
-    start = np.array([1.0, 0.0])
-    options = {"gtol": 1e-10, "maxiter": 1000}
-    best = optimize.minimize(
-        loss, start, jac=gradient, hess=hessian, method="trust-exact", options=options
-    )
-    slope, offset = best.x
-    if slope < 1e-6 or not spread:
+    slope = 0.0
+    if spread:
+        x = (logits - middle)[:, None] / spread
+        targets = np.where(generated, (count + 1) / (count + 2), 1 / (len(generated) - count + 2))
+        # A target of t is the share t of an image with label 1 and the rest of it with label 0.
+        regression = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12)
+        regression.fit(
+            np.concatenate([x, x]),
+            np.repeat([1, 0], len(x)),
+            np.concatenate([targets, 1 - targets]),
+        )
+        slope, offset = float(regression.coef_[0, 0]), float(regression.intercept_[0])
+    if slope < 1e-6:
         raise UserError(
             "the detector's logits are no higher for generated images than for photographs among "
             "the images it was to be calibrated with, so no score of it would mean anything there"
