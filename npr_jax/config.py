@@ -165,9 +165,14 @@ SINCE_VERSION_1 = {"best_checkpoint": "validation_ap"}
 
 
 def check_config(config: ml_collections.ConfigDict) -> None:
-    """Raises one ``ValueError`` that lists every wrong key, type and value with its fix."""
+    """Raises one ``UserError`` that lists every wrong key, type and value with its fix."""
     if "base" in config:
         raise UserError("the config is a sweep's; use `python main.py sweep` with it")
+    refuse(problems_of(config))
+
+
+def problems_of(config: ml_collections.ConfigDict) -> list[str]:
+    """A line for every wrong key, type and value, with its fix."""
     settings = flatten(config)
     system = settings.get("model.name")
     rules = rules_of(system)
@@ -178,7 +183,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         f"{key}: no such setting{_suggest(key, rules)}" for key in settings.keys() - rules.keys()
     ]
     problems += broken_rules(settings, rules, recipe="configs/default.py")
-    refuse(problems or _contradictions(config))
+    return problems or _contradictions(config)
 
 
 def broken_rules(

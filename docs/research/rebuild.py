@@ -9,7 +9,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Mapping
 
-from docs.research import conclusions_page, pages, theory
+from docs.research import conclusions_page, pages, tables_page, theory
 from docs.research.answer import Answer
 from docs.research.architecture import architecture
 from docs.research.baseline_questions import QUESTIONS, against_baseline
@@ -21,7 +21,6 @@ from docs.research.scale_questions import hypotheses, traces
 from docs.research.weights_question import weights
 from input_pipeline.storage.atomic_files import write_file
 from npr_jax.analysis import style
-from npr_jax.sweep import publish
 
 RESULTS, IMAGES = "results", "images/research"  # within docs
 PAGES = ("report.md", "slides.md")
@@ -72,7 +71,9 @@ def make_files(docs: pathlib.Path) -> dict[pathlib.Path, str | None]:
     answers = answer_all(tables)
     blocks = make_blocks(answers, tables)
     files: dict[pathlib.Path, str | None] = {
-        docs / RESULTS / publish.PAGE: publish.format_page({n: t.rows for n, t in tables.items()})
+        docs / RESULTS / tables_page.PAGE: tables_page.format_page(
+            {n: t.rows for n, t in tables.items()}
+        )
     }
     for page in PAGES:
         files[docs / page] = pages.fill((docs / page).read_text(encoding="utf-8"), blocks)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from npr_jax.sweep import publish
+from npr_jax.sweep import table
 
 COUNTS = ("n_photographs", "n_generated")
 WEIGHT = "weight_"  # and the scale: a column of the mean softmax weights
@@ -106,7 +106,7 @@ def read_table(path: pathlib.Path) -> ResultTable:
         ValueError: if the file is no such table.
     """
     try:
-        rows = publish.read_table(path)
+        rows = table.read_table(path)
         for row in rows:
             row |= {key: int(row[key]) for key in COUNTS}
             weights = [key for key in row if key.startswith(WEIGHT)]

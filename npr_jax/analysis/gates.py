@@ -40,7 +40,7 @@ def gates(rows: Iterable[Mapping[str, Any]], measure: str = "ap") -> list[Gate]:
     """Every pair of a weighing system and the same system trained without one of its scales.
 
     Args:
-        rows: of a sweep's runs.csv, as ``npr_jax.sweep.publish.read_table`` gives them.
+        rows: of a sweep's runs.csv, as ``npr_jax.sweep.table.read_table`` gives them.
         measure: a column of it.
 
     Returns:

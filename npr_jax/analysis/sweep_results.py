@@ -8,7 +8,7 @@ import pathlib
 from typing import Any
 
 from input_pipeline.errors import UserError
-from npr_jax.sweep.publish import read_table
+from npr_jax.sweep.table import read_table
 
 FILE = "runs.csv"
 _NEEDED = (

@@ -124,7 +124,7 @@ def _check_baseline(workdirs: Sequence[str], baseline: Sequence[str]) -> None:
 def _attention(workdir: str, flags: Any) -> Iterator[str]:
     from npr_jax.analysis.attention_files import write_attention
     from npr_jax.analysis.families import parse_families
-    from npr_jax.sweep.publish import read_table
+    from npr_jax.sweep.table import read_table
 
     table = pathlib.Path(flags.sweep)
     if flags.sweep and not table.is_file():

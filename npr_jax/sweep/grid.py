@@ -11,7 +11,7 @@ from typing import Any
 import ml_collections
 
 from input_pipeline.errors import UserError
-from npr_jax.config import check_config
+from npr_jax.config import problems_of
 from npr_jax.sweep.programs import likeness
 
 SECTIONS = ("base", "variants", "grid", "seeds")
@@ -56,13 +56,13 @@ def expand(sweep: ml_collections.ConfigDict) -> list[PlannedRun]:
     """
     problems = _structural_problems(sweep)
     if not problems:
-        found = config_problems(sweep.base)
+        found = problems_of(sweep.base)
         problems = ["base: " + text.replace("--config.", "--config.base.") for text in found]
     runs: list[PlannedRun] = []
     if not problems:
         for name, settings in _points(sweep):
             config = _changed(sweep.base, settings)
-            found = config_problems(config) or _shared_problems(config, sweep.base)
+            found = problems_of(config) or _shared_problems(config, sweep.base)
             problems += _name_problems(name) + [
                 f"variant {name}: {text.partition('; set it with')[0]}" for text in found
             ]
@@ -73,15 +73,6 @@ def expand(sweep: ml_collections.ConfigDict) -> list[PlannedRun]:
     if problems:
         raise UserError("the sweep cannot be used:\n  " + "\n  ".join(problems))
     return runs
-
-
-def config_problems(config: ml_collections.ConfigDict) -> list[str]:
-    """What ``check_config`` finds, one text per problem."""
-    try:
-        check_config(config)
-    except ValueError as error:
-        return str(error).split("\n  ")[1:]
-    return []
 
 
 def batches(runs: Sequence[PlannedRun], side_by_side: int) -> list[list[PlannedRun]]:

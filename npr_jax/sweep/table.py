@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from input_pipeline.errors import UserError
 from input_pipeline.storage.csv_files import write_csv
 from npr_jax.evaluation.tables import METRICS
 from npr_jax.residuals.front_end import distinct
 from npr_jax.sweep.locks import locked
 from npr_jax.sweep.record import Record, read_record
+from npr_jax.sweep.summary import COLUMNS
 
 FILE = "runs.csv"
 BEFORE_SETTINGS = ("sweep", "variant", "system", "seed")
@@ -68,6 +71,26 @@ def write_table(
         weights = list(dict.fromkeys(key for row in rows for key in row if _is_weight(key)))
         columns = [*BEFORE_SETTINGS, *varied, *AFTER_SETTINGS, *sorted(weights)]
         write_csv(workdir / FILE, columns, rows)
+    return rows
+
+
+def read_table(path: pathlib.Path) -> list[dict[str, Any]]:
+    """The rows of a ``runs.csv``; seeds and measures as numbers, None where there is none.
+
+    Raises:
+        ValueError: the table is another one, or a value is no number.
+    """
+    measures = {measure for _, _, measure in COLUMNS}
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames
+        rows: list[dict[str, Any]] = list(reader)
+    needed = {"variant", "seed", "generator", *measures}
+    if columns and (missing := sorted(needed - set(columns))):
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}; give a sweep's runs.csv")
+    for row in rows:
+        row["seed"] = int(row["seed"])
+        row |= {key: float(row[key]) if row[key] else None for key in measures}
     return rows
 
 

@@ -13,7 +13,7 @@ from npr_jax.analysis.statistics import (
     sentence,
     wilcoxon,
 )
-from npr_jax.sweep.publish import read_table
+from npr_jax.sweep.table import read_table
 
 GENERATORS = ("fir", "nearest", "unet", "shuffle", "vae", "cyclegan")
 

@@ -1,40 +1,13 @@
-"""The page of all committed result tables, docs/results/tables.md, made from the tables themselves.
-
-Each ``NAME.csv`` there is the ``runs.csv`` of the sweep NAME. ``make results`` writes the page with
-everything else that is made from them (docs.research).
-"""
+"""The page of all committed result tables, ``docs/results/tables.md``."""
 
 from __future__ import annotations
 
-import csv
-import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from input_pipeline.errors import UserError
-from npr_jax.sweep.summary import COLUMNS, format_summary
+from npr_jax.sweep.summary import format_summary
 
 PAGE = "tables.md"
-
-
-def read_table(path: pathlib.Path) -> list[dict[str, Any]]:
-    """The rows of a ``runs.csv``; seeds and measures as numbers, None where there is none.
-
-    Raises:
-        ValueError: the table is another one, or a value is no number.
-    """
-    measures = {measure for _, _, measure in COLUMNS}
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames
-        rows: list[dict[str, Any]] = list(reader)
-    needed = {"variant", "seed", "generator", *measures}
-    if columns and (missing := sorted(needed - set(columns))):
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}; give a sweep's runs.csv")
-    for row in rows:
-        row["seed"] = int(row["seed"])
-        row |= {key: float(row[key]) if row[key] else None for key in measures}
-    return rows
 
 
 def format_page(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:

@@ -6,7 +6,8 @@ import statistics
 
 import pytest
 
-from npr_jax.sweep import publish
+from docs.research.tables_page import format_page
+from npr_jax.sweep.table import read_table
 from tests import runs
 
 
@@ -16,9 +17,9 @@ def results():
 
 
 def test_the_page_is_the_tables(results):
-    tables = {path.stem: publish.read_table(path) for path in results.glob("*.csv")}
+    tables = {path.stem: read_table(path) for path in results.glob("*.csv")}
     assert tables
-    assert (results / "tables.md").read_text(encoding="utf-8") == publish.format_page(tables)
+    assert (results / "tables.md").read_text(encoding="utf-8") == format_page(tables)
 
 
 def test_a_figure_of_the_page_computed_by_hand(results):
@@ -37,4 +38,4 @@ def test_a_figure_of_the_page_computed_by_hand(results):
 def test_another_table_is_named(tmp_path):
     (tmp_path / "scores.csv").write_text("filename,logit\na.png,1\n")
     with pytest.raises(ValueError, match=r"scores.csv lacks the columns .*seed.*; give a sweep's"):
-        publish.read_table(tmp_path / "scores.csv")
+        read_table(tmp_path / "scores.csv")
