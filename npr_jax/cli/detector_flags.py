@@ -199,15 +199,15 @@ def load_one_detector(command: str, flags: Any) -> Detector:
     return one
 
 
-def workdirs_of(text: str) -> list[str]:
-    """The runs that ``--workdir=A,B`` names, see ``split_paths``.
+def workdirs_of(text: str, flag: str = "--workdir") -> list[str]:
+    """The runs that ``--workdir=A,B``, or another flag, names; see ``split_paths``.
 
     Raises:
         ValueError: if there is nothing before, after or between commas, or a run is there twice.
     """
-    names = split_paths(text, "--workdir")
+    names = split_paths(text, flag)
     if len({pathlib.Path(name).resolve() for name in names}) < len(names):
-        raise UserError(f"--workdir={text} names a run twice; give each of them once")
+        raise UserError(f"{flag}={text} names a run twice; give each of them once")
     return names
 
 

@@ -91,7 +91,7 @@ def report_runs(workdirs: Sequence[str], flags: Any) -> Iterator[str]:
     from npr_jax.analysis.report import build_report
     from npr_jax.analysis.table_export import report_tables
 
-    baseline = workdirs_of(flags.baseline) if flags.baseline else []
+    baseline = workdirs_of(flags.baseline, "--baseline") if flags.baseline else []
     _check_baseline(workdirs, baseline)
     if (flags.sweep or flags.families) and not flags.attention:
         raise UserError("--sweep and --families are of report --attention; give that too")

@@ -28,6 +28,8 @@ def flags(**given):
     [
         ({"baseline": "absent"}, "--baseline: .*absent does not exist"),
         ({"baseline": "."}, "is in --workdir too"),
+        ({"baseline": "a,"}, "--baseline='a,' has a comma"),
+        ({"baseline": "a,a"}, "--baseline=a,a names a run twice"),
         ({"families": "A:b"}, "are of report --attention"),
         ({"output": "file"}, "is a file"),
     ],
