@@ -67,11 +67,12 @@ def _robustness(flags: Any) -> int:
     from input_pipeline.images.degradations import transformations
     from npr_jax.analysis.figure_files import write_figure
     from npr_jax.analysis.robustness import figure_of
-    from npr_jax.evaluation.robustness import measure_robustness
+    from npr_jax.evaluation.robustness import format_table, measure_robustness
 
     chosen = transformations(flags.transformations)
     opened = open_test("robustness", flags)
     results = measure_robustness(*opened, chosen, chosen=flags.transformations)
+    print(format_table(results))
     write_figure(opened[-1] / "robustness" / results["name"], figure_of(results))
     return 0
 
@@ -99,6 +100,7 @@ def _calibrate(flags: Any) -> int:
     from npr_jax.cli import host
     from npr_jax.detectors.calibration_file import FOLDER
     from npr_jax.evaluation.calibrate import calibrate
+    from npr_jax.evaluation.calibration_measures import in_words
     from npr_jax.inference.detector import Detector
 
     if not flags.workdir:
@@ -119,6 +121,7 @@ def _calibrate(flags: Any) -> int:
         target_error=flags.target_error,
         false_positive_rate=flags.false_positive_rate,
     )
+    print(in_words(results))
     folder = pathlib.Path(flags.workdir) / FOLDER
     write_figure(folder, figure_of(results, str(results["checkpoint"]["step"])))
     return 0

@@ -31,7 +31,6 @@ from npr_jax.detectors import calibration_file
 from npr_jax.detectors.calibration import Calibration, probabilities
 from npr_jax.evaluation import calibration_fit
 from npr_jax.evaluation.calibration_measures import (
-    in_words,
     measure_probabilities,
     measure_threshold,
     measure_verdicts,
@@ -113,7 +112,6 @@ def calibrate(
     results = plain(results)
     contents = {f"{step}.json": json.dumps(results, indent=1, allow_nan=False).encode()}
     write_together(workdir / calibration_file.FOLDER, contents)
-    print(in_words(results))
     _LOG.info("wrote %s", calibration_file.file_of(workdir, step))
     return results
 

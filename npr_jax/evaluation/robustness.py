@@ -122,7 +122,6 @@ def measure_robustness(
     results = plain({"name": name} | tabulate(scores, transformations) | {"meta": meta})
     directory = workdir / "robustness" / name
     write_together(directory, files_of(results, scores, transformations))
-    print(format_table(results))
     _LOG.info("wrote %s", directory)
     return results
 
