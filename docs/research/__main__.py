@@ -1,7 +1,5 @@
 """``python -m docs.research docs``: makes the pages of the results anew."""
 
-from __future__ import annotations
-
 import pathlib
 import sys
 from collections.abc import Sequence

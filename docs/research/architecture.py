@@ -1,10 +1,8 @@
 """The architecture figure: single-scale NPR and the multi-scale attention detector, as vectors."""
 
-from __future__ import annotations
-
 from matplotlib import axes, figure, patches
 
-from npr_jax.analysis import style
+from npr_jax.analysis.figures import style
 
 WIDTH, HEIGHT = 10.0, 5.0  # of the drawing's own units, one inch each at 7.6 inches
 BOX = 0.62  # height of a box

@@ -1,7 +1,5 @@
 """Sweeps in which every variant is compared with one: front ends, colours, fusions, systems."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 

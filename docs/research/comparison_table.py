@@ -1,7 +1,5 @@
 """Comparisons as a Markdown table and as a forest plot."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,8 +7,8 @@ from matplotlib import figure
 
 from docs.research.comparisons import Comparison
 from docs.research.wording import outcome, signed
-from npr_jax.analysis import style
-from npr_jax.analysis.conclusions import format_p
+from npr_jax.analysis.figures import style
+from npr_jax.analysis.statistics.wording import format_p
 
 LOOKS = {
     "ahead": (style.BLUE, "o"),

@@ -7,8 +7,6 @@ comparisons of one table. Here they are brought to what the report prints, with 
 differences of differences.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 

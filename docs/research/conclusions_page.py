@@ -1,7 +1,5 @@
 """The parts of the report that draw on all answers: experiments, conclusions, recommendations."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

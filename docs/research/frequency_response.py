@@ -8,8 +8,6 @@ of power 1, over all places well inside the image (so over all phases), whatever
 there.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import pathlib
@@ -18,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import axes
 
-from npr_jax.analysis import style
+from npr_jax.analysis.figures import style
 from npr_jax.residuals.residual import RESIDUAL_MODES, axis_operator
 
 LENGTH = 480  # pixels of the axis: whole periods of every factor shown

@@ -1,7 +1,5 @@
 """Does multi-scale attention beat single-scale NPR, and does it still beside the controls?"""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,7 +11,7 @@ from docs.research.comparisons import Comparison, corrected, pair
 from docs.research.result_table import ResultTable
 from docs.research.scale_questions import THREE_OF_ONE
 from docs.research.wording import CRITERION, capital, criterion, interval, listed, outcome, signed
-from npr_jax.analysis.conclusions import format_p
+from npr_jax.analysis.statistics.wording import format_p
 
 ATTENTION, SINGLE, MORE = "0.25+0.5+0.75", "0.5", "0.125+0.25+0.5+0.75"
 # What else a gain could come from, by the variant that has it without choosing between scales.

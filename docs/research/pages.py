@@ -5,8 +5,6 @@ is a link definition nobody refers to, which no renderer shows; an HTML comment 
 the speaker of a slide as a note.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """Do the answers of the embedded data hold on photographs and generators from the wild?"""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 

@@ -4,8 +4,6 @@ Writes docs/results/tables.md, the figures docs/images/research/*.svg, and the b
 docs/report.md and docs/slides.md.
 """
 
-from __future__ import annotations
-
 import pathlib
 from collections.abc import Mapping
 
@@ -20,7 +18,7 @@ from docs.research.result_table import ResultTable, read_tables
 from docs.research.scale_questions import hypotheses, traces
 from docs.research.weights_question import weights
 from input_pipeline.storage.atomic_files import write_file
-from npr_jax.analysis import style
+from npr_jax.analysis.figures import style
 
 RESULTS, IMAGES = "results", "images/research"  # within docs
 PAGES = ("report.md", "slides.md")

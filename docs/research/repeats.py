@@ -4,8 +4,6 @@ Runs are bit-identical on one machine with one number of cores (README). Sweeps 
 and commits are not; how far they differ is noise that no seed explains.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 

@@ -9,8 +9,6 @@ space is the number of dimensions that B adds to A; 0 means none. That M exists 
 network would find it: its norm tells how much it amplifies rounding.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import functools

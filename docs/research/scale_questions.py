@@ -1,7 +1,5 @@
 """Scales one by one: which family is seen at which; do 0.25 and 0.75 help where they should?"""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +12,7 @@ from docs.research.comparisons import Comparison, contrast, corrected, pair
 from docs.research.families import DIFFUSION, FAMILIES, GAN, by_family, family_name, members
 from docs.research.result_table import ResultTable
 from docs.research.wording import capital, counted, interval, listed, outcome, signed
-from npr_jax.analysis import style
+from npr_jax.analysis.figures import style
 
 TRACES = "Do generator families leave their traces at different scales?"
 HYPOTHESES = "Does 0.25 help on diffusion decoders, 0.75 on GAN decoders?"

@@ -1,7 +1,5 @@
 """A whole sweep in one figure."""
 
-from __future__ import annotations
-
 import textwrap
 
 import numpy as np
@@ -10,7 +8,7 @@ from matplotlib import figure
 from docs.research.families import by_family
 from docs.research.result_table import ResultTable
 from docs.research.wording import capital
-from npr_jax.analysis import style
+from npr_jax.analysis.figures import style
 
 DARK = 0.55  # share of the colour scale below which letters are white
 

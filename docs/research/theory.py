@@ -6,8 +6,6 @@ through beside a trace, for a scene with the power spectrum of natural images, 1
 J. Opt. Soc. Am. A 4, 1987), and a trace that is white.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 

@@ -1,7 +1,5 @@
 """Do attention weights differ by family, agree within one, and tell which scale is needed?"""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,9 +11,9 @@ from docs.research.families import by_family, family_name
 from docs.research.multiscale_question import ATTENTION
 from docs.research.result_table import WEIGHT, ResultTable
 from docs.research.wording import capital, counted, interval, listed, signed
-from npr_jax.analysis import style
-from npr_jax.analysis.conclusions import LEVEL, format_p
-from npr_jax.analysis.permutation import PermutationTest, families_cohere
+from npr_jax.analysis.figures import style
+from npr_jax.analysis.statistics.permutation import PermutationTest, families_cohere
+from npr_jax.analysis.statistics.wording import LEVEL, format_p
 
 REMOVED = {"0.25": "0.5+0.75", "0.5": "0.25+0.75", "0.75": "0.25+0.5"}  # what is left without it
 QUESTION = "Do the attention weights differ by family, and agree within one?"

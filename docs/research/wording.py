@@ -1,11 +1,9 @@
 """Numbers and verdicts in words; which words is decided by the numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from docs.research.comparisons import Comparison
-from npr_jax.analysis.conclusions import LEVEL, format_p, points
+from npr_jax.analysis.statistics.wording import LEVEL, format_p, points
 
 CRITERION = 2.0  # points by which a system must be ahead to be worth its cost
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import cm, colors
 
-from npr_jax.analysis import style
+from npr_jax.analysis.figures import style
 from npr_jax.inference.evidence_images import largest, overlay
 
 if TYPE_CHECKING:

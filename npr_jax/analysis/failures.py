@@ -1,7 +1,5 @@
 """The most confident mistakes of an evaluation, and what mistakes have in common."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import pathlib
@@ -11,14 +9,17 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.errors import UserError
-from input_pipeline.storage.csv_files import read_csv
-from npr_jax.analysis.conclusions import format_p
-from npr_jax.analysis.paired_tests import holm
+from input_pipeline.storage.atomic_files import replaced_directory
+from input_pipeline.storage.csv_files import read_csv, write_csv
 from npr_jax.analysis.run_results import Evaluation
-from npr_jax.analysis.within_groups import FEWEST, Separation, separations
+from npr_jax.analysis.statistics.paired_tests import holm
+from npr_jax.analysis.statistics.within_groups import FEWEST, Separation, separations
+from npr_jax.analysis.statistics.wording import format_p
 from npr_jax.evaluation.mistakes import most_confident
 from npr_jax.evaluation.tables import Scores, is_control
+from npr_jax.inference.evidence_images import write_png
 
+FOLDER = "failures"
 LEVEL = 0.05
 # What a mistake may have to do with: title and unit of each number that facts.csv gives.
 FEATURES = {
@@ -63,6 +64,16 @@ class Predictor:
         """Whether it goes with mistakes beyond noise."""
         return self.p_value < LEVEL
 
+    @property
+    def feature(self) -> str:
+        """The feature's name and unit."""
+        return FEATURES[self.separation.name]
+
+    @property
+    def class_name(self) -> str:
+        """Which mistakes it goes with."""
+        return CLASSES[self.label]
+
 
 @dataclasses.dataclass(frozen=True)
 class Failures:
@@ -79,6 +90,34 @@ class Failures:
     predictors: list[Predictor]
     counts: dict[int, tuple[int, int]]
     has_facts: bool
+
+    @property
+    def n_wrong(self) -> int:
+        """All mistakes, controls left out."""
+        return sum(wrong for wrong, _ in self.counts.values())
+
+    def sentences(self) -> list[str]:
+        """What predicts a mistake, one statement for each class; also that nothing does."""
+        if not self.has_facts:
+            return ["What the images are like was not recorded; run evaluate again to record it."]
+        return [self._sentence(label, name) for label, name in CLASSES.items()]
+
+    def _sentence(self, label: int, name: str) -> str:
+        wrong, total = self.counts[label]
+        mine = [one for one in self.predictors if one.label == label]
+        telling = [one for one in mine if one.predicts]
+        text = f"{name[0].upper()}{name[1:]}: {wrong} of {total}. "
+        if telling:
+            return text + "They go with " + "; ".join(map(_in_words, telling)) + "."
+        if mine:
+            smallest = format_p(min(one.p_value for one in mine))
+            return (
+                f"{text}None of {len(mine)} features goes with mistakes beyond noise (smallest "
+                f"{smallest} after Holm)."
+            )
+        if min(wrong, total - wrong) >= FEWEST:
+            return text + "Nothing that was recorded varies within a generator."
+        return f"{text}Fewer than {FEWEST} on one side: too few to say what they share."
 
 
 def find_failures(evaluation: Evaluation, folder: pathlib.Path, *, seed: int = 0) -> Failures:
@@ -112,34 +151,21 @@ def find_failures(evaluation: Evaluation, folder: pathlib.Path, *, seed: int = 0
     return Failures(mistakes, predictors, counts, bool(facts))
 
 
-def sentences(failures: Failures) -> list[str]:
-    """What predicts a mistake, one statement for each class; also that nothing does."""
-    if not failures.has_facts:
-        return [
-            "What the images are like was not recorded; the evaluate command does so, run it again."
-        ]
-    said = []
-    for label, name in CLASSES.items():
-        wrong, total = failures.counts[label]
-        text = f"{name[0].upper()}{name[1:]}: {wrong} of {total}. "
-        mine = [one for one in failures.predictors if one.label == label]
-        telling = [one for one in mine if one.predicts]
-        if not mine:
-            enough = min(wrong, total - wrong) >= FEWEST
-            text += (
-                "Nothing that was recorded varies within a generator."
-                if enough
-                else f"Fewer than {FEWEST} on one side: too few to say what they share."
-            )
-        elif not telling:
-            text += (
-                f"None of {len(mine)} features goes with mistakes beyond noise (smallest "
-                f"{format_p(min(one.p_value for one in mine))} after Holm)."
-            )
-        else:
-            text += "They go with " + "; ".join(map(_in_words, telling)) + "."
-        said.append(text)
-    return said
+def write_failures(workdir: pathlib.Path, evaluation: Evaluation, failures: Failures) -> None:
+    """Writes failures.csv, error_features.csv and the images, numbered as the lines.
+
+    A table without lines is left out.
+    """
+    with replaced_directory(workdir / FOLDER / evaluation.name) as folder:
+        rows = failure_rows(failures, evaluation.scores)
+        for number, (row, mistake) in enumerate(zip(rows, failures.mistakes, strict=True)):
+            row["image"] = ""
+            if mistake.image is not None:
+                row["image"] = f"{number:03d}.png"
+                write_png(folder / row["image"], mistake.image)
+        for name, lines in (("failures", rows), ("error_features", predictor_rows(failures))):
+            if lines:
+                write_csv(folder / f"{name}.csv", list(lines[0]), lines)
 
 
 def failure_rows(failures: Failures, scores: Scores) -> list[dict[str, Any]]:

@@ -1,7 +1,5 @@
 """Which generators belong together: by kind of model, for the names that the catalogue knows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from input_pipeline.errors import UserError

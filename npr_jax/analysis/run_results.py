@@ -38,7 +38,7 @@ class Evaluation:
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class RunResults:
     """What a work directory holds.
 
     Attributes:
@@ -48,15 +48,31 @@ class Run:
             is missing or not finite is NaN.
         evaluations: those that hold a family trained on first, then those of untouched (clean)
             images, then by name; the first is the one the report is about.
+        robustness: results of each `robustness` measurement, by name.
+        calibrations: results of `calibrate` by the checkpoint's step, the latest first.
+        localization: results of `localize`, empty where it was not run.
     """
 
     workdir: pathlib.Path
     config: dict[str, Any]
     curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]
     evaluations: list[Evaluation]
+    robustness: list[dict[str, Any]]
+    calibrations: dict[int, dict[str, Any]]
+    localization: dict[str, Any]
+
+    @property
+    def leading_meta(self) -> dict[str, Any]:
+        """``meta`` of the evaluation that the report is about; empty without one."""
+        return self.evaluations[0].results["meta"] if self.evaluations else {}
+
+    def is_calibrated(self, evaluation: Evaluation) -> bool:
+        """Whether the evaluated checkpoint has one: verdicts in its results, or a file."""
+        results = evaluation.results
+        return bool(results.get("verdicts")) or results["meta"].get("steps") in self.calibrations
 
 
-def read_run(workdir: str | os.PathLike[str]) -> Run:
+def read_run(workdir: str | os.PathLike[str]) -> RunResults:
     """Reads everything a report needs.
 
     Raises:
@@ -66,19 +82,23 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
     workdir = pathlib.Path(workdir)
     folders = sorted(path.parent for path in workdir.glob("evaluation/*/results.json"))
     metrics = workdir / METRICS_FILE
-    transformed = any(workdir.glob("robustness/*/results.json"))
+    transformed = sorted(workdir.glob("robustness/*/results.json"))
     if not folders and not metrics.is_file() and not transformed:
         raise UserError(
             f"{workdir} has nothing to report: no {METRICS_FILE}, no evaluation/*/results.json "
             "and no robustness/*/results.json; train into it, or run evaluate or robustness on it, "
             "first"
         )
-    config = workdir / "config.json"
-    return Run(
+    calibrations = workdir.glob("calibration/*.json")
+    steps = {int(path.stem): path for path in calibrations if path.stem.isdecimal()}
+    return RunResults(
         workdir=workdir,
-        config=read_json(config) if config.is_file() else {},
+        config=_read_if_there(workdir / "config.json"),
         curves=read_curves(metrics) if metrics.is_file() else {},
         evaluations=sorted(map(_read_evaluation, folders), key=_rank),
+        robustness=[read_json(path) for path in transformed],
+        calibrations={step: read_json(steps[step]) for step in sorted(steps, reverse=True)},
+        localization=_read_if_there(workdir / "localization/localization.json"),
     )
 
 
@@ -153,6 +173,10 @@ def _read_samples(path: pathlib.Path) -> list[Sample]:
             Sample(file[f"image_{row}"], int(label), str(generator), str(filename), float(logit))
             for row, (label, generator, filename, logit) in enumerate(zip(*columns, strict=True))
         ]
+
+
+def _read_if_there(path: pathlib.Path) -> dict[str, Any]:
+    return read_json(path) if path.is_file() else {}
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:

@@ -11,24 +11,23 @@ RANKS_WELL = 0.8  # AUC from which a poor accuracy is blamed on the threshold
 SHIFT = 0.05  # accuracy gained by another threshold from which a threshold shift is named
 
 LIMITS = (
-    "It looks for traces of up-sampling between neighbouring pixels. It knows nothing of what a "
-    "picture shows, and a generator that leaves no such trace passes as a photograph.",
+    "It looks for traces of up-sampling between neighbouring pixels. It ignores what a picture "
+    "shows, and a generator that leaves no such trace passes as a photograph.",
     "Resizing, strong JPEG compression, screenshots and messengers remove or imitate these traces: "
-    "photographs may then be called generated and generated images photographs. What this page "
-    "says holds for images delivered as the tested ones were.",
-    "Cameras interpolate too (demosaicing, colour sub-sampling), so a photograph is not free of "
-    "such relations.",
-    "A score is of the whole image: a photograph in which a small part was generated may pass as a "
-    "photograph. predict --evidence=DIR shows where in it the evidence lies; docs/evidence.md says "
-    "how well.",
+    "photographs may then be called generated, and generated images photographs. This page holds "
+    "for images delivered as the tested ones were.",
+    "Cameras interpolate too (demosaicing, colour sub-sampling), so photographs are not free of "
+    "such traces.",
+    "The score is of the whole image: a photograph with a small generated part may pass as a "
+    "photograph. predict --evidence=DIR shows where in the image the evidence lies; "
+    "docs/evidence.md says how reliably.",
 )
 UNCALIBRATED = "A score is evidence, not proof, and is not a calibrated probability."
 CALIBRATED = (
-    "A score is evidence, not proof. There is a calibration for this checkpoint: the scores that "
-    "predict gives with it are calibrated probabilities for images like those it was fitted on, in "
+    "A score is evidence, not proof. This checkpoint has a calibration: the scores that predict "
+    "gives with it are calibrated probabilities for images like those it was fitted on, in "
     "generators, delivery and share of generated images, and may be far off for others. The "
-    "numbers of this page are made of the scores as they are without it, except where it says "
-    "calibrated."
+    "numbers on this page come from uncalibrated scores, except where it says calibrated."
 )
 SIMULATED = (
     "The images were simulated: scenes drawn by a program and passed through small decoders that "
@@ -123,7 +122,7 @@ def limits(results: Mapping[str, Any], *, calibrated: bool = False) -> list[str]
     if few:
         said.append(
             f"Fewer than 100 images of a class stand behind {_join(few)}: the 95 % intervals in "
-            "the table say how much those numbers may move."
+            "the table say how far those numbers may be off."
         )
     return said
 
@@ -145,9 +144,9 @@ def _training(meta: Mapping[str, Any]) -> str:
         text += f", the generated ones all from {_join(families(meta))}"
     text += "."
     if meta.get("preprocessing"):
-        text += f" Images are prepared so: {meta['preprocessing']}."
+        text += f" Preprocessing: {meta['preprocessing']}."
     if meta.get("delivery"):
-        text += f" Test images were delivered “{meta['delivery']}”."
+        text += f" Delivery of the test images: “{meta['delivery']}”."
     return text
 
 
@@ -234,9 +233,9 @@ def _baselines(results: Mapping[str, Any]) -> str:
     value, name, classifier = max(known)
     detector = next(auc for family, auc, _ in table if family == name)
     return (
-        "Simple classifiers on file metadata, colours, noise and spectrum show what could be "
-        f"detected without any detector. The best of them, {classifier.replace('_', ' ')} on "
-        f"{name}, reaches AUC {percent(value)}; the detector there {percent(detector)}."
+        "Simple classifiers of file metadata, colours, noise and spectrum show what could be "
+        f"detected without a detector. The best of them, {classifier.replace('_', ' ')} on "
+        f"{name}, reaches AUC {percent(value)}; the detector reaches {percent(detector)} there."
     )
 
 
@@ -252,8 +251,8 @@ def _threshold(results: Mapping[str, Any]) -> str:
         return ""
     return (
         f"For {_join(shifted)} another threshold than 0.5 would classify at least "
-        f"{100 * SHIFT:.0f} in 100 images more correctly: there the scores rank images better "
-        "than the accuracy at 0.5 shows."
+        f"{100 * SHIFT:.0f} in 100 images more correctly: the scores rank these images better than "
+        "the accuracy at 0.5 suggests."
     )
 
 

@@ -65,8 +65,8 @@ def _define_robustness(values: absl_flags.FlagValues) -> None:
 
 def _robustness(flags: Any) -> int:
     from input_pipeline.images.degradations import transformations
-    from npr_jax.analysis.figure_files import write_figure
-    from npr_jax.analysis.robustness import figure_of
+    from npr_jax.analysis.figures.files import write_figure
+    from npr_jax.analysis.figures.robustness import figure_of
     from npr_jax.evaluation.robustness import format_table, measure_robustness
 
     chosen = transformations(flags.transformations)
@@ -95,8 +95,8 @@ def _define_calibrate(values: absl_flags.FlagValues) -> None:
 
 
 def _calibrate(flags: Any) -> int:
-    from npr_jax.analysis.figure_files import write_figure
-    from npr_jax.analysis.reliability import figure_of
+    from npr_jax.analysis.figures.files import write_figure
+    from npr_jax.analysis.figures.reliability import figure_of
     from npr_jax.cli import host
     from npr_jax.detectors.calibration_file import FOLDER
     from npr_jax.evaluation.calibrate import calibrate

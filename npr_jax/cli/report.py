@@ -88,8 +88,8 @@ def report_runs(workdirs: Sequence[str], flags: Any) -> Iterator[str]:
     Raises:
         ValueError: for flags that do not go together, or name what is not there.
     """
+    from npr_jax.analysis.paper_tables.export import report_tables
     from npr_jax.analysis.report import build_report
-    from npr_jax.analysis.table_export import report_tables
 
     baseline = workdirs_of(flags.baseline, "--baseline") if flags.baseline else []
     _check_baseline(workdirs, baseline)
@@ -122,7 +122,7 @@ def _check_baseline(workdirs: Sequence[str], baseline: Sequence[str]) -> None:
 
 
 def _attention(workdir: str, flags: Any) -> Iterator[str]:
-    from npr_jax.analysis.attention_files import write_attention
+    from npr_jax.analysis.attention.files import write_attention
     from npr_jax.analysis.families import parse_families
     from npr_jax.sweep.table import read_table
 

@@ -1,10 +1,9 @@
 """The API's routes: POST /api/v1/score and GET /health."""
 
-from __future__ import annotations
-
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query
@@ -14,8 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from npr_jax.serving import words
-from npr_jax.serving.examination import Examination
+from npr_jax.serving import sentences
+from npr_jax.serving.assessment import Assessment
 from npr_jax.serving.limits import CONTENT_TOO_LARGE, MEGA, UNUSABLE, Busy, Limits, Refused
 from npr_jax.serving.schema import ErrorAnswer, HealthAnswer, ScoreAnswer, result_answer
 from npr_jax.serving.service import Service
@@ -33,26 +32,13 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorAnswer, "description": "busy; try again after Retry-After seconds"},
     504: {"model": ErrorAnswer, "description": "took too long (of one file)"},
 }
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [FIELD],
-                    "properties": {
-                        FIELD: {
-                            "type": "array",
-                            "items": {"type": "string", "format": "binary"},
-                            "description": "image files, and zip files of them",
-                        }
-                    },
-                }
-            }
-        },
-    }
+_FILES = {
+    "type": "array",
+    "items": {"type": "string", "format": "binary"},
+    "description": "image files, and zip files of them",
 }
+_SCHEMA = {"type": "object", "required": [FIELD], "properties": {FIELD: _FILES}}
+_BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _SCHEMA}}}}
 T = TypeVar("T")
 
 
@@ -87,7 +73,7 @@ def routes(service: Service) -> APIRouter:
     ) -> Response:
         if service.is_full:
             raise Busy  # before the body is read
-        async with await _form(request, service.limits) as form:
+        async with _form(request, service.limits) as form:
             files = form.getlist(FIELD)
             uploads = [file for file in files if isinstance(file, UploadFile)]
             if not uploads or len(uploads) < len(files):
@@ -104,9 +90,11 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-async def _form(request: Request, limits: Limits) -> Any:
+@contextlib.asynccontextmanager
+async def _form(request: Request, limits: Limits) -> AsyncIterator[FormData]:
+    """The request's form; its spooled files are closed at the end."""
     try:
-        return await _Form.read(request, limits)
+        form = await request.form(max_files=limits.max_files, max_fields=20)
     except HTTPException as error:
         if "Too many files" in str(error.detail):
             raise Refused(
@@ -114,23 +102,10 @@ async def _form(request: Request, limits: Limits) -> Any:
                 CONTENT_TOO_LARGE,
             ) from error
         raise Refused(f"The request is no valid form: {error.detail}", UNUSABLE) from error
-
-
-class _Form:
-    """A form whose spooled files are closed at the end."""
-
-    def __init__(self, data: FormData) -> None:
-        self._data = data
-
-    @classmethod
-    async def read(cls, request: Request, limits: Limits) -> _Form:
-        return cls(await request.form(max_files=limits.max_files, max_fields=20))
-
-    async def __aenter__(self) -> FormData:
-        return self._data
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._data.close()
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 async def _unless_gone(request: Request, work: Callable[[Callable[[], bool]], T]) -> T:
@@ -160,17 +135,17 @@ def _answer(
 
     One file's error is the request's; of several each has its own.
     """
-    found: Iterable[Examination]
+    found: Iterable[Assessment]
     contents = _contents(uploads, service.limits)
     files = expand(contents, service.limits)
     if len(uploads) == 1 and not _holds_zip(uploads[0]):
         # Does not wait for requests of many files.
         [(name, data)] = contents
         found = [
-            service.examine(name, data, delivery=delivery, evidence=evidence, cancelled=cancelled)
+            service.assess(name, data, delivery=delivery, evidence=evidence, cancelled=cancelled)
         ]
     elif delivery or evidence:
-        found = service.examine_many(
+        found = service.assess_many(
             _few(files), delivery=delivery, evidence=evidence, cancelled=cancelled
         )
     else:
@@ -178,7 +153,7 @@ def _answer(
     results = [result_answer(one) for one in found]
     if len(results) == 1 and results[0].error:
         raise Refused(results[0].error, results[0].status)
-    answer = ScoreAnswer(**service.identity, results=results, caveats=list(words.CAVEATS))
+    answer = ScoreAnswer(**service.identity, results=results, caveats=list(sentences.CAVEATS))
     return answer.model_dump_json().encode()
 
 

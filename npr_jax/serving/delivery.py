@@ -1,10 +1,9 @@
 """How a verdict holds up when the picture is sent on: re-saved and resized as platforms do."""
 
-from __future__ import annotations
-
 import dataclasses
-import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import zip_longest
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,11 +11,12 @@ from input_pipeline.images.degradations import scale
 from input_pipeline.images.transforms import jpeg, webp
 from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE
 from npr_jax.inference.verdict import ImageScore
-from npr_jax.serving import words
+from npr_jax.serving import sentences
 from npr_jax.serving.limits import Deadline
 
 # Pixels scored together: what fills one batch of the network on a CPU.
 GROUP_PIXELS = 2 * 256 * 256
+T = TypeVar("T")
 NOT_REACHED = "not computed: the time for this picture was up"
 
 JPEG_QUALITIES = (95, 90, 80, 70, 60, 50, 40)
@@ -87,80 +87,76 @@ def deliver(
         score: from files' own pixels to results, errors included.
         deadline: of the picture; points that it does not allow say so.
     """
-    every = points()
-    computed: dict[int, DeliveryPoint] = {}
+    computed: dict[DeliveryPoint, DeliveryPoint] = {}
     per_pixel = 0.0  # seconds, as the last group took
-    for group in _groups(image, every):
-        pixels = sum(_pixels(image, every[place]) for place in group)
+    # Points of one size share a batch, so they stay together; of a picture that fills batches by
+    # itself each point is a group.
+    for group in grouped(_in_turn(points()), lambda point: _pixels(image, point)):
+        pixels = sum(_pixels(image, point) for point in group)
         if not deadline.allows(per_pixel * pixels):
             continue
         before = deadline.spent
-        computed |= _score_group(image, every, group, score)
+        computed |= _score_group(image, group, score)
         per_pixel = (deadline.spent - before) / max(1, pixels)
-    missing = {
-        place: dataclasses.replace(point, problem=NOT_REACHED) for place, point in enumerate(every)
-    }
-    return tuple((missing | computed)[place] for place in range(len(every)))
+    return tuple(
+        computed.get(point) or dataclasses.replace(point, problem=NOT_REACHED) for point in points()
+    )
 
 
-def _score_group(
-    image: np.ndarray,
-    every: Sequence[DeliveryPoint],
-    group: Sequence[int],
-    score: Callable[[Sequence[np.ndarray]], Sequence[ImageScore]],
-) -> dict[int, DeliveryPoint]:
-    results: dict[int, DeliveryPoint] = {}
-    arrived: dict[int, np.ndarray] = {}
-    for place in group:
-        try:
-            arrived[place] = delivered(image, every[place])
-        except ValueError as error:
-            results[place] = dataclasses.replace(every[place], problem=str(error))
-    scored = score(list(arrived.values()))
-    for place, result in zip(arrived, scored, strict=True):
-        results[place] = dataclasses.replace(
-            every[place], score=result.score, verdict=result.verdict, problem=result.error
-        )
-    return results
-
-
-def _groups(image: np.ndarray, every: Sequence[DeliveryPoint]) -> Iterator[list[int]]:
-    """Places of points that are scored together, the most telling first.
-
-    Points of one size share a batch, so they stay together; of a picture that fills batches by
-    itself each point is a group, and families take turns so that a short time still shows the
-    whole curve.
-    """
-    turns = _interleaved(every)
-    group: list[int] = []
+def grouped(items: Iterable[T], pixels: Callable[[T], int], most: int = 2**31) -> Iterator[list[T]]:
+    """Items in order, as many together as fill one batch of the network, at most `most`."""
+    group: list[T] = []
     filled = 0
-    for place in turns:
-        pixels = _pixels(image, every[place])
-        if group and filled + pixels > GROUP_PIXELS:
+    for item in items:
+        size = pixels(item)
+        if group and (filled + size > GROUP_PIXELS or len(group) == most):
             yield group
             group, filled = [], 0
-        group.append(place)
-        filled += pixels
+        group.append(item)
+        filled += size
     if group:
         yield group
 
 
-def _interleaved(every: Sequence[DeliveryPoint]) -> list[int]:
-    """Of each family first the middle, then outwards; families in turn; enlargements last."""
-    queues: dict[str, list[int]] = {}
-    for place, point in enumerate(every):
+def _score_group(
+    image: np.ndarray,
+    group: Sequence[DeliveryPoint],
+    score: Callable[[Sequence[np.ndarray]], Sequence[ImageScore]],
+) -> dict[DeliveryPoint, DeliveryPoint]:
+    results, arrived = {}, {}
+    for point in group:
+        try:
+            arrived[point] = delivered(image, point)
+        except ValueError as error:
+            results[point] = dataclasses.replace(point, problem=str(error))
+    for point, found in zip(arrived, score(list(arrived.values())), strict=True):
+        results[point] = dataclasses.replace(
+            point, score=found.score, verdict=found.verdict, problem=found.error
+        )
+    return results
+
+
+def _in_turn(every: Sequence[DeliveryPoint]) -> list[DeliveryPoint]:
+    """The most telling first, so that a short time still shows the whole curve.
+
+    Of each family first the middle, then outwards; families take turns; enlargements last.
+    """
+    queues: dict[str, list[DeliveryPoint]] = {}
+    for point in every:
         if point.counts:
-            queues.setdefault(point.family, []).append(place)
-    for places in queues.values():
-        places.sort(key=functools.partial(_distance, places[len(places) // 2]))
-    order: list[int] = []
-    while any(queues.values()):
-        order += [places.pop(0) for places in queues.values() if places]
-    return order + [place for place, point in enumerate(every) if not point.counts]
+            queues.setdefault(point.family, []).append(point)
+    turns = [
+        point
+        for round_ in zip_longest(*map(_outwards, queues.values()))
+        for point in round_
+        if point
+    ]
+    return turns + [point for point in every if not point.counts]
 
 
-def _distance(a: int, b: int) -> int:
-    return abs(a - b)
+def _outwards(queue: Sequence[DeliveryPoint]) -> list[DeliveryPoint]:
+    middle = len(queue) // 2
+    return [queue[i] for i in sorted(range(len(queue)), key=lambda place: abs(place - middle))]
 
 
 def _pixels(image: np.ndarray, point: DeliveryPoint) -> int:
@@ -183,11 +179,11 @@ def held_up(verdict: str, delivery: Iterable[DeliveryPoint]) -> tuple[str, str]:
     if not known:
         return verdict, ""
     if verdict == UNSURE:
-        return verdict, words.unsure_anyway([p.label for p in known if p.verdict != UNSURE])
+        return verdict, sentences.unsure_anyway([p.label for p in known if p.verdict != UNSURE])
     opposite = PHOTOGRAPH if verdict == GENERATED else GENERATED
     flips = [point.label for point in known if point.verdict == opposite and point.counts]
     enlarged = [point.label for point in known if point.verdict == opposite and not point.counts]
     unsure = [point.label for point in known if point.verdict == UNSURE]
     if flips:
-        return UNSURE, words.flips(verdict, opposite, flips)
-    return verdict, words.holds(verdict, opposite, len(known), unsure, enlarged)
+        return UNSURE, sentences.flips(verdict, opposite, flips)
+    return verdict, sentences.holds(verdict, opposite, len(known), unsure, enlarged)

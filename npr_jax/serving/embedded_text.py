@@ -1,7 +1,5 @@
 """Texts and manifests inside image files, read without decoding and within bounds; never raises."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import struct

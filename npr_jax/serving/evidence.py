@@ -4,8 +4,6 @@ A server sees pictures of ever new sizes. Residuals and maps are therefore compu
 few shapes (see ``npr_jax.inference.tiling``), for each of which there is one compiled program.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable, Iterator
 

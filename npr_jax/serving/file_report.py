@@ -4,8 +4,6 @@ Such words can be forged and are mostly lost on the way: they never change a sco
 absence means nothing.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import io
 import re
@@ -34,42 +32,13 @@ _USER_COMMENT = ExifTags.Base.UserComment
 
 # Generators by what their own metadata writes, whole words, whatever the case.
 _NAMES = (
-    "midjourney",
-    r"dall[-·. ]?e(?:[- ]?[23])?",
-    "openai",
-    "chatgpt",
-    "gpt-4o",
-    "gpt-image",
-    "stable[- _]?diffusion",
-    "sdxl",
-    "comfyui",
-    "automatic1111",
-    "invokeai",
-    "novelai",
-    "dreamstudio",
-    "stability ?ai",
-    "adobe firefly",
+    r"midjourney|dall[-·. ]?e(?:[- ]?[23])?|openai|chatgpt|gpt-4o|gpt-image",
+    "stable[- _]?diffusion|sdxl|comfyui|automatic1111|invokeai|novelai|dreamstudio|stability ?ai",
     # Alone, imagen is Spanish for picture, and Gemini, Flux and Firefly are words like others.
-    "google imagen",
-    "imagen ?[234]",
-    "(?:made with )?google ai",
-    "google gemini",
-    "gemini ?[123]",
-    "nano[- ]?banana",
-    "grok",
-    r"flux\.1",
-    "black forest labs",
-    "ideogram",
-    r"leonardo\.ai",
-    "recraft",
-    "bing image creator",
-    "microsoft designer",
-    "meta ai",
-    "imagined with ai",
-    "craiyon",
-    "seedream",
-    "qwen-image",
-    "hunyuan",
+    "adobe firefly|google imagen|imagen ?[234]|(?:made with )?google ai|google gemini",
+    "gemini ?[123]|nano[- ]?banana|grok",
+    r"flux\.1|black forest labs|ideogram|leonardo\.ai|recraft|bing image creator",
+    "microsoft designer|meta ai|imagined with ai|craiyon|seedream|qwen-image|hunyuan",
     "ai[- ]generated",
 )
 _GENERATOR = re.compile(rf"(?<![a-z0-9])(?:{'|'.join(_NAMES)})(?![a-z0-9])", re.IGNORECASE)

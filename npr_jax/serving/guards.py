@@ -3,8 +3,6 @@
 Plain ASGI, so that a request's body is counted while it arrives, and the page's routes are covered.
 """
 
-from __future__ import annotations
-
 import asyncio
 import ipaddress
 import socket

@@ -1,7 +1,5 @@
 """What the server accepts, how it refuses the rest, and the time that one image may take."""
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from collections.abc import Callable

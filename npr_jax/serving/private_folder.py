@@ -1,7 +1,5 @@
 """Where uploads lie while they arrive: a folder of this process alone, gone when it ends."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import pathlib

@@ -1,7 +1,5 @@
 """What ``serve`` needs before a detector is loaded: its libraries, and limits that make sense."""
 
-from __future__ import annotations
-
 import importlib.util
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The API's answers as a documented schema (pydantic makes the OpenAPI description of them)."""
 
-from __future__ import annotations
-
 import base64
 import io
 from typing import Annotated, Literal
@@ -10,8 +8,8 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from npr_jax.serving.examination import Examination
-from npr_jax.serving.file_report import FileReport
+from npr_jax.serving.assessment import Assessment
+from npr_jax.serving.evidence import Evidence
 
 # Kept as plain texts, so that the code's own may be used; the schema names the values.
 Verdict = Annotated[
@@ -22,7 +20,7 @@ _SCORE = "probability of being generated"
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True)
 
 
 class Identity(_Answer):
@@ -142,7 +140,7 @@ class ErrorAnswer(_Answer):
     error: str = Field(description="what is wrong and what to do, one or two sentences")
 
 
-def result_answer(found: Examination) -> ResultAnswer:
+def result_answer(found: Assessment) -> ResultAnswer:
     """An examination as the API gives it."""
     result = found.result
     weights = None
@@ -159,41 +157,15 @@ def result_answer(found: Examination) -> ResultAnswer:
         error=result.error,
         status=found.status,
         weights=weights,
-        facts=None if found.facts is None else _facts(found.facts),
-        delivery=[
-            DeliveryAnswer(
-                family=point.family,
-                strength=point.strength,
-                label=point.label,
-                score=point.score,
-                verdict=point.verdict,
-                counts=point.counts,
-                problem=point.problem,
-            )
-            for point in found.delivery
-        ],
+        facts=found.facts and FactsAnswer.model_validate(found.facts),
+        delivery=[DeliveryAnswer.model_validate(point) for point in found.delivery],
         delivery_note=found.delivery_note,
-        evidence=None if found.image is None else _evidence(found),
+        evidence=found.evidence and _evidence(found.evidence),
         seconds=found.seconds,
     )
 
 
-def _facts(facts: FileReport) -> FactsAnswer:
-    return FactsAnswer.model_validate(
-        {name: getattr(facts, name) for name in FactsAnswer.model_fields if name not in _LISTS}
-        | {
-            "generator_hints": [
-                HintAnswer(where=h.where, text=h.text) for h in facts.generator_hints
-            ],
-            "texts": list(facts.texts),
-        }
-    )
-
-
-_LISTS = ("generator_hints", "texts")
-
-
-def _evidence(found: Examination) -> EvidenceAnswer:
+def _evidence(found: Evidence) -> EvidenceAnswer:
     where = found.heat_map
     return EvidenceAnswer(
         step=found.step,
@@ -201,7 +173,7 @@ def _evidence(found: Examination) -> EvidenceAnswer:
         overlay="" if found.overlay is None else _png(found.overlay),
         heat_map=None if where is None else np.round(where.values.astype(float), 6).tolist(),
         heat_map_unit="" if where is None else where.unit,
-        heat_map_problem=found.heat_map_problem,
+        heat_map_problem=found.problem,
     )
 
 

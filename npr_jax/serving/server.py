@@ -1,7 +1,5 @@
 """The HTTP server: the API's routes behind the guards, and uvicorn around them."""
 
-from __future__ import annotations
-
 import logging
 import signal
 import socket
@@ -27,8 +25,7 @@ from npr_jax.serving.guards import (
 )
 from npr_jax.serving.limits import CLIENT_GONE, SERVER_ERROR, UNUSABLE, Limits, Refused
 from npr_jax.serving.private_folder import private_folder
-from npr_jax.serving.service import Service
-from npr_jax.serving.warm_up import warm_up
+from npr_jax.serving.service import Service, warm_up
 
 _LOG = logging.getLogger(__name__)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -45,7 +42,7 @@ def build_app(service: Service, *, host: str = "127.0.0.1") -> FastAPI:
     app = FastAPI(
         title="npr-jax",
         version=service.identity["version"],
-        description="Whether pictures were made by a generator. Limits and examples: docs/api.md.",
+        description="Whether pictures were made by a generator; see docs/serve.md.",
         openapi_url="/api/v1/openapi.json",
         # FastAPI's pages of documentation load scripts from other hosts.
         docs_url=None,

@@ -1,8 +1,7 @@
 """One detector for many users: one computing thread, a bounded queue, and no shared failures."""
 
-from __future__ import annotations
-
 import contextlib
+import io
 import logging
 import pathlib
 import threading
@@ -10,17 +9,31 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import numpy as np
+from PIL import Image
+
 from input_pipeline.images.transforms import UnreadableImageError, size_of
 from npr_jax.detectors import calibration_file
 from npr_jax.evaluation.provenance import package_version
 from npr_jax.inference.detector import Detector
-from npr_jax.serving.delivery import GROUP_PIXELS
-from npr_jax.serving.examination import Examination, Examiner, refused
-from npr_jax.serving.limits import SERVER_ERROR, Busy, Cancelled, Deadline, Limits, Refused, never
+from npr_jax.serving.assessment import Assessment, Assessor, refused
+from npr_jax.serving.delivery import grouped
+from npr_jax.serving.limits import (
+    CONTENT_TOO_LARGE,
+    SERVER_ERROR,
+    TIMED_OUT,
+    Busy,
+    Cancelled,
+    Deadline,
+    Limits,
+    Refused,
+    never,
+)
 from npr_jax.serving.uploads import Upload, base_name
 
 _LOG = logging.getLogger(__name__)
 _GROUP_FILES = 16
+_WARM_UP_SIDE = 256  # pixels; with its deliveries the usual shapes of batches are compiled
 # Requests of many files that take turns: each may hold a zip file and a group of what is in it in
 # memory, some hundred megabytes. Others wait before theirs are read.
 _MANY_AT_ONCE = 4
@@ -42,7 +55,7 @@ class Service:
         """
         self.limits = limits or Limits()
         self.identity = identity_of(detector)
-        self._examiner = Examiner(detector, self.limits)
+        self._assessor = Assessor(detector, self.limits)
         self._compute = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._lock = threading.Lock()
         self._many = threading.Semaphore(_MANY_AT_ONCE)
@@ -59,7 +72,7 @@ class Service:
         """Requests that wait or are worked on."""
         return self._inside
 
-    def examine(
+    def assess(
         self,
         name: str,
         data: bytes,
@@ -67,7 +80,7 @@ class Service:
         delivery: bool = True,
         evidence: bool = True,
         cancelled: Callable[[], bool] = never,
-    ) -> Examination:
+    ) -> Assessment:
         """Everything about one file; waits for it.
 
         Args:
@@ -81,21 +94,21 @@ class Service:
             Refused: see there; ``Busy`` where too many wait, ``Cancelled`` where it was.
         """
         with self._place():
-            return self._examine(name, data, delivery, evidence, cancelled)
+            return self._assess(name, data, delivery, evidence, cancelled)
 
-    def examine_many(
+    def assess_many(
         self,
         files: Iterable[Upload],
         *,
         delivery: bool,
         evidence: bool,
         cancelled: Callable[[], bool] = never,
-    ) -> Iterator[Examination]:
+    ) -> Iterator[Assessment]:
         """Everything about each file, in order, in one place of the queue; see ``score_many``.
 
         Args:
             files: as for ``score_many``; none is read before it is this request's turn.
-            delivery: see ``examine``.
+            delivery: see ``assess``.
             evidence: see there.
             cancelled: see there.
 
@@ -108,7 +121,7 @@ class Service:
                     yield refused(name, b"", data)
                     continue
                 try:
-                    yield self._examine(name, data, delivery, evidence, cancelled)
+                    yield self._assess(name, data, delivery, evidence, cancelled)
                 except (Busy, Cancelled):
                     raise
                 except Refused as error:
@@ -116,10 +129,10 @@ class Service:
 
     def score_many(
         self, files: Iterable[Upload], cancelled: Callable[[], bool] = never
-    ) -> Iterator[Examination]:
+    ) -> Iterator[Assessment]:
         """Score and verdict of each file, in order, as soon as it is known.
 
-        A file that cannot be scored gives an ``Examination`` with ``result.error``.
+        A file that cannot be scored gives an ``Assessment`` with ``result.error``.
 
         Args:
             files: names with bytes, or with why there are none; see ``uploads.expand``.
@@ -129,7 +142,8 @@ class Service:
             Refused: what ``files`` raises; ``Busy`` where too many wait, ``Cancelled``.
         """
         with self._place(), self._turn_of_many(cancelled):
-            for group in _groups(files):
+            named = ((base_name(name), data) for name, data in files)
+            for group in grouped(named, _pixels, _GROUP_FILES):
                 yield from self._score_group(group, cancelled)
 
     def close(self) -> None:
@@ -137,16 +151,16 @@ class Service:
         self._closing.set()
         self._compute.shutdown(wait=False, cancel_futures=True)
 
-    def _examine(
+    def _assess(
         self,
         name: str,
         data: bytes,
         delivery: bool,
         evidence: bool,
         cancelled: Callable[[], bool],
-    ) -> Examination:
-        def work(deadline: Deadline) -> Examination:
-            return self._examiner.examine(
+    ) -> Assessment:
+        def work(deadline: Deadline) -> Assessment:
+            return self._assessor.assess(
                 base_name(name), data, deadline, with_delivery=delivery, with_evidence=evidence
             )
 
@@ -154,7 +168,7 @@ class Service:
 
     def _score_group(
         self, group: list[Upload], cancelled: Callable[[], bool]
-    ) -> Iterator[Examination]:
+    ) -> Iterator[Assessment]:
         usable = [(name, data) for name, data in group if isinstance(data, bytes)]
         scored = iter(self._score_usable(usable, cancelled))
         for name, data in group:
@@ -162,12 +176,12 @@ class Service:
 
     def _score_usable(
         self, files: list[tuple[str, bytes]], cancelled: Callable[[], bool]
-    ) -> list[Examination]:
+    ) -> list[Assessment]:
         if not files:
             return []
         seconds = self.limits.seconds * len(files)
         try:
-            return self._run(lambda d: self._examiner.score_group(files, d), seconds, cancelled)
+            return self._run(lambda d: self._assessor.score_group(files, d), seconds, cancelled)
         except (Busy, Cancelled):
             raise
         except Refused as error:
@@ -228,6 +242,19 @@ class Service:
             self._many.release()
 
 
+def warm_up(service: Service) -> None:
+    """Compiles what the first pictures need, on a picture of noise, as far as the limits let it."""
+    pixels = np.random.default_rng(0).integers(0, 256, (_WARM_UP_SIDE, _WARM_UP_SIDE, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    try:
+        service.assess("warm-up.png", buffer.getvalue())
+    except Refused as error:
+        # Limits may be so tight that even this picture is too large, or compiling takes too long.
+        if error.status not in (CONTENT_TOO_LARGE, TIMED_OUT):
+            raise
+
+
 def identity_of(detector: Detector) -> dict[str, str]:
     """What every answer says of who gave it."""
     return {
@@ -248,22 +275,8 @@ def without_folders(source: str) -> str:
     return ", ".join(names) + bracket + rest
 
 
-def _groups(files: Iterable[Upload]) -> Iterator[list[Upload]]:
-    """Files in order, as many together as fill one batch of the network."""
-    group: list[Upload] = []
-    pixels = 0
-    for name, data in files:
-        size = _pixels(data)
-        if group and (pixels + size > GROUP_PIXELS or len(group) == _GROUP_FILES):
-            yield group
-            group, pixels = [], 0
-        group.append((base_name(name), data))
-        pixels += size
-    if group:
-        yield group
-
-
-def _pixels(data: bytes | Refused) -> int:
+def _pixels(upload: Upload) -> int:
+    data = upload[1]
     if not isinstance(data, bytes):
         return 0
     try:

@@ -1,7 +1,5 @@
 """What users send, one file at a time: zip files are opened, within limits."""
 
-from __future__ import annotations
-
 import io
 import pathlib
 import zipfile

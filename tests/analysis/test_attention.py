@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from npr_jax.analysis import attention_words
-from npr_jax.analysis.attention import study
-from npr_jax.analysis.attention_files import write_attention
+from npr_jax.analysis.attention import wording as attention_words
+from npr_jax.analysis.attention.files import write_attention
+from npr_jax.analysis.attention.gates import agreement, gates
+from npr_jax.analysis.attention.weights import study
 from npr_jax.analysis.families import family_of, parse_families
-from npr_jax.analysis.gates import agreement, gates
 from npr_jax.evaluation.results import Scores, write_evaluation
 
 FAMILIES = parse_families("GAN:a,b,c,d;diffusion:e,f,g,h")

@@ -7,15 +7,13 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from npr_jax.analysis.bootstrap import resample
 from npr_jax.analysis.statistics import (
     METRICS,
-    bootstrap_difference,
-    bootstrap_interval,
+    bootstrap_metric,
     bootstrap_seeds,
-    bootstrap_seeds_and_images,
     evaluate_metric,
 )
+from npr_jax.analysis.statistics.bootstrap import resample
 
 
 def images(count=60, seed=0, digits=None):
@@ -24,6 +22,14 @@ def images(count=60, seed=0, digits=None):
     labels = rng.permutation(np.repeat([0, 1], [count, count // 2]))
     logits = rng.normal(size=labels.size) + labels
     return labels, logits if digits is None else np.round(logits, digits)
+
+
+def bootstrap_interval(labels, scores, metric, **options):
+    return bootstrap_metric(labels, scores, metric, **options).interval
+
+
+def bootstrap_difference(labels, scores, others, metric, **options):
+    return bootstrap_metric(labels, scores, metric, against=others, **options).interval
 
 
 def by_sklearn(metric, labels, logits):
@@ -157,12 +163,12 @@ def test_seeds_that_differ_widen_the_interval():
     apart = same + np.linspace(-1, 1, 5)[:, None] * (2 * labels - 1)
     options = {"n_resamples": 2000}
     alone = bootstrap_interval(labels, logits, "auc", **options)
-    together = bootstrap_seeds_and_images(labels, same, "auc", **options)
+    together = bootstrap_metric(labels, same, "auc", **options)
     assert together.std == 0
     assert together.high - together.low > 0.99 * (alone[1] - alone[0])
-    differing = bootstrap_seeds_and_images(labels, apart, "auc", **options)
+    differing = bootstrap_metric(labels, apart, "auc", **options)
     assert differing.high - differing.low > 2 * (together.high - together.low)
-    single = bootstrap_seeds_and_images(labels, [logits], "auc", **options)
+    single = bootstrap_metric(labels, [logits], "auc", **options)
     assert single.interval == pytest.approx(alone)
 
 
@@ -176,7 +182,7 @@ def test_intervals_over_seeds_and_images_cover_the_truth(seeds):
     for number in range(300):
         shifts = 1 + 0.3 * rng.normal(size=(seeds, 1))
         logits = rng.normal(size=labels.size) + shifts * labels
-        found = bootstrap_seeds_and_images(labels, logits, "auc", n_resamples=200, seed=number)
+        found = bootstrap_metric(labels, logits, "auc", n_resamples=200, seed=number)
         covered += found.low <= truth <= found.high
     assert 0.89 <= covered / 300 <= 0.98
 
@@ -186,12 +192,12 @@ def test_paired_seeds_of_two_systems():
     labels, logits = images(300)
     seeds = logits + np.linspace(-1, 1, 5)[:, None] * (2 * labels - 1)
     better = seeds + 0.3 * (2 * labels - 1)
-    found = bootstrap_seeds_and_images(labels, better, "auc", against=seeds, n_resamples=1000)
+    found = bootstrap_metric(labels, better, "auc", against=seeds, n_resamples=1000)
     areas = [[metrics.roc_auc_score(labels, row) for row in rows] for rows in (better, seeds)]
     np.testing.assert_allclose(found.values, np.subtract(*areas))
     assert 0 < found.low < found.mean < found.high
     with pytest.raises(ValueError, match="as many seeds of both"):
-        bootstrap_seeds_and_images(labels, better, "auc", against=seeds[:2])
+        bootstrap_metric(labels, better, "auc", against=seeds[:2])
 
 
 @pytest.mark.parametrize(

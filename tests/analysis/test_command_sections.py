@@ -8,14 +8,11 @@ import pytest
 from sklearn import metrics
 
 from input_pipeline.images.degradations import transformations
-from npr_jax.analysis import published, summary
+from npr_jax.analysis import summary
+from npr_jax.analysis.page.render import render
+from npr_jax.analysis.paper_tables import published
 from npr_jax.analysis.report import build_report
 from npr_jax.analysis.run_results import read_run
-from npr_jax.analysis.sections.calibration import calibration
-from npr_jax.analysis.sections.in_short import in_short
-from npr_jax.analysis.sections.paper_tables import paper_tables
-from npr_jax.analysis.sections.robustness import robustness
-from npr_jax.analysis.sections.verdicts import verdicts
 from npr_jax.detectors.calibration import Calibration
 from npr_jax.evaluation.calibration_measures import (
     measure_probabilities,
@@ -33,7 +30,7 @@ SCALING = {"temperature": 2.0, "bias": 0.5}
 
 
 def parsed(pieces):
-    return ElementTree.fromstring(f"<div>{''.join(pieces)}</div>")
+    return ElementTree.fromstring(f"<div>{pieces}</div>")
 
 
 def table_of(pieces, caption):
@@ -115,13 +112,14 @@ def run(tmp_path):
 
 def test_nothing_is_said_where_nothing_was_measured(run):
     read = read_run(run)
-    assert robustness(read) == calibration(read) == paper_tables(read) == []
-    assert verdicts(read.evaluations[0], True) == []
+    for section in ("robustness", "calibration", "paper_tables"):
+        assert render(f"{section}.html", run=read) == ""
+    assert render("verdicts.html", evaluation=read.evaluations[0]) == ""
 
 
 def test_robustness_rows_are_means_of_scikit_learns_values(run):
     chosen, generators, labels, logits = write_robustness(run)
-    pieces = robustness(read_run(run))
+    pieces = render("robustness.html", run=read_run(run))
     rows = table_of(pieces, "By transformation. tiny-test-native: 40 photographs and 120 generated")
     assert [cells[0] for _, cells, _ in rows] == ["–", *(one.strength for one in chosen[1:])]
     unchanged = None
@@ -156,10 +154,11 @@ def test_a_directory_with_robustness_alone_has_a_page(tmp_path):
 def test_calibration_shows_what_numpy_counts(run):
     write_calibration(run, 100)
     labels, logits, _ = write_calibration(run, 500)
-    pieces = calibration(read_run(run))
+    pieces = render("calibration.html", run=read_run(run))
     titles = [h.text for h in parsed(pieces).iter("h3")]
     assert titles == ["Checkpoint of step 500", "Checkpoint of step 100"]
-    pieces = calibration(read_run(run))[: len(pieces) // 2 + 1]  # of the latest
+    (run / "calibration/100.json").unlink()  # what follows is of the latest
+    pieces = render("calibration.html", run=read_run(run))
     rows = table_of(pieces, "Probabilities. 120 photographs and 120 generated images of split val")
     for (_, cells, _), scaling in zip(rows, ((1, 0), SCALING.values()), strict=True):
         temperature, bias = scaling
@@ -186,7 +185,7 @@ def test_verdicts_of_an_evaluation_are_counted_by_generator(run):
     rows = verdict_rows(scores, fitted)
     write_evaluation(run / "evaluation/test", scores, META, verdicts=rows)
     [evaluation] = read_run(run).evaluations
-    shown = table_of(verdicts(evaluation, True), "Calibrated verdicts.")
+    shown = table_of(render("verdicts.html", evaluation=evaluation), "Calibrated verdicts.")
     assert shown[-1][0] == "control"
     for name, cells, _ in shown:
         kept = np.isin(scores.generators, [name, "photographs"])
@@ -203,7 +202,7 @@ def test_verdicts_of_an_evaluation_are_counted_by_generator(run):
 def test_the_five_tables_stand_beside_the_papers_numbers(tmp_path):
     scores = write_table(tmp_path, "diffusion_1k_step")
     write_table(tmp_path, "universal_fake_detect", lacking=("dalle",))
-    pieces = paper_tables(read_run(tmp_path))
+    pieces = render("paper_tables.html", run=read_run(tmp_path))
     rows = table_of(pieces, "Table 5: ")
     assert [name for name, *_ in rows][-3:] == [published.PAPER, "npr", "difference"]
     paper, ours, gap = (cells for *_, cells in rows[-3:])
@@ -226,7 +225,7 @@ def test_the_five_tables_stand_beside_the_papers_numbers(tmp_path):
 
 
 def limits_of(workdir):
-    return " ".join(parsed(in_short(read_run(workdir))).itertext())
+    return " ".join(parsed(render("in_short.html", run=read_run(workdir))).itertext())
 
 
 def test_the_page_says_whether_scores_are_calibrated_probabilities(run):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from npr_jax.analysis.failures import find_failures, sentences
+from npr_jax.analysis.failures import find_failures
 from npr_jax.analysis.report import build_report
 from npr_jax.analysis.run_results import read_run
 from npr_jax.evaluation.mistakes import most_confident, reduced
@@ -68,7 +68,7 @@ def test_a_planted_feature_is_found_and_no_other(tmp_path):
     telling = {(one.label, one.separation.name) for one in failures.predictors if one.predicts}
     assert telling == {(0, "sharpness"), (1, "sharpness")}
     assert all(one.separation.auc < 0.5 for one in failures.predictors if one.predicts)
-    assert "lower sharpness" in " ".join(sentences(failures))
+    assert "lower sharpness" in " ".join(failures.sentences())
 
 
 def test_nothing_is_found_where_nothing_predicts(tmp_path):
@@ -76,7 +76,7 @@ def test_nothing_is_found_where_nothing_predicts(tmp_path):
     failures = found_in(tmp_path)
     assert failures.predictors
     assert not any(one.predicts for one in failures.predictors)
-    assert "None of" in " ".join(sentences(failures))
+    assert "None of" in " ".join(failures.sentences())
 
 
 def test_report_has_the_gallery_and_files_beside_it(tmp_path):

@@ -5,7 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from npr_jax.analysis import figures, inline_svg, style
+from npr_jax.analysis.figures import panels as figures
+from npr_jax.analysis.figures import style
+from npr_jax.analysis.page import inline_svg
 
 ROW = {"generator": "x & <y>", "n_photographs": 40, "n_generated": 40}
 

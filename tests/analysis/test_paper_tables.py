@@ -9,11 +9,11 @@ import pytest
 from sklearn import metrics
 
 from input_pipeline.prepare.catalog import catalog
-from npr_jax.analysis import published
-from npr_jax.analysis.criterion import criterion
-from npr_jax.analysis.intervals import image_intervals
-from npr_jax.analysis.paper_tables import over_generators, read_paper_tables
-from npr_jax.analysis.table_export import report_tables, write_paper_tables
+from npr_jax.analysis.paper_tables import published
+from npr_jax.analysis.paper_tables.criterion import criterion
+from npr_jax.analysis.paper_tables.export import report_tables, write_paper_tables
+from npr_jax.analysis.paper_tables.intervals import image_intervals
+from npr_jax.analysis.paper_tables.tables import over_generators, read_paper_tables
 from npr_jax.evaluation.text_tables import Sheet, escape_latex, latex, markdown
 from tests import runs
 from tests.analysis.table_runs import DATASETS, write_table

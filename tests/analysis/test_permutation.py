@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from npr_jax.analysis.permutation import families_cohere, groups_differ, rank_correlation
+from npr_jax.analysis.statistics.permutation import families_cohere, groups_differ, rank_correlation
 
 
 def weights(rng, centre, count):

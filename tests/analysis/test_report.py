@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from npr_jax.analysis import figures, style, summary
+from npr_jax.analysis import summary
+from npr_jax.analysis.figures import panels as figures
+from npr_jax.analysis.figures import style
 from npr_jax.analysis.report import build_report
 from npr_jax.evaluation.results import Scores, tabulate, write_evaluation
 from npr_jax.residuals import residual

@@ -7,7 +7,7 @@ import statistics
 import numpy as np
 import pytest
 
-from npr_jax.analysis import sweep_figures
+from npr_jax.analysis.figures import sweep as sweep_figures
 from npr_jax.analysis.report import build_report
 from npr_jax.analysis.sweep_results import read_sweep
 from tests.analysis.made_up import sweep_rows, write_sweep

@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from npr_jax.analysis.comparison_export import write_comparison
+from npr_jax.analysis.paper_tables.comparison import write_comparison
 from npr_jax.analysis.statistics import compare_systems, delong, holm, mcnemar
-from npr_jax.analysis.systems import common_images
+from npr_jax.analysis.statistics.systems import common_images
 from tests.analysis.table_runs import scores_of, write_table
 
 GENERATORS = ("fir", "nearest", "unet", "shuffle", "vae", "cyclegan", "control")

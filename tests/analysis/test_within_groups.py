@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from npr_jax.analysis.within_groups import separations
+from npr_jax.analysis.statistics.within_groups import separations
 
 
 def test_one_group_is_mann_whitneys_test():

@@ -1,4 +1,4 @@
-"""The Python client of docs/api.md, run as it is printed there."""
+"""The Python client of docs/serve.md, run as it is printed there."""
 
 import re
 import threading
@@ -31,10 +31,10 @@ def address(detector):
 
 def test_the_client_prints_the_score(address, detector, encoded, tmp_path, monkeypatch, capsys):
     (tmp_path / "photo.jpg").write_bytes(encoded(runs.picture(3, False), "JPEG", quality=90))
-    text = (runs.ROOT / "docs" / "api.md").read_text()
+    text = (runs.ROOT / "docs" / "serve.md").read_text()
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1)
     monkeypatch.chdir(tmp_path)
-    exec(compile(code.replace("http://127.0.0.1:7860", address), "api.md", "exec"), {})
+    exec(compile(code.replace("http://127.0.0.1:7860", address), "serve.md", "exec"), {})
     name, score, verdict, *reason = capsys.readouterr().out.split()
     [expected] = detector.score([tmp_path / "photo.jpg"])
     assert (name, verdict in ("generated", "photograph", "unsure")) == ("photo.jpg", True)
@@ -43,7 +43,7 @@ def test_the_client_prints_the_score(address, detector, encoded, tmp_path, monke
 
 
 def test_every_field_and_status_is_in_the_document(client):
-    text = (runs.ROOT / "docs" / "api.md").read_text()
+    text = (runs.ROOT / "docs" / "serve.md").read_text()
     parts = client.get("/api/v1/openapi.json").json()
     for name in ("ResultAnswer", "FactsAnswer", "DeliveryAnswer", "Identity", "ErrorAnswer"):
         schema = parts["components"]["schemas"].get(name, {"properties": {}})

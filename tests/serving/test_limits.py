@@ -13,8 +13,8 @@ import pytest
 
 import npr_jax
 from npr_jax.serving.limits import Busy, Limits, Refused
+from npr_jax.serving.service import warm_up
 from npr_jax.serving.uploads import base_name, expand
-from npr_jax.serving.warm_up import warm_up
 from tests import runs
 
 
@@ -261,7 +261,7 @@ def test_a_full_queue_says_busy_and_when_to_come_back(make_client, ask, good, sl
         assert client.get("/health").json()["status"] == "busy"
         refused = ask(client, ("b.png", good))
         with pytest.raises(Busy):
-            client.service.examine("c.png", good)
+            client.service.assess("c.png", good)
         slow.may_go.set()
         assert [future.result().status_code for future in running] == [200] * 3
     assert refused.status_code == 503
@@ -310,7 +310,7 @@ def test_a_single_picture_passes_between_those_of_a_batch(make_client, good, slo
                 order.append("batch")
 
         def single():
-            service.examine("b.png", good, delivery=False, evidence=False)
+            service.assess("b.png", good, delivery=False, evidence=False)
             order.append("single")
 
         running = [pool.submit(batch)]
@@ -388,7 +388,7 @@ def test_a_stopping_server_says_busy(make_client, good):
     service = make_client().service
     service.close()
     with pytest.raises(Busy):
-        service.examine("a.png", good)
+        service.assess("a.png", good)
 
 
 @pytest.mark.parametrize("name", ["max_bytes", "seconds", "waiting"])

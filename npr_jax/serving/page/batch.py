@@ -5,32 +5,28 @@ from __future__ import annotations
 import collections
 import struct
 import time
-import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import gradio as gr
 
 from input_pipeline.storage.csv_files import csv_text
-from npr_jax.analysis.markup import escape
-from npr_jax.detectors.calibration import VERDICTS
 from npr_jax.serving.limits import Cancelled, Refused
-from npr_jax.serving.page import words
-from npr_jax.serving.page.card import number, problem, small_badge
-from npr_jax.serving.page.runs import Runs, Stop
-from npr_jax.serving.page.shelf import Shelf
-from npr_jax.serving.page.zone import in_words, place, size_hint, tokens_of, working, zone
+from npr_jax.serving.page.gradio_parts import html, on_upload, size_hint, tokens_of, working, zone
+from npr_jax.serving.page.jobs import Jobs, Stop
+from npr_jax.serving.page.pending_files import PendingFiles
+from npr_jax.serving.page.render import VERDICTS, part, problem, render
 from npr_jax.serving.uploads import expand
 
 if TYPE_CHECKING:
-    from npr_jax.serving.examination import Examination
+    from npr_jax.serving.assessment import Assessment
     from npr_jax.serving.service import Service
 
-PART = "batch"
+TAB = "batch"
 COLUMNS = ("file", "score", "verdict", "error", "format", "width", "height", "sha256")
 QUICK = (
-    "Scored as they are: how a verdict holds up when a picture is sent on is tested on the tab "
-    "“One picture”."
+    "Scored as they are: the tab “One picture” tests how a verdict holds up when a picture is sent "
+    "on."
 )
 _SECONDS_BETWEEN = 0.4  # messages about progress
 # A zip file ends with this record, which counts its members, and a comment of up to 65535 bytes.
@@ -38,45 +34,37 @@ _END, _ZIP_END = struct.Struct("<4s6xH10x"), 22 + 65535
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for one
 
 
-def build(service: Service, shelf: Shelf, runs: Runs) -> None:
-    """Adds the tab's elements to the blocks that are being built; see ``page_one.build``."""
+def build(service: Service, pending: PendingFiles, jobs: Jobs) -> None:
+    """Adds the tab's elements to the blocks that are being built; see ``one.build``."""
     most = service.limits.max_files
-    given = zone(
-        "Drop many pictures or a zip file here, or press to choose",
-        f"Up to {most} files, {size_hint(service.limits)}; files inside zips count.",
-        service.limits,
-        part=PART,
-        max_files=most,
-    )
-    stop = gr.Button("Cancel", elem_id=f"{PART}-cancel", size="sm")
-    result = place(f'<p class="soft">{escape(QUICK)}</p>', part=PART, name="result")
+    title = "Drop many pictures or a zip file here, or press to choose"
+    hint = f"Up to {most} files, {size_hint(service.limits)}; files inside zips count."
+    given = zone(title, hint, service.limits, tab=TAB, max_files=most)
+    stop = gr.Button("Cancel", elem_id=f"{TAB}-cancel", size="sm")
+    result = html(part("parts.html", "note", QUICK), element=f"{TAB}-result")
 
     def score(event: gr.EventData, request: gr.Request) -> Iterator[str]:
         tokens = tokens_of(event, most)
-        with runs.begin(request.session_hash or "", PART) as stopped:
+        with jobs.begin(request.session_hash or "", TAB) as stopped:
             yield working("Opening the files …", 0, 0)
-            yield from _scored(service, shelf, tokens, stopped)
+            yield from _scored(service, pending, tokens, stopped)
 
     def cancel(request: gr.Request) -> None:
-        runs.stop(request.session_hash or "", PART)
+        jobs.stop(request.session_hash or "", TAB)
 
-    given.upload(
-        in_words(score),
-        outputs=result,
-        show_progress="hidden",
-        trigger_mode="multiple",
-        api_visibility="private",
-    )
+    on_upload(given, score, result)
     stop.click(cancel, show_progress="hidden", concurrency_limit=None, api_visibility="private")
 
 
-def _scored(service: Service, shelf: Shelf, tokens: Sequence[str], stopped: Stop) -> Iterator[str]:
-    """Progress, then the table; of a cancelled run what there is."""
-    found: list[Examination] = []
+def _scored(
+    service: Service, pending: PendingFiles, tokens: Sequence[str], stopped: Stop
+) -> Iterator[str]:
+    """Progress, then the table; when cancelled, of what there is."""
+    found: list[Assessment] = []
     trouble = ""
     last = time.monotonic()
-    total = sum(_files_in(shelf.tail(token, _ZIP_END)) for token in tokens)
-    files = shelf.take(tokens)
+    total = sum(_files_in(pending.tail(token, _ZIP_END)) for token in tokens)
+    files = pending.take(tokens)
     try:
         for one in service.score_many(expand(files, service.limits), stopped.is_set):
             found.append(one)
@@ -92,9 +80,8 @@ def _scored(service: Service, shelf: Shelf, tokens: Sequence[str], stopped: Stop
     if stopped.replaced:
         return
     if stopped.is_set():
-        trouble += (
-            f'<div class="problem" role="alert">Cancelled after {len(found)} files. The table '
-            "has those that were scored before.</div>"
+        trouble += problem(
+            "", f"Cancelled after {len(found)} files. The table has those that were scored before."
         )
     yield trouble + (table(found, service.identity) if found else "")
 
@@ -107,32 +94,19 @@ def _files_in(tail: bytes) -> int:
     return int(_END.unpack_from(tail, place)[1])
 
 
-def table(found: Sequence[Examination], identity: Mapping[str, str]) -> str:
+def table(found: Sequence[Assessment], identity: Mapping[str, str]) -> str:
     """A table of results that page.js makes sortable, and a link that saves them."""
-    heads = "".join(
-        f'<th scope="col" aria-sort="none"{kind}><button type="button">{name}</button></th>'
-        for name, kind in (
-            ("File", ""),
-            ("Score", ' class="num"'),
-            ("Verdict", ""),
-            ("Format", ""),
-            ("Pixels", ' class="num"'),
-        )
-    )
-    href = "data:text/csv;charset=utf-8," + urllib.parse.quote(to_csv(found))
-    version = ", ".join(f"{escape(str(k))}: {escape(str(v))}" for k, v in identity.items())
-    return (
-        f'<p class="counts">{escape(_counts(found))}</p>'
-        f'<p><a class="button" download="scores.csv" href="{href}">Save the table (CSV)</a></p>'
-        '<div class="scroll" tabindex="0" role="region" aria-label="Table of scores">'
-        f'<table class="sortable"><caption><span>{escape(QUICK)} {words.SCORE} '
-        f"Press a heading to sort.</span></caption><thead><tr>{heads}</tr></thead>"
-        f"<tbody>{''.join(map(_row, found))}</tbody></table></div>"
-        f'<details><summary>How this was computed</summary><p class="soft">{version}</p></details>'
+    return render(
+        "batch.html",
+        found=found,
+        identity=identity,
+        counts=_counts(found),
+        csv=to_csv(found),
+        quick=QUICK,
     )
 
 
-def to_csv(found: Sequence[Examination]) -> str:
+def to_csv(found: Sequence[Assessment]) -> str:
     """The results as ``predict`` writes them, a line per file, with the file's size and hash.
 
     A name that a spreadsheet would take for a formula gets an apostrophe before it.
@@ -151,24 +125,9 @@ def _plain(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _row(one: Examination) -> str:
-    name = f'<th scope="row" title="{escape(one.name)}">{escape(one.name)}</th>'
-    if one.result.score is None:
-        return (
-            f'<tr>{name}<td></td><td class="error" colspan="3">{escape(one.result.error)}</td></tr>'
-        )
-    facts = one.facts
-    kind, pixels = (facts.format, f"{facts.width} × {facts.height}") if facts else ("", "")
-    return (
-        f'<tr>{name}<td class="num">{number(one.result.score)}</td>'
-        f"<td>{small_badge(one.result.verdict)}</td><td>{escape(kind)}</td>"
-        f'<td class="num">{pixels}</td></tr>'
-    )
-
-
-def _counts(found: Sequence[Examination]) -> str:
+def _counts(found: Sequence[Assessment]) -> str:
     verdicts = collections.Counter(one.result.verdict for one in found)
-    parts = [f"{verdicts[v]} {words.VERDICTS[v].lower()}" for v in VERDICTS if verdicts[v]]
+    parts = [f"{verdicts[v]} {VERDICTS[v].lower()}" for v in VERDICTS if verdicts[v]]
     if verdicts[""]:
         parts.append(f"{verdicts['']} not scored")
     files = "1 file" if len(found) == 1 else f"{len(found)} files"

@@ -1,47 +1,47 @@
 """The page's tabs as Gradio's blocks. Importing this imports Gradio: see ``page.mount``."""
 
-from __future__ import annotations
-
 import gradio as gr
 from fastapi import FastAPI
 
-from npr_jax.analysis.markup import escape
 from npr_jax.serving.page import batch, compare, one
-from npr_jax.serving.page import words as page_words
-from npr_jax.serving.page.runs import Runs
-from npr_jax.serving.page.shelf import Shelf
+from npr_jax.serving.page.gradio_parts import html
+from npr_jax.serving.page.jobs import Jobs
+from npr_jax.serving.page.pending_files import PendingFiles
+from npr_jax.serving.page.render import part
 from npr_jax.serving.service import Service
 
 _VISITORS = 200  # whose state Gradio keeps; 10000, its own limit, take 300 MB
 _EVENTS_AT_ONCE = 8  # more wait in Gradio's queue; each holds a thread while it is worked on
 
 
-def mount_blocks(app: FastAPI, service: Service, shelf: Shelf, examples: str) -> frozenset[int]:
+def mount_blocks(
+    app: FastAPI, service: Service, pending: PendingFiles, examples: str
+) -> frozenset[int]:
     """Builds the page and mounts it at the application's root.
 
     Args:
         app: see ``page.mount``.
         service: see there.
-        shelf: where the page's files wait.
+        pending: the files that the page has sent.
         examples: HTML of the example pictures.
 
     Returns:
         the numbers of the page's events.
     """
-    runs = Runs()
-    with gr.Blocks(title=page_words.TITLE, analytics_enabled=False) as blocks:
-        gr.HTML(_top(), js_on_load=None, apply_default_css=False, padding=False)
+    jobs = Jobs()
+    with gr.Blocks(title="Photograph or generated?", analytics_enabled=False) as blocks:
+        html(part("frame.html", "top"))
         with gr.Tabs():
             with gr.Tab("One picture", id="one"):
-                one.build(service, shelf, runs, examples)
+                one.build(service, pending, jobs, examples)
             with gr.Tab("Many files", id="batch"):
-                batch.build(service, shelf, runs)
+                batch.build(service, pending, jobs)
             with gr.Tab("Side by side", id="compare"):
-                compare.build(service, shelf, runs)
-        gr.HTML(_foot(service), js_on_load=None, apply_default_css=False, padding=False)
+                compare.build(service, pending, jobs)
+        html(part("frame.html", "foot", service.identity))
 
         def left(request: gr.Request) -> None:
-            runs.stop(request.session_hash or "")
+            jobs.stop(request.session_hash or "")
 
         blocks.unload(left)
     blocks.queue(max_size=service.limits.waiting, default_concurrency_limit=_EVENTS_AT_ONCE)
@@ -84,21 +84,4 @@ def _theme() -> gr.themes.Base:
         block_border_width="0px",
         block_padding="0px",
         block_shadow="none",
-    )
-
-
-def _top() -> str:
-    return (
-        f'<div class="top"><h1>{escape(page_words.QUESTION)}</h1>'
-        f'<button type="button" id="theme"></button><p>{escape(page_words.LEAD)}</p></div>'
-        '<div id="spoken" role="status" aria-live="polite"></div>'
-        '<div id="trouble" class="problem" role="alert" hidden></div>'
-    )
-
-
-def _foot(service: Service) -> str:
-    words = "; ".join(f"{name}: {value}" for name, value in service.identity.items())
-    return (
-        f'<p class="soft foot">{escape(words)}. Programs use the <a href="api/v1/openapi.json">'
-        "API</a>.</p>"
     )

@@ -2,76 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from npr_jax.analysis.markup import escape
 from npr_jax.detectors.calibration import UNSURE
 from npr_jax.serving.limits import Cancelled, Refused
-from npr_jax.serving.page.card import card, file_lines, number, problem, small_badge
-from npr_jax.serving.page.runs import Runs
-from npr_jax.serving.page.shelf import Shelf
-from npr_jax.serving.page.words import VERDICTS
-from npr_jax.serving.page.zone import in_words, place, size_hint, tokens_of, working, zone
+from npr_jax.serving.page.gradio_parts import html, on_upload, size_hint, tokens_of, working, zone
+from npr_jax.serving.page.jobs import Jobs
+from npr_jax.serving.page.pending_files import PendingFiles
+from npr_jax.serving.page.render import VERDICTS, card, file_lines, problem, render
 
 if TYPE_CHECKING:
-    from npr_jax.serving.examination import Examination
+    from npr_jax.serving.assessment import Assessment
     from npr_jax.serving.service import Service
 
 SIDES = {"left": "First picture", "right": "Second picture"}
-_WAITING = '<p class="soft">Give two pictures, for instance an original and what was published.</p>'
+Kept = dict[str, Any] | None  # the little that the comparison needs of a picture
 
 
-def build(service: Service, shelf: Shelf, runs: Runs) -> None:
-    """Adds the tab's elements to the blocks that are being built; see ``page_one.build``."""
-    states = []
-    events = []
-    places = {}
+def build(service: Service, pending: PendingFiles, jobs: Jobs) -> None:
+    """Adds the tab's elements to the blocks that are being built; see ``one.build``."""
+    hint = size_hint(service.limits)
+    zones, events = {}, []
+    states = [gr.State(None) for _ in SIDES]
     with gr.Row(elem_classes="sides"):
         for side, title in SIDES.items():
             with gr.Column(min_width=280):
-                places[side] = zone(
-                    f"{title}: drop it here, paste it, or press to choose",
-                    _capital(size_hint(service.limits)),
-                    service.limits,
-                    part=side,
-                    max_files=1,
-                )
-            states.append(gr.State(None))
-    summary = place(_WAITING, part="compare", name="summary")
+                title = f"{title}: drop it here, paste it, or press to choose"
+                hint = hint[:1].upper() + hint[1:]
+                zones[side] = zone(title, hint, service.limits, tab=side, max_files=1)
+    summary = html(compared(None, None), element="compare-summary")
     with gr.Row(elem_classes="sides"):
-        for (side, given), state in zip(places.items(), states, strict=True):
+        for (side, given), state in zip(zones.items(), states, strict=True):
             with gr.Column(min_width=280):
-                result = place(part=side, name="result")
-            events.append(
-                given.upload(
-                    in_words(_examiner(service, shelf, runs, side), empty=(None,)),
-                    outputs=[result, state],
-                    show_progress="hidden",
-                    trigger_mode="multiple",
-                    api_visibility="private",
-                )
-            )
+                result = html(element=f"{side}-result")
+            handler = _assessor(service, pending, jobs, side)
+            events.append(on_upload(given, handler, [result, state], empty=(None,)))
     for event in events:
         event.then(compared, states, summary, show_progress="hidden", api_visibility="private")
 
 
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
+def compared(left: Kept, right: Kept) -> str:
+    """What two pictures have in common and what not, as HTML."""
+    sentence = _sentence(left, right) if left and right else ""
+    return render("compare.html", sides=[left, right], sentence=sentence)
 
 
-def _examiner(service: Service, shelf: Shelf, runs: Runs, side: str) -> Any:
-    def examine(
-        event: gr.EventData, request: gr.Request
-    ) -> Iterator[tuple[str, dict[str, Any] | None]]:
+def _assessor(
+    service: Service, pending: PendingFiles, jobs: Jobs, side: str
+) -> Callable[..., Iterator[tuple[str, Kept]]]:
+    def assess(event: gr.EventData, request: gr.Request) -> Iterator[tuple[str, Kept]]:
         tokens = tokens_of(event, 1)
-        with runs.begin(request.session_hash or "", side) as stopped:
-            for name, data in shelf.take(tokens):
+        with jobs.begin(request.session_hash or "", side) as stopped:
+            for name, data in pending.take(tokens):
                 yield working(f"Examining {name} …", 0, 0), None
                 try:
-                    found = service.examine(name, data, cancelled=stopped.is_set)
+                    found = service.assess(name, data, cancelled=stopped.is_set)
                 except Cancelled:
                     return
                 except Refused as error:
@@ -80,11 +68,10 @@ def _examiner(service: Service, shelf: Shelf, runs: Runs, side: str) -> Any:
                 if not stopped.is_set():
                     yield card(found, service.identity), _kept(found)
 
-    return examine
+    return assess
 
 
-def _kept(found: Examination) -> dict[str, Any] | None:
-    """The little that the comparison needs of a picture."""
+def _kept(found: Assessment) -> Kept:
     if found.result.score is None:
         return None
     return {
@@ -96,38 +83,14 @@ def _kept(found: Examination) -> dict[str, Any] | None:
     }
 
 
-def compared(left: dict[str, Any] | None, right: dict[str, Any] | None) -> str:
-    """What two pictures have in common and what not, as HTML."""
-    if left is None or right is None:
-        return _WAITING
-    rows = [
-        ("Verdict", small_badge(left["verdict"]), small_badge(right["verdict"])),
-        ("Score", number(left["score"]), number(right["score"])),
-    ]
-    for name in dict.fromkeys([*left["lines"], *right["lines"]]):
-        values = [escape(side["lines"].get(name, "–")) for side in (left, right)]
-        rows.append((name, values[0], values[1]))
-    body = "".join(
-        f'<tr{"" if a == b else " class=differs"}><th scope="row">{escape(name)}</th><td>{a}</td>'
-        f"<td>{b}</td></tr>"
-        for name, a, b in rows
-    )
-    return (
-        f'<div class="card summary"><h2>Side by side</h2><p>{escape(_sentence(left, right))}</p>'
-        f'<div class="scroll"><table class="plain"><thead><tr><td></td><th scope="col">'
-        f'{escape(left["name"])}</th><th scope="col">{escape(right["name"])}</th></tr></thead>'
-        f"<tbody>{body}</tbody></table></div></div>"
-    )
-
-
 def _sentence(left: dict[str, Any], right: dict[str, Any]) -> str:
     if left["sha256"] == right["sha256"]:
         return "Both are the same file, byte for byte."
-    words = [VERDICTS[side["verdict"]].lower() for side in (left, right)]
-    gap = abs(left["score"] - right["score"])
-    if words[0] == words[1]:
-        return f"Both have the same verdict ({words[0]}); their scores are {gap:.2f} apart."
-    if UNSURE in (left["verdict"], right["verdict"]):
-        other = words[1] if left["verdict"] == UNSURE else words[0]
-        return f"One verdict is unsure, the other {other}; their scores are {gap:.2f} apart."
-    return f"The verdicts differ: {words[0]} and {words[1]}; their scores are {gap:.2f} apart."
+    verdicts = [VERDICTS[side["verdict"]].lower() for side in (left, right)]
+    gap = f"their scores are {abs(left['score'] - right['score']):.2f} apart"
+    if verdicts[0] == verdicts[1]:
+        return f"Both have the same verdict ({verdicts[0]}); {gap}."
+    if UNSURE in verdicts:
+        [other] = [verdict for verdict in verdicts if verdict != UNSURE]
+        return f"One verdict is unsure, the other {other}; {gap}."
+    return f"The verdicts differ: {verdicts[0]} and {verdicts[1]}; {gap}."

@@ -3,8 +3,6 @@
 They are kept in memory as PNG files and taken by the page the way any other file is.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import io
 
@@ -12,18 +10,13 @@ import numpy as np
 from PIL import Image
 
 from input_pipeline.simulation import camera, composites, dataset, pictures
-from npr_jax.analysis.markup import escape
+from npr_jax.serving.page.render import part
 
 SIDE = 256
 SEED = 7
 # Scenes that no split of the embedded data has, which look like something.
 _SCENES = (9, 14, 17)
 _FAMILIES = ("nearest_conv", "ldm_vae")
-NOTE = (
-    "Pictures of the project's own simulation, so nothing here is anybody's: made-up scenes seen "
-    "by a made-up camera, and the same through the decoders of generators. They show what the "
-    "page does, not how good the detector is with real pictures."
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,16 +55,8 @@ def make_examples() -> list[Example]:
 
 
 def gallery(examples: list[Example]) -> str:
-    """HTML of the examples as buttons; page.js gives what is pressed to the drop zone in sight."""
-    buttons = "".join(
-        f'<button type="button" class="example" data-name="{escape(one.name)}">'
-        f'<img src="page/examples/{number}.png" alt=""> {escape(one.words)}</button>'
-        for number, one in enumerate(examples)
-    )
-    return (
-        "<details open><summary>Examples to try</summary>"
-        f'<div class="examples">{buttons}</div><p class="soft">{escape(NOTE)}</p></details>'
-    )
+    """HTML of the examples as buttons."""
+    return part("frame.html", "examples", examples)
 
 
 def _example(name: str, words: str, pixels: np.ndarray) -> Example:

@@ -7,8 +7,6 @@ another application, where its own check is off). So nothing passes that is not 
 event's message may describe a file: the page's own uploads go another way (``page_shelf``).
 """
 
-from __future__ import annotations
-
 import json
 import re
 import secrets

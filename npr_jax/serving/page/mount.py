@@ -1,7 +1,5 @@
 """The page that ``serve`` shows: Gradio's blocks in the application, behind the guard."""
 
-from __future__ import annotations
-
 import importlib.resources
 import os
 from collections.abc import Callable
@@ -17,7 +15,7 @@ from starlette.routing import Match
 
 from npr_jax.serving.page.examples import Example, gallery, make_examples
 from npr_jax.serving.page.guard import PageGuard
-from npr_jax.serving.page.shelf import Shelf
+from npr_jax.serving.page.pending_files import PendingFiles
 from npr_jax.serving.service import Service
 
 _FILES = {"page.js": "text/javascript", "page.css": "text/css"}
@@ -52,32 +50,32 @@ def mount(app: FastAPI, service: Service) -> FastAPI:
         service: what examines pictures.
     """
     os.environ |= _NO_NETWORK
-    shelf = Shelf(service.limits)
+    pending = PendingFiles(service.limits)
     examples = make_examples()
-    _add_routes(app, shelf, examples)
+    _add_routes(app, pending, examples)
     ours = _own_paths(app)
     from npr_jax.serving.page.blocks import mount_blocks
 
-    events = mount_blocks(app, service, shelf, gallery(examples))
+    events = mount_blocks(app, service, pending, gallery(examples))
     guard = Middleware(PageGuard, ours=ours, events=events, head=_HEAD, identity=service.identity)
     # The last to see a request: it reads messages, which who may ask and how much comes before.
     app.user_middleware.append(guard)
     return app
 
 
-def _add_routes(app: FastAPI, shelf: Shelf, examples: list[Example]) -> None:
+def _add_routes(app: FastAPI, pending: PendingFiles, examples: list[Example]) -> None:
     """The page's own files and the way in for pictures."""
 
     @app.post("/page/upload", include_in_schema=False)
     async def upload(request: Request, name: str = "picture") -> Response:
-        with shelf.writer(name) as writer:
+        with pending.writer(name) as writer:
             async for chunk in request.stream():
                 await run_in_threadpool(writer.write, chunk)
         return JSONResponse({"token": writer.token})
 
     @app.delete("/page/upload/{token}", include_in_schema=False)
     def forget(token: str) -> Response:
-        shelf.forget(token)
+        pending.forget(token)
         return Response(status_code=204)
 
     @app.get("/page/examples/{number}.png", include_in_schema=False)

@@ -1,7 +1,5 @@
 """Pictures inside the page, small enough to send: what is shown is never what is scored."""
 
-from __future__ import annotations
-
 import base64
 import io
 

@@ -12,9 +12,9 @@ from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE
 from npr_jax.serving.delivery import DeliveryPoint
 from npr_jax.serving.limits import Busy, Limits, Refused
 from npr_jax.serving.page import guard, pictures
-from npr_jax.serving.page.curve import delivery_panels
-from npr_jax.serving.page.runs import Runs
-from npr_jax.serving.page.shelf import Shelf, Writer
+from npr_jax.serving.page.jobs import Jobs
+from npr_jax.serving.page.pending_files import PendingFiles, Writer
+from npr_jax.serving.page.render import part
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -24,7 +24,7 @@ def make_shelf():
     made = []
 
     def make(kept_seconds=60.0, **limits):
-        made.append(Shelf(Limits(**limits), kept_seconds=kept_seconds))
+        made.append(PendingFiles(Limits(**limits), kept_seconds=kept_seconds))
         return made[-1]
 
     yield make
@@ -134,7 +134,7 @@ def test_what_is_not_wanted_any_more_is_deleted(make_shelf):
 
 
 def test_a_later_run_stops_the_earlier_of_the_same_visitor_and_part():
-    runs = Runs()
+    runs = Jobs()
     with runs.begin("me", "one") as first, runs.begin("you", "one") as other:
         with runs.begin("me", "one") as second:
             assert (first.is_set(), first.replaced) == (True, True)
@@ -178,10 +178,8 @@ def test_curve_has_a_mark_of_the_right_shape_at_the_right_height_for_each_score(
         DeliveryPoint("jpeg", 40, "JPEG 40", problem="no time"),
         DeliveryPoint("resize", 0.5, "resized to 50 %", 0.25, PHOTOGRAPH),
     ]
-    jpeg, resize = (
-        ElementTree.fromstring(svg.replace("<svg", f'<svg xmlns="{SVG[1:-1]}"', 1))
-        for svg in delivery_panels(points, 0.75)
-    )
+    panels = part("curve.html", "panels", points, 0.75)
+    jpeg, resize = ElementTree.fromstring(f'<div xmlns="{SVG[1:-1]}">{panels}</div>')
     marks = jpeg.findall(f"{SVG}g")
     assert [mark.get("class") for mark in marks] == [
         "mark generated",

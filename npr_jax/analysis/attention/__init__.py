@@ -1,0 +1,1 @@
+"""What the attention weights over the scales say, as tests, figures and files."""

@@ -1,0 +1,116 @@
+"""Gradio's side of the page: drop zones, places for results, and events that answer in words.
+
+Gradio's own file components decode or rename what they are given, and keep it. Here the browser
+sends each file's bytes as they are (page.js, ``POST page/upload``), and the event that follows
+holds only the names under which they wait.
+"""
+
+import functools
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import gradio as gr
+
+from npr_jax.serving.limits import MEGA, Limits, Refused
+from npr_jax.serving.page.render import part, problem
+
+_LOG = logging.getLogger(__name__)
+_UNEXPECTED = (
+    "Something went wrong on the server with this request, and was written to its log. Other "
+    "pictures are not affected; please try again, or with another picture."
+)
+
+
+def html(content: str = "", *, element: str | None = None, script: str | None = None) -> gr.HTML:
+    """A piece of the page.
+
+    Args:
+        content: HTML.
+        element: its identifier, such as "one-result".
+        script: JavaScript that runs when it is there.
+    """
+    return gr.HTML(
+        content, js_on_load=script, apply_default_css=False, elem_id=element, padding=False
+    )
+
+
+def zone(title: str, hint: str, limits: Limits, *, tab: str, max_files: int) -> gr.HTML:
+    """A drop zone with a file chooser inside; its event is ``upload``.
+
+    Args:
+        title: what to do, in a few words.
+        hint: small print below it.
+        limits: of files.
+        tab: of the page, as in ``Jobs``; also the element's identifier.
+        max_files: that may be given at once.
+    """
+    content = part("frame.html", "zone", title, hint, limits, tab, max_files)
+    return html(content, element=f"{tab}-zone", script="nprPage.zone(element, trigger)")
+
+
+def on_upload(
+    given: gr.HTML, handler: Callable[..., Iterator[Any]], outputs: Any, empty: Sequence[Any] = ()
+) -> Any:
+    """Has a zone's files handled; every error becomes a sentence in the first output.
+
+    Args:
+        given: the zone.
+        handler: of (event, request); yields HTML, or tuples that begin with HTML.
+        outputs: where it goes.
+        empty: what the outputs after the first get with an error.
+    """
+
+    @functools.wraps(handler)
+    def safe(event: gr.EventData, request: gr.Request) -> Iterator[Any]:
+        try:
+            yield from handler(event, request)
+        except Refused as error:
+            sentence = str(error)
+        except Exception:  # noqa: BLE001 - whatever it was, the page says so in words
+            _LOG.exception("the page could not answer")
+            sentence = _UNEXPECTED
+        else:
+            return
+        shown = problem("", sentence)
+        yield (shown, *empty) if empty else shown
+
+    # What Gradio reads to know what to pass; of `handler` it would be strings.
+    safe.__annotations__ = {"event": gr.EventData, "request": gr.Request}
+    del safe.__wrapped__
+    return given.upload(
+        safe,
+        outputs=outputs,
+        show_progress="hidden",
+        trigger_mode="multiple",
+        api_visibility="private",
+    )
+
+
+def size_hint(limits: Limits) -> str:
+    """What may be given, in words."""
+    return (
+        f"up to {limits.max_bytes / MEGA:g} MB and {limits.max_pixels / MEGA:g} million pixels each"
+    )
+
+
+def tokens_of(event: gr.EventData, max_files: int) -> list[str]:
+    """The names under which the event's files wait.
+
+    Raises:
+        Refused: for an event that the page does not send, or with too many files.
+    """
+    data: Any = event._data
+    tokens = data.get("tokens") if isinstance(data, dict) else None
+    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+        raise Refused("No picture was given.")
+    if not tokens:
+        raise Refused("No picture was given. Drop one on the page, paste one, or choose a file.")
+    if len(tokens) > max_files:
+        raise Refused(f"These are {len(tokens)} files; at most {max_files} are taken at once.")
+    return tokens
+
+
+def working(words: str, done: int, total: int) -> str:
+    """A progress bar and what is being done."""
+    return part("parts.html", "working", words, done, total)

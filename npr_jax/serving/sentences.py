@@ -1,0 +1,101 @@
+"""Every sentence that the page and the API say about a picture, for readers of any trade."""
+
+from collections.abc import Sequence
+
+from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE
+
+NAMES = {
+    GENERATED: "made by a generator",
+    PHOTOGRAPH: "a photograph",
+    UNSURE: "unsure",
+}
+# What the detector cannot tell; shown with every answer.
+CAVEATS = (
+    "The detector looks for traces that up-sampling leaves between neighbouring pixels. It does "
+    "not look at what the picture shows.",
+    "It is an indication, not a proof: do not rest a story or an accusation on it alone.",
+    "It can be wrong about generators it was not trained on, and newer ones may leave other "
+    "traces.",
+    "Screenshots, messengers and repeated saving wipe the traces out: a picture called a "
+    "photograph may be a generated one that has travelled.",
+    "Photographs that were enlarged, sharpened or retouched by software can look generated.",
+    "A real photograph with a small generated part in it is mostly called a photograph.",
+)
+METADATA_NOTE = (
+    "What a file says of itself can be forged and is usually lost on the way. It does not change "
+    "the score, and finding nothing means nothing."
+)
+NO_DELIVERY_FOR_METADATA = (
+    "This detector reads the file, not its pixels; what re-saving does to pixels says nothing "
+    "about it, so no deliveries were tried."
+)
+NO_DELIVERY_ASKED = "How the verdict holds up when the picture is sent on was not tried."
+UNCALIBRATED = "The score is not calibrated: it orders pictures, but 0.9 does not mean 9 out of 10."
+CALIBRATED = (
+    "The score is calibrated on pictures like those the detector was trained on; on others it can "
+    "be too sure."
+)
+_LISTED = 4
+_LEANS = 0.75  # score, or 1 - score, from which an unsure picture is said to lean to a side
+
+
+def reason_for(verdict: str, score: float) -> str:
+    """What the detector found, in one or two sentences; ``score`` in [0, 1]."""
+    percent = f"score {100 * score:.1f} %"
+    if verdict == GENERATED:
+        return f"The pixels carry the traces that generators leave ({percent})."
+    if verdict == PHOTOGRAPH:
+        return f"The pixels look as those of a photograph do ({percent})."
+    if max(score, 1 - score) >= _LEANS:
+        side = NAMES[GENERATED if score > 0.5 else PHOTOGRAPH]
+        return (
+            f"The pixels look like those of a picture that is {side} ({percent}), but on the "
+            "pictures this detector was checked with it was not right often enough at such scores "
+            "for a verdict."
+        )
+    return f"The pixels do not tell clearly what this picture is ({percent})."
+
+
+def flips(verdict: str, opposite: str, labels: Sequence[str]) -> str:
+    """Why a verdict is shown as unsure."""
+    return (
+        f"By itself the file is called {NAMES[verdict]}, but it would be called "
+        f"{NAMES[opposite]} once sent on ({listed(labels)}). The verdict is therefore shown as "
+        "unsure."
+    )
+
+
+def holds(
+    verdict: str, opposite: str, tried: int, unsure: Sequence[str], enlarged: Sequence[str]
+) -> str:
+    """How a verdict that is kept does under the deliveries."""
+    if not unsure and not enlarged:
+        return f"The verdict stays the same under all {tried} ways of sending the picture on."
+    parts = []
+    if unsure:
+        parts.append(f"It becomes unsure when the picture is sent on as {listed(unsure)}.")
+    if enlarged:
+        parts.append(
+            f"Enlarged ({listed(enlarged)}) it would be called {NAMES[opposite]}; that does not "
+            "count, because enlarging is up-sampling."
+        )
+    return " ".join(parts)
+
+
+def unsure_anyway(decided: Sequence[str]) -> str:
+    """How an unsure picture does under the deliveries."""
+    if not decided:
+        return "It stays unsure however it is sent on."
+    return f"It would get a verdict when sent on as {listed(decided)}; that makes it no surer."
+
+
+def not_all(tried: int, planned: int) -> str:
+    """That the time was up before every delivery was tried."""
+    return f"Only {tried} of {planned} ways of sending it on were tried in the time there was."
+
+
+def listed(labels: Sequence[str]) -> str:
+    """A few of them, and how many more."""
+    shown = ", ".join(labels[:_LISTED])
+    more = len(labels) - _LISTED
+    return f"{shown} and {more} more" if more > 0 else shown
