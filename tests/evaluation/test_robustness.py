@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from npr_jax.analysis.figure_files import write_figure
-from npr_jax.analysis.robustness import figure_of
+from npr_jax.analysis.figures.robustness import figure_of
 from PIL import Image
 from sklearn import metrics
 
