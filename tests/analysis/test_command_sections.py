@@ -9,6 +9,7 @@ from sklearn import metrics
 
 from input_pipeline.images.degradations import transformations
 from npr_jax.analysis import summary
+from npr_jax.analysis.failures import find_failures
 from npr_jax.analysis.page.render import render
 from npr_jax.analysis.paper_tables import published
 from npr_jax.analysis.report import build_report
@@ -222,6 +223,20 @@ def test_the_five_tables_stand_beside_the_papers_numbers(tmp_path):
     assert "not complete, so not counted: table 1, 2, 3, 4" in words
     assert "Table 4 (universal_fake_detect) lacks dalle" in words
     assert "Table 1 (forensynths): not evaluated" in words
+
+
+def test_controlnet_is_a_generator_and_not_a_control(tmp_path):
+    scores = make_scores({"ControlNet": 0.0, "control": 0.0}, weights=False)
+    write_evaluation(tmp_path / "evaluation/test", scores, {})
+    [evaluation] = read_run(tmp_path).evaluations
+    page = parsed(render("evaluation.html", evaluation=evaluation, with_figures=False))
+    generators, means, controls = page.find(".//table").findall("tbody")
+    assert (means.get("class"), controls.get("class")) == ("mean", "apart")
+    assert [row.findtext("th") for row in generators] == ["ControlNet"]
+    assert [row.findtext("th") for row in controls] == ["control"]
+    mine = scores.logits[scores.generators == "ControlNet"]
+    counts = find_failures(evaluation, tmp_path / "evaluation/test").counts
+    assert counts[1] == ((mine <= 0).sum(), mine.size)
 
 
 def limits_of(workdir):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from flax import nnx
 from npr_jax.analysis.figure_files import write_figure
-from npr_jax.analysis.figures.robustness import figure_of
 from PIL import Image
 from sklearn import metrics
 
@@ -17,6 +16,7 @@ from configs import default
 from input_pipeline.images.degradations import transformations
 from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
+from npr_jax.analysis.figures.robustness import figure_of
 from npr_jax.cli import main
 from npr_jax.evaluation.evaluate import evaluate_run
 from npr_jax.evaluation.robustness import measure_robustness
