@@ -9,8 +9,8 @@ import shutil
 
 import numpy as np
 import pytest
-from npr_jax.analysis.figure_files import write_figure
-from npr_jax.analysis.reliability import figure_of
+from npr_jax.analysis.figures.files import write_figure
+from npr_jax.analysis.figures.reliability import figure_of
 from PIL import Image
 
 import npr_jax

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from flax import nnx
-from npr_jax.analysis.figure_files import write_figure
+from npr_jax.analysis.figures.files import write_figure
 from PIL import Image
 from sklearn import metrics
 
