@@ -9,14 +9,14 @@ import shutil
 
 import numpy as np
 import pytest
-from npr_jax.analysis.figures.files import write_figure
-from npr_jax.analysis.figures.reliability import figure_of
 from PIL import Image
 
 import npr_jax
 from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.dataset_writer import write_dataset
+from npr_jax.analysis.figures.files import write_figure
+from npr_jax.analysis.figures.reliability import figure_of
 from npr_jax.cli import main
 from npr_jax.cli.predict import predict_files
 from npr_jax.detectors import calibration_file

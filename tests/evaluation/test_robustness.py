@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 from flax import nnx
-from npr_jax.analysis.figures.files import write_figure
 from PIL import Image
 from sklearn import metrics
 
@@ -16,6 +15,7 @@ from configs import default
 from input_pipeline.images.degradations import transformations
 from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
+from npr_jax.analysis.figures.files import write_figure
 from npr_jax.analysis.figures.robustness import figure_of
 from npr_jax.cli import main
 from npr_jax.evaluation.evaluate import evaluate_run
