@@ -343,6 +343,13 @@ def test_evaluation_prepares_as_it_is_told(tmp_path):
         evaluation_images(source, delivery="fax")
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_cannot_be_scored_ends_an_evaluation_by_name(tmp_path, workers):
+    source = write(tmp_path, 3, "encoded", ((40, 30),))
+    with pytest.raises(ValueError, match=r"0\.png: too small: 40x30 pixels, at least 32x32"):
+        list(evaluation_images(source, Preprocessing(resize=64, min_side=32), workers=workers))
+
+
 def holdout(source, fraction, seed, side):
     """One side of a split."""
     held = held_out(read_table(source), fraction, seed)
