@@ -92,7 +92,7 @@ def build_simulation(
     plan = _Plan(size, counts, train_family, seed, _photographs(photos, size))
     fingerprint = _fingerprint(plan)
     output = pathlib.Path(output)
-    if not _already_there(output, fingerprint):
+    if not _already_there(output, plan, fingerprint):
         with _executor(workers, sum(counts)) as executor:
             dataset_writer.write_dataset(
                 output,
@@ -314,14 +314,40 @@ def _fingerprint(plan: _Plan) -> str:
     return digest.hexdigest()
 
 
-def _already_there(output: pathlib.Path, fingerprint: str) -> bool:
+def _already_there(output: pathlib.Path, plan: _Plan, fingerprint: str) -> bool:
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return False
-    found = PreparedDataset.load(output).info.get("fingerprint")
-    if found != fingerprint:
+    found = PreparedDataset.load(output)
+    known = found.info.get("fingerprint")
+    if known != fingerprint and not _is_same(found, plan):
         raise UserError(
             f"{output} holds a data set made with other settings or another version (fingerprint "
-            f"{str(found)[:12]}, wanted {fingerprint[:12]}). Remove it, or give another "
+            f"{str(known)[:12]}, wanted {fingerprint[:12]}). Remove it, or give another "
             "data.simulation.directory."
         )
+    return True
+
+
+def _is_same(found: PreparedDataset, plan: _Plan) -> bool:
+    """Whether another version of this code made the same images.
+
+    Judged by the settings and by the first scene of split train, which is made again: as photograph
+    and as generated image. One level of difference is the rounding of another machine.
+    """
+    per_scene = (2, 2, 1 + len(FAMILIES))
+    images = {name: n * k for name, n, k in zip(_SPLITS, plan.counts, per_scene, strict=True)}
+    wanted = _info(plan, str(found.info.get("fingerprint"))) | {"image_size": plan.size}
+    if any(found.info.get(key) != value for key, value in wanted.items()):
+        return False
+    if {name: split.num_examples for name, split in found.splits.items()} != images:
+        return False
+    takes, photos = (0, 1 + FAMILIES.index(plan.train_family)), plan.photos[:: len(_SPLITS)]
+    clean, noise = pictures.shoot(pictures.Shot(plan.seed, (0,), plan.size, takes, photos))
+    photograph = camera.quantise(pictures.inner(clean) + noise[:, 0])
+    made = generate(plan.train_family, clean, noise[:, 1], plan.seed, (0,))
+    source = found.source("train")
+    for index, [image] in ((0, photograph), (min(_BATCH, plan.counts[0]), made)):
+        stored = records.image_array(records.decode_record(source[index]))
+        if np.abs(stored.astype(int) - image).max() > 1:
+            return False
     return True

@@ -90,6 +90,25 @@ def test_the_same_settings_keep_a_directory_and_others_are_refused(built):
         dataset.build_simulation(built, workers=0, **{**SETTINGS, "seed": 4})
 
 
+def test_a_data_set_of_another_version_is_kept_where_its_images_are_the_same(built, tmp_path):
+    """A fingerprint covers the code as well, which changes more often than the images do."""
+    for name, settings in (("same", SETTINGS), ("other", {**SETTINGS, "seed": 4})):
+        if name == "other":
+            dataset.build_simulation(tmp_path / name, workers=0, **settings)
+        else:
+            shutil.copytree(built, tmp_path / name)
+        file = tmp_path / name / "dataset.json"
+        info = json.loads(file.read_text()) | {"fingerprint": "of version 1", "seed": 3}
+        file.write_text(json.dumps(info))
+    before = (tmp_path / "same/dataset.json").read_bytes()
+    dataset.build_simulation(tmp_path / "same", workers=0, **SETTINGS)
+    assert (tmp_path / "same/dataset.json").read_bytes() == before
+    with pytest.raises(ValueError, match="another version"):
+        dataset.build_simulation(tmp_path / "same", workers=0, **{**SETTINGS, "seed": 5})
+    with pytest.raises(ValueError, match="another version"):
+        dataset.build_simulation(tmp_path / "other", workers=0, **SETTINGS)
+
+
 def test_baselines_are_written_for_every_family(built):
     baselines = json.loads((built / "baselines.json").read_text())
     assert set(baselines) == set(dataset.FAMILIES)
