@@ -7,7 +7,7 @@ import difflib
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from absl import flags
+from absl import flags as absl_flags
 
 from input_pipeline.errors import UserError
 
@@ -37,16 +37,16 @@ class Command:
     summary: str
     usage: str
     examples: tuple[str, ...]
-    define: Callable[[flags.FlagValues], None]
+    define: Callable[[absl_flags.FlagValues], None]
     run: Callable[..., int]
     details: str = ""
     words: str = ""
     recipes: str = ""
     advice: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
-    def flags(self, arguments: Sequence[str] = ()) -> flags.FlagValues:
+    def flags(self, arguments: Sequence[str] = ()) -> absl_flags.FlagValues:
         """Its flags, not parsed yet; of ``arguments`` only the ``--config.KEY=VALUE`` are read."""
-        values = flags.FlagValues()
+        values = absl_flags.FlagValues()
         if self.recipes:
             # Only recipes need the library, and importing it takes as long as all of --help.
             from ml_collections import config_flags
@@ -68,7 +68,7 @@ class Command:
 
     def parse(
         self, arguments: Sequence[str], others: Iterable[Command]
-    ) -> tuple[flags.FlagValues, list[str]]:
+    ) -> tuple[absl_flags.FlagValues, list[str]]:
         """The flags with their values, and the arguments that are none.
 
         Args:
@@ -88,10 +88,10 @@ class Command:
         values = self.flags(arguments)
         try:
             _, *words = values([self.name, *arguments])
-        except flags.UnrecognizedFlagError as error:
+        except absl_flags.UnrecognizedFlagError as error:
             problem = self._explain(error, arguments) if self.recipes else ""
             raise UserError(problem or self.refusal(error.flagname, others)) from error
-        except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        except (absl_flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
             raise UserError(self._explain(error, arguments)) from error
         if words and not self.words:
             named = words[0] in (other.name for other in others)
@@ -125,7 +125,7 @@ class Command:
             for argument in arguments:
                 if problem := explain_override(argument, str(error)):
                     return problem
-        if isinstance(error, flags.UnrecognizedFlagError):
+        if isinstance(error, absl_flags.UnrecognizedFlagError):
             return ""
         # A recipe's own error arrives with its traceback; the last line says what is wrong.
         lines = [line for line in str(error).splitlines() if line.strip()]

@@ -179,7 +179,7 @@ class Scorer:
         if shape in self._programs:
             return
         if len(self._programs) == MOST_PROGRAMS:
-            self._sums.clear_cache()
+            self._sums.clear_cache()  # type: ignore[attr-defined]
             self._programs.clear()
         self._programs.add(shape)
         if self._model.whole and len(self._programs) == MANY_SIZES:

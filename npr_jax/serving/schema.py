@@ -157,10 +157,10 @@ def result_answer(found: Assessment) -> ResultAnswer:
         error=result.error,
         status=found.status,
         weights=weights,
-        facts=found.facts and FactsAnswer.model_validate(found.facts),
+        facts=FactsAnswer.model_validate(found.facts) if found.facts else None,
         delivery=[DeliveryAnswer.model_validate(point) for point in found.delivery],
         delivery_note=found.delivery_note,
-        evidence=found.evidence and _evidence(found.evidence),
+        evidence=_evidence(found.evidence) if found.evidence else None,
         seconds=found.seconds,
     )
 
