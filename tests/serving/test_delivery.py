@@ -139,7 +139,7 @@ class Scripted(npr_jax.Detector):
 def test_the_answer_of_a_picture_that_flips(detector, make_client, ask, encoded):
     pixels = runs.picture(1, False)
     pixels[0, 0] = (1, 2, 3)
-    scripted = Scripted(detector.model, resize=0, source="test")
+    scripted = Scripted(detector.model, source="test")
     answer = ask(make_client(scripted), ("a.png", encoded(pixels)), query="?delivery=1").json()
     [result] = answer["results"]
     assert result["detector_verdict"] == "generated"

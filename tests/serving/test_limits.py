@@ -233,7 +233,7 @@ class Slow(npr_jax.Detector):
     """A detector that waits, or fails, when it is told to."""
 
     def __init__(self, like):
-        super().__init__(like.model, resize=0, source="test")
+        super().__init__(like.model, source="test")
         self.may_go = threading.Event()
         self.entered = threading.Event()
         self.failing = False
