@@ -39,7 +39,7 @@ def make_detector(
     drawn = np.random.default_rng(0)
     model = nnx.merge(graphdef, jax.tree_util.tree_map_with_path(partial(draw, drawn), state))
     model.eval()
-    settings = {"source": "tests", "system": system}
+    settings = {"source": "tests", "system": config.name}
     way = Preprocessing(**preprocessing)
     if calibrated:
         plain = Detector(model, way, **settings)
