@@ -13,6 +13,15 @@ from input_pipeline.errors import UserError
 
 # absl's own, which would read flags from a file or let unknown ones pass.
 _REFUSED = ("flagfile", "undefok")
+# What absl and ml_collections raise for a value, a setting or a file that cannot be used.
+_UNUSABLE = (
+    absl_flags.Error,
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    OSError,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +100,7 @@ class Command:
         except absl_flags.UnrecognizedFlagError as error:
             problem = self._explain(error, arguments) if self.recipes else ""
             raise UserError(problem or self.refusal(error.flagname, others)) from error
-        except (absl_flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        except _UNUSABLE as error:
             raise UserError(self._explain(error, arguments)) from error
         if words and not self.words:
             named = words[0] in (other.name for other in others)
