@@ -93,7 +93,7 @@ def _add_routes(app: FastAPI, pending: PendingFiles, examples: list[Example]) ->
 
 
 def _add_file(app: FastAPI, name: str, kind: str) -> None:
-    content = importlib.resources.files("npr_jax.serving").joinpath(name).read_bytes()
+    content = importlib.resources.files("npr_jax.serving.page").joinpath(name).read_bytes()
 
     @app.get(f"/page/{name}", include_in_schema=False)
     async def file() -> Response:
