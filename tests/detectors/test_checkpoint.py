@@ -14,6 +14,10 @@ from npr_jax.training.checkpoint import Checkpoints
 # Names that orbax-checkpoint 0.12.8 by itself writes to and cannot read from.
 HARD_NAMES = ("runs [x]", "[!y]", "back\\slash")
 
+# Where one array of a checkpoint is damaged, TensorStore may finish reading another after the event
+# loop that waited for both is gone, and says so from a thread of its own.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 def model_of(step):
     """A network of two numbers that know their step."""
