@@ -131,6 +131,7 @@ def test_openvino_says_the_same_of_the_first_image_of_each_size():
             np.testing.assert_allclose(probability, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:the float32 number:UserWarning")  # the smallest weights
 @pytest.mark.parametrize("backbone", ["cut_resnet50", "thin_resnet"])
 def test_onnxconverter_commons_float16_loads_and_scores_nearly_the_same(backbone):
     """The pixels' arithmetic stays in float32: reference pixels do not survive rounding."""
@@ -141,7 +142,8 @@ def test_onnxconverter_commons_float16_loads_and_scores_nearly_the_same(backbone
     pixels = [n for n in pixels if n.startswith(("pixels/", "backbone/stem/"))]
     half = float16.convert_float_to_float16(model, keep_io_types=True, node_block_list=pixels)
     content_half = half.SerializeToString()
-    assert len(content_half) < 0.6 * len(content)
+    # What is not halved is the graph itself, a third of the thin network's file.
+    assert len(content_half) < 0.7 * len(content)
     for size in ((33, 47), (64, 38)):
         images = made.pictures(2, *size)
         [expected] = session(content).run(["probability"], {"images": images})
