@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from input_pipeline.errors import UserError
 
 # Modules of the extra ``train`` in pyproject.toml that this project imports.
-TRAIN = ("clu", "cv2", "grain", "matplotlib", "sklearn", "tensorboard", "threadpoolctl")
+TRAIN = ("clu", "cv2", "grain", "jinja2", "matplotlib", "sklearn", "tensorboard", "threadpoolctl")
 
 
 @contextlib.contextmanager
