@@ -322,9 +322,6 @@ def test_a_single_picture_passes_between_those_of_a_batch(make_client, good, slo
     assert order.index("single") < 100, "it did not wait for all 160"
 
 
-@pytest.mark.xfail(
-    run=False, reason="hangs on an idle machine since the move; see the closing note"
-)
 def test_requests_of_many_files_read_theirs_when_it_is_their_turn(make_client, good, slow):
     service = make_client(slow).service
     read = threading.Semaphore(0)
@@ -343,7 +340,7 @@ def test_requests_of_many_files_read_theirs_when_it_is_their_turn(make_client, g
             assert read.acquire(timeout=20)
         assert not read.acquire(timeout=0.5), "the fifth one's files are not in memory"
         # A single picture does not wait for any of them to end.
-        single = pool.submit(service.examine, "b.png", good, delivery=False, evidence=False)
+        single = pool.submit(service.assess, "b.png", good, delivery=False, evidence=False)
         slow.may_go.set()
         assert single.result(30).result.error == ""
         assert [future.result(30) for future in running] == [[""]] * 7
