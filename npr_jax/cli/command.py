@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from absl import flags as absl_flags
 
 from input_pipeline.errors import UserError
+from npr_jax.cli.options import Options
 
 # absl's own, which would read flags from a file or let unknown ones pass.
 _REFUSED = ("flagfile", "undefok")
@@ -33,7 +34,7 @@ class Command:
         summary: one line for the list of commands.
         usage: what follows the name, in the form of a manual's synopsis.
         examples: whole arguments, the name first.
-        define: adds the command's flags to the ``FlagValues`` it is given.
+        define: adds the command's flags.
         run: does the work; gets the parsed flags and, where ``words`` is not empty, the other
             arguments. Returns the exit status.
         details: a paragraph for ``--help``.
@@ -46,7 +47,7 @@ class Command:
     summary: str
     usage: str
     examples: tuple[str, ...]
-    define: Callable[[absl_flags.FlagValues], None]
+    define: Callable[[Options], None]
     run: Callable[..., int]
     details: str = ""
     words: str = ""
@@ -67,7 +68,7 @@ class Command:
                 flag_values=values,
                 sys_argv=[self.name, *arguments],
             )
-        self.define(values)
+        self.define(Options(values))
         return values
 
     @functools.cached_property

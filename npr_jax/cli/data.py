@@ -8,95 +8,47 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from absl import flags as absl_flags
-
 from input_pipeline.errors import UserError
 from npr_jax.cli.command import Command
+from npr_jax.cli.options import Options
 
 if TYPE_CHECKING:
     from input_pipeline.prepare.sources import Source
 
 
-def _define_prepare(values: absl_flags.FlagValues) -> None:
-    absl_flags.DEFINE_string(
-        "source", "", "Tree [split/]generator/[class/]{0_real,1_fake}/*.", flag_values=values
-    )
-    absl_flags.DEFINE_string(
-        "photographs", "", "Tree of photographs, with --generated.", flag_values=values
-    )
-    absl_flags.DEFINE_string(
-        "generated", "", "Tree of generated images, with --photographs.", flag_values=values
-    )
-    absl_flags.DEFINE_string(
-        "dataset", "", "Which published data set --source is, see --list.", flag_values=values
-    )
-    absl_flags.DEFINE_string(
-        "split", "", "Name of the only split, for trees without.", flag_values=values
-    )
-    absl_flags.DEFINE_string(
-        "output",
-        "",
-        "Directory to write, which does not exist yet; with --check: JSON file.",
-        flag_values=values,
-    )
-    _define_name(values)
-    absl_flags.DEFINE_enum(
-        "storage",
-        "encoded",
-        ["encoded", "decoded"],
-        "Files as they are, or pixels.",
-        flag_values=values,
-    )
-    absl_flags.DEFINE_integer(
+def _define_prepare(options: Options) -> None:
+    options.text("source", "Tree [split/]generator/[class/]{0_real,1_fake}/*.")
+    options.text("photographs", "Tree of photographs, with --generated.")
+    options.text("generated", "Tree of generated images, with --photographs.")
+    options.text("dataset", "Which published data set --source is, see --list.")
+    options.text("split", "Name of the only split, for trees without.")
+    options.text("output", "Directory to write, which does not exist yet; with --check: JSON file.")
+    _define_name(options)
+    options.choice("storage", "encoded", ["encoded", "decoded"], "Files as they are, or pixels.")
+    options.integer(
         "image_size",
         None,
         "With --storage=decoded: side in pixels that images are squashed to; 0: native.",
-        flag_values=values,
     )
-    absl_flags.DEFINE_float(
-        "max_bad_fraction", 0.05, "Stop if more of the files are unreadable.", flag_values=values
-    )
-    absl_flags.DEFINE_bool(
-        "list", False, "Print the catalogue of published data sets.", flag_values=values
-    )
-    absl_flags.DEFINE_bool(
-        "check", False, "Examine the source; write nothing but --output=X.json.", flag_values=values
-    )
-    absl_flags.DEFINE_string(
-        "against",
-        "",
-        "With --check: prepared data sets, A or A,B, to share no file with.",
-        flag_values=values,
-    )
+    options.number("max_bad_fraction", 0.05, "Stop if more of the files are unreadable.")
+    options.switch("list", "Print the catalogue of published data sets.")
+    options.switch("check", "Examine the source; write nothing but --output=X.json.")
+    options.text("against", "With --check: prepared data sets, A or A,B, to share no file with.")
 
 
-def _define_name(values: absl_flags.FlagValues) -> None:
-    absl_flags.DEFINE_string(
-        "name", "", "Name of the data set. Without it: the source's.", flag_values=values
-    )
+def _define_name(options: Options) -> None:
+    options.text("name", "Name of the data set. Without it: the source's.")
 
 
-def _define_reconstruct(values: absl_flags.FlagValues) -> None:
-    absl_flags.DEFINE_string("data", "", "A prepared data set.", flag_values=values)
-    absl_flags.DEFINE_string(
-        "noise_predictor",
-        "",
-        "File of a noise predictor, or the run that made it.",
-        flag_values=values,
+def _define_reconstruct(options: Options) -> None:
+    options.text("data", "A prepared data set.")
+    options.text("noise_predictor", "File of a noise predictor, or the run that made it.")
+    options.text("output", "Directory to write, which does not exist yet.")
+    options.integer("ddim_steps", 20, "Steps of the inversion, and as many back.")
+    options.integer(
+        "image_size", None, "Side in pixels of the images. Without it: the noise predictor's."
     )
-    absl_flags.DEFINE_string(
-        "output", "", "Directory to write, which does not exist yet.", flag_values=values
-    )
-    absl_flags.DEFINE_integer(
-        "ddim_steps", 20, "Steps of the inversion, and as many back.", flag_values=values
-    )
-    absl_flags.DEFINE_integer(
-        "image_size",
-        None,
-        "Side in pixels of the images. Without it: the noise predictor's.",
-        flag_values=values,
-    )
-    _define_name(values)
+    _define_name(options)
 
 
 def _prepare(flags: Any) -> int:

@@ -6,10 +6,9 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from absl import flags as absl_flags
-
 from input_pipeline.errors import UserError
 from input_pipeline.storage.path_lists import split_paths
+from npr_jax.cli.options import Options
 
 if TYPE_CHECKING:
     import ml_collections
@@ -19,68 +18,46 @@ if TYPE_CHECKING:
     from npr_jax.inference.ensemble import Ensemble
 
 
-def define_run(values: absl_flags.FlagValues, what: str = "Directory of the run.") -> None:
+def define_run(options: Options, what: str = "Directory of the run.") -> None:
     """--workdir and --checkpoint."""
-    absl_flags.DEFINE_string("workdir", "", what, flag_values=values)
-    absl_flags.DEFINE_enum(
-        "checkpoint",
-        "best",
-        ["best", "last"],
-        "Which checkpoint of the run.",
-        flag_values=values,
-    )
+    options.text("workdir", what)
+    options.choice("checkpoint", "best", ["best", "last"], "Which checkpoint of the run.")
 
 
-def define_detector(
-    values: absl_flags.FlagValues, *, ensembles: bool = True, protocol: bool = False
-) -> None:
+def define_detector(options: Options, *, ensembles: bool = True, protocol: bool = False) -> None:
     """--workdir, --checkpoint, --weights and --resize.
 
     Args:
-        values: where they are added.
+        options: where they are added.
         ensembles: whether the command takes several runs.
         protocol: whether it takes --resize=protocol.
     """
     several = "; A,B,C: the ensemble of several" if ensembles else ""
-    define_run(values, f"Directory of the run{several}.")
-    absl_flags.DEFINE_string(
+    define_run(options, f"Directory of the run{several}.")
+    options.text(
         "weights",
-        "",
         "File of published weights, instead of a run. UnivFD has two: "
         "fc_weights.pth,CLIP.safetensors.",
-        flag_values=values,
     )
     as_published = ", or protocol: as published for the data set" if protocol else ""
-    absl_flags.DEFINE_string(
+    options.text(
         "resize",
-        "",
         f"What files are squashed to first: a side in pixels, native: nothing{as_published}. "
         "Without it: what the detector was trained for.",
-        flag_values=values,
     )
 
 
-def define_data(values: absl_flags.FlagValues) -> None:
+def define_data(options: Options) -> None:
     """--data and --split."""
-    absl_flags.DEFINE_string(
-        "data",
-        "",
-        "Prepared data sets, A or A,B. Without it: the run's own.",
-        flag_values=values,
-    )
-    absl_flags.DEFINE_string(
-        "split",
-        "",
-        "Which split of it is scored. Without it: the one that the run's recipe names.",
-        flag_values=values,
+    options.text("data", "Prepared data sets, A or A,B. Without it: the run's own.")
+    options.text(
+        "split", "Which split of it is scored. Without it: the one that the run's recipe names."
     )
 
 
-def define_heat_map(values: absl_flags.FlagValues, what: str) -> None:
+def define_heat_map(options: Options, what: str) -> None:
     """--heat_map."""
-    absl_flags.DEFINE_enum(
-        "heat_map", "auto", ["auto", "positions", "occlusion"], what, flag_values=values
-    )
+    options.choice("heat_map", "auto", ["auto", "positions", "occlusion"], what)
 
 
 def open_test(

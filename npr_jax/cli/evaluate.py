@@ -5,8 +5,6 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-from absl import flags as absl_flags
-
 from input_pipeline.errors import UserError
 from npr_jax.cli.command import Command
 from npr_jax.cli.detector_flags import (
@@ -17,27 +15,23 @@ from npr_jax.cli.detector_flags import (
     open_test,
     workdirs_of,
 )
+from npr_jax.cli.options import Options
 
 _RESULTS = "Directory for the results. Without it: the run's; --weights and ensembles need it."
 
 
-def _define_evaluate(values: absl_flags.FlagValues) -> None:
-    define_detector(values, protocol=True)
-    define_data(values)
-    absl_flags.DEFINE_enum(
+def _define_evaluate(options: Options) -> None:
+    define_detector(options, protocol=True)
+    define_data(options)
+    options.choice(
         "delivery",
         "",
         ["", "clean", "web", "hard"],
         "How test images are sent before they are scored. Without it: as the recipe says.",
-        flag_values=values,
     )
-    absl_flags.DEFINE_string("output", "", _RESULTS, flag_values=values)
-    absl_flags.DEFINE_integer(
-        "samples",
-        10,
-        "Images of each kind that are kept for the report.",
-        lower_bound=0,
-        flag_values=values,
+    options.text("output", _RESULTS)
+    options.integer(
+        "samples", 10, "Images of each kind that are kept for the report.", lower_bound=0
     )
 
 
@@ -51,16 +45,11 @@ def _evaluate(flags: Any) -> int:
     return 0
 
 
-def _define_robustness(values: absl_flags.FlagValues) -> None:
-    define_detector(values, protocol=True)
-    define_data(values)
-    absl_flags.DEFINE_string(
-        "transformations",
-        "",
-        "Families of them, as jpeg,webp,resize. Without it: all.",
-        flag_values=values,
-    )
-    absl_flags.DEFINE_string("output", "", _RESULTS, flag_values=values)
+def _define_robustness(options: Options) -> None:
+    define_detector(options, protocol=True)
+    define_data(options)
+    options.text("transformations", "Families of them, as jpeg,webp,resize. Without it: all.")
+    options.text("output", _RESULTS)
 
 
 def _robustness(flags: Any) -> int:
@@ -77,20 +66,12 @@ def _robustness(flags: Any) -> int:
     return 0
 
 
-def _define_calibrate(values: absl_flags.FlagValues) -> None:
-    define_run(values)
-    define_data(values)
-    absl_flags.DEFINE_float(
-        "target_error",
-        0.05,
-        "Share of verdicts other than 'unsure' that may be wrong.",
-        flag_values=values,
-    )
-    absl_flags.DEFINE_float(
-        "false_positive_rate",
-        0.01,
-        "Share of photographs above the threshold that is reported.",
-        flag_values=values,
+def _define_calibrate(options: Options) -> None:
+    define_run(options)
+    define_data(options)
+    options.number("target_error", 0.05, "Share of verdicts other than 'unsure' that may be wrong.")
+    options.number(
+        "false_positive_rate", 0.01, "Share of photographs above the threshold that is reported."
     )
 
 
@@ -127,19 +108,11 @@ def _calibrate(flags: Any) -> int:
     return 0
 
 
-def _define_localize(values: absl_flags.FlagValues) -> None:
-    define_run(values)
-    absl_flags.DEFINE_integer(
-        "composites",
-        50,
-        "Pictures of each family and shift.",
-        lower_bound=2,
-        flag_values=values,
-    )
-    absl_flags.DEFINE_integer(
-        "image_size", 128, "Side of the pictures in pixels.", flag_values=values
-    )
-    define_heat_map(values, "How it is found where the evidence lies.")
+def _define_localize(options: Options) -> None:
+    define_run(options)
+    options.integer("composites", 50, "Pictures of each family and shift.", lower_bound=2)
+    options.integer("image_size", 128, "Side of the pictures in pixels.")
+    define_heat_map(options, "How it is found where the evidence lies.")
 
 
 def _localize(flags: Any) -> int:

@@ -6,48 +6,27 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from absl import flags as absl_flags
-
 from input_pipeline.errors import UserError
 from npr_jax.cli.command import Command
 from npr_jax.cli.detector_flags import workdirs_of
+from npr_jax.cli.options import Options
 
 
-def _define(values: absl_flags.FlagValues) -> None:
-    absl_flags.DEFINE_string(
+def _define(options: Options) -> None:
+    options.text(
         "workdir",
-        "",
         "A run, a sweep or the --output of evaluate; A,B,C: runs that differ in their seed.",
-        flag_values=values,
     )
-    absl_flags.DEFINE_string(
+    options.text(
         "baseline",
-        "",
-        "What to compare with: runs A,B,C (seeds) of a system, or a sweep's variant. Without it: "
-        "the paper's NPR, and the sweep's own.",
-        flag_values=values,
+        "What to compare with: runs A,B,C (seeds) of a system, or a sweep's variant. "
+        "Without it: the paper's NPR, and the sweep's own.",
     )
-    absl_flags.DEFINE_bool(
-        "intervals", False, "Bootstrap intervals of every generator.", flag_values=values
-    )
-    absl_flags.DEFINE_bool(
-        "attention", False, "Also write the weights of the scales in detail.", flag_values=values
-    )
-    absl_flags.DEFINE_string(
-        "sweep",
-        "",
-        "With --attention: runs.csv of a sweep that also left scales out.",
-        flag_values=values,
-    )
-    absl_flags.DEFINE_string(
-        "families",
-        "",
-        "With --attention: FAMILY:generator,generator;FAMILY:generator,...",
-        flag_values=values,
-    )
-    absl_flags.DEFINE_string(
-        "output", "", "Directory for the tables. Without it: the first run's.", flag_values=values
-    )
+    options.switch("intervals", "Bootstrap intervals of every generator.")
+    options.switch("attention", "Also write the weights of the scales in detail.")
+    options.text("sweep", "With --attention: runs.csv of a sweep that also left scales out.")
+    options.text("families", "With --attention: FAMILY:generator,generator;FAMILY:generator,...")
+    options.text("output", "Directory for the tables. Without it: the first run's.")
 
 
 def _report(flags: Any) -> int:

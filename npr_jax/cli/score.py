@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from absl import flags as absl_flags
-
 from input_pipeline.errors import UserError
 from npr_jax.cli.command import Command
 from npr_jax.cli.detector_flags import (
@@ -15,32 +13,23 @@ from npr_jax.cli.detector_flags import (
     load_one_detector,
     resize_of,
 )
+from npr_jax.cli.options import Options
 
 
-def _define_predict(values: absl_flags.FlagValues) -> None:
-    define_detector(values)
-    absl_flags.DEFINE_string(
+def _define_predict(options: Options) -> None:
+    define_detector(options)
+    options.text(
         "output",
-        "",
         "CSV file; FILE.csv.partial until all rows are known. Without it: standard output.",
-        flag_values=values,
     )
-    absl_flags.DEFINE_float(
+    options.number(
         "confidence",
         None,
         "Verdicts below this probability are 'unsure'. Without it: as calibrated, else 0.75.",
-        flag_values=values,
     )
-    absl_flags.DEFINE_string(
-        "maps", "", "Directory for each file's map of positions (.npz).", flag_values=values
-    )
-    absl_flags.DEFINE_string(
-        "evidence",
-        "",
-        "Directory for pictures of what each file was scored by.",
-        flag_values=values,
-    )
-    define_heat_map(values, "With --evidence: how it is found where the evidence lies.")
+    options.text("maps", "Directory for each file's map of positions (.npz).")
+    options.text("evidence", "Directory for pictures of what each file was scored by.")
+    define_heat_map(options, "With --evidence: how it is found where the evidence lies.")
 
 
 def _predict(flags: Any, words: list[str]) -> int:
@@ -65,18 +54,14 @@ def _predict(flags: Any, words: list[str]) -> int:
     )
 
 
-def _define_export(values: absl_flags.FlagValues) -> None:
-    define_detector(values, ensembles=False)
-    absl_flags.DEFINE_string(
-        "format", "", "onnx, stablehlo or web; web writes a folder.", flag_values=values
-    )
-    absl_flags.DEFINE_string("output", "", "File or folder to write.", flag_values=values)
-    absl_flags.DEFINE_string(
+def _define_export(options: Options) -> None:
+    define_detector(options, ensembles=False)
+    options.text("format", "onnx, stablehlo or web; web writes a folder.")
+    options.text("output", "File or folder to write.")
+    options.text(
         "web_packages",
-        "",
-        "With --format=web: folder with the packages that `npm pack` wrote. Without it: npm "
-        "fetches them.",
-        flag_values=values,
+        "With --format=web: folder with the packages that `npm pack` wrote. Without "
+        "it: npm fetches them.",
     )
 
 
@@ -93,22 +78,16 @@ def _export(flags: Any) -> int:
     return 0
 
 
-def _define_serve(values: absl_flags.FlagValues) -> None:
-    define_detector(values, ensembles=False)
-    absl_flags.DEFINE_string(
-        "host", "127.0.0.1", "Name or address to listen on.", flag_values=values
-    )
-    absl_flags.DEFINE_integer("port", 7860, "0 for any that is free.", flag_values=values)
-    absl_flags.DEFINE_float("max_megabytes", 30, "Of one file.", flag_values=values)
-    absl_flags.DEFINE_float("max_megapixels", 40, "Of one picture.", flag_values=values)
-    absl_flags.DEFINE_integer("max_files", 200, "In one request.", flag_values=values)
-    absl_flags.DEFINE_float(
-        "max_zip_megabytes", 300, "Of a request, its zip files expanded.", flag_values=values
-    )
-    absl_flags.DEFINE_float("max_seconds", 60, "Of work on one picture.", flag_values=values)
-    absl_flags.DEFINE_integer(
-        "max_waiting", 16, "Requests that may wait; more are refused.", flag_values=values
-    )
+def _define_serve(options: Options) -> None:
+    define_detector(options, ensembles=False)
+    options.text("host", "Name or address to listen on.", default="127.0.0.1")
+    options.integer("port", 7860, "0 for any that is free.")
+    options.number("max_megabytes", 30, "Of one file.")
+    options.number("max_megapixels", 40, "Of one picture.")
+    options.integer("max_files", 200, "In one request.")
+    options.number("max_zip_megabytes", 300, "Of a request, its zip files expanded.")
+    options.number("max_seconds", 60, "Of work on one picture.")
+    options.integer("max_waiting", 16, "Requests that may wait; more are refused.")
 
 
 def _serve(flags: Any) -> int:

@@ -6,31 +6,25 @@ import pathlib
 import sys
 from typing import Any
 
-from absl import flags as absl_flags
-
 from npr_jax.cli.command import Command
+from npr_jax.cli.options import Options
 
 RECIPES = "configs/sweeps"
 
 
-def _define(values: absl_flags.FlagValues) -> None:
-    absl_flags.DEFINE_string(
+def _define(options: Options) -> None:
+    options.text(
         "workdir",
-        "",
         "Directory of the sweep, made where missing; finished runs there are not repeated.",
-        flag_values=values,
     )
-    absl_flags.DEFINE_string(
+    options.text(
         "shard",
-        "",
         "Every n-th run from number i on, which counts from 0; to share a sweep among machines.",
-        flag_values=values,
     )
-    absl_flags.DEFINE_integer(
+    options.integer(
         "side_by_side",
         1,
         "Up to so many runs that differ in seed and learning rate only are trained as one program.",
-        flag_values=values,
     )
 
 

@@ -5,35 +5,26 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-from absl import flags as absl_flags
-
 from input_pipeline.errors import UserError
 from npr_jax.cli.command import Command
+from npr_jax.cli.options import Options
 
 RECIPES = "configs"
 NOISE_RECIPES = "configs/diffusion"
 
 
-def _define_train(values: absl_flags.FlagValues) -> None:
-    _define_workdir(values)
-    absl_flags.DEFINE_string(
-        "coordinator", "", "Address of process 0, to train as one of several.", flag_values=values
-    )
-    absl_flags.DEFINE_integer(
-        "process_id", 0, "With --coordinator: number of this process.", flag_values=values
-    )
-    absl_flags.DEFINE_integer(
-        "num_processes", 1, "With --coordinator: how many there are.", flag_values=values
-    )
+def _define_train(options: Options) -> None:
+    _define_workdir(options)
+    options.text("coordinator", "Address of process 0, to train as one of several.")
+    options.integer("process_id", 0, "With --coordinator: number of this process.")
+    options.integer("num_processes", 1, "With --coordinator: how many there are.")
 
 
-def _define_workdir(values: absl_flags.FlagValues) -> None:
-    absl_flags.DEFINE_string(
+def _define_workdir(options: Options) -> None:
+    options.text(
         "workdir",
-        "",
-        "Directory for checkpoints and reports, made where missing; a run that was stopped there "
-        "goes on.",
-        flag_values=values,
+        "Directory for checkpoints and reports, made where missing; a run that was "
+        "stopped there goes on.",
     )
 
 
@@ -116,6 +107,6 @@ LIST = Command(
     summary="List the systems with their size and the arithmetic of one image.",
     usage="",
     examples=("list",),
-    define=lambda values: None,
+    define=lambda options: None,
     run=_list,
 )
