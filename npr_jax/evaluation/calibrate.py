@@ -12,7 +12,6 @@ import json
 import logging
 import pathlib
 import time
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import ml_collections
@@ -28,7 +27,7 @@ from input_pipeline.storage.atomic_files import write_together
 from input_pipeline.storage.record_table import read_table
 from input_pipeline.storage.tfrecord import RecordSource
 from npr_jax.detectors import calibration_file
-from npr_jax.detectors.calibration import Calibration, probabilities
+from npr_jax.detectors.calibration import probabilities
 from npr_jax.evaluation import calibration_fit
 from npr_jax.evaluation.calibration_measures import (
     measure_probabilities,
@@ -36,6 +35,7 @@ from npr_jax.evaluation.calibration_measures import (
     measure_verdicts,
 )
 from npr_jax.evaluation.evaluate import check_deliverable
+from npr_jax.evaluation.images import scored_elements
 from npr_jax.evaluation.provenance import provenance
 from npr_jax.evaluation.results import plain
 from npr_jax.inference.detector import Detector
@@ -65,24 +65,26 @@ def calibrate(
     target_error: float,
     false_positive_rate: float,
 ) -> dict[str, Any]:
-    """Fits and measures a calibration, keeps it with the checkpoint and prints what it is worth.
+    """Fits and measures a calibration; returns what ``calibration/<step>.json`` of the run holds.
 
     Args:
         detector: of the run, as it would score files.
-        workdir: of the run; gets ``calibration/<step>.json``.
+        workdir: of the run.
         data: prepared data sets, separated by commas; empty: the run's own.
         split: which images; empty: the run's validation images, of other data "validation".
         target_error: share of the verdicts that may be wrong, above 0 and below 0.5.
         false_positive_rate: share of photographs above the threshold, above 0 and below 1.
 
-    Returns:
-        What the file holds.
-
     Raises:
-        ValueError: for other numbers, a run without config, images that were trained on or are
+        UserError: for other numbers, a run without config, images that were trained on or are
             too few, or scores that are no higher for generated images.
     """
-    _check_rates(target_error, false_positive_rate)
+    if not 0 < target_error < 0.5:
+        raise UserError(f"--target_error={target_error}; expected above 0 and below 0.5")
+    if not 0 < false_positive_rate < 1:
+        raise UserError(
+            f"--false_positive_rate={false_positive_rate}; expected above 0 and below 1"
+        )
     config, step = detector.config, detector.step
     if config is None or step is None:
         raise UserError(f"{detector.source} is no run; calibrate needs --workdir=RUN")
@@ -101,10 +103,21 @@ def calibrate(
         "checkpoint": {"step": step, "hash": calibration_file.fingerprint(detector.model)},
         "preprocessing": detector.preprocessing.values(),
         **calibration_file.to_json(fitted),
-        "threshold": _threshold_json(fitted, threshold, false_positive_rate),
+        "threshold": {
+            "false_positive_rate": false_positive_rate,
+            "logit": threshold,
+            "probability": None if threshold is None else float(fitted.probabilities(threshold)),
+        },
         "fitted_on": _counts(labels[fitting], dealt.delivery[fitting]),
         "measured_on": _counts(labels[measuring], dealt.delivery[measuring]),
-        "measured": _measure(fitted, threshold, labels[measuring], logits[measuring]),
+        "measured": {
+            "before": measure_probabilities(labels[measuring], probabilities(logits[measuring])),
+            "after": measure_probabilities(
+                labels[measuring], fitted.probabilities(logits[measuring])
+            ),
+            "verdicts": measure_verdicts(fitted, labels[measuring], logits[measuring]),
+            "threshold": measure_threshold(labels[measuring], logits[measuring], threshold),
+        },
         "too_small": too_small,
         "meta": {"model": detector.system, "detector": detector.source, "images": name}
         | {"seed": config.seed, "simulated": dataset.simulated, **provenance()},
@@ -114,25 +127,6 @@ def calibrate(
     write_together(workdir / calibration_file.FOLDER, contents)
     _LOG.info("wrote %s", calibration_file.file_of(workdir, step))
     return results
-
-
-def _threshold_json(
-    fitted: Calibration, threshold: float | None, false_positive_rate: float
-) -> dict[str, Any]:
-    return {
-        "false_positive_rate": false_positive_rate,
-        "logit": threshold,
-        "probability": None if threshold is None else float(fitted.probabilities(threshold)),
-    }
-
-
-def _check_rates(target_error: float, false_positive_rate: float) -> None:
-    if not 0 < target_error < 0.5:
-        raise UserError(f"--target_error={target_error}; expected above 0 and below 0.5")
-    if not 0 < false_positive_rate < 1:
-        raise UserError(
-            f"--false_positive_rate={false_positive_rate}; expected above 0 and below 1"
-        )
 
 
 def _images(
@@ -190,36 +184,19 @@ def _score(
     logits = np.full(len(labels), np.nan)
     for number, delivery in enumerate(DELIVERIES):
         records = np.flatnonzero(dealt.delivery == number)
-        scored: list[int] = []
-        images = _scorable(detector, config, SubsetSource(source, records), delivery, scored)
-        values = detector.logits(images)
-        logits[records[scored]] = values
+        elements = transformed_images(
+            SubsetSource(source, records),
+            [Transformation("delivery", delivery, deliver, (delivery,))],
+            detector.preprocessing,
+            seed=config.seed,
+            workers=config.data.workers,
+        )
+        for element, logit in scored_elements(detector, elements):
+            logits[records[element["index"]]] = logit
     known = np.isfinite(logits)
     _LOG.info("%d images scored in %.0f s", known.sum(), time.monotonic() - started)
     dealt = Dealt(dealt.half[known], dealt.delivery[known])
     return labels[known], logits[known], dealt, int((~known).sum())
-
-
-def _scorable(
-    detector: Detector,
-    config: ml_collections.ConfigDict,
-    source: RecordSource,
-    delivery: str,
-    scored: list[int],
-) -> Iterator[np.ndarray]:
-    """The images that can be scored once delivered; their numbers go into scored."""
-    change = Transformation("delivery", delivery, deliver, (delivery,))
-    elements = transformed_images(
-        source,
-        [change],
-        detector.preprocessing,
-        seed=config.seed,
-        workers=config.data.workers,
-    )
-    for element in elements:
-        if not element["problem"]:
-            scored.append(element["index"])
-            yield element["image"]
 
 
 def _check_counts(labels: np.ndarray, half: np.ndarray, name: str) -> None:
@@ -238,18 +215,4 @@ def _counts(labels: np.ndarray, delivery: np.ndarray) -> dict[str, Any]:
         "n_photographs": int((labels == 0).sum()),
         "n_generated": int((labels == 1).sum()),
         "deliveries": mixture,
-    }
-
-
-def _measure(
-    fitted: Calibration,
-    threshold: float | None,
-    labels: np.ndarray,
-    logits: np.ndarray,
-) -> dict[str, Any]:
-    return {
-        "before": measure_probabilities(labels, probabilities(logits)),
-        "after": measure_probabilities(labels, fitted.probabilities(logits)),
-        "verdicts": measure_verdicts(fitted, labels, logits),
-        "threshold": measure_threshold(labels, logits, threshold),
     }

@@ -1,4 +1,7 @@
-"""Fits a calibration: temperature, bias, and the band of logits without a verdict."""
+"""Fits a calibration: temperature, bias, and the band of logits without a verdict.
+
+Labels are int ``[n]``, 1 for generated and 0 for photographs, logits float ``[n]``.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,7 @@ CERTAINTY = 0.95  # of the bound on the error among the decided
 
 
 def fit(labels: np.ndarray, logits: np.ndarray, target_error: float) -> Calibration:
-    """The calibration of these images; see `fit_scaling` and `set_band`.
-
-    Args:
-        labels: int [n]; 1 generated, 0 photograph.
-        logits: float [n].
-        target_error: in (0, 1).
-
-    Raises:
-        ValueError: see `fit_scaling`.
-    """
+    """The calibration of these images; see `fit_scaling` and `set_band`."""
     temperature, bias = fit_scaling(labels, logits)
     middle = -bias * temperature
     generated_from, photograph_to = set_band(labels, logits, middle, target_error)
@@ -35,12 +29,8 @@ def fit_scaling(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
     The targets are Platt's, (n1 + 1) / (n1 + 2) for the n1 generated images and 1 / (n0 + 2) for
     the n0 photographs: with 1 and 0 there is no minimum where a threshold separates the classes.
 
-    Args:
-        labels: int [n]; 1 generated, 0 photograph.
-        logits: float [n].
-
     Raises:
-        ValueError: a class is missing, or logits are not higher for generated images.
+        UserError: a class is missing, or logits are not higher for generated images.
     """
     from sklearn.linear_model import LogisticRegression  # here, so that scoring does without it
 
@@ -78,14 +68,8 @@ def set_band(
     Each side of the middle by itself: as many images as possible are decided such that the upper
     95 % bound on their error (one-sided, Clopper and Pearson) is at most the target.
 
-    Args:
-        labels: int [n]; 1 generated, 0 photograph.
-        logits: float [n].
-        middle: the logit of probability 0.5; no verdict contradicts it.
-        target_error: in (0, 1).
-
-    Returns:
-        The two logits, None for a side on which the target cannot be reached.
+    ``middle`` is the logit of probability 0.5; no verdict contradicts it. A side on which the
+    target cannot be reached is None.
     """
     labels, logits = np.asarray(labels), np.asarray(logits, np.float64)
     upper = logits >= middle
@@ -99,10 +83,8 @@ def largest_decided(
 ) -> float | None:
     """The lowest confidence from which verdicts are seldom enough wrong; None: there is none.
 
-    Args:
-        confidences: float [n]; the higher, the surer.
-        wrong: bool [n]; whether a verdict on the image would be wrong.
-        target_error: what the upper 95 % bound on the share of wrong verdicts may be.
+    ``confidences``: float ``[n]``, the higher, the surer; ``wrong``: bool ``[n]``, whether the
+    verdict would be. The upper 95 % bound on the share of wrong ones is at most the target.
     """
     from scipy import stats  # here, so that scoring does without it
 
@@ -132,14 +114,7 @@ def threshold_for(photographs: np.ndarray, false_positive_rate: float) -> float 
 
     Of n photographs the k-th lowest with k = ceil((n + 1) (1 - rate)): a new photograph of the same
     kind lies above it with a probability of at most the rate (Vovk et al., 2005: conformal
-    prediction).
-
-    Args:
-        photographs: float [n]; their logits.
-        false_positive_rate: in (0, 1).
-
-    Returns:
-        The logit; None where there are fewer than 1 / rate - 1 photographs.
+    prediction). None where there are fewer than 1 / rate - 1 photographs.
     """
     # What rounding adds to a whole number must not count as one more.
     place = math.ceil((len(photographs) + 1) * (1 - false_positive_rate) - 1e-9)

@@ -1,4 +1,8 @@
-"""How reliable probabilities and verdicts are: measured on labelled images, and in words."""
+"""How reliable probabilities and verdicts are: measured on labelled images, and in words.
+
+Labels are int ``[n]``, 1 for generated and 0 for photographs; logits and probabilities of being
+generated are float ``[n]``.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +22,8 @@ BINS = 15
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str, Any]]:
     """The reliability diagram: what was said and what was so, in bins of equal width.
 
-    Args:
-        labels: int [n]; 1 generated, 0 photograph.
-        probabilities: float [n] of being generated; 1 belongs to the last bin.
-
-    Returns:
-        For each bin that holds images: low, high, n, mean_probability, share_generated and its 95 %
-        interval.
+    For each bin that holds images: low, high, n, mean_probability, share_generated and its 95 %
+    interval. Probability 1 belongs to the last bin.
     """
     places = np.minimum((np.asarray(probabilities) * BINS).astype(int), BINS - 1)
     bins = []
@@ -74,15 +73,9 @@ def measure_verdicts(
 ) -> dict[str, Any]:
     """How many images get a verdict, and how many of these a wrong one.
 
-    Args:
-        calibration: gives the verdicts.
-        labels: int [n]; 1 generated, 0 photograph.
-        logits: float [n].
-
-    Returns:
-        n, n_generated, decided, decided_share, wrong, error and its 95 % interval (None where
-        nothing is decided), called_generated, photographs_called_generated, called_photograph,
-        generated_called_photograph.
+    n, n_generated, decided, decided_share, wrong, error and its 95 % interval (None where nothing
+    is decided), called_generated, photographs_called_generated, called_photograph,
+    generated_called_photograph.
     """
     verdicts = np.array([calibration.verdict(float(logit)) for logit in logits], str)
     generated = labels == 1
@@ -136,15 +129,8 @@ def measure_threshold(
 
 def in_words(results: Mapping[str, Any]) -> str:
     """A few lines from what `npr_jax.evaluation.calibrate` keeps."""
-    return "\n".join(
-        [
-            _images(results),
-            _scaling(results),
-            *_sides(results),
-            _verdicts(results),
-            _threshold(results),
-        ]
-    )
+    parts = [_images(results), _scaling(results), *_sides(results)]
+    return "\n".join([*parts, _verdicts(results), _threshold(results)])
 
 
 def _images(results: Mapping[str, Any]) -> str:

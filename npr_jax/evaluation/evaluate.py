@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 import logging
 import pathlib
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -24,8 +25,8 @@ from npr_jax.evaluation.metadata_baseline import can_measure, metadata_auc
 from npr_jax.evaluation.mistakes import most_confident, reduced
 from npr_jax.evaluation.protocol import published_table
 from npr_jax.evaluation.provenance import provenance
-from npr_jax.evaluation.results import Scores, format_table, write_evaluation
-from npr_jax.evaluation.tables import format_baselines
+from npr_jax.evaluation.results import write_evaluation
+from npr_jax.evaluation.tables import Scores, format_baselines, format_table
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.ensemble import Ensemble
 from npr_jax.models.base import count_parameters
@@ -50,7 +51,7 @@ def evaluate_run(
     name: str = "",
     samples: int = SAMPLES_PER_GENERATOR,
 ) -> dict[str, Any] | None:
-    """Scores every test image once, prints the table, writes the evaluation and the report.
+    """Scores every test image once, prints the table and writes the evaluation.
 
     Args:
         detector: its own preprocessing is used, that of each member of an ensemble for itself.
@@ -58,13 +59,13 @@ def evaluate_run(
         dataset: prepared images.
         workdir: gets ``evaluation/<name>/``.
         name: empty: made of the data set, split, delivery and preprocessing.
-        samples: images of each generator and class kept for it, fewer where they are large.
+        samples: images of each generator and class kept for the report, fewer where they are large.
 
     Returns:
         The results as in results.json; None on all processes but the first.
 
     Raises:
-        ValueError: where the data set is not what the system learns from, or images are delivered
+        UserError: where the data set is not what the system learns from, or images are delivered
             to a system that does not look at pixels.
     """
     for member in detector.members:
@@ -87,7 +88,11 @@ def evaluate_run(
         _mistakes(scores, detector.members[0].preprocessing, config, dataset),
         verdicts=verdict_rows(scores, detector.calibration),
     )
-    _show(results)
+    print(format_table(results))
+    if results["verdicts"]:
+        print(f"\n{format_verdicts(results['verdicts'])}")
+    if beside := format_baselines(results):
+        print(f"\n{beside}")
     for text in missing_labels(dataset.split(config.data.test_split).generators):
         print(f"WARNING: {text}; what it is scored against is not its own")
     _LOG.info("wrote %s", directory)
@@ -100,15 +105,6 @@ def evaluate_trained(
     """As ``evaluate_run``, of a run that has just been trained, with its best checkpoint."""
     detector, dataset = Detector.load(workdir), open_dataset(config, workdir)
     return evaluate_run(detector, config, dataset, workdir)
-
-
-def _show(results: Mapping[str, Any]) -> None:
-    """Prints the table and, where there are any, verdicts and cheap classifiers."""
-    print(format_table(results))
-    if results["verdicts"]:
-        print(f"\n{format_verdicts(results['verdicts'])}")
-    if beside := format_baselines(results):
-        print(f"\n{beside}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,11 +122,8 @@ class _Part:
 def check_deliverable(
     detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset
 ) -> None:
-    """Whether images can be re-saved and resized before this detector prepares them.
-
-    Raises:
-        ValueError: the data set is not what the system learns from, or holds error maps.
-    """
+    """Raises ``UserError`` unless images can be re-saved and resized before the detector's own
+    preparation, and the data set is what its system learns from."""
     if not detector.config:
         return
     system = SYSTEMS[detector.system]
@@ -207,25 +200,19 @@ def evaluation_name(
 
     The best checkpoint and published weights go without saying.
     """
+    parts = [dataset.name, config.data.test_split]
     ways = list(dict.fromkeys(member.preprocessing for member in detector.members))
-    before, after = _name_parts(ways[0]) if len(ways) == 1 else (["mixed"], [])
-    parts = [dataset.name, config.data.test_split, *before]
-    if delivery:
-        parts.append(config.data.delivery)
-    parts += after
+    one = ways[0] if len(ways) == 1 else None
+    if one is None:
+        parts.append("mixed")
+    else:
+        mode = "squash" if one.resize_mode == "squash" else "short"
+        parts.append(f"{mode}{one.resize}" if one.resize else "native")
+        parts += [f"crop{one.crop}"] * bool(one.crop) + ["even"] * one.even
+    parts += [config.data.delivery] * delivery
+    parts += ["reencoded"] * bool(one and one.jpeg_quality)
     parts += ["last"] * (detector.members[0].checkpoint == "last")
     return "-".join(parts)
-
-
-def _name_parts(preprocessing: Preprocessing) -> tuple[list[str], list[str]]:
-    """What a name says of a preprocessing before and after the delivery."""
-    mode = "squash" if preprocessing.resize_mode == "squash" else "short"
-    parts = [f"{mode}{preprocessing.resize}" if preprocessing.resize else "native"]
-    if preprocessing.crop:
-        parts.append(f"crop{preprocessing.crop}")
-    if preprocessing.even:
-        parts.append("even")
-    return parts, ["reencoded"] * bool(preprocessing.jpeg_quality)
 
 
 def describe(
@@ -286,18 +273,18 @@ def cheap_baselines(
 class SampleKeeper:
     """Keeps the first few images of each generator and class while they pass by."""
 
-    def __init__(self, per_kind: int = SAMPLES_PER_GENERATOR) -> None:
+    def __init__(self, per_kind: int) -> None:
         self._per_kind = per_kind
         self._kept: list[dict[str, Any]] = []
-        self._counts: dict[tuple[str, int], int] = {}
-        self._pixels: dict[tuple[str, int], int] = {}
+        self._counts: collections.Counter[tuple[str, int]] = collections.Counter()
+        self._pixels: collections.Counter[tuple[str, int]] = collections.Counter()
 
     def see(self, position: int, element: dict[str, Any]) -> None:
         """Keeps the element if its kind is not yet well represented."""
         kind = (element["generator"], element["label"])
-        count = self._counts.get(kind, 0)
+        count = self._counts[kind]
         height, width = element["image"].shape[:2]
-        pixels = self._pixels.get(kind, 0) + height * width
+        pixels = self._pixels[kind] + height * width
         if count >= self._per_kind or max(height, width) > SAMPLE_SIDE:
             return
         if count >= FEWEST_SAMPLES and pixels > self._per_kind * SAMPLE_PIXELS:
@@ -312,14 +299,8 @@ class SampleKeeper:
 
     def as_dict(self) -> dict[str, Any]:
         """As ``npr_jax.evaluation.results.write_evaluation`` wants them."""
-        columns = {
-            "images": "image",
-            "labels": "label",
-            "generators": "generator",
-            "filenames": "filename",
-            "logits": "logit",
-        }
-        return {name: [s[key] for s in self._kept] for name, key in columns.items()}
+        names = ("image", "label", "generator", "filename", "logit")
+        return {f"{name}s": [sample[name] for sample in self._kept] for name in names}
 
 
 def _observe(
@@ -336,10 +317,8 @@ def _observe(
 def mean_scores(parts: Sequence[Scores]) -> Scores:
     """The members' scores of the same images as one; a single member's as they are.
 
-    Scales' weights of several members are left out: their scales need not be the same.
-
-    Raises:
-        ValueError: if the members did not score the same images in the same order.
+    Scales' weights of several members are left out: their scales need not be the same. Raises
+    ``UserError`` if the members did not score the same images in the same order.
     """
     first, *others = parts
     if not others:
@@ -347,11 +326,5 @@ def mean_scores(parts: Sequence[Scores]) -> Scores:
     for other in others:
         if not np.array_equal(first.filenames, other.filenames):
             raise UserError("the members of the ensemble scored different images")
-    return Scores(
-        labels=first.labels,
-        logits=np.stack([part.logits for part in parts]).mean(axis=0, dtype=np.float32),
-        generators=first.generators,
-        filenames=first.filenames,
-        weights=None,
-        scales=(),
-    )
+    logits = np.stack([part.logits for part in parts]).mean(axis=0, dtype=np.float32)
+    return dataclasses.replace(first, logits=logits, weights=None, scales=())

@@ -82,7 +82,7 @@ def localize(
         and its 95 % bootstrap interval over composites, and ``meta``.
 
     Raises:
-        ValueError: for a system that does not look at pixels, or where the detector's crop leaves
+        UserError: for a system that does not look at pixels, or where the detector's crop leaves
             nothing of a region.
     """
     started = time.monotonic()
@@ -130,8 +130,7 @@ def folder_of(detector: Detector) -> str:
 def seen_by(detector: Detector, drawn: Composites) -> Composites:
     """Composites as the network gets them, their regions moved, cut and scaled with the pixels.
 
-    Raises:
-        ValueError: a crop leaves nothing of a region, or nothing else.
+    ``UserError`` where a crop leaves nothing of a region, or nothing else.
     """
     images = list(detector.see(drawn.images))
     masks = []

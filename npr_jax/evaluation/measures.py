@@ -20,13 +20,9 @@ def best_threshold(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float
     of equally good ones the one nearest to 0 (probability 0.5) is taken. It is chosen on the very
     images it is judged on, so the accuracy is an upper limit and not an estimate.
 
-    Args:
-        labels: int [n], 0 or 1.
-        logits: float [n].
-
-    Returns:
-        accuracy in [0, 1]; the threshold as a probability (0.0: everything is called generated,
-        1.0: nothing is); the threshold as a logit, None for those two.
+    ``labels`` int ``[n]``, ``logits`` float ``[n]``. Returns the accuracy in [0, 1]; the threshold
+    as a probability (0.0: everything is called generated, 1.0: nothing is) and as a logit, None
+    for those two.
     """
     values, inverse = np.unique(np.asarray(logits, np.float64), return_inverse=True)
     fakes = np.bincount(inverse, weights=labels, minlength=values.size)
@@ -55,16 +51,10 @@ def wilson(successes: int, trials: int) -> list[float] | None:
 def measure(labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
     """All measures of one group of images.
 
-    AP is scikit-learn's `average_precision_score`. AP, AUC and the best threshold compare two
-    classes and are None where one is missing; an accuracy is None where it has no images.
-
-    Args:
-        labels: int [n], 1 generated, 0 photograph.
-        logits: float [n].
-
-    Returns:
-        n_photographs, n_generated, accuracy, real_accuracy, fake_accuracy (with 95 % intervals),
-        best_accuracy, best_threshold (probability), best_threshold_logit, ap, auc, confusion.
+    n_photographs, n_generated, accuracy, real_accuracy, fake_accuracy (with 95 % intervals),
+    best_accuracy, best_threshold (probability), best_threshold_logit, ap, auc, confusion. AP is
+    scikit-learn's `average_precision_score`. AP, AUC and the best threshold compare two classes
+    and are None where one is missing; an accuracy is None where it has no images.
     """
     from sklearn import metrics  # slow to import, needed only here
 
@@ -90,7 +80,7 @@ def measure(labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
     if photographs and fakes:
         accuracy, probability, logit = best_threshold(labels, logits)
         row |= {"best_accuracy": accuracy, "best_threshold": probability}
-        row |= {"best_threshold_logit": logit}
+        row["best_threshold_logit"] = logit
         row["ap"] = float(metrics.average_precision_score(labels, logits))
         row["auc"] = float(metrics.roc_auc_score(labels, logits))
     return row

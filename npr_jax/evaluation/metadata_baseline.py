@@ -64,13 +64,8 @@ def measure_metadata(
 ) -> dict[str, dict[str, float]]:
     """AUC per generator of a forest on metadata, trained and tested as a detector would be.
 
-    Args:
-        dataset: prepared data sets that keep the original bytes.
-        train_split: where the forest learns.
-        test_split: what it is tested on; photographs are paired as in the detector's tables.
-
-    Returns:
-        ``{generator: {"metadata": AUC}}`` of the generators with photographs beside them.
+    ``{generator: {"metadata": AUC}}`` of the generators with photographs beside them, paired as in
+    the detector's tables. The data sets keep their original bytes.
     """
     train_features, train_labels, _ = _features(dataset, train_split)
     features, labels, generators = _features(dataset, test_split)
@@ -94,9 +89,8 @@ def can_measure(dataset: MixedDataset, train_split: str, test_split: str) -> boo
     """Whether the set keeps original files and has both classes to learn from."""
     if dataset.storages != {"encoded"} or train_split == test_split:
         return False
-    if any(
-        len(dataset.lacking(split)) == len(dataset.names) for split in (train_split, test_split)
-    ):
+    splits = (train_split, test_split)
+    if any(len(dataset.lacking(split)) == len(dataset.names) for split in splits):
         return False
     counts = dataset.split(train_split).generators.values()
     return all(any(count[kind] for count in counts) for kind in ("photographs", "generated"))

@@ -20,11 +20,7 @@ from npr_jax.models.base import fixed_side
 def as_published(
     detector: Detector | Ensemble, split: str, dataset: MixedDataset
 ) -> Detector | Ensemble:
-    """The detector, or each member of an ensemble, with the data set's published preprocessing.
-
-    Raises:
-        ValueError: see `published_preprocessing`.
-    """
+    """The detector, or each member of an ensemble, with the data set's published preprocessing."""
     members = [
         member.with_preprocessing(published_preprocessing(member, split, dataset))
         for member in detector.members
@@ -93,15 +89,10 @@ def published_table(
 ) -> dict[str, Any]:
     """Which published table an evaluation belongs to, for its results.
 
-    Args:
-        preprocessings: of the detector, or of each member of an ensemble.
-        config: names the split and the delivery.
-        dataset: what is evaluated.
-
-    Returns:
-        `catalogue`: the entry's name, `table`: its number in the NPR paper, both None for images
-        that were not prepared as one entry of the catalogue; `protocol`: the published
-        preprocessing in words, and `as_published`: whether it was followed.
+    ``preprocessings`` are those of the detector, or of each member of an ensemble. `catalogue`:
+    the entry's name, `table`: its number in the NPR paper, both None for images that were not
+    prepared as one entry of the catalogue; `protocol`: the published preprocessing in words, and
+    `as_published`: whether it was followed.
     """
     split = config.data.test_split
     protocols = _protocols(dataset, split)

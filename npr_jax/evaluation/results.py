@@ -75,7 +75,7 @@ def write_evaluation(
     if facts is not None:
         contents["facts.csv"] = _facts_csv(scores, facts)
     if mistakes:
-        contents["mistakes.npz"] = _mistakes_npz(mistakes)
+        contents["mistakes.npz"] = _npz(mistakes, rows=np.array(list(mistakes)))
     contents["results.json"] = json.dumps(results, indent=1, allow_nan=False).encode()
 
     write_together(directory, contents, stale=["samples.npz", "facts.csv", "mistakes.npz"])
@@ -85,8 +85,7 @@ def write_evaluation(
 def read_scores(path: str | os.PathLike[str]) -> Scores:
     """Reads a scores.csv that `write_evaluation` has written; every value as it was.
 
-    Raises:
-        ValueError: the file lacks a column or holds a value that is no number.
+    ``UserError`` where it lacks a column.
     """
     columns, rows = read_csv(path)
     missing = {"filename", "generator", "label", "logit"} - set(columns)
@@ -126,8 +125,7 @@ def _results_csv(results: Mapping[str, Any]) -> str:
     rows += [("control", row) for row in results["control"]]
     rows += [("photographs", row) for row in results["photographs"]]
     return csv_text(
-        header,
-        ({"kind": kind} | dict(row) | dict(row.get("confusion", {})) for kind, row in rows),
+        header, ({"kind": kind} | dict(row) | dict(row.get("confusion", {})) for kind, row in rows)
     )
 
 
@@ -142,10 +140,10 @@ def _facts_csv(scores: Scores, facts: Sequence[Mapping[str, Any]]) -> str:
     return csv_text(("filename", *image_facts.COLUMNS), rows)
 
 
-def _mistakes_npz(mistakes: Mapping[int, np.ndarray]) -> bytes:
+def _npz(images: Mapping[int, np.ndarray], **columns: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    images = {f"image_{row}": image for row, image in mistakes.items()}
-    np.savez_compressed(buffer, allow_pickle=False, rows=np.array(list(mistakes)), **images)
+    named = {f"image_{row}": image for row, image in images.items()}
+    np.savez_compressed(buffer, allow_pickle=False, **columns, **named)
     return buffer.getvalue()
 
 
@@ -156,19 +154,16 @@ def _samples_npz(samples: Mapping[str, Any]) -> bytes:
             raise UserError(
                 f"a sample image is uint8 [h, w, 3], found {image.dtype} {list(image.shape)}"
             )
-    arrays: dict[str, Any] = {
+    columns = {
         "labels": np.asarray(samples["labels"], np.int64),
         "logits": np.asarray(samples["logits"], np.float32),
         "generators": np.asarray(samples["generators"], str),
         "filenames": np.asarray(samples["filenames"], str),
     }
-    lengths = {key: value.shape for key, value in arrays.items()}
+    lengths = {key: value.shape for key, value in columns.items()}
     if set(lengths.values()) != {(len(images),)}:
         raise UserError(f"{len(images)} sample images do not fit {lengths}")
-    buffer = io.BytesIO()
-    arrays |= {f"image_{i}": image for i, image in enumerate(images)}
-    np.savez_compressed(buffer, **arrays)
-    return buffer.getvalue()
+    return _npz(dict(enumerate(images)), **columns)
 
 
 def plain(value: Any) -> Any:

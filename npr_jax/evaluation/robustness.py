@@ -8,7 +8,7 @@ import json
 import logging
 import pathlib
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import ml_collections
@@ -16,11 +16,12 @@ import numpy as np
 
 from input_pipeline.images.degradations import Transformation
 from input_pipeline.loading.mixture import MixedDataset
+from input_pipeline.loading.transformed import transformed_images
 from input_pipeline.storage.atomic_files import write_together
 from input_pipeline.storage.csv_files import csv_text
 from npr_jax.evaluation import measures, tables
 from npr_jax.evaluation.evaluate import check_deliverable, describe, evaluation_name
-from npr_jax.evaluation.images import test_split, transformed_test_images
+from npr_jax.evaluation.images import scored_elements, test_split, uniquely_named
 from npr_jax.evaluation.results import plain
 from npr_jax.evaluation.tables import Scores
 from npr_jax.inference.detector import Detector
@@ -65,24 +66,6 @@ class TransformedScores:
     filenames: np.ndarray
     not_scored: list[NotScored]
 
-    @classmethod
-    def empty(cls, transformations: int, images: int) -> TransformedScores:
-        """A table to be filled in."""
-        return cls(
-            logits=np.full((transformations, images), np.nan, np.float32),
-            labels=np.zeros(images, np.int64),
-            generators=np.full(images, "", object),
-            filenames=np.full(images, "", object),
-            not_scored=[],
-        )
-
-    def set_facts(self, element: Mapping[str, Any]) -> None:
-        """Takes label, generator and file name of an element of the input pipeline."""
-        index = element["index"]
-        self.labels[index] = element["label"]
-        self.generators[index] = element["generator"]
-        self.filenames[index] = element["filename"]
-
 
 def measure_robustness(
     detector: Detector | Ensemble,
@@ -108,7 +91,7 @@ def measure_robustness(
         The results as in results.json.
 
     Raises:
-        ValueError: where the data set is not what the system learns from, or holds error maps.
+        UserError: where the data set is not what the system learns from, or holds error maps.
     """
     for member in detector.members:
         check_deliverable(member, config, dataset)
@@ -133,30 +116,36 @@ def _score(
     transformations: Sequence[Transformation],
 ) -> TransformedScores:
     split = test_split(config, dataset)
-    scores = TransformedScores.empty(len(transformations), len(split.source))
-    images = transformed_test_images(config, split, transformations, detector.preprocessing)
-    under_way: dict[int, tuple[int, int]] = {}
-    for scored in detector.iter_logits(_scorable(images, scores, under_way)):
-        scores.logits[under_way.pop(scored.position)] = scored.logit
+    images = transformed_images(
+        split.source,
+        transformations,
+        detector.preprocessing,
+        seed=config.seed,
+        workers=config.data.workers,
+    )
+    count = len(split.source)
+    scores = TransformedScores(
+        logits=np.full((len(transformations), count), np.nan, np.float32),
+        labels=np.zeros(count, np.int64),
+        generators=np.full(count, "", object),
+        filenames=np.full(count, "", object),
+        not_scored=[],
+    )
+
+    def noted() -> Iterator[dict[str, Any]]:
+        for element in uniquely_named(images, split):
+            index = element["index"]
+            scores.labels[index] = element["label"]
+            scores.generators[index] = element["generator"]
+            scores.filenames[index] = element["filename"]
+            if problem := element["problem"]:
+                missing = NotScored(element["transformation"], index, element["kind"], problem)
+                scores.not_scored.append(missing)
+            yield element
+
+    for element, logit in scored_elements(detector, noted()):
+        scores.logits[element["transformation"], element["index"]] = logit
     return scores
-
-
-def _scorable(
-    elements: Iterable[dict[str, Any]],
-    scores: TransformedScores,
-    under_way: dict[int, tuple[int, int]],
-) -> Iterator[np.ndarray]:
-    """The images that can be scored; where the logit of each belongs goes into under_way."""
-    position = 0
-    for element in elements:
-        place = element["transformation"], element["index"]
-        scores.set_facts(element)
-        if element["problem"]:
-            scores.not_scored.append(NotScored(*place, element["kind"], element["problem"]))
-            continue
-        under_way[position] = place
-        position += 1
-        yield element["image"]
 
 
 def _mean(parts: Sequence[TransformedScores]) -> TransformedScores:
@@ -240,9 +229,7 @@ def _balanced(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def files_of(
-    results: Mapping[str, Any],
-    scores: TransformedScores,
-    transformations: Sequence[Transformation],
+    results: Mapping[str, Any], scores: TransformedScores, transformations: Sequence[Transformation]
 ) -> dict[str, str | bytes]:
     """What is written: tables, scores, and last the results that vouch for them."""
     names = [one.label for one in transformations]

@@ -88,13 +88,13 @@ class Scores:
 
     def subset(self, index: np.ndarray) -> "Scores":
         """The rows at int [m] positions, in that order."""
-        return Scores(
+        return dataclasses.replace(
+            self,
             labels=self.labels[index],
             logits=self.logits[index],
             generators=self.generators[index],
             filenames=self.filenames[index],
             weights=None if self.weights is None else self.weights[index],
-            scales=self.scales,
         )
 
 
@@ -161,15 +161,9 @@ def tabulate(scores: Scores, train_families: Iterable[str] = ()) -> dict[str, An
     photograph beside r generators) gives each of them 1/r, so that the weights add up to the
     number of distinct images and no photograph counts twice. Control families are in no mean.
 
-    Args:
-        scores: one row per image.
-        train_families: generators the detector was trained on.
-
-    Returns:
-        A dict with `generators` and `control` (rows of `measure`, with pairing and whether
-        trained on), `photographs` (a row per source that holds photographs only), `mean`,
-        `weighted`, `unseen` (None where it would be empty), `attention` (None without weights)
-        and counts of images.
+    Returns a dict with `generators` and `control` (rows of `measure`, with pairing and whether
+    trained on), `photographs` (a row per source that holds photographs only), `mean`, `weighted`,
+    `unseen` (None where it would be empty), `attention` (None without weights) and counts.
     """
     seen = {family.lower() for family in train_families}
     groups = pair(scores)
@@ -271,10 +265,8 @@ def format_table(results: Mapping[str, Any]) -> str:
     for key, name in MEANS.items():
         if results[key]:
             lines.append(line(name, results[key], f"{results[key]['n_generators']} generators"))
-    for row in results["control"]:
-        lines.append(line(row["generator"], row, "control, in no mean"))
-    for row in results["photographs"]:
-        lines.append(line(row["generator"], row, "photographs"))
+    for kind, note in (("control", "control, in no mean"), ("photographs", "photographs")):
+        lines += [line(row["generator"], row, note) for row in results[kind]]
     return "\n".join(lines)
 
 
