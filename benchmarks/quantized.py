@@ -14,7 +14,6 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from input_pipeline.loading.holdout import SubsetSource
 from input_pipeline.loading.pipeline import evaluation_images
 from npr_jax.detectors.trained import preprocessing_of
 from npr_jax.training import inputs
@@ -31,7 +30,7 @@ def labelled_images(
     """
     source = inputs.named_split(inputs.open_dataset(config, workdir), split, "split").source
     chosen = np.unique(np.linspace(0, len(source) - 1, min(count, len(source))).astype(int))
-    elements = list(evaluation_images(SubsetSource(source, chosen), preprocessing_of(config)))
+    elements = list(evaluation_images(source.subset(chosen), preprocessing_of(config)))
     return np.array([e["label"] for e in elements]), [e["image"] for e in elements]
 
 

@@ -10,6 +10,7 @@ hosts, and the state of the iterator is one number.
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import grain
@@ -27,15 +28,15 @@ from input_pipeline.images.preprocessing import (
 from input_pipeline.images.transforms import DELIVERIES
 from input_pipeline.loading.epochs import EpochBatches
 from input_pipeline.loading.parallel import MOST_THREADS, check_shared_memory, read_ahead
-from input_pipeline.loading.readers import BatchReader, EvaluationReader
+from input_pipeline.loading.readers import BatchReader, evaluation_element
 from input_pipeline.loading.sampling import Groups
-from input_pipeline.storage.tfrecord import RecordSource
+from input_pipeline.storage.tfrecord import TFRecordSource
 
 Batch = dict[str, np.ndarray]
 
 
 def train_iterator(
-    source: RecordSource,
+    source: TFRecordSource,
     *,
     batch_size: int,
     seed: int,
@@ -90,14 +91,20 @@ def train_iterator(
             "larger."
         )
     check_reencode(reencode)
-    _check_seed(seed, len(source))
+    if not (0 <= seed < 2**32 and len(source)):
+        raise UserError(
+            f"seed is {seed} (allowed is 0 to {2**32 - 1}), images to train on are {len(source)} "
+            "(there must be some)."
+        )
     groups = groups or Groups.whole(len(source))
     numbers = EpochBatches(groups, seed, batch_size, process_index, process_count)
-    settings: dict[str, Any] = {"seed": seed, "resize": resize, "resize_mode": resize_mode}
-    settings |= {"host_crop": host_crop, "small_images": small_images}
-    settings |= {"reencode": tuple(reencode), "augment": tuple(augment)}
-    reader = BatchReader(source, **settings, read_file=read_file)
-    settings |= {"reencode": list(reencode), "augment": [repr(step) for step in augment]}
+    made = {"seed": seed, "resize": resize, "resize_mode": resize_mode, "host_crop": host_crop}
+    settings: dict[str, Any] = made | {"small_images": small_images}
+    compression, steps = tuple(reencode), tuple(augment)
+    reader = BatchReader(
+        source, **settings, reencode=compression, augment=steps, read_file=read_file
+    )
+    settings |= {"reencode": list(compression), "augment": [repr(step) for step in steps]}
     identity = {"images": len(source), "data": _fingerprint(source), "batch_size": batch_size}
     identity |= {**settings, **groups.settings}
     threads = 1 if reader.only_copies else MOST_THREADS
@@ -182,7 +189,7 @@ class TrainIterator(grain.DatasetIterator):
 
 
 def evaluation_images(
-    source: RecordSource,
+    source: TFRecordSource,
     preprocessing: Preprocessing = NATIVE,
     *,
     delivery: str = "clean",
@@ -212,8 +219,8 @@ def evaluation_images(
     if delivery not in DELIVERIES:
         raise UserError(f"delivery is {delivery!r}; allowed are {DELIVERIES}.")
     mine = range(process_index, len(source), process_count)
-    reader = EvaluationReader(source, preprocessing, delivery, facts=facts)
-    elements = grain.MapDataset.source(mine).map(reader)
+    read = partial(evaluation_element, source, preprocessing, delivery, facts)
+    elements = grain.MapDataset.source(mine).map(read)
     return iterate_once(elements, min(workers, len(mine)))
 
 
@@ -229,7 +236,7 @@ def iterate_once(elements: grain.MapDataset, workers: int) -> Iterator[dict[str,
         images.close()
 
 
-def _fingerprint(source: RecordSource) -> str:
+def _fingerprint(source: TFRecordSource) -> str:
     """Hashes the beginnings of a few records: other data rarely has the same."""
     digest = hashlib.sha256()
     for index in np.linspace(0, len(source) - 1, 16).astype(int):
@@ -253,12 +260,4 @@ def _check_counts(
     if workers < 0 or prefetch < 0:
         raise UserError(
             f"data.workers is {workers} and data.prefetch {prefetch}; both must be 0 or more."
-        )
-
-
-def _check_seed(seed: int, examples: int) -> None:
-    if not (0 <= seed < 2**32 and examples):
-        raise UserError(
-            f"seed is {seed} (allowed is 0 to {2**32 - 1}), images to train on are {examples} "
-            "(there must be some)."
         )

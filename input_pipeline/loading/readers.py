@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,36 +27,31 @@ from input_pipeline.storage.records import (
     image_array,
     read_pixels,
 )
-from input_pipeline.storage.tfrecord import FRAME_BYTES, RecordSource
+from input_pipeline.storage.tfrecord import FRAME_BYTES, TFRecordSource
 
 _EXAMPLE_STREAM = 2  # see derive_seed; the shuffle is stream 1, augmentations have the next ones
 
 
+@dataclass(eq=False)
 class BatchReader:
-    """Reads training batches; decoded pixels go from the read buffer straight into the batch."""
+    """Reads training batches; decoded pixels go from the read buffer straight into the batch.
 
-    def __init__(
-        self,
-        source: RecordSource,
-        seed: int,
-        resize: int,
-        host_crop: int,
-        reencode: tuple[int, ...],
-        *,
-        resize_mode: str = "squash",
-        small_images: str = "reflect",
-        augment: tuple[Augmentation, ...] = (),
-        read_file: FileReader | None = None,
-    ) -> None:
-        self._source = source
-        self._read_file = read_file
-        self._key = derive_seed(seed, _EXAMPLE_STREAM)
-        self._resize = resize
-        self._resize_mode = resize_mode
-        self._crop = host_crop
-        self._small_images = small_images
-        self._reencode = reencode
-        self._augment = [(step, derive_seed(seed, step.stream)) for step in augment]
+    Its settings are those of `pipeline.train_iterator`.
+    """
+
+    source: TFRecordSource
+    seed: int
+    resize: int
+    host_crop: int
+    reencode: tuple[int, ...]
+    resize_mode: str = "squash"
+    small_images: str = "reflect"
+    augment: tuple[Augmentation, ...] = ()
+    read_file: FileReader | None = None
+
+    def __post_init__(self) -> None:
+        self._key = derive_seed(self.seed, _EXAMPLE_STREAM)
+        self._steps = [(step, derive_seed(self.seed, step.stream)) for step in self.augment]
 
     @property
     def only_copies(self) -> bool:
@@ -64,12 +60,12 @@ class BatchReader:
         A single thread then reads the fastest: copying a record takes several short calls into the
         system, after each of which two threads would wait for each other and be woken again.
         """
-        if self._reencode or self._augment or self._crop:
+        if self.reencode or self.augment or self.host_crop:
             return False
         # Of several data sets, one may hold files and another pixels.
-        for index in np.unique(np.linspace(0, len(self._source) - 1, 16).astype(int)):
-            shape = decoded_shape(self._source, int(index))
-            if shape is None or (self._resize and shape[:2] != (self._resize, self._resize)):
+        for index in np.unique(np.linspace(0, len(self.source) - 1, 16).astype(int)):
+            shape = decoded_shape(self.source, int(index))
+            if shape is None or (self.resize and shape[:2] != (self.resize, self.resize)):
                 return False
         return True
 
@@ -80,7 +76,7 @@ class BatchReader:
         count = int(mask.sum())
         # A process may get blank rows only; one real image then tells the shape of the batch.
         wanted = [int(record) for record in records[:count]] or [0]
-        longest = max(self._source.length(record) for record in wanted)
+        longest = max(self.source.length(record) for record in wanted)
         scratch = np.empty(longest + FRAME_BYTES, np.uint8)
         labels = np.zeros(len(records), np.int32)
         image, labels[0] = self._read(wanted[0], int(positions[0]), scratch)
@@ -94,9 +90,9 @@ class BatchReader:
 
     def _fill(self, out: np.ndarray, index: int, position: int, scratch: np.ndarray) -> int:
         """Puts the image of a record into a row of the batch; returns its label."""
-        changed = self._reencode or self._augment or self._crop
-        if not (changed or self._resize not in (0, out.shape[0])):
-            label = read_pixels(self._source, index, scratch, out)
+        changed = self.reencode or self.augment or self.host_crop
+        if not (changed or self.resize not in (0, out.shape[0])):
+            label = read_pixels(self.source, index, scratch, out)
             if label is not None:
                 return label
         image, label = self._read(index, position, scratch, out)
@@ -113,49 +109,39 @@ class BatchReader:
     def _read(
         self, index: int, position: int, scratch: np.ndarray, out: np.ndarray | None = None
     ) -> tuple[np.ndarray, int]:
-        record = decode_record(self._source.read_into(index, scratch), copy=False)
+        record = decode_record(self.source.read_into(index, scratch), copy=False)
         return self._image(record, position, out), record.label
 
     def _image(self, record: ImageRecord, position: int, out: np.ndarray | None) -> np.ndarray:
         """Returns the image as it goes into the batch, in `out` where that spares a copy."""
-        image = record_pixels(record, out, self._read_file)
+        image = record_pixels(record, out, self.read_file)
         rng = generator_of(self._key, position)
-        if self._reencode:
-            quality = int(rng.integers(self._reencode[0], self._reencode[1] + 1))
-            if self._crop and not (self._resize or self._augment):
-                return random_crop_after_jpeg(image, self._crop, quality, rng, self._small_images)
+        if self.reencode:
+            quality = int(rng.integers(self.reencode[0], self.reencode[1] + 1))
+            if self.host_crop and not (self.resize or self.augment):
+                return random_crop_after_jpeg(
+                    image, self.host_crop, quality, rng, self.small_images
+                )
             image = jpeg(image, quality)
-        if self._resize:
-            image = resize_to(image, self._resize, self._resize_mode)
-        for step, key in self._augment:
+        if self.resize:
+            image = resize_to(image, self.resize, self.resize_mode)
+        for step, key in self._steps:
             image = step(image, generator_of(key, position))
-        return random_crop(image, self._crop, rng, self._small_images) if self._crop else image
+        return (
+            random_crop(image, self.host_crop, rng, self.small_images) if self.host_crop else image
+        )
 
 
-class EvaluationReader:
-    """Reads one image at a time for evaluation."""
-
-    def __init__(
-        self,
-        source: RecordSource,
-        preprocessing: Preprocessing,
-        delivery: str,
-        *,
-        facts: bool = False,
-    ) -> None:
-        self._source = source
-        self._preprocessing = preprocessing
-        self._facts = facts
-        self._delivery = delivery
-
-    def __call__(self, index: int) -> dict[str, Any]:
-        """Returns the element of `pipeline.evaluation_images` for this record."""
-        record = decode_record(self._source[index])
-        pixels = record_pixels(record, read_file=self._preprocessing.read_file)
-        with _named(record):
-            image = self._preprocessing(deliver(pixels, self._delivery))
-        element = {"image": image, **facts_of(record, index)}
-        return element | {"facts": image_facts(record, image)} if self._facts else element
+def evaluation_element(
+    source: TFRecordSource, preprocessing: Preprocessing, delivery: str, facts: bool, index: int
+) -> dict[str, Any]:
+    """Returns the element of `pipeline.evaluation_images` for a record."""
+    record = decode_record(source[index])
+    pixels = record_pixels(record, read_file=preprocessing.read_file)
+    with _named(record):
+        image = preprocessing(deliver(pixels, delivery))
+    element = {"image": image, **facts_of(record, index)}
+    return element | {"facts": image_facts(record, image)} if facts else element
 
 
 def facts_of(record: ImageRecord, index: int) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Which images of the training side an epoch draws, and how often.
+"""Which images are trained on, and how often an epoch draws each.
 
-First a subset: a seeded share of every kind of image, and no more than so many of each. Then the
-epoch is shared out among data sets, labels, generators and classes.
+First a part is held out for validation, where no split is. Of the rest a subset is taken: a seeded
+share of every kind of image, and no more than so many of each. Then the epoch is shared out among
+data sets, labels, generators and classes.
 """
 
 import dataclasses
@@ -31,10 +32,8 @@ class Groups:
     Attributes:
       members: int64 [n]: record numbers, one group after another.
       sizes: int64 [groups]: records of each group, at least 1.
-      quotas: int64 [groups]: how many of them an epoch draws, at least 0; more than there are
-        repeats them.
-      settings: JSON values that the groups follow from; an iterator is only continued with the
-        same.
+      quotas: int64 [groups]: how many of them an epoch draws; more than there are repeats them.
+      settings: JSON values that the groups follow from; an iterator only goes on with the same.
     """
 
     members: np.ndarray
@@ -87,9 +86,35 @@ class Sampling:
         if self.balance not in BALANCES:
             raise UserError(f"data.balance is {self.balance!r}; allowed are {tuple(BALANCES)}.")
 
-    def as_json(self) -> dict[str, Any]:
-        """Returns the settings as JSON values."""
-        return dataclasses.asdict(self) | {"weights": list(self.weights)}
+
+def held_out(table: RecordTable, fraction: float, seed: int) -> np.ndarray:
+    """Divides a split by a hash of file names; returns bool [n], which records are held out.
+
+    Where an image goes depends on its name and the seed alone: adding or removing other images does
+    not move it. Of several data sets, images of the same file name go to the same side: where both
+    are the same image, none is trained on and validated with.
+
+    Args:
+      table: of the split.
+      fraction: expected share of the images on the validation side, above 0 and below 1.
+      seed: another seed gives another division.
+
+    Raises:
+      ValueError: fraction is not allowed, or one side would be empty.
+    """
+    if not 0 < fraction < 1:
+        raise UserError(
+            f"validation fraction is {fraction}; it must lie above 0 and below 1, for example 0.1."
+        )
+    # The hash mapped to [0, 1), uniformly.
+    held = table.name_hashes(str(seed)).astype(np.float64) / 2**64 < fraction
+    if held.all() or not held.any():
+        raise UserError(
+            f"holding out {fraction} of {len(table)} images leaves {int(held.sum())} for "
+            f"validation and {int((~held).sum())} for training. Change the fraction, or prepare a "
+            "validation split."
+        )
+    return held
 
 
 def sample(
@@ -109,17 +134,12 @@ def sample(
     Raises:
       ValueError: see `balance`, or the table cannot be read.
     """
-    settings = sampling.as_json()
+    settings = dataclasses.asdict(sampling) | {"weights": list(sampling.weights)}
     if sampling == Sampling():
         return among, Groups.whole(len(among), settings)
     facts = table()
-    chosen = select(
-        facts,
-        among,
-        fraction=sampling.fraction,
-        max_per_class=sampling.max_per_class,
-        seed=seed,
-    )
+    share, most = sampling.fraction, sampling.max_per_class
+    chosen = select(facts, among, fraction=share, max_per_class=most, seed=seed)
     groups = balance(facts, chosen, weights=sampling.weights, by=sampling.balance)
     return chosen, dataclasses.replace(groups, settings=settings)
 
@@ -145,7 +165,7 @@ def select(
     """
     if fraction == 1 and not max_per_class:
         return among
-    kinds = kinds_of(table, among, ("datasets", "generators", "classes", "labels"))
+    kinds = _kinds_of(table, among, ("datasets", "generators", "classes", "labels"))
     hashes = table.name_hashes(f"selection\0{seed}")[among]
     order = np.lexsort((hashes, kinds))
     sizes = np.bincount(kinds)
@@ -157,17 +177,8 @@ def select(
     return np.sort(among[order[ranks < wanted[kinds[order]]]])
 
 
-def kinds_of(table: RecordTable, among: np.ndarray, columns: tuple[str, ...]) -> np.ndarray:
-    """Numbers the combinations of values that some columns have.
-
-    Args:
-      table: of all records.
-      among: int64 [k], the records to look at.
-      columns: names of columns; without any, all records are alike.
-
-    Returns:
-      int64 [k] from 0; combinations in the order of their values, the first column first.
-    """
+def _kinds_of(table: RecordTable, among: np.ndarray, columns: tuple[str, ...]) -> np.ndarray:
+    """Numbers the combinations of values that columns have, int64 [k], in the order of values."""
     kinds = np.zeros(len(among), np.int64)
     for name in columns:
         values = getattr(table, name)[among].astype(np.int64)
@@ -211,12 +222,12 @@ def balance(table: RecordTable, among: np.ndarray, *, weights: Sequence[float], 
         )
     labels = ("labels",) if by else ()
     outer = ("datasets",) if weights else ()
-    groups = kinds_of(table, among, (*outer, *labels, *BALANCES[by]))
+    groups = _kinds_of(table, among, (*outer, *labels, *BALANCES[by]))
     order = np.argsort(groups, kind="stable")
     sizes = np.bincount(groups)
     # Of each group: the data set and the label it is in, by its first member.
     firsts = order[np.cumsum(sizes) - sizes]
-    within = kinds_of(table, among[firsts], (*outer, *labels))
+    within = _kinds_of(table, among[firsts], (*outer, *labels))
     above = datasets[firsts]
     share = np.array(weights or [1.0], np.float64)
     share /= share.sum()
@@ -230,10 +241,7 @@ def apportion(shares: np.ndarray, total: int) -> np.ndarray:
 
     Args:
       shares: float [n], above 0.
-      total: at least n.
-
-    Returns:
-      int64 [n] that add up to `total`.
+      total: what the int64 [n] that are returned add up to; at least n.
     """
     counts = np.ones(len(shares), np.int64)
     free = np.ones(len(shares), bool)  # those that get one image or more by their share

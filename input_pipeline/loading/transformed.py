@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import grain
@@ -14,11 +15,11 @@ from input_pipeline.loading.parallel import MOST_THREADS
 from input_pipeline.loading.pipeline import iterate_once
 from input_pipeline.loading.readers import facts_of, record_pixels
 from input_pipeline.storage.records import ImageRecord, decode_record
-from input_pipeline.storage.tfrecord import RecordSource
+from input_pipeline.storage.tfrecord import TFRecordSource
 
 
 def transformed_images(
-    source: RecordSource,
+    source: TFRecordSource,
     transformations: Sequence[Transformation],
     preprocessing: Preprocessing,
     *,
@@ -49,6 +50,7 @@ def transformed_images(
     return iterate_once(elements, workers)
 
 
+@dataclass
 class _Reader:
     """Position in the stream -> one image in one transformation.
 
@@ -56,41 +58,35 @@ class _Reader:
     its own, which is how each record is decoded once.
     """
 
-    def __init__(
-        self,
-        source: RecordSource,
-        transformations: tuple[Transformation, ...],
-        preprocessing: Preprocessing,
-        seed: int,
-        workers: int,
-    ) -> None:
-        self._transformations = transformations
-        self._preprocessing = preprocessing
-        self._seed = seed
-        self._workers = workers
-        self._records = len(source)
+    source: TFRecordSource
+    transformations: tuple[Transformation, ...]
+    preprocessing: Preprocessing
+    seed: int
+    workers: int
+
+    def __post_init__(self) -> None:
         # Threads work on neighbouring positions, so only so many records are under way at once.
-        keep = MOST_THREADS // len(transformations) + 2
-        self._decoded = _LatestDecoded(source, keep)
+        keep = MOST_THREADS // len(self.transformations) + 2
+        self._decoded = _LatestDecoded(self.source, keep)
 
     @property
     def positions(self) -> int:
         """How many there are; in the last row of records some may be empty."""
-        rows = -(-self._records // self._workers)
-        return rows * self._workers * len(self._transformations)
+        rows = -(-len(self.source) // self.workers)
+        return rows * self.workers * len(self.transformations)
 
     def __call__(self, position: int) -> dict[str, Any] | None:
         """Returns an element of `transformed_images`, None for a position without a record."""
-        row, place = divmod(position, self._workers * len(self._transformations))
-        number, worker = divmod(place, self._workers)
-        index = row * self._workers + worker
-        if index >= self._records:
+        row, place = divmod(position, self.workers * len(self.transformations))
+        number, worker = divmod(place, self.workers)
+        index = row * self.workers + worker
+        if index >= len(self.source):
             return None
         record, pixels = self._decoded(index)
         element = {"transformation": number, "problem": "", "kind": "", **facts_of(record, index)}
         try:
-            changed = self._transformations[number](pixels, self._seed, index)
-            return {"image": self._preprocessing(changed), **element}
+            changed = self.transformations[number](pixels, self.seed, index)
+            return {"image": self.preprocessing(changed), **element}
         except ImageProblem as error:
             nothing = {"image": np.empty((0, 0, 3), np.uint8)}
             return nothing | element | {"problem": str(error), "kind": str(error.kind)}
@@ -99,7 +95,7 @@ class _Reader:
 class _LatestDecoded:
     """Decodes records, each once, and keeps the latest few; safe to use from several threads."""
 
-    def __init__(self, source: RecordSource, keep: int) -> None:
+    def __init__(self, source: TFRecordSource, keep: int) -> None:
         self._source = source
         self._keep = keep
         self._lock = threading.Lock()
@@ -118,8 +114,5 @@ class _LatestDecoded:
                     del self._latest[min(self._latest)]
             return known
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"source": self._source, "keep": self._keep}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _LatestDecoded, (self._source, self._keep)

@@ -18,7 +18,7 @@ import numpy as np
 
 from input_pipeline.storage.atomic_files import whole_file
 from input_pipeline.storage.records import RecordFacts, record_facts
-from input_pipeline.storage.tfrecord import RecordSource, TFRecordSource
+from input_pipeline.storage.tfrecord import TFRecordSource
 
 TABLE_SUFFIX = ".table.npz"
 _COMPARED = 8  # records of a shard that a table is compared with before it is trusted
@@ -73,7 +73,7 @@ class RecordTable:
         return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
 
 
-def read_table(source: RecordSource) -> RecordTable:
+def read_table(source: TFRecordSource) -> RecordTable:
     """Returns the table of a source's records: from its shards' tables where it has shards.
 
     Tables that are missing, damaged or made for other records are written anew; where that is not
@@ -82,7 +82,7 @@ def read_table(source: RecordSource) -> RecordTable:
     Raises:
       ValueError: a record lacks one of the facts.
     """
-    if not isinstance(source, TFRecordSource):
+    if not source.shard_lengths and len(source):
         return _scan(source, range(len(source)))
     tables, start = [], 0
     for path, length in zip(source.paths, source.shard_lengths, strict=True):
@@ -129,13 +129,13 @@ def _shard_table(source: TFRecordSource, path: str, records: range) -> RecordTab
     return table
 
 
-def _agrees(table: RecordTable, source: RecordSource, records: range) -> bool:
+def _agrees(table: RecordTable, source: TFRecordSource, records: range) -> bool:
     """Compares a few records: shards of other decoded images may have the same size and count."""
     places = np.linspace(0, len(records) - 1, min(_COMPARED, len(records))).astype(int).tolist()
     return all(table.facts(place) == record_facts(source, records[place]) for place in places)
 
 
-def _scan(source: RecordSource, records: range) -> RecordTable:
+def _scan(source: TFRecordSource, records: range) -> RecordTable:
     """Makes the table of some records by looking at the beginning of each."""
     names, ends = bytearray(), np.empty(len(records), np.int64)
     labels = np.empty(len(records), np.uint8)

@@ -17,7 +17,7 @@ from input_pipeline.storage.example_proto import (
     serialize_example,
     split_example,
 )
-from input_pipeline.storage.tfrecord import RecordSource
+from input_pipeline.storage.tfrecord import TFRecordSource
 
 PHOTOGRAPH, GENERATED = 0, 1
 STORAGES = ("encoded", "decoded")
@@ -123,7 +123,7 @@ def image_array(record: ImageRecord, out: np.ndarray | None = None) -> np.ndarra
 
 
 def read_pixels(
-    source: RecordSource, index: int, scratch: np.ndarray, pixels: np.ndarray
+    source: TFRecordSource, index: int, scratch: np.ndarray, pixels: np.ndarray
 ) -> int | None:
     """Reads a decoded image from its shard straight into an array, without a copy on the way.
 
@@ -156,7 +156,7 @@ def read_pixels(
     return label if decoded and shape == pixels.shape else None
 
 
-def decoded_shape(source: RecordSource, index: int) -> tuple[int, int, int] | None:
+def decoded_shape(source: TFRecordSource, index: int) -> tuple[int, int, int] | None:
     """Returns the shape of record `index` if its image is stored decoded, from its first bytes."""
     head = leading_features(source.peek(index, _PEEK_BYTES), "image")
     try:
@@ -176,7 +176,7 @@ class RecordFacts(NamedTuple):
     class_name: str
 
 
-def record_facts(source: RecordSource, index: int) -> RecordFacts:
+def record_facts(source: TFRecordSource, index: int) -> RecordFacts:
     """Reads the facts of a record from its first bytes where they hold them.
 
     Raises:

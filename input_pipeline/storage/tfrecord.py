@@ -17,13 +17,14 @@ exception and not a killed process.
 
 import bisect
 import contextlib
+import copy
 import itertools
 import os
 import struct
 import threading
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import google_crc32c
 import numpy as np
@@ -47,25 +48,6 @@ def masked_crc32c(*parts: bytes | np.ndarray) -> int:
     for part in parts:
         crc = google_crc32c.extend(crc, part)
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
-
-
-class RecordSource(Protocol):
-    """Random access to serialised records: `TFRecordSource`, or a part of one."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> bytes: ...
-
-    def length(self, index: int) -> int:
-        """Returns the size of a record in bytes, see `TFRecordSource.length`."""
-
-    def peek(self, index: int, size: int) -> bytes:
-        """Returns the first bytes of a record, see `TFRecordSource.peek`."""
-
-    def read_into(
-        self, index: int, scratch: np.ndarray, tail: np.ndarray | None = None
-    ) -> memoryview:
-        """Reads a record into a buffer, see `TFRecordSource.read_into`."""
 
 
 class ShardWriter:
@@ -98,61 +80,47 @@ def new_shard(path: str | os.PathLike[str]) -> Iterator[ShardWriter]:
 
 
 class TFRecordSource:
-    """Random access over the records of several shards, in the order given.
+    """Random access over the records of several shards, in the order given, or over some of them.
 
     A grain `RandomAccessDataSource`: `len(source)`, `source[i] -> bytes`. It can be pickled (each
     process opens the shards for itself) and may be used from several threads.
+
+    Attributes:
+      paths: the shards.
+      shard_lengths: records of each; () of a `subset`.
     """
 
     def __init__(self, paths: Sequence[str | os.PathLike[str]]) -> None:
         """Loads or rebuilds the index of every shard.
-
-        Args:
-          paths: the shards.
 
         Raises:
           ValueError: a shard does not exist.
           CorruptRecordError: a shard without a fitting index does not parse to its end.
         """
         self.paths = tuple(os.fspath(path) for path in paths)
+        tables = [_load_index(path) for path in self.paths]
+        self.shard_lengths = tuple(map(len, tables))
         # Not NumPy arrays: looking a single number up in one is several times slower.
-        self._starts = [0]
+        self._starts = [0, *itertools.accumulate(self.shard_lengths)]
         self._offsets, self._lengths = array("q"), array("q")
-        for path in self.paths:
-            table = _load_index(path)
+        for table in tables:
             self._offsets.frombytes(table[:, 0].tobytes())
             self._lengths.frombytes(table[:, 1].tobytes())
-            self._starts.append(len(self._offsets))
-        self._open_files()
+        self._records: Sequence[int] = range(len(self._offsets))
+        self._files = _OpenFiles(self.paths)
 
-    def _open_files(self) -> None:
-        self._descriptors: list[int | None] = [None] * len(self.paths)
-        self._lock = threading.Lock()
+    def subset(self, records: np.ndarray) -> "TFRecordSource":
+        """Returns a source of some records, int [n], in the order given; it shares open files."""
+        part = copy.copy(self)
+        part.shard_lengths = ()
+        part._records = array("q", np.asarray(self._records, np.int64)[records].tobytes())
+        return part
 
     def __len__(self) -> int:
-        return len(self._offsets)
-
-    @property
-    def shard_lengths(self) -> tuple[int, ...]:
-        """Records of each shard, in the order of `paths`."""
-        return tuple(stop - start for start, stop in itertools.pairwise(self._starts))
+        return len(self._records)
 
     def __repr__(self) -> str:
         return f"TFRecordSource({len(self.paths)} shards, {len(self)} records)"
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        del state["_descriptors"], state["_lock"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._open_files()
-
-    def __del__(self) -> None:
-        for descriptor in self.__dict__.get("_descriptors", ()):
-            if descriptor is not None:
-                os.close(descriptor)
 
     def __getitem__(self, index: int) -> bytes:
         """Returns the data of record `index`, checksums verified.
@@ -161,12 +129,11 @@ class TFRecordSource:
           IndexError: there is no such record.
           CorruptRecordError: naming the shard, the record in it and its offset.
         """
-        index = self._normalise(index)
         return bytes(self.read_into(index, np.empty(self.length(index) + FRAME_BYTES, np.uint8)))
 
     def length(self, index: int) -> int:
         """Returns the size of record `index` in bytes."""
-        return self._lengths[self._normalise(index)]
+        return self._lengths[self._record(index)]
 
     def read_into(
         self, index: int, scratch: np.ndarray, tail: np.ndarray | None = None
@@ -185,58 +152,77 @@ class TFRecordSource:
         Raises:
           CorruptRecordError: naming the shard, the record in it and its offset.
         """
-        index = self._normalise(index)
-        shard, offset, length = self._locate(index)
+        record = self._record(index)
+        shard, offset, length = self._locate(record)
         tail = _EMPTY if tail is None else tail
         stop = _HEADER_BYTES + length - tail.size
         footer = scratch[stop : stop + _FOOTER_BYTES]
         parts = [scratch[:stop].data, tail.data, footer.data]
-        found = _read_parts(self._descriptor(shard), parts, offset - _HEADER_BYTES)
+        found = _read_parts(self._files[shard], parts, offset - _HEADER_BYTES)
+        head = scratch[_HEADER_BYTES:stop]
         if found != length + FRAME_BYTES:
-            self._fail(index, f"the file ends after {found} of its {length + FRAME_BYTES} bytes")
-        if struct.unpack("<QI", scratch[:_HEADER_BYTES].data) != (
+            problem = f"the file ends after {found} of its {length + FRAME_BYTES} bytes"
+        elif struct.unpack("<QI", scratch[:_HEADER_BYTES].data) != (
             length,
             masked_crc32c(scratch[:_LENGTH_BYTES]),
         ):
-            self._fail(index, "its header does not match the index or its checksum")
-        head = scratch[_HEADER_BYTES:stop]
-        if struct.unpack("<I", footer.data)[0] != masked_crc32c(head, tail):
-            self._fail(index, "the data does not match its checksum")
-        return head.data
+            problem = "its header does not match the index or its checksum"
+        elif struct.unpack("<I", footer.data)[0] != masked_crc32c(head, tail):
+            problem = "the data does not match its checksum"
+        else:
+            return head.data
+        number = record - self._starts[shard]
+        raise _corrupt(self.paths[shard], number, offset - _HEADER_BYTES, problem)
 
     def peek(self, index: int, size: int) -> bytes:
         """Returns at most the first `size` bytes of record `index`; no checksum covers them."""
-        index = self._normalise(index)
-        shard, offset, length = self._locate(index)
-        return os.pread(self._descriptor(shard), min(size, length), offset)
+        shard, offset, length = self._locate(self._record(index))
+        return os.pread(self._files[shard], min(size, length), offset)
 
-    def _normalise(self, index: int) -> int:
-        count = len(self)
-        if not -count <= index < count:
-            raise IndexError(f"record {index} of a source of {count} records")
-        return int(index) % count
+    def _record(self, index: int) -> int:
+        """The number among all records of the shards."""
+        try:
+            return self._records[index]
+        except IndexError:
+            raise IndexError(f"record {index} of a source of {len(self)} records") from None
 
-    def _locate(self, index: int) -> tuple[int, int, int]:
-        shard = bisect.bisect_right(self._starts, index) - 1
-        return shard, self._offsets[index], self._lengths[index]
+    def _locate(self, record: int) -> tuple[int, int, int]:
+        shard = bisect.bisect_right(self._starts, record) - 1
+        return shard, self._offsets[record], self._lengths[record]
 
-    def _descriptor(self, shard: int) -> int:
-        descriptor = self._descriptors[shard]
+
+class _OpenFiles:
+    """Files, each opened when it is first read, in every process anew."""
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        self._paths = paths
+        self._descriptors: list[int | None] = [None] * len(paths)
+        self._lock = threading.Lock()
+
+    def __getitem__(self, number: int) -> int:
+        descriptor = self._descriptors[number]
         if descriptor is None:
             with self._lock:
-                descriptor = self._descriptors[shard]
+                descriptor = self._descriptors[number]
                 if descriptor is None:
-                    descriptor = os.open(self.paths[shard], os.O_RDONLY | os.O_CLOEXEC)
-                    self._descriptors[shard] = descriptor
+                    descriptor = os.open(self._paths[number], os.O_RDONLY | os.O_CLOEXEC)
+                    self._descriptors[number] = descriptor
         return descriptor
 
-    def _fail(self, index: int, reason: str) -> None:
-        shard, offset, _ = self._locate(index)
-        raise CorruptRecordError(
-            f"{self.paths[shard]}: record {index - self._starts[shard]} at byte "
-            f"{offset - _HEADER_BYTES} is corrupt: {reason}. Prepare the data set "
-            "again, or restore this shard from its copy."
-        )
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _OpenFiles, (self._paths,)
+
+    def __del__(self) -> None:
+        for descriptor in self._descriptors:
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def _corrupt(path: str, number: int, at: int, problem: str) -> CorruptRecordError:
+    return CorruptRecordError(
+        f"{path}: record {number} at byte {at} is corrupt: {problem}. Prepare the data set again, "
+        "or restore this shard from its copy."
+    )
 
 
 def _read_parts(descriptor: int, parts: list[memoryview], offset: int) -> int:
@@ -324,24 +310,20 @@ def _write_index(
 def _scan(path: str, size: int) -> list[tuple[int, int]]:
     """Walks the headers of a shard; returns each record's data offset and length."""
     entries: list[tuple[int, int]] = []
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        at = 0
+    at = 0
+    with open(path, "rb", buffering=0) as file:
         while at < size:
-            header = os.pread(descriptor, _HEADER_BYTES, at)
-            where = f"{path}: record {len(entries)} at byte {at} is corrupt: "
-            fix = " Prepare the data set again, or restore this shard from its copy."
+            header = os.pread(file.fileno(), _HEADER_BYTES, at)
+            number = len(entries)
             if len(header) < _HEADER_BYTES:
-                raise CorruptRecordError(f"{where}the file ends inside its header.{fix}")
+                raise _corrupt(path, number, at, "the file ends inside its header")
             length, crc = struct.unpack("<QI", header)
-            if masked_crc32c(header[:8]) != crc:
-                raise CorruptRecordError(f"{where}its header does not match its checksum.{fix}")
+            if masked_crc32c(header[:_LENGTH_BYTES]) != crc:
+                raise _corrupt(path, number, at, "its header does not match its checksum")
             entries.append((at + _HEADER_BYTES, length))
-            at += _HEADER_BYTES + length + _FOOTER_BYTES
-            if at > size:
-                raise CorruptRecordError(
-                    f"{where}the file ends after {size} bytes, the record at {at}.{fix}"
-                )
-    finally:
-        os.close(descriptor)
+            end = at + FRAME_BYTES + length
+            if end > size:
+                problem = f"the file ends after {size} bytes, the record at {end}"
+                raise _corrupt(path, number, at, problem)
+            at = end
     return entries

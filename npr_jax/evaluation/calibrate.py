@@ -20,12 +20,11 @@ import numpy as np
 from input_pipeline.errors import UserError
 from input_pipeline.images.degradations import Transformation
 from input_pipeline.images.transforms import DELIVERIES, deliver
-from input_pipeline.loading.holdout import SubsetSource
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.loading.transformed import transformed_images
 from input_pipeline.storage.atomic_files import write_together
 from input_pipeline.storage.record_table import read_table
-from input_pipeline.storage.tfrecord import RecordSource
+from input_pipeline.storage.tfrecord import TFRecordSource
 from npr_jax.detectors import calibration_file
 from npr_jax.detectors.calibration import probabilities
 from npr_jax.evaluation import calibration_fit
@@ -135,7 +134,7 @@ def _images(
     dataset: MixedDataset,
     data: str,
     split: str,
-) -> tuple[RecordSource, str]:
+) -> tuple[TFRecordSource, str]:
     """The images to calibrate with, and what they are in words."""
     if not (data or split):
         source = inputs.TrainInput(config, dataset).validation_source
@@ -173,7 +172,7 @@ def deal(filenames: list[str], labels: np.ndarray, seed: int) -> Dealt:
 
 
 def _score(
-    detector: Detector, config: ml_collections.ConfigDict, source: RecordSource
+    detector: Detector, config: ml_collections.ConfigDict, source: TFRecordSource
 ) -> tuple[np.ndarray, np.ndarray, Dealt, int]:
     """Labels and logits of the images that can be scored, where they go, and how many cannot."""
     started = time.monotonic()
@@ -185,7 +184,7 @@ def _score(
     for number, delivery in enumerate(DELIVERIES):
         records = np.flatnonzero(dealt.delivery == number)
         elements = transformed_images(
-            SubsetSource(source, records),
+            source.subset(records),
             [Transformation("delivery", delivery, deliver, (delivery,))],
             detector.preprocessing,
             seed=config.seed,

@@ -10,7 +10,6 @@ import ml_collections
 import numpy as np
 
 from input_pipeline.images.preprocessing import Preprocessing
-from input_pipeline.loading.holdout import SubsetSource
 from input_pipeline.loading.mixture import MixedDataset, MixedSplit
 from input_pipeline.loading.pipeline import evaluation_images
 from npr_jax.inference.detector import Detector
@@ -72,7 +71,7 @@ def chosen_test_images(
 
     ``records`` are numbers of the test split's records, the ``index`` of their elements.
     """
-    source = SubsetSource(test_split(config, dataset).source, np.array(records, np.int64))
+    source = test_split(config, dataset).source.subset(np.array(records, np.int64))
     images = evaluation_images(source, preprocessing, delivery=config.data.delivery)
     return (image["image"] for image in images)
 

@@ -19,11 +19,11 @@ from input_pipeline.images.preprocessing import Preprocessing, middle_quality
 from input_pipeline.loading import pipeline
 from input_pipeline.loading.epochs import steps_per_epoch
 from input_pipeline.loading.features import feature_iterator, training_images_once
-from input_pipeline.loading.holdout import SubsetSource, held_out
 from input_pipeline.loading.mixture import MixedDataset, MixedSplit
-from input_pipeline.loading.sampling import Groups, Sampling, sample
+from input_pipeline.loading.readers import BatchReader
+from input_pipeline.loading.sampling import Groups, Sampling, held_out, sample
 from input_pipeline.storage.path_lists import split_paths
-from input_pipeline.storage.tfrecord import RecordSource
+from input_pipeline.storage.tfrecord import TFRecordSource
 from npr_jax.models.systems.registry import SYSTEMS
 from npr_jax.training.embeddings import Embedded
 from npr_jax.training.processes import wait_for_all
@@ -63,23 +63,23 @@ class TrainInput:
         if data.validation_split:
             records = np.arange(len(train.source))
             validation = named_split(dataset, data.validation_split, "data.validation_split")
-            self._validation: RecordSource = validation.source
+            self._validation: TFRecordSource = validation.source
         else:
             held = held_out(table(), data.validation_fraction, config.seed)
             records = np.flatnonzero(~held)
-            self._validation = SubsetSource(train.source, np.flatnonzero(held))
+            self._validation = train.source.subset(np.flatnonzero(held))
         if not len(records):
             raise UserError("the training split is empty; expected images of both classes")
         records, self._groups = sample(table, records, _sampling(data), config.seed)
         self._read_file = SYSTEMS[config.model.name].read_file
-        self._train = SubsetSource(train.source, records)
+        self._train = train.source.subset(records)
         if not len(self._validation):
             raise UserError("the validation split is empty; expected images of both classes")
         if len(self._groups.sizes) > 1 and jax.process_index() == 0:
             _LOG.info(_in_words(self._groups))
 
     @property
-    def validation_source(self) -> RecordSource:
+    def validation_source(self) -> TFRecordSource:
         """The records of the validation images."""
         return self._validation
 
@@ -124,20 +124,23 @@ class TrainInput:
         return pipeline.train_iterator(
             self._train,
             batch_size=self._config.batch_size,
-            seed=self._config.seed,
-            resize=data.resize,
-            resize_mode=data.resize_mode,
-            host_crop=data.host_crop,
-            small_images=data.small_images,
-            reencode=tuple(data.reencode),
-            augment=augmentations(data.augment),
-            read_file=self._read_file,
+            **self._reading(),
             workers=data.workers,
             prefetch=data.prefetch,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
             groups=self._groups,
         )
+
+    def _reading(self) -> dict[str, Any]:
+        """What becomes of a training image on the host."""
+        data = self._config.data
+        return {
+            **{"seed": self._config.seed, "read_file": self._read_file},
+            **{"resize": data.resize, "resize_mode": data.resize_mode},
+            **{"host_crop": data.host_crop, "small_images": data.small_images},
+            **{"reencode": tuple(data.reencode), "augment": augmentations(data.augment)},
+        }
 
     def train_images_once(self) -> Iterator[dict]:
         """This process's share of the training images, each once as training would get it.
@@ -147,16 +150,8 @@ class TrainInput:
         """
         data = self._config.data
         return training_images_once(
-            self._train,
-            seed=self._config.seed,
-            resize=data.resize,
-            resize_mode=data.resize_mode,
-            host_crop=data.host_crop,
+            BatchReader(self._train, **self._reading()),
             crop=data.crop,
-            small_images=data.small_images,
-            reencode=tuple(data.reencode),
-            augment=augmentations(data.augment),
-            read_file=self._read_file,
             workers=data.workers,
             process_index=jax.process_index(),
             process_count=jax.process_count(),

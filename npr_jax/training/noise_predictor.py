@@ -25,7 +25,6 @@ import optax
 from flax import nnx
 
 from input_pipeline.errors import UserError
-from input_pipeline.loading.holdout import SubsetSource
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.loading.pipeline import train_iterator
 from input_pipeline.storage.atomic_files import write_json
@@ -192,7 +191,7 @@ def _photographs(config: ml_collections.ConfigDict, dataset: MixedDataset) -> gr
             "from photographs only"
         )
     return train_iterator(
-        SubsetSource(split.source, photographs),
+        split.source.subset(photographs),
         batch_size=config.batch_size,
         seed=config.seed,
         resize=config.data.resize,

@@ -26,7 +26,7 @@ from input_pipeline.storage.path_lists import check_listable
 from input_pipeline.storage.prepared_dataset import DATASET_FILE, PreparedDataset
 from input_pipeline.storage.records import ImageRecord, decode_record, image_array
 from input_pipeline.storage.shard_writer import Skipped, finished_shards, write_split
-from input_pipeline.storage.tfrecord import RecordSource
+from input_pipeline.storage.tfrecord import TFRecordSource
 from npr_jax.models import sharding
 from npr_jax.models.diffusion import ddim
 from npr_jax.models.diffusion.noise_predictor import NoisePredictor, predict_noise
@@ -186,7 +186,7 @@ def _counted(
             progress(number, total)
 
 
-def _items(records: RecordSource, maps: ErrorMaps, done: int) -> Iterator[ImageRecord | Skipped]:
+def _items(records: TFRecordSource, maps: ErrorMaps, done: int) -> Iterator[ImageRecord | Skipped]:
     """One item for each record from number ``done`` on."""
     # Batches always begin at the same records: a continued run computes what one run would have.
     first = done - done % maps.rows if done < len(records) else done
@@ -206,7 +206,7 @@ def _items(records: RecordSource, maps: ErrorMaps, done: int) -> Iterator[ImageR
 
 
 def _read(
-    records: RecordSource, maps: ErrorMaps, index: int
+    records: TFRecordSource, maps: ErrorMaps, index: int
 ) -> tuple[ImageRecord, np.ndarray | str]:
     record = decode_record(records[index])
     try:

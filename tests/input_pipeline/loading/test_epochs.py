@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from input_pipeline.loading.epochs import EpochBatches
-from input_pipeline.loading.holdout import SubsetSource
 from input_pipeline.loading.pipeline import train_iterator
 from input_pipeline.loading.sampling import Groups
 from input_pipeline.storage.records import ImageRecord, encode_record
@@ -163,7 +162,7 @@ def test_the_same_bytes_for_any_workers_and_processes_and_after_a_restore(source
 
 
 def test_an_image_that_repeats_in_an_epoch_is_cropped_anew(source):
-    only = SubsetSource(source, np.array([3]))
+    only = source.subset(np.array([3]))
     settings = {"batch_size": 8, "seed": 0, "resize": 0, "host_crop": 8}
     [batch] = take(train_iterator(only, **settings, groups=groups_of((1,), (8,))), 1)
     assert batch["mask"].all()

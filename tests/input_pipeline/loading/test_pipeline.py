@@ -13,8 +13,8 @@ from PIL import Image
 
 from input_pipeline.images.preprocessing import Preprocessing, middle_quality
 from input_pipeline.loading.epochs import steps_per_epoch
-from input_pipeline.loading.holdout import SubsetSource, held_out
 from input_pipeline.loading.pipeline import evaluation_images, train_iterator
+from input_pipeline.loading.sampling import held_out
 from input_pipeline.storage.record_table import read_table
 from input_pipeline.storage.records import ImageRecord, encode_record
 from input_pipeline.storage.tfrecord import CorruptRecordError, TFRecordSource, new_shard
@@ -353,7 +353,7 @@ def test_an_image_that_cannot_be_scored_ends_an_evaluation_by_name(tmp_path, wor
 def holdout(source, fraction, seed, side):
     """One side of a split."""
     held = held_out(read_table(source), fraction, seed)
-    return SubsetSource(source, np.flatnonzero(held if side == "validation" else ~held))
+    return source.subset(np.flatnonzero(held if side == "validation" else ~held))
 
 
 def test_the_two_sides_of_a_hold_out_are_the_whole(tmp_path):

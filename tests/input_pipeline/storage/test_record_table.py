@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from input_pipeline.loading.holdout import SubsetSource, held_out
+from input_pipeline.loading.sampling import held_out
 from input_pipeline.storage import record_table
 from input_pipeline.storage.record_table import TABLE_SUFFIX, read_table, write_table
 from input_pipeline.storage.records import ImageRecord, encode_record
@@ -59,7 +59,7 @@ def test_tables_say_what_the_records_do(shards):
         assert table.classes.tolist() == [1, 1, 0, 2, 1]
     assert rows(TFRecordSource(shards[::-1])) == FACTS[2:] + FACTS[:2]
     assert rows(TFRecordSource([])) == []
-    subset = SubsetSource(source, np.array([4, 0]))
+    subset = source.subset(np.array([4, 0]))
     assert rows(subset) == [FACTS[4], FACTS[0]]
 
 
