@@ -1,7 +1,10 @@
 """Reading ahead: in threads of this process, or in worker processes."""
 
+import collections
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import grain
 from absl import flags
@@ -14,6 +17,7 @@ _IN_FLIGHT = 3
 # wait for the interpreter's lock, which copying records and reading headers need.
 MOST_THREADS = 16
 _SHARED_MEMORY = Path("/dev/shm")
+_Item = TypeVar("_Item")
 
 
 def available_cores() -> int:
@@ -21,6 +25,19 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def ahead(items: Iterable[_Item], number: int) -> Iterator[_Item]:
+    """Yields the items in order, each drawn that many before its use, so that processes stay busy.
+
+    The items are work that other processes have begun when they are drawn.
+    """
+    waiting: collections.deque[_Item] = collections.deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > number:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def read_ahead(

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from input_pipeline.errors import UserError
-from input_pipeline.prepare.catalog_entry import CatalogEntry, plain
+from input_pipeline.prepare.catalog_entry import CatalogEntry, Generator, plain
 from input_pipeline.prepare.folders import (
+    OUTSIDE_SPLITS,
     ImageFile,
-    Stray,
-    Tree,
+    Source,
     check_split_option,
     directory,
     is_hidden,
@@ -27,21 +27,13 @@ from input_pipeline.storage.records import PHOTOGRAPH
 
 
 class _Place(NamedTuple):
-    """What the folders above a file say.
+    """What the folders above a file say."""
 
-    Attributes:
-      split: '' where they name none.
-      generator: as the catalogue calls it.
-      class_name: '' where they name none.
-      label: 0 photograph, 1 generated.
-      prefix: the folders but for class and label: where the generator lies.
-    """
-
-    split: str
-    generator: str
+    split: str  # '' where they name none, as the class
+    generator: str  # as the catalogue calls it
     class_name: str
     label: int
-    prefix: str
+    prefix: str  # the folders but for class and label: where the generator lies
 
 
 class _Nowhere(NamedTuple):
@@ -51,7 +43,7 @@ class _Nowhere(NamedTuple):
     kind: str = "outside the layout"
 
 
-def walk_entry(entry: CatalogEntry, root: str | os.PathLike[str], split: str = "") -> Tree:
+def walk_entry(entry: CatalogEntry, root: str | os.PathLike[str], split: str = "") -> Source:
     """Sorts the files of a copy of a catalogued data set.
 
     Args:
@@ -69,7 +61,7 @@ def walk_entry(entry: CatalogEntry, root: str | os.PathLike[str], split: str = "
             f"--split={split} is none of {entry.title}; it has "
             f"{', '.join(sorted(set(entry.splits.values())))}."
         )
-    tree = Tree()
+    source = Source(root.name, entry)
     located: list[tuple[_Place, str, str]] = []
     places: dict[tuple[str, ...], _Place | _Nowhere] = {}
     for path, parts in walk_files(root):
@@ -78,28 +70,28 @@ def walk_entry(entry: CatalogEntry, root: str | os.PathLike[str], split: str = "
             places[folders] = _locate(entry, root, folders)
         place = places[folders]
         if is_hidden(parts[-1]):
-            tree.strays.append(Stray(name, "hidden file"))
+            source.leave_out(name, "hidden file")
         elif isinstance(place, _Nowhere):
-            tree.strays.append(Stray(name, *place))
+            source.leave_out(name, *place)
         else:
             located.append((place, path, name))
     divided = any(place.split for place, _, _ in located)
     check_split_option(root, split, divided)
     for place, path, name in located:
         if divided and not place.split:
-            tree.strays.append(Stray(name, "outside the split folders of this tree"))
+            source.leave_out(name, OUTSIDE_SPLITS)
             continue
         file = ImageFile(path, name, place.label, place.generator, place.class_name)
-        tree.splits.setdefault(place.split or split or entry.default_split, []).append(file)
+        source.add(place.split or split or entry.default_split, file)
     _refuse_second_copies(root, places.values(), divided)
-    if not tree.splits:
-        reasons = sorted({stray.reason for stray in tree.strays})[:4]
+    if not source.splits:
+        reasons = sorted({stray.reason for stray in source.strays})[:4]
         raise UserError(
             f"{root} holds no images of {entry.title}: {'; '.join(reasons) or 'it is empty'}. "
             f"Expected folders such as {entry.generators[0].folder}/0_real; "
             "`prepare --list` prints the catalogue."
         )
-    return tree
+    return source
 
 
 def _refuse_second_copies(root: Path, places: Iterable[_Place | _Nowhere], divided: bool) -> None:
@@ -121,81 +113,55 @@ def _locate(entry: CatalogEntry, root: Path, folders: tuple[str, ...]) -> _Place
     label = entry.label(folders[-1]) if folders else None
     if label is None:
         return _Nowhere("not in a folder 0_real or 1_fake")
-    reading = _Reading(entry, root)
+    only = entry.generators[0] if len(entry.generators) == 1 else None
+    generator, split, photographs = entry.find(root.name), entry.split(root.name), ""
+    of_root = generator is not None
+    classes: list[str] = []
+    unknown, prefix = [root.name], list[str]()
     for folder in folders[:-1]:
-        if (reason := reading.enter(folder)) is not None:
-            return reason
-    return reading.place(label, root)
-
-
-class _Reading:
-    """Reads the folders above a file one by one, from the root on."""
-
-    def __init__(self, entry: CatalogEntry, root: Path) -> None:
-        self._entry = entry
-        self._only = entry.generators[0] if len(entry.generators) == 1 else None
-        self._generator = entry.find(root.name)
-        self._of_root = self._generator is not None
-        self._split = entry.split(root.name)
-        self._wrong_root = root.name if entry.is_foreign_split(root.name) else ""
-        self._photographs = ""
-        self._classes: list[str] = []
-        self._unknown: list[str] = []
-        self._prefix: list[str] = []
-
-    def enter(self, folder: str) -> _Nowhere | None:
-        """Takes in a folder; returns the reason if nothing in it can count."""
-        known = self._entry.find(folder)
-        class_name = self._class_of(folder)
-        if class_name:
-            self._generator = self._generator or self._only
-            self._classes.append(class_name)
-            return None
-        self._prefix.append(folder)
-        if known is not None and (self._generator is None or self._of_root):
-            self._generator, self._of_root = known, False
-        elif known is not None and known is self._generator:
+        known, named_split = entry.find(folder), entry.split(folder)
+        if class_name := _class_of(generator or only, folder):
+            generator = generator or only
+            classes.append(class_name)
+            continue
+        prefix.append(folder)
+        if known is not None and (generator is None or of_root):
+            generator, of_root = known, False
+        elif known is not None and known is generator:
             pass  # GenImage has an archive's folder inside the generator's
-        elif self._entry.split(folder) and self._split in ("", self._entry.split(folder)):
-            self._split = self._entry.split(folder)
-        elif self._entry.is_foreign_split(folder):
-            return _Nowhere(f"split {folder!r} is not part of {self._entry.name}", "other split")
-        elif folder.lower() in self._entry.photographs and self._generator is None:
-            self._photographs = folder.lower()
-        elif self._generator is None:
-            self._unknown.append(folder)
+        elif named_split and split in ("", named_split):
+            split = named_split
+        elif entry.is_foreign_split(folder):
+            return _Nowhere(f"split {folder!r} is not part of {entry.name}", "other split")
+        elif folder.lower() in entry.photographs and generator is None:
+            photographs = folder.lower()
+        elif generator is None:
+            unknown.append(folder)
         else:
-            self._classes.append(self._prefix.pop())
-        return None
+            classes.append(prefix.pop())
 
-    def _class_of(self, folder: str) -> str:
-        """Returns the class that a folder means, '' if the catalogue knows none."""
-        generator = self._generator or self._only
-        names = generator.classes if generator is not None else ()
-        return next((name for name in names if plain(name) == plain(folder)), "")
+    if entry.is_foreign_split(root.name):
+        return _Nowhere(f"split {root.name!r} is not part of {entry.name}", "other split")
+    if photographs and label != PHOTOGRAPH:
+        return _Nowhere(f"generated images in the photographs of {entry.name}")
+    if not photographs and generator is None:
+        return _unknown(entry, unknown[-1])
+    if generator is not None and not entry.counts(generator):
+        reason = f"generator {generator.folder!r} is not counted by {entry.name}"
+        return _Nowhere(reason, "extra generator")
+    if len(classes) > 1:
+        return _Nowhere("deeper than <generator>/<class>")
+    class_name = classes[0] if classes else ""
+    if entry.only_classes and generator is not None and class_name not in generator.classes:
+        return _Nowhere(f"class {class_name!r} is not part of {entry.name}", "unknown class")
+    name = generator.folder if generator is not None else photographs
+    return _Place(split, name, class_name, label, "/".join(prefix))
 
-    def place(self, label: int, root: Path) -> _Place | _Nowhere:
-        """Returns what all the folders say together."""
-        entry, generator = self._entry, self._generator
-        if self._wrong_root:
-            return _Nowhere(
-                f"split {self._wrong_root!r} is not part of {entry.name}", "other split"
-            )
-        if self._photographs and label != PHOTOGRAPH:
-            return _Nowhere(f"generated images in the photographs of {entry.name}")
-        if not self._photographs and generator is None:
-            return _unknown(entry, self._unknown[-1] if self._unknown else root.name)
-        if generator is not None and not entry.counts(generator):
-            return _Nowhere(
-                f"generator {generator.folder!r} is not counted by {entry.name}", "extra generator"
-            )
-        if len(self._classes) > 1:
-            return _Nowhere("deeper than <generator>/<class>")
-        class_name = self._classes[0] if self._classes else ""
-        if entry.only_classes and generator is not None and class_name not in generator.classes:
-            return _Nowhere(f"class {class_name!r} is not part of {entry.name}", "unknown class")
-        name = generator.folder if generator is not None else self._photographs
-        return _Place(self._split, name, class_name, label, "/".join(self._prefix))
+
+def _class_of(generator: Generator | None, folder: str) -> str:
+    """Returns the class that a folder means, '' if the catalogue knows none."""
+    names = generator.classes if generator is not None else ()
+    return next((name for name in names if plain(name) == plain(folder)), "")
 
 
 def _unknown(entry: CatalogEntry, folder: str) -> _Nowhere:

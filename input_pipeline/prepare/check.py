@@ -11,44 +11,34 @@ import numpy as np
 from input_pipeline.images.metadata import FileFacts, read_facts
 from input_pipeline.images.transforms import UnreadableImageError
 from input_pipeline.prepare.catalog_entry import CatalogEntry, Generator
-from input_pipeline.prepare.file_pool import FilePool
-from input_pipeline.prepare.folders import ImageFile, Tree
-from input_pipeline.prepare.leak_audit import Audit, AuditedFile, audit
-from input_pipeline.prepare.sources import Source
+from input_pipeline.prepare.file_pool import file_pool
+from input_pipeline.prepare.folders import ImageFile, Source
+from input_pipeline.prepare.leak_audit import Audit, audit
 from input_pipeline.storage.prepared_dataset import PreparedDataset, missing_labels
 from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
 
 _SHOWN = 5  # examples of each kind on the terminal; the JSON file has all
+_FOLDER_OF = {"photographs": "0_real", "generated": "1_fake"}
 
 
 class Problem(NamedTuple):
-    """One finding.
-
-    Attributes:
-      kind: short name of what is wrong.
-      text: what, where.
-    """
+    """One finding: a short name of what is wrong; what, where."""
 
     kind: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """A file that decodes.
+class _Found(NamedTuple):
+    """A file that decodes, with its split and what it says without its pixels."""
 
-    Attributes:
-      facts: what it says without its pixels.
-      sha256: of its bytes.
-      pixels_sha256: of its decoded pixels and their shape: the same picture in another file.
-    """
-
+    split: str
+    file: ImageFile
     facts: FileFacts
     sha256: bytes
-    pixels_sha256: bytes
+    pixels_sha256: bytes  # of pixels and shape: the same picture in another file
 
 
-def _examine(file: ImageFile, data: bytes, pixels: np.ndarray) -> Examined:
+def _examine(file: ImageFile, data: bytes, pixels: np.ndarray) -> tuple[FileFacts, bytes, bytes]:
     del file
     picture = hashlib.sha256(f"{pixels.shape}".encode())
     picture.update(pixels.data)
@@ -56,23 +46,14 @@ def _examine(file: ImageFile, data: bytes, pixels: np.ndarray) -> Examined:
         facts = read_facts(data)
     except OSError as error:
         raise UnreadableImageError(f"cannot be read: {error}") from error
-    return Examined(facts, hashlib.sha256(data).digest(), picture.digest())
-
-
-class _Found(NamedTuple):
-    """A readable file with its split."""
-
-    split: str
-    file: ImageFile
-    examined: Examined
+    return facts, hashlib.sha256(data).digest(), picture.digest()
 
 
 @dataclass
 class CheckReport:
-    """What a check found.
+    """What a check of `title` found.
 
     Attributes:
-      title: what was checked.
       images: {split: {generator: {'photographs': n, 'generated': n}}} of readable files.
       problems: in the order in which they were looked for.
       audit: of the readable files.
@@ -127,22 +108,20 @@ def check_source(
       workers: processes that decode; None takes one per core, 0 decodes in this process.
       progress: called with (files seen, files in all) after each file.
     """
-    tree, entry = source.tree, source.entry
-    report = CheckReport(source.title)
+    report, entry = CheckReport(source.title), source.entry
     readable: list[_Found] = []
-    total = sum(map(len, tree.splits.values()))
-    seen = 0
-    with FilePool(workers, total) as pool:
-        for split, files in sorted(tree.splits.items()):
-            for file, result in zip(files, pool.map(_examine, files), strict=True):
+    total, seen = sum(map(len, source.splits.values())), 0
+    with file_pool(workers, total) as mapped:
+        for split, files in sorted(source.splits.items()):
+            for file, result in zip(files, mapped(_examine, files), strict=True):
                 seen += 1
                 if progress is not None:
                     progress(seen, total)
-                if isinstance(result, Examined):
-                    readable.append(_Found(split, file, result))
-                else:
+                if isinstance(result, str):
                     report.problems.append(Problem("unreadable file", f"{file.filename}: {result}"))
-    report.problems += _strays(tree)
+                else:
+                    readable.append(_Found(split, file, *result))
+    report.problems += _strays(source)
     report.images = _count(readable)
     report.problems += _missing_classes(readable)
     if entry is None:
@@ -154,23 +133,17 @@ def check_source(
     report.problems += _duplicates(readable)
     for dataset in against:
         report.problems += _shared_files(readable, dataset)
-    report.audit = audit(
-        AuditedFile(
-            found.split,
-            found.file.generator,
-            found.file.class_name,
-            found.file.label,
-            found.examined.facts,
-        )
-        for found in readable
-    )
+    groups = collections.defaultdict(list)
+    for split, file, facts, *_ in readable:
+        groups[split, file.generator, file.class_name, file.label].append(facts)
+    report.audit = audit(groups)
     return report
 
 
-def _strays(tree: Tree) -> Iterator[Problem]:
+def _strays(source: Source) -> Iterator[Problem]:
     """Reports files that count nowhere, those of one reason together."""
     paths = collections.defaultdict(list)
-    for stray in tree.strays:
+    for stray in source.strays:
         paths[stray.kind, stray.reason].append(stray.path)
     for (kind, reason), found in paths.items():
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
@@ -179,7 +152,7 @@ def _strays(tree: Tree) -> Iterator[Problem]:
 
 def _count(readable: Iterable[_Found]) -> dict[str, dict[str, dict[str, int]]]:
     images: dict[str, dict[str, dict[str, int]]] = {}
-    for split, file, _ in readable:
+    for split, file, *_ in readable:
         counts = images.setdefault(split, {}).setdefault(
             file.generator, {"photographs": 0, "generated": 0}
         )
@@ -190,7 +163,7 @@ def _count(readable: Iterable[_Found]) -> dict[str, dict[str, dict[str, int]]]:
 def _missing_classes(readable: Iterable[_Found]) -> Iterator[Problem]:
     """Finds class folders that hold one label only, beside others of the generator with both."""
     labels = collections.defaultdict(set)
-    for split, file, _ in readable:
+    for split, file, *_ in readable:
         labels[(split, file.generator, file.class_name)].add(file.label)
     for (split, generator, class_name), found in sorted(labels.items()):
         if len(found) == 1 and class_name:
@@ -207,7 +180,7 @@ def _against_catalogue(
 ) -> Iterator[Problem]:
     """Compares with what the catalogue names."""
     classes = collections.defaultdict(set)
-    for split, file, _ in readable:
+    for split, file, *_ in readable:
         classes[(split, file.generator)].add(file.class_name)
     for split in sorted(set(entry.splits.values()) - set(images)):
         yield Problem("missing split", split)
@@ -230,7 +203,7 @@ def _against_catalogue(
 def _labels_and_count(
     entry: CatalogEntry, split: str, generator: Generator, counts: dict[str, int], shared: bool
 ) -> Iterator[Problem]:
-    for kind, folder in (("photographs", "0_real"), ("generated", "1_fake")):
+    for kind, folder in _FOLDER_OF.items():
         if not counts[kind] and not (kind == "photographs" and shared):
             yield Problem("missing label", f"{split} {generator.folder} has no images in {folder}")
     expected = dict(generator.images).get(split)
@@ -249,9 +222,9 @@ def _duplicates(readable: Iterable[_Found]) -> Iterator[Problem]:
     for kind, key in (("file", "sha256"), ("picture", "pixels_sha256")):
         places = collections.defaultdict(list)
         for found in readable:
-            places[getattr(found.examined, key)].append(found)
+            places[getattr(found, key)].append(found)
         for copies in places.values():
-            same_file = len({c.examined.sha256 for c in copies}) == 1
+            same_file = len({c.sha256 for c in copies}) == 1
             if len(copies) < 2 or (kind == "picture" and same_file):
                 continue  # a picture in equal files is reported as a file
             names = ", ".join(f"{c.split}:{c.file.filename}" for c in copies[:4])
@@ -269,7 +242,7 @@ def _shared_files(readable: Iterable[_Found], dataset: PreparedDataset) -> Itera
     """Finds files of the source whose bytes a data set was made of."""
     places = {bytes.fromhex(file["sha256"]): file for file in dataset.files()}
     for found in readable:
-        file = places.get(found.examined.sha256)
+        file = places.get(found.sha256)
         if file is not None:
             yield Problem(
                 f"same file in {dataset.path.name}",

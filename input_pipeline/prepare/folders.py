@@ -7,6 +7,7 @@ without them the whole tree is one split. Nothing is guessed: a file anywhere el
 is reported and never counted.
 """
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,8 +15,9 @@ from pathlib import Path
 
 from input_pipeline.errors import UserError
 from input_pipeline.images import file_tree
-from input_pipeline.storage.dataset_writer import Stray
+from input_pipeline.prepare.catalog_entry import CatalogEntry
 from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
+from input_pipeline.storage.shard_writer import Skipped
 
 CLASS_FOLDERS = {"0_real": PHOTOGRAPH, "1_fake": GENERATED}
 SPLIT_FOLDERS = {
@@ -25,6 +27,7 @@ SPLIT_FOLDERS = {
     "dev": "dev",
     "test": "test",
 }
+OUTSIDE_SPLITS = "outside the split folders of this tree"
 LAYOUT = "[<split>/]<generator>/[<class>/]{0_real,1_fake}/<file>"
 
 
@@ -48,19 +51,56 @@ class ImageFile:
 
 
 @dataclass
-class Tree:
-    """What lies in a folder tree, in an order that depends on names alone.
+class Source:
+    """Folders of image files, sorted, in an order that depends on names alone.
 
     Attributes:
+      origin: the name of where they lie.
+      entry: what the catalogue knows of them, or None.
       splits: {split: its files}.
       strays: every other file.
     """
 
+    origin: str
+    entry: CatalogEntry | None = None
     splits: dict[str, list[ImageFile]] = field(default_factory=dict)
-    strays: list[Stray] = field(default_factory=list)
+    strays: list[Skipped] = field(default_factory=list)
+
+    def add(self, split: str, file: ImageFile) -> None:
+        """Counts a file."""
+        self.splits.setdefault(split, []).append(file)
+
+    def leave_out(self, *what: str) -> None:
+        """Counts a file nowhere; `what` are the values of `Skipped`."""
+        self.strays.append(Skipped(*what))
+
+    @property
+    def title(self) -> str:
+        """What they are, in words."""
+        if self.entry is None:
+            return f"{self.origin}: photographs and generated images"
+        table = f"Table {self.entry.table}, " if self.entry.table else ""
+        return f"{self.origin}: {table}{self.entry.title}"
+
+    def fingerprint(self) -> str:
+        """Returns a hash over name, size and time of every file, none of which is opened."""
+        digest = hashlib.sha256()
+        for split, files in sorted(self.splits.items()):
+            for file in files:
+                line = f"{split}\0{file.filename}\0{_size_and_time(file.path)}\n"
+                digest.update(line.encode(errors="surrogateescape"))
+        return digest.hexdigest()
 
 
-def walk_classes(root: str | os.PathLike[str], split: str = "") -> Tree:
+def _size_and_time(path: str) -> str:
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return "cannot be read"
+    return f"{facts.st_size}\0{facts.st_mtime_ns}"
+
+
+def walk_classes(root: str | os.PathLike[str], split: str = "") -> Source:
     """Sorts the files of a tree with folders `0_real` and `1_fake`.
 
     Args:
@@ -71,54 +111,41 @@ def walk_classes(root: str | os.PathLike[str], split: str = "") -> Tree:
       ValueError: no file lies as the layout says, or `split` is given for a tree that has splits.
     """
     root = directory(root)
-    files = [(path, parts) for path, parts in walk_files(root)]
+    files = list(walk_files(root))
     divided = any(parts[0] in SPLIT_FOLDERS and _class_of(parts) is not None for _, parts in files)
     check_split_option(root, split, divided)
-
-    tree = Tree()
+    source = Source(root.name)
     for path, parts in files:
-        name = "/".join(parts)
-        label = _class_of(parts)
-        above = list(parts[:-2])
+        name, label, above = "/".join(parts), _class_of(parts), list(parts[:-2])
         if label is None:
-            tree.strays.append(Stray(name, "not in a folder 0_real or 1_fake"))
-            continue
-        if divided and (not above or above[0] not in SPLIT_FOLDERS):
-            tree.strays.append(Stray(name, "outside the split folders of this tree"))
-            continue
-        target = SPLIT_FOLDERS[above.pop(0)] if divided else split or "test"
-        if len(above) > 2:
-            tree.strays.append(Stray(name, "deeper than <generator>/<class>"))
+            source.leave_out(name, "not in a folder 0_real or 1_fake")
+        elif not (target := _take_split(above, split, divided)):
+            source.leave_out(name, OUTSIDE_SPLITS)
+        elif len(above) > 2:
+            source.leave_out(name, "deeper than <generator>/<class>")
         elif is_hidden(parts[-1]):
-            tree.strays.append(Stray(name, "hidden file"))
+            source.leave_out(name, "hidden file")
         else:
-            generator = above[0] if above else root.name
-            class_name = above[1] if len(above) > 1 else ""
-            file = ImageFile(path, name, label, generator, class_name)
-            tree.splits.setdefault(target, []).append(file)
-    if not tree.splits:
+            generator, class_name = (*(above or [root.name]), "")[:2]
+            source.add(target, ImageFile(path, name, label, generator, class_name))
+    if not source.splits:
         found = ", ".join(sorted({parts[0] for _, parts in files})[:8]) or "nothing"
         raise UserError(
             f"{root} holds no images laid out as {LAYOUT} (found at its top: {found}). Arrange "
             "them so, or give --photographs=DIR and --generated=DIR."
         )
     _check_split_names(root, files if divided else [])
-    return tree
+    return source
 
 
 def walk_separate(
     photographs: str | os.PathLike[str], generated: str | os.PathLike[str], split: str = ""
-) -> Tree:
+) -> Source:
     """Sorts the files of two trees, one of photographs and one of generated images.
 
     Every file counts. In the tree of generated images the topmost folder is the generator, files
     beside such folders are of the generator 'generated'; photographs are all of the source
-    'photographs'. Split folders at the top divide both.
-
-    Args:
-      photographs: tree of photographs.
-      generated: tree of generated images.
-      split: as in `walk_classes`.
+    'photographs'. Split folders at the top divide both; `split` is as in `walk_classes`.
 
     Raises:
       ValueError: a tree is empty, only one is divided, or `split` is given for divided trees.
@@ -128,35 +155,36 @@ def walk_separate(
     for root, files in zip(roots, listings, strict=True):
         if not files:
             raise UserError(f"{root} holds no files. Give the folder that holds the images.")
-    divisions = [
+    divided, also = (
         any(parts[0] in SPLIT_FOLDERS and len(parts) > 1 for _, parts in files)
         for files in listings
-    ]
-    if divisions[0] != divisions[1]:
+    )
+    if divided != also:
         raise UserError(
             f"only one of {roots[0]} and {roots[1]} has split folders "
             f"({', '.join(SPLIT_FOLDERS)}): divide both alike or neither."
         )
-    divided = divisions[0]
     check_split_option(roots[0], split, divided)
-    tree = Tree()
+    source = Source(roots[1].name)
     for label, (side, files) in enumerate(zip(("photographs", "generated"), listings, strict=True)):
         for path, parts in files:
-            name = "/".join((side, *parts))
-            inner = list(parts)
-            if divided and (len(inner) == 1 or inner[0] not in SPLIT_FOLDERS):
-                tree.strays.append(Stray(name, "outside the split folders of this tree"))
-                continue
-            target = SPLIT_FOLDERS[inner.pop(0)] if divided else split or "test"
-            if is_hidden(inner[-1]):
-                tree.strays.append(Stray(name, "hidden file"))
-                continue
-            generator = inner[0] if label == GENERATED and len(inner) > 1 else side
-            tree.splits.setdefault(target, []).append(ImageFile(path, name, label, generator))
-    if divided:
-        for root, files in zip(roots, listings, strict=True):
-            _check_split_names(root, files)
-    return tree
+            name, above = "/".join((side, *parts)), list(parts[:-1])
+            if not (target := _take_split(above, split, divided)):
+                source.leave_out(name, OUTSIDE_SPLITS)
+            elif is_hidden(parts[-1]):
+                source.leave_out(name, "hidden file")
+            else:
+                generator = above[0] if label == GENERATED and above else side
+                source.add(target, ImageFile(path, name, label, generator))
+        _check_split_names(roots[label], files if divided else [])
+    return source
+
+
+def _take_split(above: list[str], split: str, divided: bool) -> str:
+    """Takes a split's folder off the folders above a file; '' where it is missing."""
+    if not divided:
+        return split or "test"
+    return SPLIT_FOLDERS.get(above.pop(0), "") if above else ""
 
 
 def directory(root: str | os.PathLike[str]) -> Path:

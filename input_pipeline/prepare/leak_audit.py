@@ -5,9 +5,9 @@ A detector that is trained on such files may learn their format instead of what 
 """
 
 import collections
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,14 +21,8 @@ _MAX_PER_CLASS = 5000  # of a generator; more add time and no insight
 _TREES = 100
 
 
-class AuditedFile(NamedTuple):
-    """One file: where it counts, and what it says of itself."""
-
-    split: str
-    generator: str
-    class_name: str
-    label: int
-    facts: FileFacts
+# Split, generator, class and label of files, and what each of these says of itself.
+Groups = Mapping[tuple[str, str, str, int], Sequence[FileFacts]]
 
 
 @dataclass(frozen=True)
@@ -36,17 +30,12 @@ class Distribution:
     """What the files of one generator, class and label look like.
 
     Attributes:
-      split: of the files.
-      generator: of the files.
-      class_name: of the files, or ''.
-      label: 0 photographs, 1 generated.
-      images: their number.
+      images: number of files.
       formats: {format: files}.
       qualities: JPEG quality estimates: lowest, quartiles and highest; () without JPEG files.
       standard_tables: JPEG files whose table is exactly libjpeg's.
       subsamplings: {chroma subsampling: JPEG files}.
-      sizes: {'height x width': files}, the five most frequent.
-      distinct_sizes: number of different sizes.
+      sizes: {'height x width': files}, the five most frequent of `distinct_sizes`.
     """
 
     split: str
@@ -69,11 +58,9 @@ class Distribution:
             low, _, middle, _, high = self.qualities
             parts.append(f"quality {low:.0f} to {high:.0f}, median {middle:.0f}")
             parts.append(f"chroma {_counts(self.subsamplings)}")
-        others = self.distinct_sizes - len(self.sizes)
-        parts.append(
-            f"size {_counts(dict(list(self.sizes.items())[:3]))}"
-            + (f" and {self.distinct_sizes - min(3, len(self.sizes))} more" if others > 0 else "")
-        )
+        text = f"size {_counts(dict(list(self.sizes.items())[:3]))}"
+        others = self.distinct_sizes > len(self.sizes)
+        parts.append(f"{text} and {self.distinct_sizes - 3} more" if others else text)
         return f"{self.split} {name} {kind} {self.images}: {'; '.join(parts)}"
 
 
@@ -82,10 +69,9 @@ class Leak:
     """How well metadata alone separates a generator from photographs.
 
     Attributes:
-      split: of the files.
       generator: whose images they are; '' for all of the split together.
       photographs: number beside it, its own or, where it has none, all of the split.
-      generated: number.
+      generated: number of its images.
       auc: cross-validated AUC of the classifier, 0.5 is chance; None with too few images.
     """
 
@@ -142,11 +128,8 @@ class Audit:
         return "\n".join(lines)
 
 
-def audit(files: Iterable[AuditedFile], seed: int = 0) -> Audit:
+def audit(groups: Groups, seed: int = 0) -> Audit:
     """Audits files that decode; the same files in the same order give the same audit."""
-    groups: dict[tuple[str, str, str, int], list[FileFacts]] = collections.defaultdict(list)
-    for file in files:
-        groups[file[:4]].append(file.facts)
     distributions = tuple(_distribution(*key, groups[key]) for key in sorted(groups))
     return Audit(distributions, tuple(_leaks(groups, seed)))
 
@@ -155,7 +138,9 @@ def _distribution(
     split: str, generator: str, class_name: str, label: int, facts: Sequence[FileFacts]
 ) -> Distribution:
     qualities = [fact.quality for fact in facts if fact.quality is not None]
+    quartiles = np.quantile(qualities, (0, 0.25, 0.5, 0.75, 1)).tolist() if qualities else ()
     sizes = collections.Counter(f"{fact.height}x{fact.width}" for fact in facts)
+    subsamplings = collections.Counter(fact.subsampling for fact in facts if fact.subsampling)
     return Distribution(
         split,
         generator,
@@ -163,19 +148,15 @@ def _distribution(
         label,
         len(facts),
         formats=dict(collections.Counter(fact.format for fact in facts).most_common()),
-        qualities=tuple(np.quantile(qualities, (0, 0.25, 0.5, 0.75, 1)).tolist())
-        if qualities
-        else (),
+        qualities=tuple(quartiles),
         standard_tables=sum(fact.standard_table for fact in facts),
-        subsamplings=dict(
-            collections.Counter(f.subsampling for f in facts if f.subsampling).most_common()
-        ),
+        subsamplings=dict(subsamplings.most_common()),
         sizes=dict(sizes.most_common(5)),
         distinct_sizes=len(sizes),
     )
 
 
-def _leaks(groups: dict[tuple[str, str, str, int], list[FileFacts]], seed: int) -> Iterable[Leak]:
+def _leaks(groups: Groups, seed: int) -> Iterator[Leak]:
     for split in sorted({key[0] for key in groups}):
 
         def of(label: int, generator: str = "", split: str = split) -> list[FileFacts]:

@@ -2,8 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,8 @@ import numpy as np
 from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import MAX_PIXELS, squash
 from input_pipeline.prepare.catalog_entry import CatalogEntry
-from input_pipeline.prepare.file_pool import FilePool
-from input_pipeline.prepare.folders import ImageFile, Stray
-from input_pipeline.prepare.sources import Source
+from input_pipeline.prepare.file_pool import file_pool
+from input_pipeline.prepare.folders import ImageFile, Source
 from input_pipeline.storage.atomic_files import resumable_directory
 from input_pipeline.storage.csv_files import read_csv
 from input_pipeline.storage.dataset_writer import SHARD_BYTES, check_names, finish_dataset
@@ -38,15 +37,15 @@ class PrepareSummary:
     Attributes:
       output: the data set.
       splits: {name: Split}, with images per generator and class.
-      unreadable: (path, reason) of files that should have been images.
+      unreadable: files that should have been images.
       strays: files that count nowhere.
       missing: 'split generator' of what the catalogue names and the source lacks.
     """
 
     output: Path
     splits: dict[str, Split]
-    unreadable: list[tuple[str, str]]
-    strays: list[Stray]
+    unreadable: list[Skipped]
+    strays: list[Skipped]
     missing: list[str]
 
     def __str__(self) -> str:
@@ -60,11 +59,11 @@ class PrepareSummary:
                     f"  {generator:<{width}}  photographs {counts['photographs']:>7}"
                     f"  generated {counts['generated']:>7}"
                 )
-        strays = [stray[:2] for stray in self.strays]
-        for kind, entries in (("unreadable", self.unreadable), ("outside the layout", strays)):
+        kinds = {"unreadable": self.unreadable, "outside the layout": self.strays}
+        for kind, entries in kinds.items():
             if entries:
                 lines.append(f"{len(entries)} files {kind}, left out:")
-                lines += [f"  {path}: {reason}" for path, reason in entries[:5]]
+                lines += [f"  {entry.path}: {entry.reason}" for entry in entries[:5]]
                 if len(entries) > 5:
                     lines.append(f"  ... all of them in {self.output / SKIPPED_FILE}")
         for name, split in self.splits.items():
@@ -97,7 +96,6 @@ def prepare(
     number of workers and interruptions.
 
     Args:
-      source: see `sources.find_source`.
       output: directory to write; it must not exist yet.
       name: name of the data set; '' takes the catalogue's or the source's folder name.
       storage: 'encoded' keeps the original bytes; 'decoded' stores uint8 pixels squashed to
@@ -116,9 +114,9 @@ def prepare(
     """
     check_listable(output, "--output")
     image_size = _protocol_size(source.entry) if image_size is None else image_size
-    _check_arguments(storage, image_size, max_bad_fraction, max_pixels, workers)
+    _check_arguments(storage, image_size, max_bad_fraction, workers)
     name = name or (source.entry.name if source.entry else _clean(source.origin))
-    splits = dict(sorted(source.tree.splits.items()))
+    splits = dict(sorted(source.splits.items()))
     check_names(name, splits)
     total = sum(map(len, splits.values()))
     plan: dict[str, Any] = {
@@ -127,73 +125,67 @@ def prepare(
         **{"dataset": source.entry.name if source.entry else "", "max_pixels": int(max_pixels)},
         **{"shard_bytes": shard_bytes, "source_sha256": source.fingerprint()},
     }
-    job = _Records(total, storage, image_size, max_bad_fraction, progress)
     with resumable_directory(Path(output), plan) as folder:
         if not (folder / DATASET_FILE).exists():  # else all but the last step was done before
-            with FilePool(workers, total, int(max_pixels)) as pool:
-                _write_splits(folder, splits, job, pool, shard_bytes)
+            with file_pool(workers, total, int(max_pixels)) as mapped:
+                results = partial(mapped, partial(_record, storage, image_size))
+                _write_splits(folder, splits, results, shard_bytes, max_bad_fraction, progress)
         info = {"made_by": "prepare", **_catalogue_info(source.entry)}
         info |= {key: plan[key] for key in ("source", "decoded_size")}
-        finish_dataset(folder, name, list(splits), info, source.tree.strays)
-    return _summary(PreparedDataset.load(output), source)
+        finish_dataset(folder, name, list(splits), info, source.strays)
+    dataset = PreparedDataset.load(output)
+    strays = {stray[:2] for stray in source.strays}
+    _, rows = read_csv(dataset.path / SKIPPED_FILE)
+    skipped = [Skipped(row["path"], row["reason"], "unreadable") for row in rows]
+    unreadable = [entry for entry in skipped if entry[:2] not in strays]
+    missing = _missing_generators(source.entry, dataset.splits)
+    return PrepareSummary(dataset.path, dataset.splits, unreadable, source.strays, missing)
 
 
-@dataclass
-class _Records:
-    """Makes records of files, and remembers which of them it could not read.
+def _write_splits(
+    folder: Path,
+    splits: Mapping[str, list[ImageFile]],
+    results: Callable[[list[ImageFile]], Iterator[ImageRecord | str]],
+    shard_bytes: int,
+    max_bad_fraction: float,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Writes what an earlier run has not written; `results` makes a record of a file, or says why.
 
-    Attributes:
-      total: files of all splits.
-      storage: 'encoded' or 'decoded'.
-      image_size: edge in pixels of decoded images; 0: their own size.
-      max_bad_fraction: share of `total` that may be unreadable.
-      progress: called with the files seen and their total after each file.
-      unreadable: (path, reason) so far.
-      seen: files so far.
+    Raises:
+      ValueError: more than the allowed share of all files is unreadable.
     """
+    total, seen = sum(map(len, splits.values())), 0
+    bad: list[Skipped] = []
 
-    total: int
-    storage: str
-    image_size: int
-    max_bad_fraction: float
-    progress: Callable[[int, int], None] | None = None
-    unreadable: list[Skipped] = field(default_factory=list)
-    seen: int = 0
-
-    def items(self, files: list[ImageFile], pool: FilePool) -> Iterator[ImageRecord | Skipped]:
-        """Yields a record for every file in order, or why there is none.
-
-        Raises:
-          ValueError: more than the allowed share of all files is unreadable.
-        """
-        work = partial(_record, self.storage, self.image_size)
-        for file, result in zip(files, pool.map(work, files), strict=True):
-            self.seen += 1
-            if self.progress is not None:
-                self.progress(self.seen, self.total)
+    def items(files: list[ImageFile]) -> Iterator[ImageRecord | Skipped]:
+        nonlocal seen
+        for file, result in zip(files, results(files), strict=True):
+            seen += 1
+            if progress is not None:
+                progress(seen, total)
             if isinstance(result, ImageRecord):
                 yield result
-            else:
-                self.unreadable.append(Skipped(file.filename, result))
-                self._stop_if_too_many()
-                yield self.unreadable[-1]
+                continue
+            bad.append(Skipped(file.filename, result, "unreadable"))
+            if len(bad) > max_bad_fraction * total:
+                examples = "\n".join(f"  {path}: {reason}" for path, reason, _ in bad[:5])
+                raise UserError(
+                    f"stopped: at least {len(bad)} of {total} files are unreadable, more than the "
+                    f"allowed share of {max_bad_fraction}. The first are\n{examples}\nRemove or "
+                    "replace such files, or raise --max_bad_fraction; the same command then goes "
+                    "on."
+                )
+            yield bad[-1]
 
-    def resume(self, seen: int, unreadable: Iterable[Skipped]) -> None:
-        """Counts what an earlier run has done."""
-        self.seen += seen
-        self.unreadable += unreadable
-        if seen and self.progress is not None:
-            self.progress(self.seen, self.total)
-
-    def _stop_if_too_many(self) -> None:
-        bad = len(self.unreadable)
-        if bad > self.max_bad_fraction * self.total:
-            examples = "\n".join(f"  {path}: {reason}" for path, reason in self.unreadable[:5])
-            raise UserError(
-                f"stopped: at least {bad} of {self.total} files are unreadable, more than the "
-                f"allowed share of {self.max_bad_fraction}. The first are\n{examples}\nRemove or "
-                "replace such files, or raise --max_bad_fraction; the same command then goes on."
-            )
+    for split, files in splits.items():
+        shards = finished_shards(folder, split)
+        done = sum(shard.items for shard in shards)
+        seen += done
+        bad += [entry for shard in shards for entry in shard.skipped]
+        if done and progress is not None:
+            progress(seen, total)
+        write_split(folder, split, items(files[done:]), shard_bytes)
 
 
 def _record(
@@ -214,34 +206,6 @@ def _record(
         filename=file.filename,
         class_name=file.class_name,
         sha256=digest,
-    )
-
-
-def _write_splits(
-    folder: Path,
-    splits: Mapping[str, list[ImageFile]],
-    job: _Records,
-    pool: FilePool,
-    shard_bytes: int,
-) -> None:
-    """Writes what an earlier run has not written."""
-    for split, files in splits.items():
-        shards = finished_shards(folder, split)
-        done = sum(shard.items for shard in shards)
-        job.resume(done, (entry for shard in shards for entry in shard.skipped))
-        write_split(folder, split, job.items(files[done:], pool), shard_bytes)
-
-
-def _summary(dataset: PreparedDataset, source: Source) -> PrepareSummary:
-    strays = {stray[:2] for stray in source.tree.strays}
-    _, rows = read_csv(dataset.path / SKIPPED_FILE)
-    skipped = ((row["path"], row["reason"]) for row in rows)
-    return PrepareSummary(
-        dataset.path,
-        dataset.splits,
-        [entry for entry in skipped if entry not in strays],
-        source.tree.strays,
-        _missing_generators(source.entry, dataset.splits),
     )
 
 
@@ -279,11 +243,7 @@ def _clean(name: str) -> str:
 
 
 def _check_arguments(
-    storage: str,
-    image_size: int,
-    max_bad_fraction: float,
-    max_pixels: float,
-    workers: int | None,
+    storage: str, image_size: int, max_bad_fraction: float, workers: int | None
 ) -> None:
     if storage not in STORAGES:
         raise UserError(f"--storage is {storage!r}; allowed are {STORAGES}.")
@@ -291,7 +251,5 @@ def _check_arguments(
         raise UserError(f"--image_size is {image_size}; allowed is 8 to 4096 pixels, or 0.")
     if not 0 <= max_bad_fraction <= 1:
         raise UserError(f"--max_bad_fraction is {max_bad_fraction}; allowed is 0 to 1.")
-    if max_pixels < 1:
-        raise UserError(f"max_pixels is {max_pixels}; it must be at least 1.")
     if workers is not None and workers < 0:
         raise UserError(f"workers is {workers}; it must be 0 or more.")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import new_directory, write_json
@@ -17,12 +17,11 @@ from input_pipeline.storage.prepared_dataset import (
     FORMAT_VERSION,
     SKIPPED_FILE,
     PreparedDataset,
-    Split,
 )
 from input_pipeline.storage.records import ImageRecord
 from input_pipeline.storage.shard_writer import (
     LINE_END,
-    Shard,
+    Skipped,
     common_layout,
     finished_shards,
     name_shards,
@@ -36,20 +35,6 @@ SHARD_BYTES = 256 * 1024 * 1024
 VERSION = "1.0.0"
 # What TFDS accepts in the names of data sets and splits.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-
-
-class Stray(NamedTuple):
-    """A file that counts nowhere.
-
-    Attributes:
-      path: relative to the root of the source.
-      reason: why.
-      kind: of the reason, for summaries.
-    """
-
-    path: str
-    reason: str
-    kind: str = "outside the layout"
 
 
 def write_dataset(
@@ -99,7 +84,7 @@ def finish_dataset(
     name: str,
     split_names: Sequence[str],
     info: Mapping[str, Any],
-    strays: Iterable[Stray] = (),
+    strays: Iterable[Skipped] = (),
 ) -> None:
     """Makes a data set of a directory whose shards are all written; may be repeated.
 
@@ -118,33 +103,19 @@ def finish_dataset(
         shards = [shard for split in split_names for shard in finished_shards(folder, split)]
         splits = {split: name_shards(folder, name, split) for split in split_names}
         content = write_files_table(folder, split_names, folder / FILES_TABLE)
-        skipped = (entry for shard in shards for entry in shard.skipped)
-        left_out = itertools.chain(skipped, (stray[:2] for stray in strays))
+        skipped = itertools.chain(*(shard.skipped for shard in shards), strays)
+        left_out = (entry[:2] for entry in skipped)
         write_csv(folder / SKIPPED_FILE, ("path", "reason"), left_out, line_end=LINE_END)
-        description = _describe(name, splits, shards, {"version": VERSION, **info}, content)
         storage, shape = common_layout(shards)
+        description = {
+            **{"version": VERSION, **info, "format": FORMAT_VERSION, "name": name},
+            "storage": storage,
+            "image_size": shape[0] if shape and shape[0] == shape[1] else None,
+            "fingerprint": info.get("fingerprint", content),
+            "content_sha256": content,
+            "splits": {split: asdict(entry) for split, entry in splits.items()},
+        }
         stored_shape = shape if storage == "decoded" else None
         write_tfds_metadata(folder, splits, stored_shape, description)
         write_json(folder / DATASET_FILE, description, durable=True)
     remove_progress(folder)
-
-
-def _describe(
-    name: str,
-    splits: Mapping[str, Split],
-    shards: Sequence[Shard],
-    info: Mapping[str, Any],
-    content: str,
-) -> dict[str, Any]:
-    """Returns the content of `dataset.json`."""
-    storage, shape = common_layout(shards)
-    return {
-        **info,
-        "format": FORMAT_VERSION,
-        "name": name,
-        "storage": storage,
-        "image_size": shape[0] if shape and shape[0] == shape[1] else None,
-        "fingerprint": info.get("fingerprint", content),
-        "content_sha256": content,
-        "splits": {split: asdict(entry) for split, entry in splits.items()},
-    }

@@ -41,10 +41,12 @@ class Skipped(NamedTuple):
     Attributes:
       path: relative to the root of the source.
       reason: why.
+      kind: of the reason, for summaries.
     """
 
     path: str
     reason: str
+    kind: str = "outside the layout"
 
 
 @dataclass

@@ -13,7 +13,7 @@ from npr_jax.cli.command import Command
 from npr_jax.cli.options import Options
 
 if TYPE_CHECKING:
-    from input_pipeline.prepare.sources import Source
+    from input_pipeline.prepare.folders import Source
 
 
 def _define_prepare(options: Options) -> None:

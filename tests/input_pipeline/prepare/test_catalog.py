@@ -125,12 +125,12 @@ def test_what_a_table_does_not_count_is_left_out_and_said(tmp_path):
 def test_a_single_split_or_generator_can_be_the_source(tmp_path):
     save(tmp_path / "set/val/cat/0_real/a.png", 0)
     save(tmp_path / "set/val/cat/1_fake/b.png", 1)
-    tree = find_source(tmp_path / "set/val", dataset="progan_4class").tree
+    tree = find_source(tmp_path / "set/val", dataset="progan_4class")
     assert list(tree.splits) == ["validation"]
     with pytest.raises(ValueError, match=r"--split=train is given, but .* has split folders"):
         find_source(tmp_path / "set/val", dataset="progan_4class", split="train")
     save(tmp_path / "BEGAN/0_real/a.png", 0)
-    [file] = find_source(tmp_path / "BEGAN", dataset="gangen_detection").tree.splits["test"]
+    [file] = find_source(tmp_path / "BEGAN", dataset="gangen_detection").splits["test"]
     assert file.generator == "BEGAN"
 
 
@@ -231,7 +231,7 @@ def test_trees_as_they_lie_on_disks(tmp_path, dataset, root):
     expected = TREES[dataset, root]
     for index, path in enumerate(expected):
         save(tmp_path / root / path, index, (8, 8), format="png")
-    tree = find_source(tmp_path / root, dataset=dataset).tree
+    tree = find_source(tmp_path / root, dataset=dataset)
     found = {stray.path: stray.reason for stray in tree.strays}
     for split, files in tree.splits.items():
         for file in files:
