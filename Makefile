@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c $(CONSTRAINTS)
 DEMO ?= runs/quickstart
+# A worker per core; a file's tests share servers and trained runs, so they stay together.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses=8 --dist loadfile
 MARP ?= npx --yes @marp-team/marp-cli@4.5.1
 SLIDES ?= build/slides.pdf
 
@@ -16,7 +18,7 @@ demo: $(VENV)/installed
 	@echo "Open the report: $(DEMO)/report.html"
 
 test: $(VENV)/installed-test browser
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # The fast tests on a newer Python, JAX and NumPy: pins of constraints-next.txt replace the others'.
 test-next: build/constraints-next.txt
@@ -28,7 +30,7 @@ build/constraints-next.txt: constraints.txt constraints-next.txt
 	  constraints-next.txt constraints.txt > $@
 
 slow: $(VENV)/installed-test browser
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 results: $(VENV)/installed-test
 	$(BIN)/python -m docs.research docs

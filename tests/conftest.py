@@ -13,7 +13,9 @@ from absl import flags
 from tests import runs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CACHE_BYTES = 2**30  # of compiled programs kept from one run of the tests to the next
+# Tests compile hundreds of tiny networks and run each a few times: half of the processor's time
+# goes into optimising what hardly runs.
+XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER_ARGUMENTS = (
     # Chromium's own requests (updates, field trials, word lists) are none of the pages'.
@@ -30,8 +32,8 @@ BROWSER_ARGUMENTS = (
 def pytest_configure(config):
     """Marks absl's flags as parsed: grain's worker processes refuse to start otherwise.
 
-    JAX keeps what it compiles for the session, subprocesses included: many tests train the same
-    tiny network.
+    JAX keeps what it compiles, for subprocesses and the next run too: many tests train the same
+    tiny network. XLA compiles quickly, not well, unless the caller's own flags say otherwise.
     """
     flags.FLAGS.mark_as_parsed()
     # Tests that call main.py's commands in this process would make devices of its cores.
@@ -40,8 +42,8 @@ def pytest_configure(config):
         "jax_compilation_cache_dir": str(ROOT / ".jax_cache"),
         "jax_persistent_cache_min_compile_time_secs": 0.0,
         "jax_persistent_cache_min_entry_size_bytes": 0,
-        "jax_compilation_cache_max_size": CACHE_BYTES,
     }
+    os.environ.setdefault("XLA_FLAGS", XLA_FLAGS)
     for name, value in settings.items():
         jax.config.update(name, value)
         os.environ[name.upper()] = str(value)
