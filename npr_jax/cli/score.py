@@ -92,7 +92,7 @@ def _define_serve(options: Options) -> None:
 
 def _serve(flags: Any) -> int:
     from npr_jax.cli import host
-    from npr_jax.serving.requirements import check_installed, limits_of
+    from npr_jax.serving.limits import check_installed, limits_of
 
     check_installed()
     limits = limits_of(flags)

@@ -1,12 +1,16 @@
 """The API's routes: POST /api/v1/score and GET /health."""
 
 import asyncio
+import base64
 import contextlib
+import io
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Annotated, Any, TypeVar
 
+import numpy as np
 from fastapi import APIRouter, Query
+from PIL import Image
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -15,8 +19,16 @@ from starlette.responses import Response
 
 from npr_jax.serving import sentences
 from npr_jax.serving.assessment import Assessment
+from npr_jax.serving.evidence import Evidence
 from npr_jax.serving.limits import CONTENT_TOO_LARGE, MEGA, UNUSABLE, Busy, Limits, Refused
-from npr_jax.serving.schema import ErrorAnswer, HealthAnswer, ScoreAnswer, result_answer
+from npr_jax.serving.schema import (
+    DeliveryAnswer,
+    ErrorAnswer,
+    EvidenceAnswer,
+    HealthAnswer,
+    ResultAnswer,
+    ScoreAnswer,
+)
 from npr_jax.serving.service import Service
 from npr_jax.serving.uploads import Upload, expand, is_zip
 
@@ -150,7 +162,7 @@ def _answer(
         )
     else:
         found = service.score_many(files, cancelled)
-    results = [result_answer(one) for one in found]
+    results = [_result(one) for one in found]
     if len(results) == 1 and results[0].error:
         raise Refused(results[0].error, results[0].status)
     answer = ScoreAnswer(**service.identity, results=results, caveats=list(sentences.CAVEATS))
@@ -186,3 +198,45 @@ def _holds_zip(upload: UploadFile) -> bool:
     head = upload.file.read(4)
     upload.file.seek(0)
     return is_zip(head)
+
+
+def _result(found: Assessment) -> ResultAnswer:
+    """An examination as the API gives it."""
+    result = found.result
+    weights = dict(zip(found.scales, result.weights, strict=True)) if result.weights else None
+    return ResultAnswer(
+        name=found.name,
+        sha256=found.sha256,
+        score=result.score,
+        logit=result.logit,
+        detector_verdict=result.verdict,
+        verdict=found.verdict,
+        reason=found.reason,
+        error=result.error,
+        status=found.status,
+        weights=weights,
+        facts=found.facts,
+        delivery=[DeliveryAnswer.model_validate(point) for point in found.delivery],
+        delivery_note=found.delivery_note,
+        evidence=_evidence(found.evidence) if found.evidence else None,
+        seconds=found.seconds,
+    )
+
+
+def _evidence(found: Evidence) -> EvidenceAnswer:
+    where = found.heat_map
+    return EvidenceAnswer(
+        step=found.step,
+        residuals={name: _png(pixels) for name, pixels in found.residuals},
+        overlay="" if found.overlay is None else _png(found.overlay),
+        heat_map=None if where is None else np.round(where.values.astype(float), 6).tolist(),
+        heat_map_unit="" if where is None else where.unit,
+        heat_map_problem=found.problem,
+    )
+
+
+def _png(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    # Level 1: base64 of pictures is large anyway, and compressing harder takes seconds.
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -12,8 +12,9 @@ from npr_jax.inference.verdict import ImageScore
 from npr_jax.serving import delivery, sentences
 from npr_jax.serving.delivery import DeliveryPoint
 from npr_jax.serving.evidence import Evidence, EvidenceMaker
-from npr_jax.serving.file_report import FileReport, report_file
+from npr_jax.serving.file_report import report_file
 from npr_jax.serving.limits import UNSUPPORTED, UNUSABLE, Deadline, Limits, Refused, check_upload
+from npr_jax.serving.schema import FactsAnswer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Assessment:
     result: ImageScore
     verdict: str
     reason: str
-    facts: FileReport | None = None
+    facts: FactsAnswer | None = None
     delivery: tuple[DeliveryPoint, ...] = ()
     delivery_note: str = ""
     scales: tuple[str, ...] = ()
@@ -61,22 +62,12 @@ class Assessor:
     """A detector and how it is asked; not for several threads at once."""
 
     def __init__(self, detector: Detector, limits: Limits) -> None:
-        """Args:
-        detector: whose answers are given.
-        limits: of what is examined.
-        """
         self.detector = detector
         self.limits = limits
         self._evidence = EvidenceMaker(detector)
 
     def assess(
-        self,
-        name: str,
-        data: bytes,
-        deadline: Deadline,
-        *,
-        with_delivery: bool = True,
-        with_evidence: bool = True,
+        self, name: str, data: bytes, deadline: Deadline, with_delivery: bool, with_evidence: bool
     ) -> Assessment:
         """Everything about one file.
 
@@ -181,6 +172,5 @@ class Assessor:
                 results[place] = ImageScore("", None, "", str(error))
         places = list(seen)
         for scored in self.detector.iter_logits(seen.values()):
-            place = places[scored.position]
-            results[place] = self.detector.judge("", scored)
+            results[places[scored.position]] = self.detector.judge("", scored)
         return [results[place] for place in range(len(images))]

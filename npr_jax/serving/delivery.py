@@ -95,8 +95,16 @@ def deliver(
         pixels = sum(_pixels(image, point) for point in group)
         if not deadline.allows(per_pixel * pixels):
             continue
-        before = deadline.spent
-        computed |= _score_group(image, group, score)
+        before, arrived = deadline.spent, {}
+        for point in group:
+            try:
+                arrived[point] = delivered(image, point)
+            except ValueError as error:
+                computed[point] = dataclasses.replace(point, problem=str(error))
+        for point, found in zip(arrived, score(list(arrived.values())), strict=True):
+            computed[point] = dataclasses.replace(
+                point, score=found.score, verdict=found.verdict, problem=found.error
+            )
         per_pixel = (deadline.spent - before) / max(1, pixels)
     return tuple(
         computed.get(point) or dataclasses.replace(point, problem=NOT_REACHED) for point in points()
@@ -118,24 +126,6 @@ def grouped(items: Iterable[T], pixels: Callable[[T], int], most: int = 2**31) -
         yield group
 
 
-def _score_group(
-    image: np.ndarray,
-    group: Sequence[DeliveryPoint],
-    score: Callable[[Sequence[np.ndarray]], Sequence[ImageScore]],
-) -> dict[DeliveryPoint, DeliveryPoint]:
-    results, arrived = {}, {}
-    for point in group:
-        try:
-            arrived[point] = delivered(image, point)
-        except ValueError as error:
-            results[point] = dataclasses.replace(point, problem=str(error))
-    for point, found in zip(arrived, score(list(arrived.values())), strict=True):
-        results[point] = dataclasses.replace(
-            point, score=found.score, verdict=found.verdict, problem=found.error
-        )
-    return results
-
-
 def _in_turn(every: Sequence[DeliveryPoint]) -> list[DeliveryPoint]:
     """The most telling first, so that a short time still shows the whole curve.
 
@@ -145,18 +135,11 @@ def _in_turn(every: Sequence[DeliveryPoint]) -> list[DeliveryPoint]:
     for point in every:
         if point.counts:
             queues.setdefault(point.family, []).append(point)
-    turns = [
-        point
-        for round_ in zip_longest(*map(_outwards, queues.values()))
-        for point in round_
-        if point
-    ]
+    for queue in queues.values():
+        places = {point: place for place, point in enumerate(queue)}
+        queue.sort(key=lambda point: abs(places[point] - len(places) // 2))
+    turns = [point for turn in zip_longest(*queues.values()) for point in turn if point]
     return turns + [point for point in every if not point.counts]
-
-
-def _outwards(queue: Sequence[DeliveryPoint]) -> list[DeliveryPoint]:
-    middle = len(queue) // 2
-    return [queue[i] for i in sorted(range(len(queue)), key=lambda place: abs(place - middle))]
 
 
 def _pixels(image: np.ndarray, point: DeliveryPoint) -> int:
@@ -170,10 +153,6 @@ def held_up(verdict: str, delivery: Iterable[DeliveryPoint]) -> tuple[str, str]:
     A verdict that becomes its opposite under a delivery that counts (see ``DeliveryPoint``) is
     shown as unsure. One that merely becomes unsure, or turns only when the picture is enlarged,
     stays and that is said.
-
-    Args:
-        verdict: of the picture itself.
-        delivery: what it becomes.
     """
     known = [point for point in delivery if point.score is not None]
     if not known:

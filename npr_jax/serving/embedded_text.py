@@ -95,25 +95,15 @@ def _png_text(kind: bytes, body: bytes) -> tuple[str, str] | None:
     if kind == b"zTXt":
         rest = _inflated(rest[1:])
     elif kind == b"iTXt":
-        compressed, (_, _, rest) = rest[:1] == b"\1", _split_international(rest[2:])
-        rest = _inflated(rest) if compressed else rest
+        # The text comes after a language and a translated keyword.
+        text = rest[2:].partition(b"\0")[2].partition(b"\0")[2]
+        rest = _inflated(text) if rest[:1] == b"\1" else text
         encoding = "utf-8"
+    shown = "".join(c if c.isprintable() else " " for c in name[:79].decode("latin-1"))
     # Many programs write UTF-8 where the specification says Latin-1.
     with contextlib.suppress(UnicodeDecodeError):
-        return f"PNG {_name(name)}", rest.decode("utf-8")
-    return f"PNG {_name(name)}", rest.decode(encoding, errors="replace")
-
-
-def _split_international(rest: bytes) -> tuple[bytes, bytes, bytes]:
-    """Language, translated keyword and text of an iTXt chunk."""
-    language, _, rest = rest.partition(b"\0")
-    keyword, _, text = rest.partition(b"\0")
-    return language, keyword, text
-
-
-def _name(raw: bytes) -> str:
-    text = raw[:79].decode("latin-1")
-    return "".join(c if c.isprintable() else " " for c in text)
+        return f"PNG {shown}", rest.decode("utf-8")
+    return f"PNG {shown}", rest.decode(encoding, errors="replace")
 
 
 def _inflated(compressed: bytes) -> bytes:

@@ -46,9 +46,6 @@ class EvidenceMaker:
     """Makes the pictures of one detector."""
 
     def __init__(self, detector: Detector) -> None:
-        """Args:
-        detector: whose evidence is shown.
-        """
         self._detector = detector
         self._places: dict[str, int] = {}  # of each residual's front end
         for place, front_end in enumerate(detector.model.front_ends):
@@ -60,10 +57,8 @@ class EvidenceMaker:
     def make(self, image: np.ndarray, deadline: Deadline, *, score_seconds: float) -> Evidence:
         """The evidence of uint8 ``[h, w, 3]``, pixels as scored.
 
-        Args:
-            image: of any size that the detector scores.
-            deadline: of the picture; no heat map is begun that would not be done by then.
-            score_seconds: that scoring the picture took, from which a map's time is guessed.
+        No heat map is begun that would not be done by the deadline, guessed from the seconds that
+        scoring the picture took.
         """
         step = step_for(*image.shape[:2])
         found, problem = self._heat_map(image, deadline, score_seconds)
@@ -92,8 +87,14 @@ class EvidenceMaker:
     def _by_covering(self, image: np.ndarray, deadline: Deadline) -> HeatMap:
         """As ``heat_map`` by occlusion, given up where the time is up."""
 
+        def allowed(pictures: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+            for picture in pictures:
+                if not deadline.allows():
+                    raise UserError(NO_TIME)
+                yield picture
+
         def logits(pictures: Iterable[np.ndarray]) -> np.ndarray:
-            return self._detector.logits(_while_allowed(pictures, deadline))
+            return self._detector.logits(allowed(pictures))
 
         step = occlusion_step(*image.shape[:2])
         return HeatMap(occlusion(logits, image, step), step, (step - 1) / 2, "occlusion")
@@ -109,7 +110,12 @@ class EvidenceMaker:
         for tile in tiling.plan(height, width, model) if pictures else []:
             batch, placement = tiling.batch_of([(image, tile)], 1, model)
             if placement is None:  # a system that sees images whole, and here does too
-                return self._whole_residuals(image, step)
+                return {
+                    name: evidence_images.residual_pixels(image, model.front_ends[i])[
+                        ::step, ::step
+                    ]
+                    for name, i in self._places.items()
+                }
             views = self._views(batch, placement.rows, placement.columns)
             (rows, own_rows), (columns, own_columns) = (
                 _shown(span, step) for span in (tile.rows, tile.columns)
@@ -127,20 +133,6 @@ class EvidenceMaker:
             name: evidence_images.unscaled(front_ends[i]).placed(images, rows[i], columns[i])
             for name, i in self._places.items()
         }
-
-    def _whole_residuals(self, image: np.ndarray, step: int) -> dict[str, np.ndarray]:
-        front_ends = self._detector.model.front_ends
-        return {
-            name: evidence_images.residual_pixels(image, front_ends[i])[::step, ::step]
-            for name, i in self._places.items()
-        }
-
-
-def _while_allowed(pictures: Iterable[np.ndarray], deadline: Deadline) -> Iterator[np.ndarray]:
-    for picture in pictures:
-        if not deadline.allows():
-            raise UserError(NO_TIME)
-        yield picture
 
 
 def step_for(height: int, width: int) -> int:

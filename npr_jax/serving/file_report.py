@@ -4,7 +4,6 @@ Such words can be forged and are mostly lost on the way: they never change a sco
 absence means nothing.
 """
 
-import dataclasses
 import io
 import re
 from collections.abc import Iterator
@@ -15,20 +14,13 @@ from PIL import ExifTags, Image
 from input_pipeline.images.codecs import PILLOW_ERRORS
 from input_pipeline.images.metadata import read_facts
 from npr_jax.serving.embedded_text import content_credentials, texts_of, xmp_of
+from npr_jax.serving.schema import FactsAnswer, HintAnswer
 
 MAX_SHOWN = 300  # characters of one text
 _MAX_SEARCHED = 100_000  # characters of one text
 _MAX_HINTS = 12
 
-_EXIF_TAGS = {
-    "Make": ExifTags.Base.Make,
-    "Model": ExifTags.Base.Model,
-    "Software": ExifTags.Base.Software,
-    "ImageDescription": ExifTags.Base.ImageDescription,
-    "Artist": ExifTags.Base.Artist,
-    "DateTime": ExifTags.Base.DateTime,
-}
-_USER_COMMENT = ExifTags.Base.UserComment
+_EXIF_NAMES = ("Make", "Model", "Software", "ImageDescription", "Artist", "DateTime")
 
 # Generators by what their own metadata writes, whole words, whatever the case.
 _NAMES = (
@@ -56,57 +48,12 @@ _GENERATED_SOURCES = {
 # PNG texts that only programs around generators write.
 _GENERATOR_KEYS = {
     "parameters": "as Stable Diffusion programs write it",
-    "prompt": "as ComfyUI writes it",
-    "workflow": "as ComfyUI writes it",
-    "invokeai_metadata": "as InvokeAI writes it",
-    "sd-metadata": "as InvokeAI writes it",
-    "dream": "as InvokeAI writes it",
+    **dict.fromkeys(("prompt", "workflow"), "as ComfyUI writes it"),
+    **dict.fromkeys(("invokeai_metadata", "sd-metadata", "dream"), "as InvokeAI writes it"),
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Hint:
-    """Metadata that names a generator: where it stands, and what is written there."""
-
-    where: str
-    text: str
-
-
-@dataclasses.dataclass(frozen=True)
-class FileReport:
-    """What a file says of itself.
-
-    Attributes:
-        format: as Pillow names it: JPEG, PNG, WEBP, ...
-        width, height: pixels.
-        num_bytes: size of the file.
-        jpeg_quality: of a JPEG, the libjpeg quality (1 to 100) with the nearest table; else None.
-        jpeg_standard_table: whether the table is exactly libjpeg's of that quality.
-        subsampling: of a JPEG: 4:4:4, 4:2:0, ..., grey or other; else empty.
-        camera: maker and model from EXIF; empty where there are none.
-        software: from EXIF or PNG; empty where there is none.
-        digital_source_type: IPTC's term, as trainedAlgorithmicMedia; empty where there is none.
-        has_content_credentials: whether the file carries a C2PA manifest; it is not verified.
-        generator_hints: what names a generator.
-        texts: names of the text fields found, as PNG parameters.
-    """
-
-    format: str
-    width: int
-    height: int
-    num_bytes: int
-    jpeg_quality: int | None = None
-    jpeg_standard_table: bool = False
-    subsampling: str = ""
-    camera: str = ""
-    software: str = ""
-    digital_source_type: str = ""
-    has_content_credentials: bool = False
-    generator_hints: tuple[Hint, ...] = ()
-    texts: tuple[str, ...] = ()
-
-
-def report_file(data: bytes) -> FileReport | None:
+def report_file(data: bytes) -> FactsAnswer | None:
     """What the file says; None where its header cannot be read. Damaged metadata is left out."""
     try:
         facts = read_facts(data)
@@ -118,7 +65,7 @@ def report_file(data: bytes) -> FileReport | None:
     credentials = content_credentials(data)
     fields = dict(texts)
     camera = " ".join(fields[key] for key in ("EXIF Make", "EXIF Model") if fields.get(key))
-    return FileReport(
+    return FactsAnswer(
         format=facts.format,
         width=facts.width,
         height=facts.height,
@@ -135,42 +82,40 @@ def report_file(data: bytes) -> FileReport | None:
     )
 
 
-def _hints(texts: list[tuple[str, str]], xmp: str, credentials: bytes) -> list[Hint]:
-    hints: dict[str, Hint] = {}
+def _hints(texts: list[tuple[str, str]], xmp: str, credentials: bytes) -> list[HintAnswer]:
+    """By field; of fields of one name the first."""
+    hints: dict[str, str] = {}
     for name, text in texts:
         how = _GENERATOR_KEYS.get(name.removeprefix("PNG ").lower())
         if how and name.startswith("PNG "):
-            hints.setdefault(name, Hint(f"{name}, {how}", _shown(text)))
+            hints.setdefault(f"{name}, {how}", _shown(text))
         elif named := _GENERATOR.search(text[:_MAX_SEARCHED]):
-            hints.setdefault(name, Hint(name, _around(text, named)))
-    source_type = _SOURCE_TYPE.search(xmp)
-    if source_type and (meaning := _GENERATED_SOURCES.get(source_type.group(1))):
-        name = "IPTC digital source type"
-        hints[name] = Hint(name, f"{source_type.group(1)} ({meaning})")
+            hints.setdefault(name, _around(text, named))
+    if meaning := _generated_source(xmp):
+        hints["IPTC digital source type"] = meaning
     if named := _GENERATOR.search(xmp):
-        hints["XMP"] = Hint("XMP", _around(xmp, named))
-    if inside := _named_in_credentials(credentials):
-        hints["C2PA"] = Hint("Content Credentials (C2PA), not verified", inside)
-    return list(hints.values())[:_MAX_HINTS]
+        hints["XMP"] = _around(xmp, named)
+    manifest = credentials.decode("latin-1")  # its CBOR keeps texts readable
+    named = _GENERATOR.search(manifest)
+    if inside := [*filter(None, (_generated_source(manifest), named and named.group()))]:
+        hints["Content Credentials (C2PA), not verified"] = "; ".join(inside)
+    return [HintAnswer(where=where, text=text) for where, text in hints.items()][:_MAX_HINTS]
 
 
-def _named_in_credentials(manifest: bytes) -> str:
-    """What a C2PA manifest says of generators; its CBOR keeps texts readable."""
-    text = manifest.decode("latin-1")
-    found = []
-    if (source_type := _SOURCE_TYPE.search(text)) and source_type.group(1) in _GENERATED_SOURCES:
-        found.append(f"{source_type.group(1)} ({_GENERATED_SOURCES[source_type.group(1)]})")
-    if named := _GENERATOR.search(text):
-        found.append(named.group())
-    return "; ".join(found)
+def _generated_source(text: str) -> str:
+    """The first IPTC digital source type in a text and what it means, if it is of a generator."""
+    found = _SOURCE_TYPE.search(text)
+    meaning = found and _GENERATED_SOURCES.get(found.group(1))
+    return f"{found.group(1)} ({meaning})" if found and meaning else ""
 
 
 def _exif_texts(data: bytes) -> Iterator[tuple[str, str]]:
     try:
         with Image.open(io.BytesIO(data)) as image:
             exif = image.getexif()
-            found: dict[str, Any] = {name: exif.get(tag) for name, tag in _EXIF_TAGS.items()}
-            found["UserComment"] = exif.get_ifd(ExifTags.IFD.Exif).get(_USER_COMMENT)
+            found: dict[str, Any] = {name: exif.get(ExifTags.Base[name]) for name in _EXIF_NAMES}
+            private = exif.get_ifd(ExifTags.IFD.Exif)
+            found["UserComment"] = private.get(ExifTags.Base.UserComment)
     except (*PILLOW_ERRORS, Image.DecompressionBombError):
         return
     for name, value in found.items():

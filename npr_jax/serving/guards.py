@@ -41,56 +41,47 @@ def error_response(
     identity: Mapping[str, str], status: int, message: str, retry_after: int = 0
 ) -> JSONResponse:
     """The one form of all errors, see ``schema.ErrorAnswer``."""
-    content = {
-        "version": identity["version"],
-        "checkpoint": identity["checkpoint"],
-        "status": status,
-        "error": message,
-    }
+    content: dict[str, Any] = {key: identity[key] for key in ("version", "checkpoint")}
+    content |= {"status": status, "error": message}
     headers = {"Retry-After": str(retry_after)} if retry_after else {}
     return JSONResponse(content, status, headers)
 
 
-class OnlyOurOwn:
-    """Refuses requests for other hosts (DNS rebinding) and writes that other sites' pages start."""
+def only_our_own(app: ASGIApp, *, host: str, identity: Mapping[str, str]) -> ASGIApp:
+    """Refuses requests for other hosts (DNS rebinding) and writes that other sites' pages start.
 
-    def __init__(self, app: ASGIApp, *, host: str, identity: Mapping[str, str]) -> None:
-        """Args:
+    Args:
         app: what answers all other requests.
         host: that the server is bound to.
         identity: for error answers.
-        """
-        self._app = app
-        self._names = {*_LOOPBACK, host.lower()}
-        self._any_address = host in _WILDCARDS
-        if self._any_address:
-            self._names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
-        self._identity = identity
+    """
+    names, any_address = {*_LOOPBACK, host.lower()}, host in _WILDCARDS
+    if any_address:
+        names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
-        if scope["type"] not in ("http", "websocket"):
-            return await self._app(scope, receive, send)
+    def refusal(scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
-        problem = self._problem(scope, headers)
-        if problem is None:
-            return await self._app(scope, receive, send)
-        if scope["type"] == "websocket":
-            return await send({"type": "websocket.close", "code": 1008})
-        await error_response(self._identity, *problem)(scope, receive, send)
-
-    def _problem(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
-        host = headers.get("host", "")
-        name = _name_of(host)
-        if not (name in self._names or (self._any_address and _is_address(name))):
+        asked = headers.get("host", "")
+        name = _name_of(asked)
+        if not (name in names or (any_address and _is_address(name))):
             return MISDIRECTED, "This server does not answer for that host name."
-        writes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
-        origin = headers.get("origin")
-        if writes and origin is not None and urllib.parse.urlsplit(origin).netloc != host:
-            return FORBIDDEN, "Pages of other sites may not send pictures to this server."
-        if writes and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        if scope["type"] == "http" and scope["method"] in _SAFE_METHODS:
+            return None
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
+        foreign = origin is not None and urllib.parse.urlsplit(origin).netloc != asked
+        if foreign or site not in ("none", "same-origin"):
             return FORBIDDEN, "Pages of other sites may not send pictures to this server."
         return None
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        problem = refusal(scope) if scope["type"] in ("http", "websocket") else None
+        if problem is None:
+            return await app(scope, receive, send)
+        if scope["type"] == "websocket":
+            return await send({"type": "websocket.close", "code": 1008})
+        await error_response(identity, *problem)(scope, receive, send)
+
+    return answer
 
 
 def _name_of(host: str) -> str:
@@ -113,11 +104,6 @@ class BoundedBodies:
     """Counts bodies while they arrive; refuses what is too large, too slow or too many at once."""
 
     def __init__(self, app: ASGIApp, *, max_body: int, identity: Mapping[str, str]) -> None:
-        """Args:
-        app: what answers.
-        max_body: bytes of one request.
-        identity: for error answers.
-        """
         self._app = app
         self._max_body = max_body
         self._identity = identity
@@ -140,14 +126,6 @@ class BoundedBodies:
             await request.run()
         finally:
             self._uploads -= 1
-
-    def _too_large(self) -> JSONResponse:
-        return error_response(
-            self._identity,
-            CONTENT_TOO_LARGE,
-            f"The request has more than {self._max_body / MEGA:.0f} MB. Please send fewer or "
-            "smaller files at once.",
-        )
 
 
 class _BodyRefusedError(Exception):
@@ -180,7 +158,12 @@ class _Counted:
     async def refuse(self) -> None:
         """Answers that the body is too large."""
         await self._drain()
-        await self._bounds._too_large()(self._scope, self._receive, self._send)
+        too_large = (
+            f"The request has more than {self._bounds._max_body / MEGA:.0f} MB. Please send fewer "
+            "or smaller files at once."
+        )
+        response = error_response(self._bounds._identity, CONTENT_TOO_LARGE, too_large)
+        await response(self._scope, self._receive, self._send)
 
     async def _counting(self) -> Message:
         if self._refused:
@@ -228,19 +211,12 @@ class _Counted:
             self._whole = not message.get("more_body", False)
 
 
-class SecurityHeaders:
+def security_headers(app: ASGIApp) -> ASGIApp:
     """Tells browsers not to guess types, frame, refer or share; the page adds its own policy."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Args:
-        app: whose answers get the headers.
-        """
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            return await app(scope, receive, send)
         added = HEADERS | (API_HEADERS if scope["path"].startswith(_API) else {})
 
         async def with_headers(message: Message) -> None:
@@ -250,4 +226,6 @@ class SecurityHeaders:
                     headers.setdefault(name, value)
             await send(message)
 
-        await self._app(scope, receive, with_headers)
+        await app(scope, receive, with_headers)
+
+    return answer

@@ -1,8 +1,10 @@
 """What the server accepts, how it refuses the rest, and the time that one image may take."""
 
 import dataclasses
+import importlib.util
 import time
 from collections.abc import Callable
+from typing import Any
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import TooManyPixelsError, UnreadableImageError, size_of
@@ -59,6 +61,28 @@ FLAGS = {
 }
 
 
+def check_installed() -> None:
+    """Raises ``ValueError`` where the libraries of the extra ``serve`` are missing."""
+    libraries = ("gradio", "fastapi", "uvicorn", "multipart")
+    missing = [name for name in libraries if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"serve needs {', '.join(missing)}, which is not installed; "
+            "pip install 'npr-jax[serve]'"
+        )
+
+
+def limits_of(flags: Any) -> Limits:
+    """The limits that the flags of ``serve`` set.
+
+    Raises:
+        ValueError: one is 0 or below.
+    """
+    values = {field: flags[flag].value for field, flag in FLAGS.items()}
+    millions = {k: round(values[k] * MEGA) for k in ("max_bytes", "max_pixels", "max_zip_bytes")}
+    return Limits(**values | millions)
+
+
 class Refused(UserError):
     """What cannot be done for a request; the message is a sentence for its sender.
 
@@ -77,11 +101,9 @@ class Refused(UserError):
 class Busy(Refused):
     """Too many wait already; the same request may be answered a little later."""
 
-    def __init__(self, message: str = "", retry_after: int = 2) -> None:
-        message = message or (
-            f"The server is busy with other pictures. Please try again in {retry_after} seconds."
-        )
-        super().__init__(message, UNAVAILABLE, retry_after)
+    def __init__(self, message: str = "") -> None:
+        busy = "The server is busy with other pictures. Please try again in 2 seconds."
+        super().__init__(message or busy, UNAVAILABLE, retry_after=2)
 
 
 class Cancelled(Refused):
@@ -97,13 +119,9 @@ def never() -> bool:
 
 
 class Deadline:
-    """The time one piece of work has; asked between its steps."""
+    """The seconds one piece of work has from now on, unless `cancelled`; asked between steps."""
 
     def __init__(self, seconds: float, cancelled: Callable[[], bool] = never) -> None:
-        """Args:
-        seconds: from now on.
-        cancelled: whether the result is still wanted.
-        """
         self._seconds = seconds
         self._cancelled = cancelled
         self._start = time.monotonic()

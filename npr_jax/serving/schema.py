@@ -1,15 +1,8 @@
 """The API's answers as a documented schema (pydantic makes the OpenAPI description of them)."""
 
-import base64
-import io
 from typing import Annotated, Literal
 
-import numpy as np
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
-
-from npr_jax.serving.assessment import Assessment
-from npr_jax.serving.evidence import Evidence
 
 # Kept as plain texts, so that the code's own may be used; the schema names the values.
 Verdict = Annotated[
@@ -57,8 +50,8 @@ class FactsAnswer(_Answer):
     software: str = Field(description="from EXIF or PNG text; else empty")
     digital_source_type: str = Field(description="IPTC term from XMP; else empty")
     has_content_credentials: bool = Field(description="a C2PA manifest is there (not verified)")
-    generator_hints: list[HintAnswer] = Field(description="metadata that names a generator")
-    texts: list[str] = Field(description="names of the text fields found")
+    generator_hints: tuple[HintAnswer, ...] = Field(description="metadata that names a generator")
+    texts: tuple[str, ...] = Field(description="names of the text fields found")
 
 
 class DeliveryAnswer(_Answer):
@@ -138,47 +131,3 @@ class ErrorAnswer(_Answer):
     checkpoint: str = Field(description="SHA-256 of the detector's numbers, 64 hexadecimal digits")
     status: int = Field(ge=400, le=599, description="the HTTP status")
     error: str = Field(description="what is wrong and what to do, one or two sentences")
-
-
-def result_answer(found: Assessment) -> ResultAnswer:
-    """An examination as the API gives it."""
-    result = found.result
-    weights = None
-    if result.weights is not None:
-        weights = dict(zip(found.scales, result.weights, strict=True))
-    return ResultAnswer(
-        name=found.name,
-        sha256=found.sha256,
-        score=result.score,
-        logit=result.logit,
-        detector_verdict=result.verdict,
-        verdict=found.verdict,
-        reason=found.reason,
-        error=result.error,
-        status=found.status,
-        weights=weights,
-        facts=FactsAnswer.model_validate(found.facts) if found.facts else None,
-        delivery=[DeliveryAnswer.model_validate(point) for point in found.delivery],
-        delivery_note=found.delivery_note,
-        evidence=_evidence(found.evidence) if found.evidence else None,
-        seconds=found.seconds,
-    )
-
-
-def _evidence(found: Evidence) -> EvidenceAnswer:
-    where = found.heat_map
-    return EvidenceAnswer(
-        step=found.step,
-        residuals={name: _png(pixels) for name, pixels in found.residuals},
-        overlay="" if found.overlay is None else _png(found.overlay),
-        heat_map=None if where is None else np.round(where.values.astype(float), 6).tolist(),
-        heat_map_unit="" if where is None else where.unit,
-        heat_map_problem=found.problem,
-    )
-
-
-def _png(pixels: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    # Level 1: base64 of pictures is large anyway, and compressing harder takes seconds.
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,10 +1,15 @@
 """The HTTP server: the API's routes behind the guards, and uvicorn around them."""
 
+import contextlib
 import logging
+import os
+import pathlib
+import shutil
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,26 +24,21 @@ from npr_jax.serving import api
 from npr_jax.serving.guards import (
     HEADERS,
     BoundedBodies,
-    OnlyOurOwn,
-    SecurityHeaders,
     error_response,
+    only_our_own,
+    security_headers,
 )
 from npr_jax.serving.limits import CLIENT_GONE, SERVER_ERROR, UNUSABLE, Limits, Refused
-from npr_jax.serving.private_folder import private_folder
 from npr_jax.serving.service import Service, warm_up
 
 _LOG = logging.getLogger(__name__)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SECONDS_TO_FINISH = 5
+_PREFIX = "npr-jax-serve-"
 
 
 def build_app(service: Service, *, host: str = "127.0.0.1") -> FastAPI:
-    """The API's routes, guarded; a page can be mounted at the root.
-
-    Args:
-        service: that examines.
-        host: that the server is bound to.
-    """
+    """The API's routes, guarded, of a server bound to `host`; a page can be mounted at the root."""
     app = FastAPI(
         title="npr-jax",
         version=service.identity["version"],
@@ -53,8 +53,8 @@ def build_app(service: Service, *, host: str = "127.0.0.1") -> FastAPI:
     # The last one added is the first that sees a request.
     limits = service.limits
     app.add_middleware(BoundedBodies, max_body=limits.max_body, identity=service.identity)
-    app.add_middleware(OnlyOurOwn, host=host, identity=service.identity)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(only_our_own, host=host, identity=service.identity)
+    app.add_middleware(security_headers)
     return app
 
 
@@ -92,11 +92,7 @@ def _answer_errors(app: FastAPI, identity: Mapping[str, str]) -> None:
 def serve(detector: Detector, *, host: str, port: int, limits: Limits) -> None:
     """Answers on ``http://host:port`` until it is interrupted or terminated.
 
-    Args:
-        detector: whose answers are given.
-        host: name or address to listen on.
-        port: 0 for any that is free.
-        limits: of requests.
+    `port` is 0 for any that is free.
 
     Raises:
         ValueError: the address cannot be listened on.
@@ -117,6 +113,41 @@ def serve(detector: Detector, *, host: str, port: int, limits: Limits) -> None:
         pass  # uvicorn hands the signal on after it has ended well
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def private_folder() -> Iterator[pathlib.Path]:
+    """Makes the folder the process's place for temporary files, and removes it at the end.
+
+    Folders of servers that were killed are removed first.
+    """
+    _remove_abandoned()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))  # mode 700
+    before = tempfile.tempdir
+    variables = {name: os.environ.get(name) for name in ("TMPDIR", "GRADIO_TEMP_DIR")}
+    tempfile.tempdir = str(folder)
+    os.environ |= dict.fromkeys(variables, str(folder))
+    try:
+        yield folder
+    finally:
+        tempfile.tempdir = before
+        for name, value in variables.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned() -> None:
+    for folder in pathlib.Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        number = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        with contextlib.suppress(OSError):
+            own = folder.lstat().st_uid == os.getuid() and not folder.is_symlink()
+            if own and number.isdecimal():
+                try:
+                    os.kill(int(number), 0)
+                except ProcessLookupError:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _listen(host: str, port: int) -> socket.socket:

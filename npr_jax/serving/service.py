@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import math
 import pathlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +39,7 @@ _WARM_UP_SIDE = 256  # pixels; with its deliveries the usual shapes of batches a
 # memory, some hundred megabytes. Others wait before theirs are read.
 _MANY_AT_ONCE = 4
 T = TypeVar("T")
+Asked = Callable[[], bool]
 
 
 class Service:
@@ -49,10 +51,6 @@ class Service:
     """
 
     def __init__(self, detector: Detector, limits: Limits | None = None) -> None:
-        """Args:
-        detector: whose answers are given; only this service may use it from now on.
-        limits: the usual ones if None.
-        """
         self.limits = limits or Limits()
         self.identity = identity_of(detector)
         self._assessor = Assessor(detector, self.limits)
@@ -79,12 +77,11 @@ class Service:
         *,
         delivery: bool = True,
         evidence: bool = True,
-        cancelled: Callable[[], bool] = never,
+        cancelled: Asked = never,
     ) -> Assessment:
-        """Everything about one file; waits for it.
+        """Everything about one file of that name for display; waits for it.
 
         Args:
-            name: for display.
             data: the file.
             delivery: whether to try how the verdict holds up when the picture is sent on.
             evidence: whether to make residuals and heat map.
@@ -102,18 +99,11 @@ class Service:
         *,
         delivery: bool,
         evidence: bool,
-        cancelled: Callable[[], bool] = never,
+        cancelled: Asked = never,
     ) -> Iterator[Assessment]:
         """Everything about each file, in order, in one place of the queue; see ``score_many``.
 
-        Args:
-            files: as for ``score_many``; none is read before it is this request's turn.
-            delivery: see ``assess``.
-            evidence: see there.
-            cancelled: see there.
-
-        Raises:
-            Refused: what ``files`` raises; ``Busy`` where too many wait, ``Cancelled``.
+        No file is read before it is this request's turn; the other arguments are ``assess``'s.
         """
         with self._place(), self._turn_of_many(cancelled):
             for name, data in list(files):  # all are known to be wanted before one is computed
@@ -127,9 +117,7 @@ class Service:
                 except Refused as error:
                     yield refused(base_name(name), data, error)
 
-    def score_many(
-        self, files: Iterable[Upload], cancelled: Callable[[], bool] = never
-    ) -> Iterator[Assessment]:
+    def score_many(self, files: Iterable[Upload], cancelled: Asked = never) -> Iterator[Assessment]:
         """Score and verdict of each file, in order, as soon as it is known.
 
         A file that cannot be scored gives an ``Assessment`` with ``result.error``.
@@ -152,31 +140,20 @@ class Service:
         self._compute.shutdown(wait=False, cancel_futures=True)
 
     def _assess(
-        self,
-        name: str,
-        data: bytes,
-        delivery: bool,
-        evidence: bool,
-        cancelled: Callable[[], bool],
+        self, name: str, data: bytes, delivery: bool, evidence: bool, cancelled: Asked
     ) -> Assessment:
         def work(deadline: Deadline) -> Assessment:
-            return self._assessor.assess(
-                base_name(name), data, deadline, with_delivery=delivery, with_evidence=evidence
-            )
+            return self._assessor.assess(base_name(name), data, deadline, delivery, evidence)
 
         return self._run(work, self.limits.seconds, cancelled)
 
-    def _score_group(
-        self, group: list[Upload], cancelled: Callable[[], bool]
-    ) -> Iterator[Assessment]:
+    def _score_group(self, group: list[Upload], cancelled: Asked) -> Iterator[Assessment]:
         usable = [(name, data) for name, data in group if isinstance(data, bytes)]
         scored = iter(self._score_usable(usable, cancelled))
         for name, data in group:
             yield next(scored) if isinstance(data, bytes) else refused(name, b"", data)
 
-    def _score_usable(
-        self, files: list[tuple[str, bytes]], cancelled: Callable[[], bool]
-    ) -> list[Assessment]:
+    def _score_usable(self, files: list[tuple[str, bytes]], cancelled: Asked) -> list[Assessment]:
         if not files:
             return []
         seconds = self.limits.seconds * len(files)
@@ -190,12 +167,7 @@ class Service:
         # One file made all of them fail: which one, each by itself shows.
         return [result for file in files for result in self._score_usable([file], cancelled)]
 
-    def _run(
-        self,
-        work: Callable[[Deadline], T],
-        seconds: float,
-        cancelled: Callable[[], bool],
-    ) -> T:
+    def _run(self, work: Callable[[Deadline], T], seconds: float, cancelled: Asked) -> T:
         """Waits for the computing thread to do the work, or raises why it could not."""
 
         def run() -> T:
@@ -229,7 +201,7 @@ class Service:
                 self._inside -= 1
 
     @contextlib.contextmanager
-    def _turn_of_many(self, cancelled: Callable[[], bool]) -> Iterator[None]:
+    def _turn_of_many(self, cancelled: Asked) -> Iterator[None]:
         """Waits until few enough requests hold many files in memory."""
         while not self._many.acquire(timeout=0.1):
             if cancelled():
@@ -276,11 +248,7 @@ def without_folders(source: str) -> str:
 
 
 def _pixels(upload: Upload) -> int:
-    data = upload[1]
-    if not isinstance(data, bytes):
-        return 0
     try:
-        height, width = size_of(data)
+        return math.prod(size_of(upload[1])) if isinstance(upload[1], bytes) else 0
     except UnreadableImageError:
         return 0
-    return height * width

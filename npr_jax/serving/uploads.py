@@ -28,10 +28,6 @@ def expand(files: Iterable[tuple[str, bytes]], limits: Limits) -> Iterator[Uploa
 
     Folders, hidden files and what macOS adds to archives are left out, as ``predict`` does.
 
-    Args:
-        files: names and contents.
-        limits: of which the number of files and the expanded bytes count here.
-
     Yields:
         ``(base name, bytes)``, or ``(base name, Refused)`` for a member of a zip file that is
         encrypted, damaged, too large, or itself a zip file.

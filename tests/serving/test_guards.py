@@ -14,8 +14,7 @@ import httpx
 import pytest
 
 from npr_jax.serving.limits import Limits
-from npr_jax.serving.private_folder import private_folder
-from npr_jax.serving.server import serve
+from npr_jax.serving.server import private_folder, serve
 from npr_jax.serving.service import without_folders
 from tests import runs
 

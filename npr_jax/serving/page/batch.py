@@ -12,7 +12,7 @@ import gradio as gr
 
 from input_pipeline.storage.csv_files import csv_text
 from npr_jax.serving.limits import Cancelled, Refused
-from npr_jax.serving.page.gradio_parts import html, on_upload, size_hint, tokens_of, working, zone
+from npr_jax.serving.page.gradio_parts import html, on_upload, size_hint, working, zone
 from npr_jax.serving.page.jobs import Jobs, Stop
 from npr_jax.serving.page.pending_files import PendingFiles
 from npr_jax.serving.page.render import VERDICTS, part, problem, render
@@ -35,7 +35,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for one
 
 
 def build(service: Service, pending: PendingFiles, jobs: Jobs) -> None:
-    """Adds the tab's elements to the blocks that are being built; see ``one.build``."""
+    """Adds the tab's elements to the blocks that are being built; see ``closely.build_one``."""
     most = service.limits.max_files
     title = "Drop many pictures or a zip file here, or press to choose"
     hint = f"Up to {most} files, {size_hint(service.limits)}; files inside zips count."
@@ -43,16 +43,14 @@ def build(service: Service, pending: PendingFiles, jobs: Jobs) -> None:
     stop = gr.Button("Cancel", elem_id=f"{TAB}-cancel", size="sm")
     result = html(part("parts.html", "note", QUICK), element=f"{TAB}-result")
 
-    def score(event: gr.EventData, request: gr.Request) -> Iterator[str]:
-        tokens = tokens_of(event, most)
-        with jobs.begin(request.session_hash or "", TAB) as stopped:
-            yield working("Opening the files …", 0, 0)
-            yield from _scored(service, pending, tokens, stopped)
+    def score(tokens: list[str], stopped: Stop) -> Iterator[str]:
+        yield working("Opening the files …", 0, 0)
+        yield from _scored(service, pending, tokens, stopped)
 
     def cancel(request: gr.Request) -> None:
         jobs.stop(request.session_hash or "", TAB)
 
-    on_upload(given, score, result)
+    on_upload(given, score, result, jobs=jobs, tab=TAB, most=most)
     stop.click(cancel, show_progress="hidden", concurrency_limit=None, api_visibility="private")
 
 

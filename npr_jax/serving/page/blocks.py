@@ -3,7 +3,7 @@
 import gradio as gr
 from fastapi import FastAPI
 
-from npr_jax.serving.page import batch, compare, one
+from npr_jax.serving.page import batch, closely
 from npr_jax.serving.page.gradio_parts import html
 from npr_jax.serving.page.jobs import Jobs
 from npr_jax.serving.page.pending_files import PendingFiles
@@ -17,27 +17,20 @@ _EVENTS_AT_ONCE = 8  # more wait in Gradio's queue; each holds a thread while it
 def mount_blocks(
     app: FastAPI, service: Service, pending: PendingFiles, examples: str
 ) -> frozenset[int]:
-    """Builds the page and mounts it at the application's root.
+    """Builds the page and mounts it at the application's root; gives the numbers of its events.
 
-    Args:
-        app: see ``page.mount``.
-        service: see there.
-        pending: the files that the page has sent.
-        examples: HTML of the example pictures.
-
-    Returns:
-        the numbers of the page's events.
+    `pending` are the files that the page has sent, `examples` is HTML of the example pictures.
     """
     jobs = Jobs()
     with gr.Blocks(title="Photograph or generated?", analytics_enabled=False) as blocks:
         html(part("frame.html", "top"))
         with gr.Tabs():
             with gr.Tab("One picture", id="one"):
-                one.build(service, pending, jobs, examples)
+                closely.build_one(service, pending, jobs, examples)
             with gr.Tab("Many files", id="batch"):
                 batch.build(service, pending, jobs)
             with gr.Tab("Side by side", id="compare"):
-                compare.build(service, pending, jobs)
+                closely.build_compare(service, pending, jobs)
         html(part("frame.html", "foot", service.identity))
 
         def left(request: gr.Request) -> None:

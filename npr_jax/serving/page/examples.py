@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image
 
 from input_pipeline.simulation import camera, composites, dataset, pictures
-from npr_jax.serving.page.render import part
 
 SIDE = 256
 SEED = 7
@@ -46,17 +45,8 @@ def make_examples() -> list[Example]:
     made = dataset.generate(_FAMILIES[0], clean[2:], noise[2:, 1], SEED, indices[2:])[0]
     region = composites.region_of(SEED, 0, SIDE)
     mixed[region] = made[region]
-    found.append(
-        _example(
-            "photograph-with-a-generated-part.png", "Photograph 3, a part of it generated", mixed
-        )
-    )
-    return found
-
-
-def gallery(examples: list[Example]) -> str:
-    """HTML of the examples as buttons."""
-    return part("frame.html", "examples", examples)
+    words = "Photograph 3, a part of it generated"
+    return [*found, _example("photograph-with-a-generated-part.png", words, mixed)]
 
 
 def _example(name: str, words: str, pixels: np.ndarray) -> Example:

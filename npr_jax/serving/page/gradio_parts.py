@@ -5,7 +5,6 @@ sends each file's bytes as they are (page.js, ``POST page/upload``), and the eve
 holds only the names under which they wait.
 """
 
-import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from npr_jax.serving.limits import MEGA, Limits, Refused
+from npr_jax.serving.page.jobs import Jobs, Stop
 from npr_jax.serving.page.render import part, problem
 
 _LOG = logging.getLogger(__name__)
@@ -23,13 +23,7 @@ _UNEXPECTED = (
 
 
 def html(content: str = "", *, element: str | None = None, script: str | None = None) -> gr.HTML:
-    """A piece of the page.
-
-    Args:
-        content: HTML.
-        element: its identifier, such as "one-result".
-        script: JavaScript that runs when it is there.
-    """
+    """A piece of the page, `element` its identifier; `script` runs when it is there."""
     return gr.HTML(
         content, js_on_load=script, apply_default_css=False, elem_id=element, padding=False
     )
@@ -38,46 +32,42 @@ def html(content: str = "", *, element: str | None = None, script: str | None = 
 def zone(title: str, hint: str, limits: Limits, *, tab: str, max_files: int) -> gr.HTML:
     """A drop zone with a file chooser inside; its event is ``upload``.
 
-    Args:
-        title: what to do, in a few words.
-        hint: small print below it.
-        limits: of files.
-        tab: of the page, as in ``Jobs``; also the element's identifier.
-        max_files: that may be given at once.
+    `tab` is the part of the page, as in ``Jobs``, and `max_files` what may be given at once.
     """
     content = part("frame.html", "zone", title, hint, limits, tab, max_files)
     return html(content, element=f"{tab}-zone", script="nprPage.zone(element, trigger)")
 
 
 def on_upload(
-    given: gr.HTML, handler: Callable[..., Iterator[Any]], outputs: Any, empty: Sequence[Any] = ()
+    given: gr.HTML,
+    handler: Callable[[list[str], Stop], Iterator[Any]],
+    outputs: Any,
+    *,
+    jobs: Jobs,
+    tab: str,
+    most: int,
+    empty: Sequence[Any] = (),
 ) -> Any:
     """Has a zone's files handled; every error becomes a sentence in the first output.
 
-    Args:
-        given: the zone.
-        handler: of (event, request); yields HTML, or tuples that begin with HTML.
-        outputs: where it goes.
-        empty: what the outputs after the first get with an error.
+    `handler` takes the names under which the files wait, at most so many, and what is set when it
+    shall stop. It yields HTML, or tuples that begin with HTML, for `outputs`; those after the first
+    get what is `empty` with an error.
     """
 
-    @functools.wraps(handler)
     def safe(event: gr.EventData, request: gr.Request) -> Iterator[Any]:
         try:
-            yield from handler(event, request)
+            tokens = tokens_of(event, most)
+            with jobs.begin(request.session_hash or "", tab) as stopped:
+                yield from handler(tokens, stopped)
+            return
         except Refused as error:
-            sentence = str(error)
+            shown = problem("", str(error))
         except Exception:  # noqa: BLE001 - whatever it was, the page says so in words
             _LOG.exception("the page could not answer")
-            sentence = _UNEXPECTED
-        else:
-            return
-        shown = problem("", sentence)
+            shown = problem("", _UNEXPECTED)
         yield (shown, *empty) if empty else shown
 
-    # What Gradio reads to know what to pass; of `handler` it would be strings.
-    safe.__annotations__ = {"event": gr.EventData, "request": gr.Request}
-    del safe.__wrapped__
     return given.upload(
         safe,
         outputs=outputs,

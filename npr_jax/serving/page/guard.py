@@ -40,103 +40,74 @@ _OUTSIDE = re.compile(
 _SCRIPT = re.compile(r"<script\b")
 
 
-class PageGuard:
-    """ASGI middleware around the application that Gradio is mounted in."""
+def page_guard(
+    app: ASGIApp,
+    *,
+    ours: Callable[[Scope], Match],
+    events: Collection[int],
+    head: str,
+    identity: Mapping[str, str],
+) -> ASGIApp:
+    """ASGI middleware around the application that Gradio is mounted in.
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        ours: Callable[[Scope], Match],
-        events: Collection[int],
-        head: str,
-        identity: Mapping[str, str],
-    ) -> None:
-        """Args:
+    Args:
         app: what answers.
         ours: how a request fits the application's own routes, which are left alone.
         events: numbers of the events that the page has.
         head: HTML for the head of the page.
         identity: for error answers.
-        """
-        self._app = app
-        self._ours = ours
-        self._events = events
-        self._head = head
-        self._identity = identity
+    """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on, or refuses it."""
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":  # Gradio's page uses none
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        fit = self._ours(scope)
+            return await send({"type": "websocket.close", "code": 1008})
+        fit = ours(scope) if scope["type"] == "http" else Match.FULL
         if fit == Match.FULL:
-            await self._app(scope, receive, send)
-            return
+            return await app(scope, receive, send)
+        path, allowed = scope["path"], _ALLOWED.get(scope["method"])
+        problem: tuple[int, str] | None = None
         if fit == Match.PARTIAL:  # Gradio, which takes every path, would answer
-            await self._refuse(405, "Method Not Allowed")(scope, receive, send)
-            return
-        path = scope["path"]
-        allowed = _ALLOWED.get(scope["method"])
-        if allowed is None or not allowed.fullmatch(path):
-            await self._refuse(404, "There is nothing here.")(scope, receive, send)
-            return
-        if scope["method"] == "POST":
-            joins = "/queue/join" in path
-            message, problem = await _message(receive, self._events if joins else None)
-            if problem:
-                await self._refuse(*problem)(scope, receive, send)
-                return
+            problem = 405, "Method Not Allowed"
+        elif allowed is None or not allowed.fullmatch(path):
+            problem = 404, "There is nothing here."
+        elif scope["method"] == "POST":
+            message, problem = await _message(receive, events if "/queue/join" in path else None)
             receive = _once(message, receive)
             scope = dict(scope, headers=_with_length(scope["headers"], len(message)))
+        if problem:
+            return await error_response(identity, *problem)(scope, receive, send)
         scope = dict(scope, query_string=_kept_query(path, scope["query_string"]))
         nonce = secrets.token_urlsafe(18)
-        await self._app(scope, receive, _Answer(send, nonce, self._head, path == "/"))
+        await app(scope, receive, _with_policy(send, nonce, head, path == "/"))
 
-    def _refuse(self, status: int, sentence: str) -> ASGIApp:
-        return error_response(self._identity, status, sentence)
+    return answer
 
 
-class _Answer:
+def _with_policy(send: Send, nonce: str, head: str, is_page: bool) -> Send:
     """Sends an answer on with the page's policy; the page itself without outside addresses."""
+    start: Message | None = None
+    body = bytearray()
 
-    def __init__(self, send: Send, nonce: str, head: str, is_page: bool) -> None:
-        self._send = send
-        self._nonce = nonce
-        self._head = head
-        self._start: Message | None = None
-        self._is_page = is_page
-        self._body = bytearray()
-
-    async def __call__(self, message: Message) -> None:
+    async def sending(message: Message) -> None:
+        nonlocal start
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            headers["content-security-policy"] = policy(self._nonce)
-            self._is_page = self._is_page and headers.get("content-type", "").startswith(
-                "text/html"
-            )
-            if self._is_page:
+            headers["content-security-policy"] = policy(nonce)
+            if is_page and headers.get("content-type", "").startswith("text/html"):
                 headers["cache-control"] = "no-store"  # its policy holds for this once
-                self._start = message
+                start = message
                 return
-        elif self._is_page:
-            self._body += message.get("body", b"")
+        elif start is not None:
+            body.extend(message.get("body", b""))
             if message.get("more_body"):
                 return
-            await self._send_page()
-            return
-        await self._send(message)
+            page = rewritten(body.decode("utf-8"), nonce, head).encode()
+            MutableHeaders(scope=start)["content-length"] = str(len(page))
+            await send(start)
+            message = {"type": "http.response.body", "body": page}
+        await send(message)
 
-    async def _send_page(self) -> None:
-        page = rewritten(self._body.decode("utf-8"), self._nonce, self._head).encode()
-        start = self._start or {"type": "http.response.start", "status": 500, "headers": []}
-        MutableHeaders(scope=start)["content-length"] = str(len(page))
-        await self._send(start)
-        await self._send({"type": "http.response.body", "body": page})
+    return sending
 
 
 def policy(nonce: str) -> str:
@@ -147,18 +118,10 @@ def policy(nonce: str) -> str:
     templates of its HTML component with `new Function`, hence `unsafe-eval`, and styles elements
     from scripts. Nothing may be fetched from anywhere else.
     """
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src 'self' 'nonce-{nonce}' 'unsafe-eval'",
-            "style-src 'self' 'unsafe-inline'",
-            "img-src 'self' data: blob:",
-            "font-src 'self'",
-            "connect-src 'self'",
-            "base-uri 'self'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        )
+    return (
+        f"default-src 'none'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; "
+        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; "
+        "connect-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
     )
 
 
@@ -202,12 +165,8 @@ def _is_event(content: Any, events: Collection[int]) -> bool:
     if not isinstance(content, dict):
         return False
     number, session = content.get("fn_index"), content.get("session_hash")
-    return (
-        isinstance(number, int)
-        and number in events
-        and isinstance(session, str)
-        and _SESSION.fullmatch(session) is not None
-    )
+    known = isinstance(number, int) and number in events
+    return known and isinstance(session, str) and _SESSION.fullmatch(session) is not None
 
 
 def _describes_file(content: Any) -> bool:

@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
-from npr_jax.serving.page.examples import Example, gallery, make_examples
-from npr_jax.serving.page.guard import PageGuard
+from npr_jax.serving.page.examples import Example, make_examples
+from npr_jax.serving.page.guard import page_guard
 from npr_jax.serving.page.pending_files import PendingFiles
+from npr_jax.serving.page.render import part
 from npr_jax.serving.service import Service
 
 _FILES = {"page.js": "text/javascript", "page.css": "text/css"}
@@ -40,14 +41,10 @@ _NO_NETWORK = {
 
 
 def mount(app: FastAPI, service: Service) -> FastAPI:
-    """Adds the page at the root of an application that has the API's routes.
+    """Adds the page at the root of ``server.build_app``'s application, after the API's routes.
 
     Gradio is imported here and not before, with everything switched off that would ask another
     host for something; that holds for the whole process.
-
-    Args:
-        app: of ``server.build_app``; its routes go before the page's.
-        service: what examines pictures.
     """
     os.environ |= _NO_NETWORK
     pending = PendingFiles(service.limits)
@@ -56,8 +53,8 @@ def mount(app: FastAPI, service: Service) -> FastAPI:
     ours = _own_paths(app)
     from npr_jax.serving.page.blocks import mount_blocks
 
-    events = mount_blocks(app, service, pending, gallery(examples))
-    guard = Middleware(PageGuard, ours=ours, events=events, head=_HEAD, identity=service.identity)
+    events = mount_blocks(app, service, pending, part("frame.html", "examples", examples))
+    guard = Middleware(page_guard, ours=ours, events=events, head=_HEAD, identity=service.identity)
     # The last to see a request: it reads messages, which who may ask and how much comes before.
     app.user_middleware.append(guard)
     return app

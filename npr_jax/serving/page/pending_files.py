@@ -23,7 +23,6 @@ KEPT_SECONDS = 1800.0  # two hundred photographs over a slow line take their tim
 # Senders whose whole batches may wait at once.
 _BATCHES = 4
 _MIN_FILES = 10  # of a batch: what one tab of the page takes
-_ZIP = ".zip"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,11 +50,6 @@ class PendingFiles:
         """The private folder."""
         return pathlib.Path(self._folder.name)
 
-    def largest(self, name: str) -> int:
-        """Bytes that a file of that name may have."""
-        limits = self._limits
-        return limits.max_zip_bytes if name.lower().endswith(_ZIP) else limits.max_bytes
-
     @contextlib.contextmanager
     def writer(self, name: str) -> Iterator[Writer]:
         """Takes in one file; if the body raises, nothing of it is left.
@@ -66,14 +60,13 @@ class PendingFiles:
         self._sweep()
         if len(self._kept) >= _BATCHES * max(self._limits.max_files, _MIN_FILES):
             raise Busy  # empty files would take no room, and no end
-        path = self.folder / secrets.token_hex(16)
-        shown = base_name(name)
-        writer = Writer(self, shown, path)
+        path, shown = self.folder / secrets.token_hex(16), base_name(name)
+        limits, is_zip = self._limits, shown.lower().endswith(".zip")
+        largest = limits.max_zip_bytes if is_zip else limits.max_bytes
+        writer = Writer(self, shown, path, largest)
         try:
-            try:
+            with contextlib.closing(writer):
                 yield writer
-            finally:
-                writer.close()
         except BaseException:
             path.unlink(missing_ok=True)
             with self._lock:
@@ -174,10 +167,10 @@ class PendingFiles:
 class Writer:
     """One file on its way in."""
 
-    def __init__(self, pending: PendingFiles, name: str, path: pathlib.Path) -> None:
+    def __init__(self, pending: PendingFiles, name: str, path: pathlib.Path, limit: int) -> None:
         self._pending = pending
         self._name = name
-        self._limit = pending.largest(name)
+        self._limit = limit
         # Never an existing file, never through a link, readable by the server's owner only.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         self._file = os.fdopen(os.open(path, flags, 0o600), "wb")
@@ -187,7 +180,8 @@ class Writer:
     def write(self, chunk: bytes) -> None:
         """Adds bytes; raises ``Refused`` for a file too large, ``Busy`` where there is no room."""
         if self.num_bytes + len(chunk) > self._limit:
-            raise Refused(too_large(self._name, self._limit), CONTENT_TOO_LARGE)
+            most = f"the {self._limit / MEGA:g} MB that one file may have here"
+            raise Refused(f"{self._name} is larger than {most}.", CONTENT_TOO_LARGE)
         self._pending.reserve(len(chunk))
         self.num_bytes += len(chunk)
         self._file.write(chunk)
@@ -195,8 +189,3 @@ class Writer:
     def close(self) -> None:
         """Ends the file."""
         self._file.close()
-
-
-def too_large(name: str, limit: int) -> str:
-    """The sentence about a file with more bytes than are taken."""
-    return f"{name} is larger than the {limit / MEGA:g} MB that one file may have here."

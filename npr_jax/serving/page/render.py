@@ -16,7 +16,7 @@ from npr_jax.serving.page import pictures
 if TYPE_CHECKING:
     from npr_jax.serving.assessment import Assessment
     from npr_jax.serving.evidence import Evidence
-    from npr_jax.serving.file_report import FileReport
+    from npr_jax.serving.schema import FactsAnswer
 
 # A word for the badge and a shape, so that no verdict is told by its colour alone.
 VERDICTS = {GENERATED: "Generated", PHOTOGRAPH: "Photograph", UNSURE: "Unsure"}
@@ -40,25 +40,14 @@ def problem(name: str, sentence: str) -> str:
 
 
 def card(found: Assessment, identity: Mapping[str, str], *, level: int = 2) -> str:
-    """Everything about one picture.
-
-    Args:
-        found: of ``Service.assess``.
-        identity: of ``Service``: version, checkpoint and the like.
-        level: of the card's heading; its parts have the next.
-    """
+    """Everything about one picture; `level` is that of its heading, its parts have the next."""
     if found.result.error:
         return problem(found.name, found.result.error)
-    return render(
-        "card.html",
-        found=found,
-        identity=identity,
-        level=level,
-        residuals=_residuals(found.evidence),
-    )
+    names = {"found": found, "identity": identity, "level": level}
+    return render("card.html", **names, residuals=_residuals(found.evidence))
 
 
-def file_lines(facts: FileReport) -> list[tuple[str, str]]:
+def file_lines(facts: FactsAnswer) -> list[tuple[str, str]]:
     """Names and values of a file's facts; what it does not have is left out."""
     about = "" if facts.jpeg_standard_table else "about "
     quality = facts.jpeg_quality and f"{about}{facts.jpeg_quality} of 100 (estimate)"
