@@ -24,12 +24,13 @@ def describe(detector: Detector) -> dict[str, Any]:
         "step": detector.step,
         "checkpoint_sha256": calibration_file.fingerprint(model),
         "input": "images: uint8 [n, h, w, 3], RGB, values 0 to 255",
-        "output": _outputs(len(model.scales)),
+        "output": "probability: float32 [n], of being generated"
+        + (f"; weights: float32 [n, {len(model.scales)}], of the scales" if model.scales else ""),
         "minimum_side": MIN_SIDE,
         "preprocessing": detector.preprocessing_in_words,
         "before": steps_before(detector),
         "scales": list(model.scales),
-        "calibration": _calibration(detector),
+        "calibration": detector.calibration and calibration_file.to_json(detector.calibration),
         "verdicts": verdicts(detector),
     }
 
@@ -39,9 +40,8 @@ def steps_before(detector: Detector) -> list[str]:
     steps = ["decode the file to 8-bit RGB as stored (EXIF orientation and transparency ignored)"]
     way = detector.preprocessing
     if way.jpeg_quality:
-        steps.append(
-            f"re-encode with Pillow as JPEG, quality {way.jpeg_quality}, 4:2:0, and decode"
-        )
+        quality = way.jpeg_quality
+        steps.append(f"re-encode with Pillow as JPEG, quality {quality}, 4:2:0, and decode")
     if way.resize and way.resize_mode == "squash":
         side = way.resize
         steps.append(
@@ -59,9 +59,8 @@ def steps_before(detector: Detector) -> list[str]:
     if way.even:
         steps.append("drop the last row where the height is odd, the last column likewise")
     if detector.file_view is not None:
-        steps.append(
-            f"turn it into what the network was trained on: {detector.file_view.description}"
-        )
+        view = detector.file_view.description
+        steps.append(f"turn it into what the network was trained on: {view}")
     return steps
 
 
@@ -70,16 +69,11 @@ def verdicts(detector: Detector) -> dict[str, float | None]:
 
     None: never. Between the two, the verdict is unsure.
     """
-    known = detector.calibration
+    known, names = detector.calibration, ("generated_from", "photograph_to")
     if known is None:
-        return {"generated_from": CONFIDENCE, "photograph_to": 1.0 - CONFIDENCE}
-    return {
-        name: None if logit is None else float(known.probabilities(logit))
-        for name, logit in (
-            ("generated_from", known.generated_from),
-            ("photograph_to", known.photograph_to),
-        )
-    }
+        return dict(zip(names, (CONFIDENCE, 1.0 - CONFIDENCE), strict=True))
+    logits = {name: getattr(known, name) for name in names}
+    return {k: None if v is None else float(known.probabilities(v)) for k, v in logits.items()}
 
 
 def temperature_and_bias(detector: Detector) -> tuple[float, float]:
@@ -91,13 +85,3 @@ def temperature_and_bias(detector: Detector) -> tuple[float, float]:
 def as_properties(description: dict[str, Any]) -> dict[str, str]:
     """The same with a text for each value: itself, or JSON where it is no text."""
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in description.items()}
-
-
-def _outputs(scales: int) -> str:
-    text = "probability: float32 [n], of being generated"
-    return f"{text}; weights: float32 [n, {scales}], of the scales" if scales else text
-
-
-def _calibration(detector: Detector) -> dict[str, Any] | None:
-    known = detector.calibration
-    return None if known is None else calibration_file.to_json(known)

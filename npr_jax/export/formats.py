@@ -6,8 +6,7 @@ import contextlib
 import hashlib
 import json
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import write_together
@@ -51,19 +50,20 @@ def export_detector(
         ValueError: see ``check_output``; and for a detector that the format cannot hold.
     """
     target = check_output(form, output)
-    options = {"packages": web_packages} if form == "web" else {}
     lines = [f"{form}: {detector.source}; scores: {detector.calibration_in_words}"]
-    lines += FORMATS[form](detector, target, **options)
+    lines += FORMATS[form](detector, target, web_packages)
     return lines + [f"before: {step}" for step in steps_before(detector)]
 
 
-def _onnx(detector: Detector, target: pathlib.Path) -> list[str]:
+def _onnx(detector: Detector, target: pathlib.Path, _: str) -> list[str]:
     with _at_hand("onnx", "ONNX files", "pip install 'npr-jax[export]'"):
         from npr_jax.export.onnx_file import onnx_bytes
-    return _write(target, onnx_bytes(detector))
+    content = onnx_bytes(detector)
+    write_together(target.parent, {target.name: content})
+    return [f"written to {target}, {len(content):,} bytes"]
 
 
-def _web(detector: Detector, target: pathlib.Path, packages: str = "") -> list[str]:
+def _web(detector: Detector, target: pathlib.Path, packages: str) -> list[str]:
     with _at_hand("onnx", "ONNX files", "pip install 'npr-jax[export]'"):
         from npr_jax.export.web.folder import write_page
     sizes = write_page(detector, target, packages)
@@ -88,7 +88,7 @@ def _at_hand(package: str, what: str, remedy: str) -> Iterator[None]:
         ) from error
 
 
-def _stablehlo(detector: Detector, target: pathlib.Path) -> list[str]:
+def _stablehlo(detector: Detector, target: pathlib.Path, _: str) -> list[str]:
     from npr_jax.export.stablehlo_file import stablehlo_bytes
 
     # JAX imports it when it writes or reads a program, and does not install it.
@@ -96,18 +96,11 @@ def _stablehlo(detector: Detector, target: pathlib.Path) -> list[str]:
         content = stablehlo_bytes(detector)
     digest = hashlib.sha256(content).hexdigest()
     facts = json.dumps({"sha256": digest} | describe(detector), indent=2) + "\n"
-    return _write(target, content, beside={f"{target.name}.json": facts.encode()})
-
-
-def _write(
-    target: pathlib.Path, content: bytes, beside: Mapping[str, bytes] = MappingProxyType({})
-) -> list[str]:
-    write_together(target.parent, {**beside, target.name: content})
-    named = [f"written to {target}, {len(content):,} bytes"]
-    return named + [f"described in {target.with_name(name)}" for name in beside]
+    described = target.with_name(f"{target.name}.json")
+    write_together(target.parent, {described.name: facts, target.name: content})
+    return [f"written to {target}, {len(content):,} bytes", f"described in {described}"]
 
 
 FOLDERS = ("web",)  # formats whose output is a folder
 # Each writes a detector to a file or folder and says what it wrote.
-Format = Callable[..., list[str]]
-FORMATS: dict[str, Format] = {"onnx": _onnx, "stablehlo": _stablehlo, "web": _web}
+FORMATS = {"onnx": _onnx, "stablehlo": _stablehlo, "web": _web}

@@ -19,13 +19,7 @@ LINEAR_COLORS = {
 
 @dataclasses.dataclass(frozen=True)
 class Pixels:
-    """The images in a graph.
-
-    Attributes:
-        values: float ``[n, 3, h, w]``, 0 to 255.
-        height: int64 scalar.
-        width: likewise.
-    """
+    """The images in a graph: float ``[n, 3, h, w]``, 0 to 255, and their sides, int64 scalars."""
 
     values: str
     height: str

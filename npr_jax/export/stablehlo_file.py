@@ -1,20 +1,38 @@
-"""A detector as a StableHLO program that ``jax.export`` loads, batch and size open."""
+"""A detector as a StableHLO program that ``jax.export`` loads, batch and size open.
+
+The operators of a front end are made for an axis whose length is not known before the program runs:
+those of ``residual.axis_operator``, which the host makes of known lengths, with the same float32
+places.
+"""
 
 from __future__ import annotations
 
+from fractions import Fraction
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import export
 
+from input_pipeline.errors import UserError
 from npr_jax.export.description import temperature_and_bias
-from npr_jax.export.support import check_stablehlo
-from npr_jax.export.symbolic_operators import symbolic_operator
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.tiling import MIN_SIDE
 from npr_jax.models.base import Model, Prediction
+from npr_jax.models.cross_attention import Cross
+from npr_jax.residuals.front_end import FrontEnd
+from npr_jax.residuals.resampling import BICUBIC_A
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+MODES = ("nearest", "bilinear", "bicubic", "area", "none")
+LONGEST = 65536  # pixels of an axis up to which a factor's arithmetic is checked
+# What these compute has no form for images of any size.
+_NOT_IN_STABLEHLO = {
+    "freqnet": "its Fourier transforms of feature maps are made for known sizes",
+    "univfd": "CLIP's tower takes squares of one size, and is a gigabyte",
+}
 
 
 def stablehlo_bytes(detector: Detector) -> bytes:
@@ -23,7 +41,8 @@ def stablehlo_bytes(detector: Detector) -> bytes:
     Raises:
         ValueError: for a system or residual that cannot be part of such a file.
     """
-    check_stablehlo(detector)
+    if problem := stablehlo_problem(detector):
+        raise UserError(f"{detector.system} cannot be exported as StableHLO: {problem}")
     shape = export.symbolic_shape(
         "n, h, w, 3", constraints=[f"h >= {MIN_SIDE}", f"w >= {MIN_SIDE}"]
     )
@@ -51,3 +70,125 @@ def _predict(model: Model, images: jax.Array) -> Prediction:
         views.append(front_end.placed(images, rows, columns))
     maps = model.feature_maps(views, None, None)
     return model.head([m.astype(jnp.float32).mean((1, 2)) for m in maps])
+
+
+def stablehlo_problem(detector: Detector) -> str:
+    """Why a detector cannot be a StableHLO file; empty: it can."""
+    if problem := system_problem(detector) or _NOT_IN_STABLEHLO.get(detector.system, ""):
+        return problem
+    if isinstance(detector.model, Cross):
+        return "the spectrum that fusion cross attends to is made for known sizes"
+    problems = map(symbolic_problem, detector.model.front_ends)
+    return next((f"it has a {problem}" for problem in problems if problem), "")
+
+
+def system_problem(detector: Detector) -> str:
+    """Why no format can hold a detector; empty: its pixels are all it reads."""
+    reads_pixels = detector.preprocessing.read_file is None
+    return "" if reads_pixels else "it looks at files, not at their pixels"
+
+
+def symbolic_problem(front_end: FrontEnd) -> str:
+    """Why a front end has no operator for lengths unknown; empty: it has."""
+    if front_end.learned:
+        return "trained factor"
+    if front_end.mode not in MODES:
+        return f"residual {front_end.mode}"
+    if front_end.mode != "none" and _ratio(front_end.factor) is None:
+        return f"factor {front_end.factor}, of which whole numbers give other sizes"
+    return ""
+
+
+def symbolic_operator(front_end: FrontEnd, length: Any, axis: int) -> jax.Array:
+    """As ``FrontEnd.operator`` of a whole axis.
+
+    Args:
+        front_end: one without a ``symbolic_problem``.
+        length: pixels of the axis, a symbolic dimension.
+        axis: 0 rows, 1 columns.
+    """
+    if front_end.mode == "none":
+        return jnp.zeros(0, jnp.int32)
+    ratio = _ratio(front_end.factor)
+    if ratio is None:
+        raise UserError(symbolic_problem(front_end))
+    small = length * ratio.numerator // ratio.denominator
+    if front_end.mode == "nearest":
+        # Only the samples that the way up asks for.
+        samples = _nearest(jnp.arange(length), small, length)
+        chosen = _nearest(samples, length, small) + front_end.phase[axis]
+        return jnp.minimum(chosen, jnp.asarray(length) - 1)
+    weights = {"bilinear": _bilinear, "bicubic": _bicubic, "area": _area}[front_end.mode]
+    up, down = weights(small, length), weights(length, small)
+    return jnp.matmul(up, down, precision=jax.lax.Precision.HIGHEST)
+
+
+def _ratio(factor: float) -> Fraction | None:
+    """The factor as a fraction that leaves as many pixels of every axis as itself; None: none."""
+    ratio = Fraction(factor).limit_denominator(1000)
+    lengths = np.arange(MIN_SIDE, LONGEST + 1)
+    left = np.maximum(1, np.floor(lengths * factor)).astype(int)
+    whole = lengths * ratio.numerator // ratio.denominator
+    return ratio if np.array_equal(whole, left) else None
+
+
+def _nearest(outputs: jax.Array, length_in: Any, length_out: Any) -> jax.Array:
+    """See ``npr_jax.residuals.resampling.nearest_indices``, at ``outputs``."""
+    source = jnp.floor(outputs.astype(jnp.float32) * _scale(length_in, length_out))
+    return jnp.minimum(source.astype(jnp.int32), jnp.asarray(length_in, jnp.int32) - 1)
+
+
+def _scale(length_in: Any, length_out: Any) -> jax.Array:
+    # Divided on the device: a division by a known length could become a product with its inverse.
+    before, after = (jnp.asarray(n).astype(jnp.float32) for n in (length_in, length_out))
+    return before / after
+
+
+def _sources(length_in: Any, length_out: Any) -> jax.Array:
+    outputs = jnp.arange(length_out).astype(jnp.float32)
+    return _scale(length_in, length_out) * (outputs + 0.5) - 0.5
+
+
+def _bilinear(length_in: Any, length_out: Any) -> jax.Array:
+    """See ``npr_jax.residuals.resampling.bilinear_matrix``, float32 ``[length_out, length_in]``."""
+    source = jnp.maximum(_sources(length_in, length_out), 0.0)
+    last = jnp.asarray(length_in) - 1
+    lower = jnp.minimum(jnp.floor(source).astype(jnp.int32), last)
+    fraction = source - lower
+    return _taps(length_in, [(lower, 1.0 - fraction), (jnp.minimum(lower + 1, last), fraction)])
+
+
+def _bicubic(length_in: Any, length_out: Any) -> jax.Array:
+    """See ``npr_jax.residuals.resampling.bicubic_matrix``, float32 ``[length_out, length_in]``."""
+    source = _sources(length_in, length_out)
+    base = jnp.floor(source)
+    last = jnp.asarray(length_in) - 1
+    taps = []
+    for tap in range(-1, 3):
+        place = jnp.clip(base.astype(jnp.int32) + tap, 0, last)
+        taps.append((place, _cubic_weight(jnp.abs(source - base - tap))))
+    return _taps(length_in, taps)
+
+
+def _cubic_weight(distance: jax.Array) -> jax.Array:
+    a = BICUBIC_A
+    near = ((a + 2.0) * distance - (a + 3.0)) * distance**2 + 1.0
+    far = ((a * distance - 5.0 * a) * distance + 8.0 * a) * distance - 4.0 * a
+    return jnp.where(distance <= 1.0, near, far)
+
+
+def _area(length_in: Any, length_out: Any) -> jax.Array:
+    """See ``npr_jax.residuals.resampling.area_matrix``, float32 ``[length_out, length_in]``."""
+    outputs = jnp.arange(length_out)
+    before, after = jnp.asarray(length_in), jnp.asarray(length_out)
+    first = outputs * before // after
+    last = -(-(outputs + 1) * before // after)
+    pixels = jnp.arange(length_in)
+    inside = (pixels >= first[:, None]) & (pixels < last[:, None])
+    return inside.astype(jnp.float32) / (last - first)[:, None]
+
+
+def _taps(length: Any, taps: list[tuple[jax.Array, jax.Array]]) -> jax.Array:
+    pixels = jnp.arange(length)
+    rows = [jnp.where(pixels == place[:, None], w[:, None], 0.0) for place, w in taps]
+    return sum(rows[1:], start=rows[0])

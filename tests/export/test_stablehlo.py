@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from configs import ladeda, spectrum
-from npr_jax.export.stablehlo_file import stablehlo_bytes
-from npr_jax.export.symbolic_operators import symbolic_operator
+from npr_jax.export.stablehlo_file import stablehlo_bytes, symbolic_operator
 from npr_jax.residuals.front_end import paper_front_end
 from npr_jax.residuals.resampling import nearest_indices
 from npr_jax.residuals.residual import axis_operator
