@@ -77,14 +77,13 @@ def pair(
     if not table.seeds((variant, baseline)):
         return Comparison(name, np.zeros(0), np.zeros(0))
     found = statistics.compare_variants(rows, variant, baseline, column, kind="tested")
-    by_generator = [each.difference.mean for each in found.per_generator]
     over_seeds, over_generators = (
         found.tests.get(which) for which in ("t_seeds", "wilcoxon_generators")
     )
     return Comparison(
         name,
         100 * np.array(found.difference.values),
-        100 * np.array(by_generator),
+        100 * found.gaps.mean(axis=0),
         100 * found.difference.low,
         100 * found.difference.high,
         over_seeds.p_value if over_seeds else NAN,

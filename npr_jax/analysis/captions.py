@@ -30,15 +30,6 @@ def one_run(meta: Mapping[str, Any]) -> str:
     return f"one run, seed {meta['seed']}"
 
 
-def trained_on(meta: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """A sentence on the training, from what the evaluation or else the config recorded."""
-    data = meta.get("train_data") or config.get("data", {}).get("path") or "data not recorded"
-    text = f"Trained on {data}" if data != "data not recorded" else "Training data not recorded"
-    if meta.get("train_images"):
-        text += f", {meta['train_images']:,} images"
-    return f"{text}; {one_run({'seed': config.get('seed')} | dict(meta))}."
-
-
 def of_sweep(sweep: Sweep) -> str:
     """A sentence on the runs, seeds and images of a sweep."""
     runs = {(row["variant"], row["seed"]) for row in sweep.rows}

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import cm, colors
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import replaced_directory
 from input_pipeline.storage.csv_files import write_csv
-from npr_jax.analysis import evidence_sheet
+from npr_jax.analysis.figures import style
 from npr_jax.inference import evidence_images
 from npr_jax.inference.detector import Detector, ImageScore
 from npr_jax.inference.heat_map import HeatMap, heat_map
@@ -21,6 +23,8 @@ from npr_jax.inference.heat_map import HeatMap, heat_map
 TABLE_FILE = "evidence.csv"
 COLUMNS = ("path", "folder", "score", "verdict", "heat_map")
 HEAT_MAP_COLUMNS = ("row", "column", "y", "x", "value")
+SHEET_TILE = 2.4  # inches
+_LONGEST_SIDE = 512  # pixels of what a sheet shows of a picture
 
 
 @contextlib.contextmanager
@@ -91,18 +95,14 @@ def _write_one(
     if result.weights is not None:
         pairs = zip(detector.model.scales, result.weights, strict=True)
         title += "; weights " + ", ".join(f"{scale}: {weight:.3f}" for scale, weight in pairs)
-    (folder / "sheet.png").write_bytes(evidence_sheet.sheet(title, image, found, captioned))
+    (folder / "sheet.png").write_bytes(sheet(title, image, found, captioned))
     described = _describe(detector, result, image, found, problem)
     (folder / "evidence.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
     return found
 
 
 def _describe(
-    detector: Detector,
-    result: ImageScore,
-    image: np.ndarray,
-    found: HeatMap | None,
-    problem: str,
+    detector: Detector, result: ImageScore, image: np.ndarray, found: HeatMap | None, problem: str
 ) -> dict[str, Any]:
     described: dict[str, Any] = {
         "path": result.path.encode(errors="surrogateescape").decode(errors="replace"),
@@ -116,20 +116,13 @@ def _describe(
         "preprocessing": detector.preprocessing_in_words,
         "detector": detector.source,
         "residual_range": evidence_images.RESIDUAL_RANGE,
-        "heat_map": None,
     }
     if found is None:
-        return described | {"no_heat_map": problem}
-    described["heat_map"] = {
-        "method": found.method,
-        "unit": found.unit,
-        "stride": found.stride,
-        "first": found.first,
-        "rows": found.values.shape[0],
-        "columns": found.values.shape[1],
-        "largest": evidence_images.largest(found),
-    }
-    return described
+        return described | {"heat_map": None, "no_heat_map": problem}
+    rows, columns = found.values.shape
+    drawn = {"method": found.method, "unit": found.unit, "stride": found.stride}
+    drawn |= {"first": found.first, "rows": rows, "columns": columns}
+    return described | {"heat_map": drawn | {"largest": evidence_images.largest(found)}}
 
 
 def _heat_map_rows(found: HeatMap) -> Iterator[tuple[int | str, ...]]:
@@ -147,3 +140,43 @@ def _row(
     weights = [f"{weight:.6f}" for weight in result.weights or ()]
     weights += [""] * (len(detector.model.scales) - len(weights))
     return [result.path, folder, score, result.verdict, method, *weights, result.error or problem]
+
+
+@style.styled()
+def sheet(
+    title: str, image: np.ndarray, found: HeatMap | None, tiles: Sequence[tuple[str, np.ndarray]]
+) -> bytes:
+    """A picture, its heat map if found, and tiles (caption, uint8 ``[h, w, 3]``), as a PNG file."""
+    shown = [("as scored", image)]
+    if found is not None:
+        shown.append(("heat map", evidence_images.overlay(image, found)))
+    shown += tiles
+    drawing = style.new_figure(SHEET_TILE * len(shown) + 0.9, SHEET_TILE + 0.9)
+    axes = drawing.subplots(1, len(shown), squeeze=False)[0]
+    for ax, (caption, pixels) in zip(axes, shown, strict=True):
+        ax.imshow(reduced(pixels), interpolation="nearest")
+        ax.set_title(style.shorten(caption, 34))
+        ax.set(xticks=[], yticks=[])
+        ax.grid(False)
+    if found is not None:
+        limit = evidence_images.largest(found)
+        ends = [style.PHOTOGRAPHS, "#dddddd", style.GENERATED]
+        scale = cm.ScalarMappable(
+            colors.Normalize(-limit, limit), colors.LinearSegmentedColormap.from_list("", ends)
+        )
+        bar = drawing.colorbar(scale, ax=axes.tolist(), shrink=0.9, pad=0.01)
+        bar.set_label("logit: orange generated,\nblue photograph")
+    drawing.suptitle(style.shorten(title, 110), x=0.01, ha="left", fontsize=9)
+    buffer = io.BytesIO()
+    drawing.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()
+
+
+def reduced(pixels: np.ndarray) -> np.ndarray:
+    """Every k-th pixel of what is too large to be shown whole: no interpolation of its own.
+
+    k is odd: residuals have blocks of an even size, in which one pixel is always zero.
+    """
+    step = -(-max(pixels.shape[:2]) // _LONGEST_SIDE)
+    step += step % 2 == 0
+    return pixels[::step, ::step]

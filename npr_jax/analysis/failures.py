@@ -13,14 +13,13 @@ from input_pipeline.storage.atomic_files import replaced_directory
 from input_pipeline.storage.csv_files import read_csv, write_csv
 from npr_jax.analysis.run_results import Evaluation
 from npr_jax.analysis.statistics.paired_tests import holm
-from npr_jax.analysis.statistics.within_groups import FEWEST, Separation, separations
-from npr_jax.analysis.statistics.wording import format_p
+from npr_jax.analysis.statistics.within_groups import Separation, separations
+from npr_jax.analysis.statistics.wording import LEVEL
 from npr_jax.evaluation.mistakes import most_confident
 from npr_jax.evaluation.tables import Scores, is_control
 from npr_jax.inference.evidence_images import write_png
 
 FOLDER = "failures"
-LEVEL = 0.05
 # What a mistake may have to do with: title and unit of each number that facts.csv gives.
 FEATURES = {
     "pixels": "size (pixels)",
@@ -32,6 +31,10 @@ FEATURES = {
     "sharpness": "sharpness (Laplacian)",
 }
 CLASSES = {0: "photographs called generated", 1: "generated images called photographs"}
+_FEATURE_COLUMNS = (
+    *("class", "feature", "auc", "low", "high", "p_value", "adjusted_p"),
+    *("mistakes", "right", "generators"),
+)
 
 Facts = dict[str, list[str]]
 
@@ -91,42 +94,13 @@ class Failures:
     counts: dict[int, tuple[int, int]]
     has_facts: bool
 
-    @property
-    def n_wrong(self) -> int:
-        """All mistakes, controls left out."""
-        return sum(wrong for wrong, _ in self.counts.values())
 
-    def sentences(self) -> list[str]:
-        """What predicts a mistake, one statement for each class; also that nothing does."""
-        if not self.has_facts:
-            return ["What the images are like was not recorded; run evaluate again to record it."]
-        return [self._sentence(label, name) for label, name in CLASSES.items()]
-
-    def _sentence(self, label: int, name: str) -> str:
-        wrong, total = self.counts[label]
-        mine = [one for one in self.predictors if one.label == label]
-        telling = [one for one in mine if one.predicts]
-        text = f"{name[0].upper()}{name[1:]}: {wrong} of {total}. "
-        if telling:
-            return text + "They go with " + "; ".join(map(_in_words, telling)) + "."
-        if mine:
-            smallest = format_p(min(one.p_value for one in mine))
-            return (
-                f"{text}None of {len(mine)} features goes with mistakes beyond noise (smallest "
-                f"{smallest} after Holm)."
-            )
-        if min(wrong, total - wrong) >= FEWEST:
-            return text + "Nothing that was recorded varies within a generator."
-        return f"{text}Fewer than {FEWEST} on one side: too few to say what they share."
-
-
-def find_failures(evaluation: Evaluation, folder: pathlib.Path, *, seed: int = 0) -> Failures:
+def find_failures(evaluation: Evaluation, folder: pathlib.Path) -> Failures:
     """Everything about the mistakes of one evaluation.
 
     Args:
         evaluation: its scores.
         folder: ``<workdir>/evaluation/<name>``, for facts.csv and mistakes.npz.
-        seed: of resamples.
 
     Raises:
         ValueError: facts.csv does not fit the scores.
@@ -145,7 +119,7 @@ def find_failures(evaluation: Evaluation, folder: pathlib.Path, *, seed: int = 0
         mine = counted & (scores.labels == label)
         counts[label] = int((wrong & mine).sum()), int(mine.sum())
         numbers = {name: values[mine] for name, values in _numbers(facts).items()}
-        found = separations(wrong[mine], numbers, scores.generators[mine], seed=seed)
+        found = separations(wrong[mine], numbers, scores.generators[mine])
         adjusted = holm([one.p_value for one in found])
         predictors += [Predictor(label, *pair) for pair in zip(found, adjusted, strict=True)]
     return Failures(mistakes, predictors, counts, bool(facts))
@@ -157,57 +131,27 @@ def write_failures(workdir: pathlib.Path, evaluation: Evaluation, failures: Fail
     A table without lines is left out.
     """
     with replaced_directory(workdir / FOLDER / evaluation.name) as folder:
-        rows = failure_rows(failures, evaluation.scores)
-        for number, (row, mistake) in enumerate(zip(rows, failures.mistakes, strict=True)):
-            row["image"] = ""
-            if mistake.image is not None:
-                row["image"] = f"{number:03d}.png"
-                write_png(folder / row["image"], mistake.image)
-        for name, lines in (("failures", rows), ("error_features", predictor_rows(failures))):
-            if lines:
-                write_csv(folder / f"{name}.csv", list(lines[0]), lines)
+        rows = []
+        for number, one in enumerate(failures.mistakes):
+            scores, name = evaluation.scores, ""
+            if one.image is not None:
+                name = f"{number:03d}.png"
+                write_png(folder / name, one.image)
+            row = {"filename": scores.filenames[one.row], "generator": scores.generators[one.row]}
+            row |= {"label": scores.labels[one.row], "logit": f"{scores.logits[one.row]:.6g}"}
+            rows.append(row | {k: v for k, v in one.facts.items() if k != "filename"})
+            rows[-1]["image"] = name
+        if rows:
+            write_csv(folder / "failures.csv", list(rows[0]), rows)
+        if failures.predictors:
+            lines = map(_feature_row, failures.predictors)
+            write_csv(folder / "error_features.csv", _FEATURE_COLUMNS, lines)
 
 
-def failure_rows(failures: Failures, scores: Scores) -> list[dict[str, Any]]:
-    """failures.csv: one line per mistake of the gallery, the most confident of a kind first."""
-    return [
-        {
-            "filename": scores.filenames[one.row],
-            "generator": scores.generators[one.row],
-            "label": scores.labels[one.row],
-            "logit": f"{scores.logits[one.row]:.6g}",
-            **{name: value for name, value in one.facts.items() if name != "filename"},
-        }
-        for one in failures.mistakes
-    ]
-
-
-def predictor_rows(failures: Failures) -> list[dict[str, Any]]:
-    """error_features.csv: one line per class and feature."""
-    return [
-        {
-            "class": CLASSES[one.label],
-            "feature": one.separation.name,
-            "auc": one.separation.auc,
-            "low": one.separation.low,
-            "high": one.separation.high,
-            "p_value": one.separation.p_value,
-            "adjusted_p": one.p_value,
-            "mistakes": one.separation.n_with,
-            "right": one.separation.n_without,
-            "generators": one.separation.n_groups,
-        }
-        for one in failures.predictors
-    ]
-
-
-def _in_words(one: Predictor) -> str:
-    found = one.separation
-    more = "higher" if found.auc > 0.5 else "lower"
-    return (
-        f"{more} {FEATURES[found.name]} (AUC {found.auc:.2f}, {found.low:.2f} to "
-        f"{found.high:.2f}, {format_p(one.p_value)} after Holm)"
-    )
+def _feature_row(one: Predictor) -> tuple[Any, ...]:
+    s = one.separation
+    numbers = s.auc, s.low, s.high, s.p_value, one.p_value, s.n_with, s.n_without, s.n_groups
+    return one.class_name, s.name, *numbers
 
 
 def _numbers(facts: Facts) -> dict[str, np.ndarray]:
@@ -215,10 +159,9 @@ def _numbers(facts: Facts) -> dict[str, np.ndarray]:
     if not facts:
         return {}
     columns = {name: np.array([_float(v) for v in facts[name]]) for name in facts}
-    known = np.array([bool(kind) for kind in facts["format"]])
-    is_jpeg = np.array([kind == "JPEG" for kind in facts["format"]], np.float64)
     columns["pixels"] = columns["height"] * columns["width"]
-    columns["is_jpeg"] = np.where(known, is_jpeg, math.nan)
+    is_jpeg = [float(kind == "JPEG") if kind else math.nan for kind in facts["format"]]
+    columns["is_jpeg"] = np.array(is_jpeg)
     return {name: columns[name] for name in FEATURES}
 
 

@@ -19,13 +19,7 @@ def build_report(workdir: str | os.PathLike[str], baseline: str = "") -> pathlib
     evaluate, robustness, calibrate and localize left beside them, or from runs.csv; a run that was
     not evaluated yet shows its curves so far. The mistakes of a run are also written beside it, as
     files: see ``failures.write_failures``.
-
-    Args:
-        workdir: work directory of a run or of a sweep.
-        baseline: variant of a sweep that the others are compared with; empty: see `read_sweep`.
-
-    Returns:
-        The path of the report.
+    `baseline` is the variant of a sweep that the others are compared with; empty: see `read_sweep`.
 
     Raises:
         ValueError: there is nothing to report, a file cannot be read, or there is no such variant.

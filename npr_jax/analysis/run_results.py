@@ -137,10 +137,8 @@ def read_curves(
         for metric, value in entry.items():
             if metric not in CLOCK and (value is None or isinstance(value, int | float)):
                 curve = points.setdefault(metric, {}).setdefault(entry.get("split", "train"), {})
-                number_or_gap = math.nan if value is None else float(value)
-                curve[int(entry["step"])] = (
-                    number_or_gap if math.isfinite(number_or_gap) else math.nan
-                )
+                known = math.nan if value is None else float(value)
+                curve[int(entry["step"])] = known if math.isfinite(known) else math.nan
     return {
         metric: {
             split: (np.array(sorted(curve)), np.array([curve[step] for step in sorted(curve)]))

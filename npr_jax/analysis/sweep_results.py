@@ -1,6 +1,5 @@
 """A sweep's results: the rows of its `runs.csv`, and which variant the others are compared with."""
 
-import csv
 import dataclasses
 import json
 import os
@@ -8,6 +7,7 @@ import pathlib
 from typing import Any
 
 from input_pipeline.errors import UserError
+from input_pipeline.storage.csv_files import read_csv
 from npr_jax.sweep.table import read_table
 
 FILE = "runs.csv"
@@ -75,10 +75,8 @@ def read_sweep(workdir: str | os.PathLike[str], baseline: str = "") -> Sweep:
     """
     workdir = pathlib.Path(workdir)
     path = workdir / FILE
-    with path.open(newline="", encoding="utf-8") as file:
-        header = next(csv.reader(file), [])
-    missing = [column for column in _NEEDED if column not in header]
-    if missing:
+    columns, _ = read_csv(path)
+    if missing := [column for column in _NEEDED if column not in columns]:
         raise UserError(f"{path} lacks the columns {', '.join(missing)}; run the sweep again")
     try:
         rows = read_table(path)
@@ -101,9 +99,6 @@ def read_sweep(workdir: str | os.PathLike[str], baseline: str = "") -> Sweep:
 
 def _published(rows: list[dict[str, Any]]) -> str | None:
     """The variant that is the published detector, where it is the only one."""
-    found = set()
-    for row in rows:
-        settings = json.loads(row["model_settings"])
-        if all(settings.get(key) == value for key, value in _PUBLISHED.items()):
-            found.add(row["variant"])
-    return found.pop() if len(found) == 1 else None
+    settings = {row["variant"]: json.loads(row["model_settings"]) for row in rows}
+    found = [name for name, model in settings.items() if model == model | _PUBLISHED]
+    return found[0] if len(found) == 1 else None

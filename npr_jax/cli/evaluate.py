@@ -54,15 +54,17 @@ def _define_robustness(options: Options) -> None:
 
 def _robustness(flags: Any) -> int:
     from input_pipeline.images.degradations import transformations
-    from npr_jax.analysis.figures.files import write_figure
-    from npr_jax.analysis.figures.robustness import figure_of
+    from input_pipeline.storage.atomic_files import write_together
+    from npr_jax.analysis.figures import style
+    from npr_jax.analysis.figures.robustness import draw
     from npr_jax.evaluation.robustness import format_table, measure_robustness
 
     chosen = transformations(flags.transformations)
     opened = open_test("robustness", flags)
     results = measure_robustness(*opened, chosen, chosen=flags.transformations)
     print(format_table(results))
-    write_figure(opened[-1] / "robustness" / results["name"], figure_of(results))
+    figure = style.figure_files(draw(results), "robustness")
+    write_together(opened[-1] / "robustness" / results["name"], figure)
     return 0
 
 
@@ -76,8 +78,9 @@ def _define_calibrate(options: Options) -> None:
 
 
 def _calibrate(flags: Any) -> int:
-    from npr_jax.analysis.figures.files import write_figure
-    from npr_jax.analysis.figures.reliability import figure_of
+    from input_pipeline.storage.atomic_files import write_together
+    from npr_jax.analysis.figures import style
+    from npr_jax.analysis.figures.reliability import draw
     from npr_jax.cli import host
     from npr_jax.detectors.calibration_file import FOLDER
     from npr_jax.evaluation.calibrate import calibrate
@@ -104,7 +107,7 @@ def _calibrate(flags: Any) -> int:
     )
     print(in_words(results))
     folder = pathlib.Path(flags.workdir) / FOLDER
-    write_figure(folder, figure_of(results, str(results["checkpoint"]["step"])))
+    write_together(folder, style.figure_files(draw(results), str(results["checkpoint"]["step"])))
     return 0
 
 

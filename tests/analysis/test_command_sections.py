@@ -8,8 +8,8 @@ import pytest
 from sklearn import metrics
 
 from input_pipeline.images.degradations import transformations
-from npr_jax.analysis import summary
 from npr_jax.analysis.failures import find_failures
+from npr_jax.analysis.page import contexts
 from npr_jax.analysis.page.render import render
 from npr_jax.analysis.paper_tables import published
 from npr_jax.analysis.report import build_report
@@ -27,6 +27,11 @@ from tests.analysis.made_up import META, make_scores
 from tests.analysis.table_runs import write_table
 
 COUNT = 40  # images of each kind
+SIMULATED = "The images were simulated: scenes drawn by a program"
+UNCALIBRATED = "A score is evidence, not proof, and is not a calibrated probability."
+CALIBRATED = (
+    "This checkpoint has a calibration: the scores that predict gives with it are calibrated"
+)
 SCALING = {"temperature": 2.0, "bias": 0.5}
 
 
@@ -142,14 +147,14 @@ def test_robustness_rows_are_means_of_scikit_learns_values(run):
     assert f"{chosen[2].label}: 1 too small" in words
     assert "2 generators; one run, seed 3" in words
     assert "balanced accuracy at 0.5" in words  # the legend of the curves
-    assert summary.SIMULATED not in words
+    assert SIMULATED not in words
 
 
 def test_a_directory_with_robustness_alone_has_a_page(tmp_path):
     write_robustness(tmp_path, simulated=True)
     page = build_report(tmp_path).read_text(encoding="utf-8")
     assert "resized, bilinear" in page
-    assert summary.SIMULATED in page
+    assert SIMULATED in page
 
 
 def test_calibration_shows_what_numpy_counts(run):
@@ -244,12 +249,12 @@ def limits_of(workdir):
 
 
 def test_the_page_says_whether_scores_are_calibrated_probabilities(run):
-    assert summary.UNCALIBRATED in limits_of(run)
+    assert UNCALIBRATED in limits_of(run)
     write_calibration(run, META["steps"] + 1)  # of another checkpoint
-    assert summary.UNCALIBRATED in limits_of(run)
+    assert UNCALIBRATED in limits_of(run)
     write_calibration(run, META["steps"])
-    assert summary.CALIBRATED in limits_of(run)
-    assert summary.UNCALIBRATED not in limits_of(run)
+    assert CALIBRATED in limits_of(run)
+    assert UNCALIBRATED not in limits_of(run)
 
 
 def test_an_evaluation_with_verdicts_is_of_a_calibrated_detector(run):
@@ -257,7 +262,7 @@ def test_an_evaluation_with_verdicts_is_of_a_calibrated_detector(run):
     fitted = Calibration(**SCALING, target_error=0.05, generated_from=1.5, photograph_to=-3.0)
     rows = verdict_rows(scores, fitted)
     write_evaluation(run / "evaluation/test", scores, META, verdicts=rows)
-    assert summary.CALIBRATED in limits_of(run)
+    assert CALIBRATED in limits_of(run)
 
 
 @pytest.mark.parametrize(
@@ -271,4 +276,4 @@ def test_an_evaluation_with_verdicts_is_of_a_calibrated_detector(run):
     ],
 )
 def test_simulated_images_are_named_so_also_in_early_results(meta, warned):
-    assert summary.simulated(meta) is warned
+    assert contexts.simulated(meta) is warned

@@ -77,7 +77,7 @@ def test_areas_variance_and_p_follow_the_definition(digits):
 def test_the_published_example(measured, area, difference, error, p_value):
     result = delong(HELPED, measured, K_G_SCORE)
     assert (result.auc_a, result.auc_b) == pytest.approx((area, 0.7258), abs=5e-5)
-    assert result.difference == pytest.approx(difference, abs=5e-5)
+    assert result.effect == pytest.approx(difference, abs=5e-5)
     assert result.standard_error == pytest.approx(error, abs=5e-5)
     assert result.p_value == pytest.approx(p_value, abs=5e-5)
     areas, variance = by_definition(HELPED, measured, K_G_SCORE)
@@ -103,7 +103,7 @@ def test_only_the_order_of_scores_counts_and_the_systems_can_be_exchanged():
     assert monotone.p_value == pytest.approx(result.p_value)
     exchanged = delong(labels, b, a)
     assert exchanged.p_value == pytest.approx(result.p_value)
-    assert exchanged.difference == pytest.approx(-result.difference)
+    assert exchanged.effect == pytest.approx(-result.effect)
 
 
 def test_scores_that_rank_alike_do_not_differ():
@@ -111,7 +111,7 @@ def test_scores_that_rank_alike_do_not_differ():
     scores = np.random.default_rng(0).normal(size=20)
     for other in (scores, scores * 2, np.exp(scores)):
         result = delong(labels, scores, other)
-        assert (result.difference, result.p_value) == (0.0, 1.0)
+        assert (result.effect, result.p_value) == (0.0, 1.0)
     perfect = np.arange(20.0)
     assert delong(labels, perfect, perfect**3).p_value == 1.0
     assert delong(labels, perfect, -perfect).p_value == 0.0
@@ -135,7 +135,7 @@ def test_power_against_a_real_difference():
     assert result.p_value < 0.001
     assert result.low > 0
     # The p-value is that of the z it reports.
-    assert result.p_value == pytest.approx(2 * stats.norm.sf(result.z))
+    assert result.p_value == pytest.approx(2 * stats.norm.sf(result.statistic))
 
 
 @pytest.mark.parametrize(

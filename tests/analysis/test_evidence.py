@@ -11,7 +11,7 @@ from flax import nnx
 from PIL import Image
 
 from configs import multiscale_attention
-from npr_jax.analysis import evidence_sheet
+from npr_jax.analysis.evidence import reduced
 from npr_jax.cli.predict import predict_files
 from npr_jax.inference import evidence_images
 from npr_jax.inference.detector import Detector
@@ -101,6 +101,6 @@ def test_residuals_of_large_pictures_are_shown():
     """At every second pixel the residual of factor 0.5 is zero: nothing would be seen of it."""
     image = np.random.default_rng(0).integers(0, 256, (1000, 700, 3), np.uint8)
     residual = evidence_images.residual_pixels(image, paper_front_end(0.5))
-    shown = evidence_sheet.reduced(residual)
+    shown = reduced(residual)
     assert max(shown.shape) <= 512
     assert (shown != 128).mean() > 0.5

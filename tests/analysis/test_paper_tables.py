@@ -12,8 +12,11 @@ from input_pipeline.prepare.catalog import catalog
 from npr_jax.analysis.paper_tables import published
 from npr_jax.analysis.paper_tables.criterion import criterion
 from npr_jax.analysis.paper_tables.export import report_tables, write_paper_tables
-from npr_jax.analysis.paper_tables.intervals import image_intervals
-from npr_jax.analysis.paper_tables.tables import over_generators, read_paper_tables
+from npr_jax.analysis.paper_tables.tables import (
+    image_intervals,
+    over_generators,
+    read_paper_tables,
+)
 from npr_jax.evaluation.text_tables import Sheet, escape_latex, latex, markdown
 from tests import runs
 from tests.analysis.table_runs import DATASETS, write_table
@@ -127,7 +130,7 @@ def test_images_weigh_in_the_weighted_mean(tmp_path):
     workdir = tmp_path / "run"
     write_table(workdir, "diffusion_1k_step", count=20)
     table = read_paper_tables([workdir])[4]
-    np.testing.assert_allclose(table.weighted("ap"), table.mean("ap"))
+    np.testing.assert_allclose(over_generators(table.rows, "ap", weighted=True), table.mean("ap"))
     first, *others = table.rows
     heavy = [dataclasses.replace(first, weight=120.0), *others]
     expected = np.average([row.values["ap"][0] for row in heavy], weights=[120, 40, 40, 40, 40])

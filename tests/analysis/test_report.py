@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from npr_jax.analysis import summary
 from npr_jax.analysis.figures import panels as figures
 from npr_jax.analysis.figures import style
+from npr_jax.analysis.page.render import render
 from npr_jax.analysis.report import build_report
 from npr_jax.evaluation.results import Scores, tabulate, write_evaluation
 from npr_jax.residuals import residual
@@ -22,6 +22,7 @@ from npr_jax.residuals.front_end import paper_front_end
 from tests.analysis.made_up import META, make_samples, make_scores
 
 CONTROL = "On the control family"
+SIMULATED = "The images were simulated: scenes drawn by a program"
 VOID = {"meta", "img", "br", "link", "hr"}
 NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # names, not addresses
 
@@ -206,7 +207,10 @@ def test_long_names_are_shortened_in_the_middle():
 
 def said(results, heading):
     results = {"name": "test", "meta": META, "baselines": None} | results
-    return dict(summary.sentences(results)).get(heading, "").replace("\u00a0", " ")
+    parts = re.findall(
+        r"<dt>(.*?)</dt><dd>(.*?)</dd>", render("summary.html", results=results), re.S
+    )
+    return " ".join(dict(parts).get(heading, "").split())
 
 
 def rows(*groups):
@@ -248,7 +252,11 @@ def test_summary_without_photographs_says_what_is_unknown():
 
 def test_limits_say_that_images_were_simulated_and_few():
     results = rows(("photographs", 0, 5, -1.0), ("nearest", 1, 5, 1.0)) | {"name": "test"}
-    limits = summary.limits(results | {"meta": META})
-    assert limits[0] == summary.SIMULATED
-    assert "Fewer than 100 images" in limits[-1]
-    assert summary.SIMULATED not in summary.limits(results | {"meta": {}})
+
+    def limits(meta):
+        page = render("limits.html", results=results | {"meta": meta}, calibrated=False)
+        return re.findall("<li>(.*?)</li>", page)
+
+    assert limits(META)[0].startswith(SIMULATED)
+    assert "Fewer than 100 images" in limits(META)[-1]
+    assert SIMULATED not in " ".join(limits({}))

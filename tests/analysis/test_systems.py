@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from npr_jax.analysis.paper_tables.comparison import write_comparison
+from npr_jax.analysis.paper_tables.export import write_comparison
 from npr_jax.analysis.statistics import compare_systems, delong, holm, mcnemar
 from npr_jax.analysis.statistics.systems import common_images
 from tests.analysis.table_runs import scores_of, write_table

@@ -13,6 +13,7 @@ from npr_jax.analysis.statistics import (
     sentence,
     wilcoxon,
 )
+from npr_jax.analysis.statistics.variants import adjust_together
 from npr_jax.sweep.table import read_table
 
 GENERATORS = ("fir", "nearest", "unet", "shuffle", "vae", "cyclegan")
@@ -51,8 +52,21 @@ def test_a_comparison_is_numpys_and_scipys(grids):
         signed = stats.wilcoxon(*means).pvalue
         assert found.tests[f"wilcoxon_{name}"].p_value == pytest.approx(signed)
     assert found.tests["wilcoxon_seeds"].smallest_p == 0.0625
-    single = [stats.ttest_rel(x, y).pvalue for x, y in zip(a.T, b.T, strict=True)]
-    np.testing.assert_allclose([g.adjusted_p for g in found.per_generator], holm(single))
+    np.testing.assert_allclose(found.gaps, a - b)
+
+
+def test_generators_are_compared_one_by_one(grids):
+    single = [
+        compare_variants(
+            [row for row in rows_of(**grids) if row["generator"] == name], "better", "base"
+        )
+        for name in GENERATORS
+    ]
+    columns = zip(grids["better"].T, grids["base"].T, strict=True)
+    expected = [stats.ttest_rel(x, y).pvalue for x, y in columns]
+    np.testing.assert_allclose([one.adjusted_p for one in single], expected)
+    together = [one.adjusted_p for one in adjust_together(single)]
+    np.testing.assert_allclose(together, holm(expected))
 
 
 def test_what_is_more_than_noise_is_said_and_what_is_not(grids):

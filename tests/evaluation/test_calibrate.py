@@ -14,9 +14,10 @@ from PIL import Image
 import npr_jax
 from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
+from input_pipeline.storage.atomic_files import write_together
 from input_pipeline.storage.dataset_writer import write_dataset
-from npr_jax.analysis.figures.files import write_figure
-from npr_jax.analysis.figures.reliability import figure_of
+from npr_jax.analysis.figures.reliability import draw
+from npr_jax.analysis.figures.style import figure_files
 from npr_jax.cli import main
 from npr_jax.cli.predict import predict_files
 from npr_jax.detectors import calibration_file
@@ -59,7 +60,8 @@ def run(trained, data, tmp_path_factory):
     detector = npr_jax.Detector.load(workdir)
     results = calibrate(detector, workdir, data=str(data), split="", **OPTIONS)
     # As the command does.
-    write_figure(workdir / "calibration", figure_of(results, str(results["checkpoint"]["step"])))
+    step = str(results["checkpoint"]["step"])
+    write_together(workdir / "calibration", figure_files(draw(results), step))
     return workdir, results
 
 

@@ -15,8 +15,9 @@ from configs import default
 from input_pipeline.images.degradations import transformations
 from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
-from npr_jax.analysis.figures.files import write_figure
-from npr_jax.analysis.figures.robustness import figure_of
+from input_pipeline.storage.atomic_files import write_together
+from npr_jax.analysis.figures.robustness import draw
+from npr_jax.analysis.figures.style import figure_files
 from npr_jax.cli import main
 from npr_jax.evaluation.evaluate import evaluate_run
 from npr_jax.evaluation.robustness import measure_robustness
@@ -56,7 +57,7 @@ def measured(detector, config, dataset, tmp_path_factory):
         detector, config, dataset, workdir, chosen, chosen="jpeg,resize,noise"
     )
     folder = workdir / "robustness" / "tiny-test-native-jpeg-resize-noise"
-    write_figure(folder, figure_of(results))  # as the command does
+    write_together(folder, figure_files(draw(results), "robustness"))  # as the command does
     return folder, results
 
 

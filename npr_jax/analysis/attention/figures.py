@@ -1,13 +1,13 @@
-"""Drawings of the scales' weights; each function returns a finished figure, inside ``styled``."""
+"""Drawings of the scales' weights; each function returns a finished figure."""
 
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from matplotlib import axes, figure, ticker
 
-from npr_jax.analysis.attention.gates import Gate
+from npr_jax.analysis.attention.gates import Gate, by_scale
 from npr_jax.analysis.attention.weights import QUARTILES, Findings, Kind
 from npr_jax.analysis.figures import style
 
@@ -17,6 +17,7 @@ LINE = 0.26  # inches for each generator
 PANEL = (3.4, 3.0)  # inches
 
 
+@style.styled()
 def boxes(findings: Findings, measured: str) -> figure.Figure:
     """Box plots: quartiles, with whiskers from the 5th to the 95th percentile."""
 
@@ -37,8 +38,9 @@ def boxes(findings: Findings, measured: str) -> figure.Figure:
     return _by_scale(findings, title, measured, draw)
 
 
-def violins(findings: Findings, measured: str) -> figure.Figure:
-    """Violin plots: where the weights of how many images lie, with the median."""
+@style.styled()
+def violins(findings: Findings, measured: str, only: str = "") -> figure.Figure:
+    """Violin plots: where the weights of how many images lie, with the median; all or one scale."""
 
     def draw(ax: axes.Axes, values: Sequence[np.ndarray], places: np.ndarray) -> list:
         drawn = ax.violinplot(
@@ -47,12 +49,12 @@ def violins(findings: Findings, measured: str) -> figure.Figure:
         for name in ("cmedians", "cmins", "cmaxes", "cbars"):
             drawn[name].set_color(style.BLACK)
             drawn[name].set_linewidth(0.8)
-        bodies: Any = drawn["bodies"]
-        return list(bodies)
+        return list(cast("Any", drawn["bodies"]))
 
-    return _by_scale(findings, "Weights of the scales: their distributions", measured, draw)
+    return _by_scale(findings, "Weights of the scales: their distributions", measured, draw, only)
 
 
+@style.styled()
 def heat_map(findings: Findings, measured: str) -> figure.Figure:
     """Mean weight of each scale for each generator, as colour and number."""
     kinds, scales = findings.kinds, findings.scales
@@ -74,19 +76,19 @@ def heat_map(findings: Findings, measured: str) -> figure.Figure:
     return drawing
 
 
+@style.styled()
 def gate_panels(found: Sequence[Gate]) -> figure.Figure:
     """Per variant and scale: the weight of each generator beside the AP lost without the scale.
 
     Markers are means over seeds, bars one standard deviation. The axes differ between panels.
     """
-    keys = list(dict.fromkeys((gate.variant, gate.scale) for gate in found))
-    columns = len(keys) if len(keys) < 4 else 2
-    rows = -(-len(keys) // columns)
+    grouped = by_scale(found)
+    columns = len(grouped) if len(grouped) < 4 else 2
+    rows = -(-len(grouped) // columns)
     drawing = style.new_figure(PANEL[0] * columns, PANEL[1] * rows + 0.7)
     panels = drawing.subplots(rows, columns, squeeze=False).ravel()
     names = list(dict.fromkeys(gate.generator for gate in found))
-    for ax, key in zip(panels, keys, strict=False):
-        mine = [gate for gate in found if (gate.variant, gate.scale) == key]
+    for ax, ((variant, scale), mine) in zip(panels, grouped.items(), strict=False):
         ax.axhline(0, color=style.SOFT, linestyle=":", linewidth=1)
         for gate in mine:
             number = names.index(gate.generator)
@@ -104,26 +106,27 @@ def gate_panels(found: Sequence[Gate]) -> figure.Figure:
         ax.margins(0.12)
         ax.xaxis.set_major_locator(ticker.MaxNLocator(4))
         seeds = len(mine[0].losses)
-        ax.set_title(f"{style.shorten(key[0], 30)}\nwithout {key[1]} ({seeds} seeds)")
-        ax.set_xlabel(f"mean weight of {key[1]}")
-        ax.set_ylabel("AP lost without it (points)")
-    for ax in panels[len(keys) :]:
+        ax.set_title(f"{style.shorten(variant, 30)}\nwithout {scale} ({seeds} seeds)")
+        ax.set(xlabel=f"mean weight of {scale}", ylabel="AP lost without it (points)")
+    for ax in panels[len(grouped) :]:
         ax.set_visible(False)
-    handles, labels = panels[0].get_legend_handles_labels()
-    drawing.legend(handles, labels, loc="outside lower center", ncols=4)
+    style.legend_below(panels[0], 4)
     return drawing
 
 
 Draw = Callable[[axes.Axes, Sequence[np.ndarray], np.ndarray], list]
 
 
-def _by_scale(findings: Findings, title: str, measured: str, draw: Draw) -> figure.Figure:
+def _by_scale(
+    findings: Findings, title: str, measured: str, draw: Draw, only: str = ""
+) -> figure.Figure:
     """One column per scale, one line per generator; photographs blue, generators vermillion."""
-    kinds, scales = findings.kinds, findings.scales
+    kinds, scales = findings.kinds, (only,) if only else findings.scales
     places = np.arange(len(kinds), dtype=np.float64)
     drawing = style.new_figure(NAMES + COLUMN * len(scales), 1.2 + LINE * len(kinds))
     columns = drawing.subplots(1, len(scales), sharey=True, squeeze=False)[0]
-    for number, (ax, scale) in enumerate(zip(columns, scales, strict=True)):
+    for ax, scale in zip(columns, scales, strict=True):
+        number = findings.scales.index(scale)
         bodies = draw(ax, [kind.weights[:, number] for kind in kinds], places)
         for body, kind in zip(bodies, kinds, strict=True):
             body.set_facecolor(style.GENERATED if kind.label else style.PHOTOGRAPHS)
@@ -136,8 +139,7 @@ def _by_scale(findings: Findings, title: str, measured: str, draw: Draw) -> figu
 
 def _title(drawing: figure.Figure, title: str, measured: str) -> None:
     """Title and what was measured, in lines as long as the figure is wide."""
-    characters = int(15 * drawing.get_figwidth())
-    lines = [title, *textwrap.wrap(measured, characters)]
+    lines = [title, *textwrap.wrap(measured, int(15 * drawing.get_figwidth()))]
     drawing.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=9)
 
 

@@ -1,7 +1,7 @@
 """``report --attention``: the scales' weights as tables, drawings and residual maps, on disk."""
 
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,8 @@ from input_pipeline.storage.atomic_files import replaced_directory
 from input_pipeline.storage.csv_files import write_csv
 from npr_jax.analysis import captions
 from npr_jax.analysis.attention import figures as attention_figures
-from npr_jax.analysis.attention import wording as attention_words
-from npr_jax.analysis.attention.gates import Gate, agreement, gates
-from npr_jax.analysis.attention.weights import QUARTILES, Findings, study
+from npr_jax.analysis.attention.gates import Gate, gate_sentences, gates
+from npr_jax.analysis.attention.weights import QUARTILES, Findings, sentences, study
 from npr_jax.analysis.figures import style
 from npr_jax.analysis.run_results import Evaluation, Sample, read_run
 from npr_jax.analysis.statistics.permutation import PermutationTest
@@ -25,6 +24,10 @@ FOLDER = "attention"
 MAPS_FOLDER = "residual_maps"
 GAP = 4  # pixels between the pictures of a sheet
 LARGEST_TILE = 256  # pixels: larger images are shown by their centre
+TEST_COLUMNS = (
+    *("test", "scale", "statistic", "p_value", "smallest_p"),
+    *("adjusted_p", "low", "high", "right", "wrong"),
+)
 SMALLEST_TILE = 128  # pixels: smaller images are enlarged by a whole number, pixel by pixel
 
 
@@ -34,15 +37,12 @@ def write_attention(
     families: Mapping[str, str] | None = None,
     sweep_rows: Sequence[Mapping[str, Any]] = (),
 ) -> list[pathlib.Path]:
-    """Writes ``<workdir>/attention/<evaluation>`` for each evaluation of a run.
+    """Writes folders ``<workdir>/attention/<evaluation>``, each with summary.md first to read.
 
     Args:
-        workdir: of the run.
+        workdir: of a run.
         families: generator to family, see ``npr_jax.analysis.families``.
         sweep_rows: of a sweep's runs.csv, for gates.csv; none: no such comparison.
-
-    Returns:
-        The folders, each with summary.md first to read.
 
     Raises:
         ValueError: the run has no evaluation, or the sweep no pair to compare.
@@ -64,19 +64,18 @@ def write_attention(
             said += _write_gates(folder, found)
             said += _write_maps(folder, evaluation)
             measured = captions.measured_on(evaluation.results)
-            _write_summary(folder / "summary.md", evaluation.name, measured, said)
+            lines = [f"# Attention: {evaluation.name}", "", measured, ""]
+            text = "\n".join([*lines, *(f"- {sentence}" for sentence in said)])
+            (folder / "summary.md").write_text(f"{text}\n", encoding="utf-8", errors="replace")
         folders.append(target)
     return folders
 
 
+@style.styled()
 def save_figure(drawing: figure.Figure, path: pathlib.Path) -> None:
     """Writes a figure as ``<path>.svg`` and ``<path>.png``."""
     path.with_suffix(".svg").write_text(style.svg(drawing), encoding="utf-8")
     drawing.savefig(path.with_suffix(".png"), dpi=150)
-
-
-def _write_rows(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    write_csv(path, list(rows[0]), rows)
 
 
 def _write_weights(
@@ -85,21 +84,20 @@ def _write_weights(
     if evaluation.scores.weights is None:
         return ["This system does not weigh scales: there are no weights, only residual maps."]
     findings = study(evaluation.scores, families)
-    _write_rows(folder / "weights.csv", _weight_rows(findings))
-    _write_rows(folder / "tests.csv", list(_test_rows(findings)))
+    weights = list(_weight_rows(findings))
+    write_csv(folder / "weights.csv", list(weights[0]), weights)
+    write_csv(folder / "tests.csv", TEST_COLUMNS, _test_rows(findings))
     measured = captions.measured_on(evaluation.results)
     for name, draw in (
         ("box", attention_figures.boxes),
         ("violin", attention_figures.violins),
         ("heat_map", attention_figures.heat_map),
     ):
-        with style.styled():
-            save_figure(draw(findings, measured), folder / name)
-    return attention_words.sentences(findings)
+        save_figure(draw(findings, measured), folder / name)
+    return sentences(findings)
 
 
-def _weight_rows(findings: Findings) -> list[dict[str, Any]]:
-    rows = []
+def _weight_rows(findings: Findings) -> Iterator[dict[str, Any]]:
     for kind in findings.kinds:
         for number, scale in enumerate(findings.scales):
             values = kind.weights[:, number]
@@ -107,62 +105,42 @@ def _weight_rows(findings: Findings) -> list[dict[str, Any]]:
             row |= {"scale": scale, "images": len(values), "accuracy": kind.right.mean()}
             row |= {"mean": values.mean(), "std": values.std()}
             shares = np.percentile(values, QUARTILES)
-            row |= {f"percentile_{q}": v for q, v in zip(QUARTILES, shares, strict=True)}
-            rows.append(row)
-    return rows
+            yield row | {f"percentile_{q}": v for q, v in zip(QUARTILES, shares, strict=True)}
 
 
-def _test_rows(findings: Findings) -> Iterable[dict[str, Any]]:
-    def row(test: str, scale: str, found: PermutationTest | None, **other: Any) -> dict[str, Any]:
-        numbers = (found.statistic, found.p_value, found.smallest_p) if found else ("",) * 3
-        named = dict(zip(("statistic", "p_value", "smallest_p"), numbers, strict=True))
-        blank = dict.fromkeys(("adjusted_p", "low", "high", "right", "wrong"), "")
-        return {"test": test, "scale": scale} | named | blank | other
-
-    yield row("generators differ (share of variance between them)", "", findings.images)
-    yield row("families cohere (distance between minus within)", "", findings.families)
+def _test_rows(findings: Findings) -> Iterator[dict[str, Any]]:
+    yield _row("generators differ (share of variance between them)", findings.images)
+    yield _row("families cohere (distance between minus within)", findings.families)
     for found in findings.correlations:
-        adjusted = found.across_p if found.across_p is not None else ""
         name = "mean weight and accuracy over generators (Spearman)"
-        yield row(name, found.scale, found.across, adjusted_p=adjusted)
-        if found.within is not None:
-            one = found.within
-            yield row(
-                "larger weight where right, within generators (share of pairs)",
-                found.scale,
-                None,
-                statistic=one.auc,
-                p_value=one.p_value,
-                adjusted_p=found.within_p,
-                low=one.low,
-                high=one.high,
-                right=one.n_with,
-                wrong=one.n_without,
-            )
+        yield _row(name, found.across) | {"scale": found.scale, "adjusted_p": found.across_p}
+        if (one := found.within) is not None:
+            name = "larger weight where right, within generators (share of pairs)"
+            row = {"test": name, "scale": found.scale, "statistic": one.auc, "low": one.low}
+            row |= {"high": one.high, "p_value": one.p_value, "adjusted_p": found.within_p}
+            yield row | {"right": one.n_with, "wrong": one.n_without}
+
+
+def _row(name: str, test: PermutationTest | None) -> dict[str, Any]:
+    return {"test": name} | (vars(test) if test else {})
 
 
 def _write_gates(folder: pathlib.Path, found: Sequence[Gate]) -> list[str]:
     if not found:
         return []
-    _write_rows(
-        folder / "gates.csv",
-        [
-            {
-                "variant": gate.variant,
-                "without": gate.without,
-                "scale": gate.scale,
-                "generator": gate.generator,
-                "seeds": len(gate.weights),
-                "mean_weight": gate.weights.mean(),
-                "ap_lost": gate.losses.mean(),
-                "ap_lost_std": gate.losses.std(ddof=1) if len(gate.losses) > 1 else "",
-            }
-            for gate in found
-        ],
-    )
-    with style.styled():
-        save_figure(attention_figures.gate_panels(found), folder / "gates")
-    return attention_words.gate_sentences(found, agreement(found))
+    rows = [
+        {
+            **{key: getattr(gate, key) for key in ("variant", "without", "scale", "generator")},
+            "seeds": len(gate.weights),
+            "mean_weight": gate.weights.mean(),
+            "ap_lost": gate.losses.mean(),
+            "ap_lost_std": gate.losses.std(ddof=1) if len(gate.losses) > 1 else "",
+        }
+        for gate in found
+    ]
+    write_csv(folder / "gates.csv", list(rows[0]), rows)
+    save_figure(attention_figures.gate_panels(found), folder / "gates")
+    return gate_sentences(found)
 
 
 def _write_maps(folder: pathlib.Path, evaluation: Evaluation) -> list[str]:
@@ -180,8 +158,8 @@ def _write_maps(folder: pathlib.Path, evaluation: Evaluation) -> list[str]:
         lines = [_line(sample.image, front_ends) for sample in samples]
         kind = "generated" if label else "photographs"
         # The number keeps names apart that differ in what a file name cannot hold.
-        name = f"{number:03d}-{kind}-{_file_name(generator)}.png"
-        write_png(folder / MAPS_FOLDER / name, _stacked(lines))
+        safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in generator)[:80]
+        write_png(folder / MAPS_FOLDER / f"{number:03d}-{kind}-{safe}.png", _stacked(lines))
     names = ", ".join(front_end.name for front_end in front_ends)
     counts = sorted({len(samples) for samples in kinds.values()})
     return [
@@ -212,12 +190,3 @@ def _stacked(lines: Sequence[np.ndarray]) -> np.ndarray:
         page[top : top + line.shape[0], : line.shape[1]] = line
         top += line.shape[0] + GAP
     return page
-
-
-def _file_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[:80]
-
-
-def _write_summary(path: pathlib.Path, name: str, measured: str, said: Sequence[str]) -> None:
-    lines = [f"# Attention: {name}", "", measured, "", *(f"- {text}" for text in said)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="replace")

@@ -1,12 +1,14 @@
 """The weight of a scale beside what is lost without it: gates against ablations, from a sweep."""
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from npr_jax.analysis.attention.weights import p_of, signed
 from npr_jax.analysis.statistics.permutation import PermutationTest, rank_correlation
 
 WEIGHT = "weight_"
@@ -20,8 +22,6 @@ class Gate:
     Attributes:
         variant: the system with all its scales.
         without: the system that was trained without this scale.
-        scale: its name.
-        generator: the generator.
         weights: float ``[seeds]``, the generator's mean weight of the scale.
         losses: float ``[seeds]``, AP with the scale minus AP without it, of the same seed.
     """
@@ -34,57 +34,81 @@ class Gate:
     losses: np.ndarray
 
 
-def gates(rows: Iterable[Mapping[str, Any]], measure: str = "ap") -> list[Gate]:
+def gates(rows: Iterable[Mapping[str, Any]]) -> list[Gate]:
     """Every pair of a weighing system and the same system trained without one of its scales.
 
     Args:
         rows: of a sweep's runs.csv, as ``npr_jax.sweep.table.read_table`` gives them.
-        measure: a column of it.
 
     Returns:
         One row per pair and generator that both have for a common seed; [] if there is none.
     """
-    variants: dict[str, dict[str, Any]] = {}
+    settings: dict[str, dict[str, Any]] = {}
+    by_variant: dict[str, dict[tuple[str, int], Mapping[str, Any]]] = {}
     for row in rows:
-        if row["kind"] in KINDS and row.get(measure):
-            known = variants.setdefault(
-                row["variant"], {"settings": json.loads(row["model_settings"]), "rows": {}}
-            )
-            known["rows"][row["generator"], int(row["seed"])] = row
+        if row["kind"] in KINDS and row.get("ap"):
+            settings.setdefault(row["variant"], json.loads(row["model_settings"]))
+            mine = by_variant.setdefault(row["variant"], {})
+            mine[row["generator"], int(row["seed"])] = row
     found = []
-    for name, full in variants.items():
-        for other, less in variants.items():
-            scale = _scale_left_out(full["settings"], less["settings"])
-            if scale is not None:
-                found += _pair(name, other, scale, full["rows"], less["rows"], measure)
+    for name, other in itertools.permutations(settings, 2):
+        scale = _scale_left_out(settings[name], settings[other])
+        if scale is not None:
+            found += _pair(name, other, scale, by_variant[name], by_variant[other])
     return sorted(found, key=lambda gate: (gate.variant, gate.scale, gate.generator))
 
 
-def agreement(found: Sequence[Gate], *, seed: int = 0) -> dict[tuple[str, str], PermutationTest]:
+def agreement(found: Sequence[Gate]) -> dict[tuple[str, str], PermutationTest]:
     """Per variant and scale: does a generator with a larger weight lose more without the scale?
 
     Spearman's correlation over generators of the means over seeds; fewer than three generators
     have none.
     """
     tests = {}
-    for key in dict.fromkeys((gate.variant, gate.scale) for gate in found):
-        mine = [gate for gate in found if (gate.variant, gate.scale) == key]
+    for key, mine in by_scale(found).items():
         if len(mine) > 2:
             weights = np.array([gate.weights.mean() for gate in mine])
             losses = np.array([gate.losses.mean() for gate in mine])
-            tests[key] = rank_correlation(weights, losses, seed=seed)
+            tests[key] = rank_correlation(weights, losses)
     return tests
+
+
+def by_scale(found: Sequence[Gate]) -> dict[tuple[str, str], list[Gate]]:
+    """Per variant and scale, in the order of what was found."""
+    grouped: dict[tuple[str, str], list[Gate]] = {}
+    for gate in found:
+        grouped.setdefault((gate.variant, gate.scale), []).append(gate)
+    return grouped
+
+
+def gate_sentences(found: Sequence[Gate]) -> list[str]:
+    """Weights against what is lost without a scale, one sentence per variant and scale."""
+    said, tests = [], agreement(found)
+    for key, mine in by_scale(found).items():
+        weight = sum(float(gate.weights.mean()) for gate in mine) / len(mine)
+        loss = sum(float(gate.losses.mean()) for gate in mine) / len(mine)
+        change = "lower" if loss >= 0 else "higher"
+        text = (
+            f"{key[0]}: scale {key[1]} has a mean weight of {weight:.3f}; trained without it "
+            f"({mine[0].without}), AP is {100 * abs(loss):.1f} points {change} on average over "
+            f"{len(mine)} generators and {len(mine[0].losses)} seeds."
+        )
+        if test := tests.get(key):
+            text += (
+                f" Over generators, weight and loss correlate with rho = {signed(test.statistic)}"
+                f" ({p_of(test)})."
+            )
+        said.append(text)
+    return said
 
 
 def _scale_left_out(full: Mapping[str, Any], less: Mapping[str, Any]) -> str | None:
     """The one factor that ``full`` has and ``less`` has not, if nothing else differs."""
     ours, theirs = ([float(f) for f in settings["factors"]] for settings in (full, less))
-    gone = sorted(set(ours) - set(theirs))
-    same = {k: v for k, v in full.items() if k != "factors"} == {
-        k: v for k, v in less.items() if k != "factors"
-    }
-    distinct = len(set(ours)) == len(ours) and len(theirs) == len(ours) - 1
-    return f"{gone[0]:g}" if same and distinct and len(gone) == 1 else None
+    gone = set(ours) - set(theirs)
+    same = {**full, "factors": None} == {**less, "factors": None}
+    distinct = len(set(ours)) == len(ours) == len(theirs) + 1
+    return f"{gone.pop():g}" if same and distinct and len(gone) == 1 else None
 
 
 def _pair(
@@ -93,7 +117,6 @@ def _pair(
     scale: str,
     full: Mapping[tuple[str, int], Mapping[str, Any]],
     less: Mapping[tuple[str, int], Mapping[str, Any]],
-    measure: str,
 ) -> list[Gate]:
     column = WEIGHT + scale
     common = [key for key in full if key in less and full[key].get(column)]
@@ -101,6 +124,6 @@ def _pair(
     for generator in dict.fromkeys(generator for generator, _ in common):
         keys = [key for key in common if key[0] == generator]
         weights = np.array([float(full[key][column]) for key in keys])
-        losses = np.array([float(full[key][measure]) - float(less[key][measure]) for key in keys])
+        losses = np.array([float(full[key]["ap"]) - float(less[key]["ap"]) for key in keys])
         result.append(Gate(name, other, scale, generator, weights, losses))
     return result

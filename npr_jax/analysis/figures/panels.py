@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import axes, ticker
+from matplotlib import ticker
 from PIL import Image
 
 from npr_jax.analysis.figures import style
@@ -24,60 +24,48 @@ THUMBNAIL = 160
 MAX_NAMES = 24  # generators in the overview
 
 
+@style.styled()
 def curve_panel(metric: str, splits: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
     """One metric over training steps, a line per split ("train", "validation")."""
-    with style.styled():
-        drawing = style.new_figure(*PANEL)
-        ax = drawing.add_subplot()
-        looks = {"train": (style.BLUE, "-", ""), "validation": (style.VERMILLION, "--", "o")}
-        for number, (split, (steps, values)) in enumerate(sorted(splits.items())):
-            colour, line, marker = looks.get(split, (style.SERIES[number % 8], ":", ""))
-            mark = "o" if len(steps) == 1 else marker
-            label = f"{split} ({len(steps)} points)"
-            ax.plot(steps, values, line, color=colour, marker=mark, markersize=3.5, label=label)
-        name = METRIC_NAMES.get(metric, metric.replace("_", " "))
-        ax.set_title(f"{style.shorten(name, 40)} during training")
-        ax.set(xlabel="training step", ylabel=style.shorten(name, 28))
-        ax.xaxis.set_major_locator(ticker.MaxNLocator(5, integer=True))
-        if metric == "learning_rate":
-            ax.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
-        _legend_below(ax)
-        return style.svg(drawing)
+    drawing, ax = style.panel(*PANEL)
+    looks = {"train": (style.BLUE, "-", ""), "validation": (style.VERMILLION, "--", "o")}
+    for number, (split, (steps, values)) in enumerate(sorted(splits.items())):
+        colour, line, marker = looks.get(split, (style.SERIES[number % 8], ":", ""))
+        mark = "o" if len(steps) == 1 else marker
+        label = f"{split} ({len(steps)} points)"
+        ax.plot(steps, values, line, color=colour, marker=mark, markersize=3.5, label=label)
+    name = METRIC_NAMES.get(metric, metric.replace("_", " "))
+    ax.set_title(f"{style.shorten(name, 40)} during training")
+    ax.set(xlabel="training step", ylabel=style.shorten(name, 28))
+    ax.xaxis.set_major_locator(ticker.MaxNLocator(5, integer=True))
+    if metric == "learning_rate":
+        ax.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    style.legend_below(ax)
+    return style.svg(drawing)
 
 
+@style.styled()
 def roc_panel(row: Mapping[str, Any], labels: np.ndarray, logits: np.ndarray) -> str:
     """ROC curve of one generator; `row` is its line of the results, both classes are present."""
     from sklearn import metrics  # slow to import, needed only here
 
-    with style.styled():
-        drawing = style.new_figure(PANEL[0], 3.5)
-        ax = drawing.add_subplot()
-        false_positives, true_positives, _ = metrics.roc_curve(labels, logits)
-        ax.plot([0, 100], [0, 100], ":", color=style.SOFT, linewidth=1, label="chance")
-        ax.plot(
-            100 * false_positives,
-            100 * true_positives,
-            color=style.BLUE,
-            linewidth=1.8,
-            clip_on=False,
-            label=f"detector, AUC {100 * row['auc']:.1f} %",
-        )
-        counts = row["confusion"]
-        at_half = (counts["fp"] / row["n_photographs"], counts["tp"] / row["n_generated"])
-        ax.plot(
-            100 * at_half[0],
-            100 * at_half[1],
-            "o",
-            color=style.VERMILLION,
-            clip_on=False,
-            label="threshold 0.5",
-        )
-        ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
-        ax.set_title(_title(row))
-        ax.set_xlabel("photographs called generated (%)")
-        ax.set_ylabel("generated, called so (%)")
-        ax.legend(loc="lower right")
-        return style.svg(drawing)
+    drawing, ax = style.panel(PANEL[0], 3.5)
+    false_positives, true_positives, _ = metrics.roc_curve(labels, logits)
+    ax.plot([0, 100], [0, 100], ":", color=style.SOFT, linewidth=1, label="chance")
+    look: dict[str, Any] = {"color": style.BLUE, "linewidth": 1.8, "clip_on": False}
+    label = f"detector, AUC {100 * row['auc']:.1f} %"
+    ax.plot(100 * false_positives, 100 * true_positives, label=label, **look)
+    counts = row["confusion"]
+    at_half = (
+        100 * (counts["fp"] / row["n_photographs"]),
+        100 * (counts["tp"] / row["n_generated"]),
+    )
+    ax.plot(*at_half, "o", color=style.VERMILLION, clip_on=False, label="threshold 0.5")
+    ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+    ax.set_title(_title(row))
+    ax.set(xlabel="photographs called generated (%)", ylabel="generated, called so (%)")
+    ax.legend(loc="lower right")
+    return style.svg(drawing)
 
 
 def logit_range(logits: np.ndarray) -> tuple[float, float]:
@@ -88,6 +76,7 @@ def logit_range(logits: np.ndarray) -> tuple[float, float]:
     return float(low - margin), float(high + margin)
 
 
+@style.styled()
 def histogram_panel(
     row: Mapping[str, Any], labels: np.ndarray, logits: np.ndarray, limits: tuple[float, float]
 ) -> str:
@@ -95,60 +84,56 @@ def histogram_panel(
 
     What lies outside `limits` is counted in the outermost bins.
     """
-    with style.styled():
-        drawing = style.new_figure(*PANEL)
-        ax = drawing.add_subplot()
-        bins = np.linspace(*limits, BINS + 1)
-        inside = np.clip(logits, *limits)
-        for label, name, colour, hatch in (
-            (0, "photographs", style.PHOTOGRAPHS, None),
-            (1, "generated", style.GENERATED, "////"),
-        ):
-            mine = inside[labels == label]
-            if mine.size:
-                shares = 100 * np.histogram(mine, bins)[0] / mine.size
-                ax.stairs(shares, bins, fill=True, color=colour, alpha=0.35, hatch=hatch)
-                ax.stairs(shares, bins, color=colour, linewidth=1.3, label=name)
-        ax.axvline(0, color=style.BLACK, linestyle="--", linewidth=1)
-        ax.set(xlim=limits)
-        ax.set_title(_title(row))
-        ax.set_xlabel("logit (above 0: called generated)")
-        ax.set_ylabel("share of the class (%)")
-        _legend_below(ax)
-        return style.svg(drawing)
+    drawing, ax = style.panel(*PANEL)
+    bins = np.linspace(*limits, BINS + 1)
+    inside = np.clip(logits, *limits)
+    for label, name, colour, hatch in (
+        (0, "photographs", style.PHOTOGRAPHS, None),
+        (1, "generated", style.GENERATED, "////"),
+    ):
+        mine = inside[labels == label]
+        if mine.size:
+            shares = 100 * np.histogram(mine, bins)[0] / mine.size
+            ax.stairs(shares, bins, fill=True, color=colour, alpha=0.35, hatch=hatch)
+            ax.stairs(shares, bins, color=colour, linewidth=1.3, label=name)
+    ax.axvline(0, color=style.BLACK, linestyle="--", linewidth=1)
+    ax.set_title(_title(row))
+    ax.set(xlim=limits, xlabel="logit (above 0: called generated)", ylabel="share of the class (%)")
+    style.legend_below(ax)
+    return style.svg(drawing)
 
 
+@style.styled()
 def attention_figure(attention: Mapping[str, Any]) -> str:
     """Mean weight of each scale, one bar per generator; photographs at the top."""
     rows, scales = attention["rows"], attention["scales"]
-    with style.styled():
-        drawing = style.new_figure(WIDE, 1.4 + 0.3 * len(rows))
-        ax = drawing.add_subplot()
-        ax.set_title("Mean weight of each scale")
-        left = np.zeros(len(rows))
-        heights = np.arange(len(rows))
-        means = np.array([row["mean"] for row in rows])
-        for number, scale in enumerate(scales):
-            colour = style.SERIES[number % len(style.SERIES)]
-            width = means[:, number]
-            ax.barh(heights, width, left=left, height=0.72, color=colour, label=f"scale {scale}")
-            for place, (value, start) in enumerate(zip(width, left, strict=True)):
-                if value > 0.1:
-                    dark = colour in (style.BLUE, style.VERMILLION)
-                    ink = style.ON_DARK if dark else style.ON_LIGHT
-                    text = f"{value:.2f}"
-                    ax.text(start + value / 2, place, text, ha="center", va="center", color=ink)
-            left += width
-        names = [f"{style.shorten(row['generator'], 18)} (n={row['n']})" for row in rows]
-        ax.set_yticks(heights, names)
-        for tick, row in zip(ax.get_yticklabels(), rows, strict=True):
-            tick.set_color(style.GENERATED if row["label"] else style.PHOTOGRAPHS)
-        ax.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6), xlabel="mean weight of the scale")
-        ax.grid(False)
-        _legend_below(ax, columns=3)
-        return style.svg(drawing)
+    drawing, ax = style.panel(WIDE, 1.4 + 0.3 * len(rows))
+    ax.set_title("Mean weight of each scale")
+    left = np.zeros(len(rows))
+    heights = np.arange(len(rows))
+    means = np.array([row["mean"] for row in rows])
+    for number, scale in enumerate(scales):
+        colour = style.SERIES[number % len(style.SERIES)]
+        width = means[:, number]
+        ax.barh(heights, width, left=left, height=0.72, color=colour, label=f"scale {scale}")
+        for place, (value, start) in enumerate(zip(width, left, strict=True)):
+            if value > 0.1:
+                dark = colour in (style.BLUE, style.VERMILLION)
+                ink = style.ON_DARK if dark else style.ON_LIGHT
+                text = f"{value:.2f}"
+                ax.text(start + value / 2, place, text, ha="center", va="center", color=ink)
+        left += width
+    names = [f"{style.shorten(row['generator'], 18)} (n={row['n']})" for row in rows]
+    ax.set_yticks(heights, names)
+    for tick, row in zip(ax.get_yticklabels(), rows, strict=True):
+        tick.set_color(style.GENERATED if row["label"] else style.PHOTOGRAPHS)
+    ax.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6), xlabel="mean weight of the scale")
+    ax.grid(False)
+    style.legend_below(ax, columns=3)
+    return style.svg(drawing)
 
 
+@style.styled()
 def dot_figure(
     names: Sequence[str], series: Mapping[str, Sequence[float | None]], label: str, title: str
 ) -> str:
@@ -157,33 +142,32 @@ def dot_figure(
     The first of `series` is black and filled, the others are outlined. `label` says what is
     shown; a dotted line marks 50 %.
     """
-    with style.styled():
-        drawing = style.new_figure(WIDE, 1.7 + 0.28 * len(names))
-        ax = drawing.add_subplot()
-        ax.set_title(title)
-        heights = np.arange(len(names))
-        ax.axvline(50, color=style.SOFT, linestyle=":", linewidth=1)
-        for number, (name, values) in enumerate(series.items()):
-            known = np.array([np.nan if value is None else 100 * value for value in values])
-            first = number == 0
-            colour = style.BLACK if first else style.SERIES[(number - 1) % 7]
-            ax.plot(
-                known,
-                heights,
-                linestyle="",
-                marker="D" if first else style.MARKERS[(number - 1) % 8],
-                markersize=6.5,
-                color=colour,
-                markerfacecolor=colour if first else "none",
-                markeredgewidth=1.5,
-                label=style.shorten(name.replace("_", " ")),
-                clip_on=False,
-            )
-        ax.set_yticks(heights, [style.shorten(name, 22) for name in names])
-        ax.set(xlim=(min(40, _lowest(series)), 100), ylim=(len(names) - 0.5, -0.5))
-        ax.set_xlabel(label)
-        _legend_below(ax)
-        return style.svg(drawing)
+    drawing, ax = style.panel(WIDE, 1.7 + 0.28 * len(names))
+    ax.set_title(title)
+    heights = np.arange(len(names))
+    ax.axvline(50, color=style.SOFT, linestyle=":", linewidth=1)
+    for number, (name, values) in enumerate(series.items()):
+        known = np.array([np.nan if value is None else 100 * value for value in values])
+        first = number == 0
+        colour = style.BLACK if first else style.SERIES[(number - 1) % 7]
+        ax.plot(
+            known,
+            heights,
+            linestyle="",
+            marker="D" if first else style.MARKERS[(number - 1) % 8],
+            markersize=6.5,
+            color=colour,
+            markerfacecolor=colour if first else "none",
+            markeredgewidth=1.5,
+            label=style.shorten(name.replace("_", " ")),
+            clip_on=False,
+        )
+    ax.set_yticks(heights, [style.shorten(name, 22) for name in names])
+    shares = [100 * value for values in series.values() for value in values if value is not None]
+    lowest = max(min(shares, default=42) - 2, 0)
+    ax.set(xlim=(min(40, lowest), 100), ylim=(len(names) - 0.5, -0.5), xlabel=label)
+    style.legend_below(ax)
+    return style.svg(drawing)
 
 
 def overview(results: Mapping[str, Any], title: str) -> str:
@@ -237,15 +221,3 @@ def residual_tiles(image: np.ndarray, front_ends: Sequence[FrontEnd]) -> list[tu
 def _title(row: Mapping[str, Any]) -> str:
     counts = f"{row['n_photographs']} photographs, {row['n_generated']} generated"
     return f"{style.shorten(row['generator'], 34)}\n{counts}"
-
-
-def _legend_below(ax: axes.Axes, columns: int = 2) -> None:
-    handles, labels = ax.get_legend_handles_labels()
-    drawing = ax.get_figure()
-    if handles and drawing is not None:
-        drawing.legend(handles, labels, loc="outside lower center", ncols=columns)
-
-
-def _lowest(series: Mapping[str, Sequence[float | None]]) -> float:
-    known = [value for values in series.values() for value in values if value is not None]
-    return max(100 * min(known, default=0.42) - 2, 0)

@@ -6,22 +6,11 @@ from typing import Any
 from matplotlib import axes, figure
 
 from npr_jax.analysis.figures import style
-from npr_jax.analysis.figures.files import figure_files
 
 
-def figure_of(results: Mapping[str, Any], name: str) -> dict[str, bytes]:
-    """``name``.svg and ``name``.png from what `npr_jax.evaluation.calibrate` keeps."""
-    with style.styled():
-        return figure_files(_draw(results), name)
-
-
-def svg_of(results: Mapping[str, Any]) -> str:
-    """The same figure for a page."""
-    with style.styled():
-        return style.svg(_draw(results))
-
-
-def _draw(results: Mapping[str, Any]) -> figure.Figure:
+@style.styled()
+def draw(results: Mapping[str, Any]) -> figure.Figure:
+    """The figure of what `npr_jax.evaluation.calibrate` keeps."""
     drawing = style.new_figure(6.4, 4.4)
     grid = drawing.subplots(2, 2, sharex=True, sharey="row", height_ratios=(3, 1))
     for column, (key, title) in enumerate((("before", "as scored"), ("after", "calibrated"))):
@@ -31,8 +20,7 @@ def _draw(results: Mapping[str, Any]) -> figure.Figure:
         _counts(grid[1, column], measured["bins"])
     grid[0, 0].set_ylabel("share generated (%)")
     grid[1, 0].set_ylabel("images")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    drawing.legend(handles, labels, loc="outside lower center", ncols=2)
+    style.legend_below(grid[0, 0])
     counts, meta = results["measured_on"], results["meta"]
     mixture = ", ".join(f"{count} {name}" for name, count in counts["deliveries"].items())
     drawing.suptitle(
@@ -52,16 +40,9 @@ def _reliability(ax: axes.Axes, bins: list[Mapping[str, Any]]) -> None:
     below = [max(0.0, 100 * (row["share_generated"] - row["interval"][0])) for row in bins]
     above = [max(0.0, 100 * (row["interval"][1] - row["share_generated"])) for row in bins]
     ax.plot([0, 100], [0, 100], ":", color=style.BLACK, linewidth=1, label="as it should be")
-    ax.errorbar(
-        said,
-        was,
-        yerr=(below, above),
-        fmt="o",
-        color=style.BLUE,
-        markersize=4,
-        linewidth=1,
-        label="images of one bin, with 95 % interval",
-    )
+    look: dict[str, Any] = {"fmt": "o", "color": style.BLUE, "markersize": 4, "linewidth": 1}
+    label = "images of one bin, with 95 % interval"
+    ax.errorbar(said, was, yerr=(below, above), label=label, **look)
     ax.set(xlim=(-3, 103), ylim=(-3, 103))
 
 

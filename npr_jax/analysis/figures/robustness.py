@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib import axes, figure
 
 from npr_jax.analysis.figures import style
-from npr_jax.analysis.figures.files import figure_files
 
 COLUMNS = 4
 PANEL = (2.75, 2.1)  # inches
@@ -34,19 +33,9 @@ _LINES = (
 )
 
 
-def figure_of(results: Mapping[str, Any]) -> dict[str, bytes]:
-    """robustness.svg and robustness.png from the results of `robustness`."""
-    with style.styled():
-        return figure_files(_draw(results), "robustness")
-
-
-def svg_of(results: Mapping[str, Any]) -> str:
-    """The same figure for a page."""
-    with style.styled():
-        return style.svg(_draw(results))
-
-
-def _draw(results: Mapping[str, Any]) -> figure.Figure:
+@style.styled()
+def draw(results: Mapping[str, Any]) -> figure.Figure:
+    """The figure of the results of `robustness`."""
     measured = {row["transformation"] for row in results["rows"]}
     families = [name for name in PANELS if name in measured] or ["clean"]
     columns = min(COLUMNS, len(families))
@@ -60,8 +49,7 @@ def _draw(results: Mapping[str, Any]) -> figure.Figure:
         _panel(grid.flat[place], results, family, first=place % columns == 0)
     for ax in grid.flat[len(families) :]:
         ax.set_axis_off()
-    handles, labels = grid.flat[0].get_legend_handles_labels()
-    drawing.legend(handles, labels, loc="outside lower center", ncols=min(4, columns + 1))
+    style.legend_below(grid.flat[0], min(4, columns + 1))
     drawing.suptitle(title, fontsize=9, x=0.01, ha="left")
     return drawing
 
@@ -103,9 +91,7 @@ def _panel(ax: axes.Axes, results: Mapping[str, Any], family: str, *, first: boo
     ax.set(ylim=(0, 103), xlim=(-0.4, max(len(means) - 0.6, 0.4)))
     title, axis = PANELS.get(family, (family, ""))
     ax.set_title(title)
-    ax.set_xlabel(axis)
-    if first:
-        ax.set_ylabel("%")
+    ax.set(xlabel=axis, ylabel="%" if first else "")
 
 
 def auc_range(

@@ -15,7 +15,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib import figure
+from matplotlib import axes, figure
 from PIL import Image
 
 from npr_jax.inference.evidence_images import GENERATED_COLOUR, PHOTOGRAPH_COLOUR
@@ -29,6 +29,7 @@ MARKERS = ("o", "s", "^", "v", "P", "X", "<", ">")
 # Text on a coloured area: near white and near black, which no theme turns round.
 ON_DARK, ON_LIGHT = "#fefefe", "#010101"
 SEQUENTIAL, DIVERGING = "cividis", "PuOr"  # names of matplotlib's colour maps
+PNG_DPI = 200
 
 _SETTINGS: Any = {
     "font.family": "sans-serif",
@@ -73,6 +74,32 @@ def new_figure(width: float, height: float) -> figure.Figure:
     return figure.Figure(figsize=(width, height), dpi=96, layout="constrained")
 
 
+def panel(width: float, height: float) -> tuple[figure.Figure, axes.Axes]:
+    """A new figure and its one pair of axes."""
+    drawing = new_figure(width, height)
+    return drawing, drawing.add_subplot()
+
+
+def legend_below(ax: axes.Axes, columns: int = 2) -> None:
+    """What the axes name, below the whole figure."""
+    handles, labels = ax.get_legend_handles_labels()
+    drawing = ax.get_figure()
+    if handles and drawing is not None:
+        drawing.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
+@styled()
+def figure_files(drawing: figure.Figure, name: str) -> dict[str, bytes]:
+    """The figure as ``name``.svg and ``name``.png; the same figure gives the same bytes."""
+    contents = {}
+    for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
+        buffer = io.BytesIO()
+        drawing.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata)
+        contents[f"{name}.{kind}"] = buffer.getvalue()
+    return contents
+
+
+@styled()
 def svg(drawing: figure.Figure) -> str:
     """The figure as SVG text, a complete file of its own on white; text stays text.
 
@@ -89,11 +116,10 @@ def svg(drawing: figure.Figure) -> str:
 def image_uri(image: np.ndarray, quality: int | None = None) -> str:
     """A uint8 [h, w, 3] image as a data URI: PNG, or JPEG where a quality is given."""
     buffer = io.BytesIO()
-    if quality is None:
-        Image.fromarray(image).save(buffer, "PNG", optimize=True)
-        return _uri("image/png", buffer.getvalue())
-    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
-    return _uri("image/jpeg", buffer.getvalue())
+    kind = "jpeg" if quality else "png"
+    options: dict[str, Any] = {"quality": quality} if quality else {"optimize": True}
+    Image.fromarray(image).save(buffer, kind.upper(), **options)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
 def shorten(name: str, length: int = 26) -> str:
@@ -102,7 +128,3 @@ def shorten(name: str, length: int = 26) -> str:
         return name
     head = (length - 1) // 2
     return f"{name[:head]}…{name[len(name) - (length - 1 - head) :]}"
-
-
-def _uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -1,13 +1,13 @@
 """What the templates show beyond the results as they lie on disk: choices, figures, findings."""
 
-import dataclasses
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from npr_jax.analysis import summary
-from npr_jax.analysis.attention import figures as attention_figures
+from input_pipeline.storage.prepared_dataset import SIMULATION
+from npr_jax.analysis.attention.figures import violins
 from npr_jax.analysis.attention.weights import Findings
 from npr_jax.analysis.failures import Failures, Mistake
 from npr_jax.analysis.figures import panels, robustness, style
@@ -27,6 +27,8 @@ MAX_TILES = 50  # images of samples and residual maps
 MAX_MISTAKES = 40  # images; the files beside the page have all
 _FIRST_CURVES = ("loss", "accuracy", "ap", "auc", "learning_rate", "images_per_second")
 _MAX_CURVES = 12
+RANKS_WELL = 0.8  # AUC from which a poor accuracy is blamed on the threshold
+SHIFT = 0.05  # accuracy gained by another threshold from which a threshold shift is named
 
 Drawings = list[tuple[str, str]]  # SVG text, what it shows
 
@@ -53,25 +55,20 @@ def score_panels(evaluation: Evaluation) -> dict[str, Any]:
         row = known[group.name]
         labels, logits = values.labels[group.index], values.logits[group.index]
         if row["auc"] is not None:
-            alt = f"ROC curve of {group.name}, AUC {summary.percent(row['auc'])}"
+            alt = f"ROC curve of {group.name}, AUC {percent(row['auc'])}"
             curves.append((panels.roc_panel(row, labels, logits), alt))
         alt = f"Logits of {group.name} and of its photographs"
         histograms.append((panels.histogram_panel(row, labels, logits, limits), alt))
     low, high = (f"{limit:.1f}".replace("-", "−") for limit in limits)
-    left_out = f" The first {len(shown)} of {len(groups)} generators are drawn."
-    return {
-        "curves": curves,
-        "histograms": histograms,
-        "low": low,
-        "high": high,
-        "left_out": left_out if len(groups) > len(shown) else "",
-    }
+    some = f" The first {len(shown)} of {len(groups)} generators are drawn."
+    drawn = {"curves": curves, "histograms": histograms, "low": low, "high": high}
+    return drawn | {"left_out": some if len(groups) > len(shown) else ""}
 
 
 def curve_panels(run: RunResults) -> Drawings:
     """Every metric over training steps, the usual ones first."""
     names = [name for name in _FIRST_CURVES if name in run.curves]
-    names += sorted(set(run.curves) - set(names))
+    names += sorted(run.curves.keys() - names)
     return [
         (panels.curve_panel(name, run.curves[name]), f"{name} over training steps")
         for name in names[:_MAX_CURVES]
@@ -80,27 +77,13 @@ def curve_panels(run: RunResults) -> Drawings:
 
 def attention_panels(findings: Findings, measured: str) -> Drawings:
     """The distributions of each scale's weights."""
-    drawings = []
-    for place, scale in enumerate(findings.scales):
-        kinds = [
-            dataclasses.replace(kind, weights=kind.weights[:, place : place + 1])
-            for kind in findings.kinds
-        ]
-        one = dataclasses.replace(findings, scales=(scale,), kinds=kinds)
-        with style.styled():
-            drawing = style.svg(attention_figures.violins(one, measured))
-        drawings.append((drawing, f"Distribution of the weight of scale {scale}"))
-    return drawings
-
-
-def scale_heads(results: Mapping[str, Any]) -> list[str]:
-    """Names of the columns of weights."""
-    return [f"scale {scale}" for scale in results["attention"]["scales"]]
-
-
-def classifiers(rows: Sequence[tuple[str, Any, Mapping[str, Any]]]) -> list[str]:
-    """The cheap classifiers of ``tables.baseline_rows``."""
-    return list(dict.fromkeys(name for _, _, values in rows for name in values))
+    return [
+        (
+            style.svg(violins(findings, measured, scale)),
+            f"Distribution of the weight of scale {scale}",
+        )
+        for scale in findings.scales
+    ]
 
 
 def robustness_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -116,33 +99,21 @@ def robustness_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def samples(run: RunResults) -> list[tuple[Sample, list[tuple[str, str, str]]]]:
+def samples(run: RunResults) -> list[tuple[Sample, list[tuple[str, str]]]]:
     """Samples of the leading evaluation with the pictures to show: one of each kind, then more."""
     if not run.evaluations:
         return []
     recorded = run.leading_meta.get("front_ends") or []
     front_ends = evidence_images.residuals([FrontEnd.from_json(values) for values in recorded])
     kept = run.evaluations[0].samples
-    rounds: dict[tuple[str, int], int] = {}
+    seen: Counter[tuple[str, int]] = Counter()
     order = []
     for position, sample in enumerate(kept):
-        kind = (sample.generator, sample.label)
-        rounds[kind] = rounds.get(kind, 0) + 1
-        order.append((rounds[kind], position))
+        seen[sample.generator, sample.label] += 1
+        order.append((seen[sample.generator, sample.label], position))
     count = max(1, MAX_TILES // (2 + len(front_ends)))
-    chosen = [kept[position] for position in sorted(place for _, place in sorted(order)[:count])]
-    return [
-        (
-            sample,
-            [
-                (uri, caption, "pixels" if number else "whole")
-                for number, (caption, uri) in enumerate(
-                    panels.residual_tiles(sample.image, front_ends)
-                )
-            ],
-        )
-        for sample in chosen
-    ]
+    chosen = sorted(position for _, position in sorted(order)[:count])
+    return [(kept[row], panels.residual_tiles(kept[row].image, front_ends)) for row in chosen]
 
 
 def mistakes(failures: Failures, evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -151,14 +122,17 @@ def mistakes(failures: Failures, evaluation: Evaluation) -> list[dict[str, Any]]
     rows = set(most_confident(scores, most=MAX_MISTAKES))
     shown = [one for one in failures.mistakes if one.image is not None and one.row in rows]
     kinds = groupby(shown, key=lambda one: (scores.labels[one.row], scores.generators[one.row]))
-    found = []
-    for (label, generator), kind in kinds:
-        images = [_picture(one, evaluation) for one in kind]
-        found.append({"label": label, "generator": generator, "images": images, "n": len(images)})
-    return found
+    return [
+        {
+            "label": kind[0],
+            "generator": kind[1],
+            "images": [_picture(one, evaluation) for one in mine],
+        }
+        for kind, mine in kinds
+    ]
 
 
-def _picture(one: Mistake, evaluation: Evaluation) -> tuple[str, str, str]:
+def _picture(one: Mistake, evaluation: Evaluation) -> tuple[str, str]:
     scores, facts = evaluation.scores, one.facts
     words = [str(scores.filenames[one.row]), f"logit {scores.logits[one.row]:.2f}"]
     if facts.get("height"):
@@ -168,8 +142,7 @@ def _picture(one: Mistake, evaluation: Evaluation) -> tuple[str, str, str]:
     if facts.get("sharpness"):
         brightness, sharpness = float(facts["brightness"]), float(facts["sharpness"])
         words.append(f"brightness {brightness:.0f}, sharpness {sharpness:.1f}")
-    uri = style.image_uri(one.image, quality=85) if one.image is not None else ""
-    return uri, ", ".join(words), "whole"
+    return ", ".join(words), style.image_uri(one.image, quality=85) if one.image is not None else ""
 
 
 def paper_tables(run: RunResults) -> dict[str, Any] | None:
@@ -189,17 +162,6 @@ def paper_tables(run: RunResults) -> dict[str, Any] | None:
     }
 
 
-def provenance(run: RunResults) -> list[tuple[str, list[tuple[str, str]]]]:
-    """What each evaluation recorded of its making, as lines of names and values."""
-    made = []
-    for evaluation in run.evaluations:
-        meta = evaluation.results["meta"]
-        lines = [(key, _flat(value)) for key, value in meta.items() if value is not None]
-        if lines:
-            made.append((evaluation.name, lines))
-    return made
-
-
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """The settings of a configuration by their dotted names."""
     found: list[tuple[str, str]] = []
@@ -207,9 +169,61 @@ def leaves(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         if isinstance(value, Mapping) and value:
             found += leaves(value, f"{prefix}{key}.")
         else:
-            found.append((prefix + key, _flat(value)))
+            found.append((prefix + key, flat(value)))
     return found
 
 
-def _flat(value: Any) -> str:
+def flat(value: Any) -> str:
+    """A setting in words."""
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share as percent; a dash where it is unknown."""
+    return "–" if value is None else f"{100 * value:.{digits}f}\u00a0%"
+
+
+def listed(names: str | Sequence[Any]) -> str:
+    """One name, or a few and how many more."""
+    shown = [names] if isinstance(names, str) else list(map(str, names))
+    if len(shown) > 6:
+        shown = [*shown[:5], f"{len(shown) - 5} others"]
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+
+
+def false_alarms(results: Mapping[str, Any]) -> tuple[float | None, int, int]:
+    """Of all photographs of the split: the share called generated, how many, out of how many."""
+    rows = list(results["photographs"])
+    rows += [
+        row for row in (*results["generators"], *results["control"]) if row["pairing"] == "own"
+    ]
+    count = sum(row["n_photographs"] for row in rows)
+    wrong = sum(row["confusion"]["fp"] for row in rows)
+    return (wrong / count if count else None), wrong, count
+
+
+def simulated(meta: Mapping[str, Any]) -> bool:
+    """Whether the images were simulated; of early results, which deny it of all, by their name."""
+    return bool(meta.get("simulated")) or SIMULATION in str(meta.get("data")).split("+")
+
+
+def few(row: Mapping[str, Any]) -> bool:
+    """Whether fewer than 100 images of a class stand behind a row."""
+    return min(row["n_photographs"], row["n_generated"]) < 100
+
+
+def shifted(row: Mapping[str, Any]) -> bool:
+    """Whether a row's scores rank well and another threshold would classify far better."""
+    known = row["auc"] is not None and row["auc"] >= RANKS_WELL
+    return known and row["best_accuracy"] - row["accuracy"] >= SHIFT
+
+
+def best_baseline(results: Mapping[str, Any]) -> tuple[float, str, str, float | None] | None:
+    """AUC of the best cheap classifier, on which family, its name, and the detector's AUC there."""
+    known = [
+        (value, name, classifier, detector)
+        for name, detector, values in tables.baseline_rows(results)
+        for classifier, value in values.items()
+        if value is not None
+    ]
+    return max(known, key=lambda one: one[:3], default=None)

@@ -31,10 +31,7 @@ def embed(svg: str, alt: str) -> str:
 
     Identifiers nothing points to are left out, the others made unique to this drawing;
     coordinates keep two decimals (hundredths of a point).
-
-    Args:
-        svg: text of an SVG file, as `style.svg` gives it.
-        alt: what is shown, for those who do not see it.
+    `alt` says what is shown, for those who do not see it.
     """
     # A style sheet would hold for all of the page, which has its rules in page.css.
     document = minidom.parseString(_SHEET.sub("", svg))

@@ -12,28 +12,27 @@ import jinja2
 from markupsafe import Markup
 
 from input_pipeline.storage.atomic_files import write_file
-from npr_jax.analysis import captions, summary
-from npr_jax.analysis.attention.weights import study
-from npr_jax.analysis.attention.wording import sentences
-from npr_jax.analysis.figures import panels, reliability, robustness
+from npr_jax.analysis import captions
+from npr_jax.analysis.attention.weights import sentences, study
+from npr_jax.analysis.failures import CLASSES
+from npr_jax.analysis.figures import panels, reliability, robustness, style
 from npr_jax.analysis.page import contexts, inline_svg
 from npr_jax.analysis.page.environment import environment
 from npr_jax.analysis.paper_tables import sheets
+from npr_jax.analysis.statistics.within_groups import FEWEST
 from npr_jax.analysis.statistics.wording import count_of, format_p, points
 from npr_jax.evaluation import tables
 from npr_jax.evaluation.calibration_measures import in_words
 from npr_jax.inference.evidence_images import RESIDUAL_RANGE
 
 FULL_EVALUATIONS = 3  # those beyond get their tables without figures, to keep the page small
+CHANCE_AUC = 0.6  # a family below this is called close to chance
 _HEADING = re.compile(r"<h2>(.*?)</h2>", re.DOTALL)
 
 
 def render(template: str, **names: Any) -> Markup:
     """A template of the report as HTML; empty where it has nothing to say.
-
-    Args:
-        template: such as "robustness.html".
-        names: what it shows: `run` (``RunResults``), `evaluation`, `with_figures`, ...
+    `names` are what it shows: `run` (``RunResults``), `evaluation`, `with_figures`, ...
     """
     return Markup(_report_templates().get_template(template).render(**names).strip())
 
@@ -80,24 +79,29 @@ def _report_templates() -> jinja2.Environment:
         reliability=reliability,
         robustness=robustness,
         sheets=sheets,
-        summary=summary,
         tables=tables,
         attention_sentences=sentences,
         calibration_in_words=in_words,
+        chance_auc=CHANCE_AUC,
+        failure_classes=CLASSES,
+        fewest=FEWEST,
         format_p=format_p,
         full_evaluations=FULL_EVALUATIONS,
         points=points,
         residual_range=f"{RESIDUAL_RANGE:g}",
         study_attention=study,
+        svg=style.svg,
         short_p=lambda p: format_p(p).removeprefix("p = ").removeprefix("p "),
     )
     made.filters |= {
         "count_of": count_of,
         "embed": lambda svg, alt: Markup(inline_svg.embed(svg, alt)),
-        "percent": summary.percent,
+        "listed": contexts.listed,
+        "percent": contexts.percent,
         "slug": slug,
     }
-    made.tests |= {"control": tables.is_control, "simulated": summary.simulated}
+    made.tests |= {"control": tables.is_control, "simulated": contexts.simulated}
+    made.tests |= {"few": contexts.few, "shifted": contexts.shifted}
     return made
 
 

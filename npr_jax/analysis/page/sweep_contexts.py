@@ -23,10 +23,6 @@ _SWEEP_MEASURES = (
     *(("best_accuracy", "unseen"), ("auc", "control")),
 )
 _PROVENANCE = ("data", "data_fingerprint", "split", "delivery", "commit", "date", "machine")
-_COUNTS_WHERE = (
-    "A difference counts if the interval excludes 0 and Holm’s p, which allows for the number of "
-    "variants, is below 0.05."
-)
 
 
 def sweep_context(sweep: Sweep) -> dict[str, Any]:
@@ -38,12 +34,10 @@ def sweep_context(sweep: Sweep) -> dict[str, Any]:
     return {
         "sweep": sweep,
         "short": _short(sweep, compared["AP"]) if judged else None,
-        "variants": _variants(sweep),
         "means": {f"{_NAMES[m]}, {kind}": found for (m, kind), found in over_seeds.items()},
         "seed_panels": [_seed_panel(sweep, *pair, found) for pair, found in over_seeds.items()],
         "generators": _by_generator(sweep),
         "differences": {name: found for name, found in compared.items() if found},
-        "counts_where": _COUNTS_WHERE,
         "made": [
             (column, ", ".join(values))
             for column in _PROVENANCE
@@ -59,56 +53,23 @@ def _means(sweep: Sweep, measure: str, kind: str) -> dict[str, SeedSummary]:
 
 def _compare(sweep: Sweep, measure: str) -> list[VariantComparison]:
     """All other variants with the baseline; p-values adjusted for their number (Holm)."""
-    measured = {
-        row["variant"]
-        for row in sweep.rows
-        if row["kind"] == sweep.judged and row[measure] is not None
-    }
-    if sweep.baseline not in measured:
+    own = [row for row in sweep.rows if row["variant"] == sweep.baseline]
+    if not any(row["kind"] == sweep.judged and row[measure] is not None for row in own):
         return []
-    others = [v for v in sweep.variants if v in measured and v != sweep.baseline]
-    return compare_with_baseline(
-        sweep.rows, sweep.baseline, measure, kind=sweep.judged, variants=others
-    )
+    return compare_with_baseline(sweep.rows, sweep.baseline, measure, kind=sweep.judged)
 
 
 def _short(sweep: Sweep, comparisons: Sequence[VariantComparison]) -> dict[str, Any]:
     """What was run, the best variant, and which differ from the baseline by more than noise."""
     over_seeds = _means(sweep, "ap", sweep.judged)
-    best = max(over_seeds, key=lambda variant: over_seeds[variant].estimate.mean)
-    beyond = [one.sentence for one in comparisons if one.beyond_noise]
-    what = f"mean AP over {over_seeds[best].n_generators} {sweep.judged} generators"
-    base = over_seeds.get(sweep.baseline)
-    tiles = [
-        (_spread(base), f"baseline {sweep.baseline}: {what}", ""),
-        (_spread(over_seeds[best]), f"highest, {best}: {what}", ""),
-        (
-            f"{len(beyond)} of {len(comparisons)}",
-            "variants whose AP differs from the baseline’s by more than noise",
-            "",
-        ),
-    ]
-    return {"tiles": tiles, "beyond_noise": beyond}
-
-
-def _spread(found: SeedSummary | None) -> str:
-    if found is None:
-        return "–"
-    text = f"{100 * found.estimate.mean:.1f}"
-    return f"{text}\u00a0±\u00a0{100 * found.estimate.std:.1f}" if found.n_seeds > 1 else text
-
-
-def _variants(sweep: Sweep) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": variant,
-            "title": variant + " (baseline)" * (variant == sweep.baseline),
-            "parameters": int(mine[-1]["parameters"] or 0),
-            "n_seeds": len({row["seed"] for row in mine}),
-        }
-        for variant in sweep.variants
-        if (mine := [row for row in sweep.rows if row["variant"] == variant])
-    ]
+    best = max(over_seeds.values(), key=lambda one: one.estimate.mean)
+    return {
+        "base": over_seeds.get(sweep.baseline),
+        "best": best,
+        "what": f"mean AP over {best.n_generators} {sweep.judged} generators",
+        "beyond_noise": [one.sentence for one in comparisons if one.beyond_noise],
+        "n_compared": len(comparisons),
+    }
 
 
 def _seed_panel(

@@ -15,7 +15,7 @@ from npr_jax.analysis.paper_tables.tables import PaperTable
 from npr_jax.analysis.statistics.variants import (
     VariantComparison,
     adjust_together,
-    compare_variants,
+    compare_grids,
 )
 
 POINTS = 0.02
@@ -30,8 +30,7 @@ class TableDifference:
     Attributes:
         number: 1 to 5.
         system, baseline: means over the generators that both have, over seeds; nan without any.
-        n_generators: how many those are.
-        counts: whether they are all of the table's.
+        counts: whether those are all of the table's.
         comparison: of the two, paired by generator and seed; seeds are averaged first where their
             numbers differ. None without generators.
     """
@@ -39,7 +38,6 @@ class TableDifference:
     number: int
     system: float
     baseline: float
-    n_generators: int
     counts: bool
     comparison: VariantComparison | None
 
@@ -117,8 +115,7 @@ def criterion(
     others: Sequence[PaperTable | None] = baseline or [None] * len(system)
     pairs = zip(system, others, strict=True)
     tables = [_difference(table, other, measure, names) for table, other in pairs]
-    compared = [table for table in tables if table.comparison]
-    adjusted = iter(adjust_together([t.comparison for t in compared if t.comparison]))
+    adjusted = iter(adjust_together([t.comparison for t in tables if t.comparison]))
     tables = [
         dataclasses.replace(t, comparison=next(adjusted)) if t.comparison else t for t in tables
     ]
@@ -139,23 +136,13 @@ def _difference(
         if name in of_baseline and not np.isnan([*values, *of_baseline[name]]).any()
     ]
     if not generators:
-        return TableDifference(table.number, np.nan, np.nan, 0, False, None)
+        return TableDifference(table.number, np.nan, np.nan, False, None)
     grids = [np.array([values[g] for g in generators]) for values in (of_system, of_baseline)]
-    means = [float(grid.mean()) for grid in grids]
+    ours, theirs = (float(grid.mean()) for grid in grids)
     if grids[0].shape != grids[1].shape:  # seeds cannot be paired
         grids = [grid.mean(axis=1, keepdims=True) for grid in grids]
-    rows = [
-        {"variant": name, "seed": seed, "generator": generator, "kind": f"Table {table.number}"}
-        | {measure: value}
-        for name, grid in zip(names, grids, strict=True)
-        for generator, values in zip(generators, grid, strict=True)
-        for seed, value in enumerate(values)
-    ]
-    return TableDifference(
-        number=table.number,
-        system=means[0],
-        baseline=means[1],
-        n_generators=len(generators),
-        counts=len(generators) == len(table.entry.generators),
-        comparison=compare_variants(rows, *names, measure, kind=f"Table {table.number}"),
-    )
+    kind, seeds = f"Table {table.number}", tuple(range(grids[0].shape[1]))
+    of_seeds = [np.ascontiguousarray(grid.T) for grid in grids]
+    compared = compare_grids(names, of_seeds, measure, kind, seeds, tuple(generators))
+    counts = len(generators) == len(table.entry.generators)
+    return TableDifference(table.number, ours, theirs, counts, compared)

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from npr_jax.analysis.paper_tables.intervals import MEAN, Intervals
 from npr_jax.analysis.paper_tables.published import NPR, NPR_MEANS, OTHERS, PAPER
 from npr_jax.analysis.paper_tables.tables import (
+    MEAN,
     PUBLISHED,
+    Intervals,
     PaperTable,
     Row,
     mean_of_tables,
@@ -37,24 +38,23 @@ def layout(table: PaperTable, system: str) -> Sheet:
     """
     rows = {row.folder: row for row in table.rows}
     entries = {g.folder: g.title for g in table.entry.generators}
-    folders = list(NPR[table.number])
-    heads = ["", *(entries[folder] for folder in folders), "mean"]
-    paper = [_printed(NPR[table.number][folder]) for folder in folders]
-    ours = [_pair(rows[f].values) if f in rows else (NOTHING, NOTHING) for f in folders]
-    gaps = [_gaps(rows[f]) if f in rows else (NOTHING, NOTHING) for f in folders]
-    blank = [""] * len(folders)
+    folders, number = list(NPR[table.number]), table.number - 1
+    blank, unknown = [""] * len(folders), (NOTHING, NOTHING)
     lines: list[list[Cell]] = [
-        [name, *blank, _printed(means[table.number - 1])] for name, means in OTHERS.items()
+        [name, *blank, _printed(means[number])] for name, means in OTHERS.items()
     ]
-    lines.append([PAPER, *paper, _printed(NPR_MEANS[table.number - 1])])
+    paper = [_printed(pair) for pair in NPR[table.number].values()]
+    lines.append([PAPER, *paper, _printed(NPR_MEANS[number])])
     means = {metric: table.mean(metric) for metric in PUBLISHED}
     same = {metric: table.published(metric) for metric in PUBLISHED}
     if table.rows and not table.complete:
-        both = tuple(_share(same[metric]) for metric in PUBLISHED)
-        lines.append([f"{PAPER}, same {len(table.rows)} generators", *blank, both])
+        name = f"{PAPER}, same {len(table.rows)} generators"
+        lines.append([name, *blank, _percent(same)])
+    ours = [_pair(rows[f].values) if f in rows else unknown for f in folders]
+    gaps = [_gaps(rows[f].values, rows[f].published) if f in rows else unknown for f in folders]
     lines.append([system, *ours, _pair(means)])
-    difference = tuple(_gap(means[metric], same[metric]) for metric in PUBLISHED)
-    lines.append(["difference", *gaps, difference])
+    lines.append(["difference", *gaps, _gaps(means, same)])
+    heads = ["", *(entries[folder] for folder in folders), "mean"]
     return Sheet(caption(table), heads, lines, PARTS)
 
 
@@ -85,21 +85,15 @@ def means_over_tables(tables: Sequence[PaperTable], system: str) -> Sheet:
     ]
     known = [table for table in tables if table.rows]
     means = [{metric: table.mean(metric) for metric in PUBLISHED} for table in tables]
+    papers = [{metric: table.published(metric) for metric in PUBLISHED} for table in tables]
     over_all = {metric: mean_of_tables(known, metric) for metric in PUBLISHED}
     paper = {m: float(np.mean([t.published(m) for t in known])) for m in PUBLISHED}
     if not all(table.complete for table in tables):
-        same = [
-            tuple(_share(table.published(m)) for m in PUBLISHED) if table.rows else ""
-            for table in tables
-        ]
-        both = tuple(_share(paper[m]) for m in PUBLISHED)
-        lines.append([f"{PAPER}, same generators", *same, both])
+        pairs = zip(tables, papers, strict=True)
+        same = [_percent(mean) if table.rows else "" for table, mean in pairs]
+        lines.append([f"{PAPER}, same generators", *same, _percent(paper)])
     lines.append([system, *map(_pair, means), _pair(over_all)])
-    gaps = [
-        tuple(_gap(mean[metric], table.published(metric)) for metric in PUBLISHED)
-        for mean, table in zip(means, tables, strict=True)
-    ]
-    lines.append(["difference", *gaps, tuple(_gap(over_all[m], paper[m]) for m in PUBLISHED)])
+    lines.append(["difference", *map(_gaps, means, papers), _gaps(over_all, paper)])
     return Sheet(f"Means over the tables; {_seeds(tables)}.", heads, lines, PARTS)
 
 
@@ -107,23 +101,15 @@ def all_measures(tables: Sequence[PaperTable]) -> Sheet:
     """Every measure over everything: each table once, each generator once, each image once."""
     known = [table for table in tables if table.rows]
     rows = [row for table in known for row in table.rows]
-    lines: list[list[str]] = [
-        ["mean of tables", *(spread(mean_of_tables(known, metric)) for metric in HEADS)]
-    ]
+    lines = [["mean of tables", *(spread(mean_of_tables(known, metric)) for metric in HEADS)]]
     same_seeds = len({table.workdirs for table in known}) == 1
-    for name, weighted in (("mean of generators", False), ("image-weighted mean", True)):
-        cells = []
-        for metric in HEADS:
-            cells.append(
-                spread(over_generators(rows, metric, weighted=weighted)) if same_seeds else NOTHING
-            )
-        lines.append([name, *cells])
-    for name, weighted in (
-        ("paper, mean of generators", False),
-        ("paper, image-weighted mean", True),
-    ):
-        means = [published_mean(rows, metric, weighted=weighted) for metric in HEADS]
-        lines.append([name, *(spread(np.array([mean])) for mean in means)])
+    kinds = (("mean of generators", False), ("image-weighted mean", True))
+    for name, weighted in kinds:
+        means = [over_generators(rows, metric, weighted=weighted) for metric in HEADS]
+        lines.append([name, *(spread(mean) if same_seeds else NOTHING for mean in means)])
+    for name, weighted in kinds:
+        means = [np.array([published_mean(rows, m, weighted=weighted)]) for m in HEADS]
+        lines.append([f"paper, {name}", *map(spread, means)])
     count = f"{len(known)} of 5 tables, {len(rows)} generators, {_images(rows)} images"
     return Sheet(f"All measures over {count}; {_seeds(tables)}.", ["", *HEADS.values()], lines)
 
@@ -154,18 +140,14 @@ def _printed(pair: Sequence[float]) -> tuple[str, ...]:
     return tuple(f"{value:.1f}" for value in pair)
 
 
-def _gaps(row: Row) -> tuple[str, ...]:
-    return tuple(_gap(row.values[metric], row.published[metric]) for metric in PUBLISHED)
+def _percent(values: Mapping[str, float]) -> tuple[str, ...]:
+    return _printed([100 * values[metric] for metric in PUBLISHED])
 
 
-def _gap(values: np.ndarray, paper: float) -> str:
-    if not values.size or np.isnan(values).any() or np.isnan(paper):
-        return NOTHING
-    return points(float(values.mean()) - paper)
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.1f}"
+def _gaps(values: Mapping[str, np.ndarray], paper: Mapping[str, float]) -> tuple[str, ...]:
+    """Differences from the paper in points."""
+    gaps = [float(values[m].mean()) - paper[m] if values[m].size else np.nan for m in PUBLISHED]
+    return tuple(NOTHING if np.isnan(gap) else points(gap) for gap in gaps)
 
 
 def _range(bounds: tuple[float, float] | None) -> str:

@@ -6,19 +6,24 @@ sets prepared with ``--dataset=NAME``. Generators are those of the catalogue; ot
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from input_pipeline.errors import UserError
 from input_pipeline.prepare.catalog import catalog
-from input_pipeline.prepare.catalog_entry import CatalogEntry, Generator
+from input_pipeline.prepare.catalog_entry import CatalogEntry
 from npr_jax.analysis.paper_tables.published import NPR
 from npr_jax.analysis.run_results import read_results
-from npr_jax.evaluation.tables import METRICS
+from npr_jax.analysis.statistics.bootstrap import N_RESAMPLES, interval_over_seeds, resample
+from npr_jax.evaluation.results import read_scores
+from npr_jax.evaluation.tables import METRICS, Scores, pair, same_images
 
 PUBLISHED = ("accuracy", "ap")  # what the paper gives, in that order
+MEAN = "mean"
+Intervals = Mapping[tuple[int, str, str], tuple[float, float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,10 +79,6 @@ class PaperTable:
         """Unweighted mean over generators, float64 [s]."""
         return over_generators(self.rows, metric)
 
-    def weighted(self, metric: str) -> np.ndarray:
-        """Mean over generators weighted by their images, float64 [s]."""
-        return over_generators(self.rows, metric, weighted=True)
-
     def published(self, metric: str) -> float:
         """The paper's mean over the same generators, from 0 to 1; nan without rows."""
         return published_mean(self.rows, metric)
@@ -99,12 +100,66 @@ def read_paper_tables(workdirs: Sequence[str | os.PathLike[str]]) -> list[PaperT
     return [_table(entry, results) for entry in catalog() if entry.table]
 
 
-def over_generators(rows: Sequence[Row], metric: str, *, weighted: bool = False) -> np.ndarray:
-    """Mean of a metric over rows, per seed; rows where it is unknown are left out.
+def image_intervals(tables: Sequence[PaperTable], *, n_resamples: int = N_RESAMPLES) -> Intervals:
+    """95 % intervals over images and, if there are several, seeds.
 
     Returns:
-        float64 [s]; empty without such rows.
+        By (table, generator's folder, metric). The mean over a table's generators is there as
+        ``MEAN``, unless they share photographs: their draws would not be independent.
+
+    Raises:
+        ValueError: the seeds of a table were not scored on the same images.
     """
+    found: dict[tuple[int, str, str], tuple[float, float]] = {}
+    for table in tables:
+        if not table.rows:
+            continue
+        seeds = _scores_of(table)
+        logits = np.stack([scores.logits for scores in seeds])
+        folders = {row.folder for row in table.rows}
+        groups = [group for group in pair(seeds[0]) if group.name in folders]
+        for metric in METRICS:
+            mean = np.zeros((len(seeds), n_resamples))
+            for number, group in enumerate(groups):
+                if group.pairing == "none" and metric != "fake_accuracy":
+                    continue
+                labels, rows = seeds[0].labels[group.index], logits[:, group.index]
+                # Other draws for every generator.
+                samples = resample(labels, rows, metric, n_resamples=n_resamples, seed=number)
+                found[table.number, group.name, metric] = interval_over_seeds(samples)
+                mean += samples / len(groups)
+            if all(group.pairing == "own" for group in groups):
+                found[table.number, MEAN, metric] = interval_over_seeds(mean)
+    return found
+
+
+def _scores_of(table: PaperTable) -> list[Scores]:
+    """The scores of the table's rows, one for each seed: photographs, and those generators' images.
+
+    Generators that are no row are left out, and the photographs that stand beside them alone.
+    """
+    folders = [
+        pathlib.Path(workdir) / "evaluation" / name
+        for workdir, name in zip(table.workdirs, table.evaluations, strict=True)
+    ]
+    names = [row.folder for row in table.rows]
+    seeds: list[Scores] = []
+    for folder in folders:
+        scores = read_scores(folder / "scores.csv")
+        known = np.isin(scores.generators, names)
+        with_fakes = np.unique(scores.generators[scores.labels == 1])
+        known |= ~np.isin(scores.generators, with_fakes)
+        seeds.append(scores.subset(np.flatnonzero(known)))
+        if not same_images(seeds[-1], seeds[0]):
+            raise UserError(
+                f"{folder} and {folders[0]} hold scores of different images; evaluate all seeds on "
+                "the same prepared data set"
+            )
+    return seeds
+
+
+def over_generators(rows: Sequence[Row], metric: str, *, weighted: bool = False) -> np.ndarray:
+    """Mean of a metric over rows that know it, float64 [s], one per seed; empty without any."""
     known = [row for row in rows if not np.isnan(row.values[metric]).any()]
     if not known:
         return np.empty(0)
@@ -131,66 +186,46 @@ def mean_of_tables(tables: Sequence[PaperTable], metric: str) -> np.ndarray:
 
 def _table(entry: CatalogEntry, results: Mapping[str, Mapping[str, Any]]) -> PaperTable:
     chosen: dict[str, Mapping[str, Any]] = {}
-    notes = []
+    notes: list[str] = []
     for workdir, evaluations in results.items():
         found = [r for r in evaluations.values() if r["meta"].get("catalogue") == entry.name]
-        if not found:
-            continue
-        found.sort(key=_preference)
-        chosen[workdir] = found[0]
-        notes += _notes(workdir, found)
+        if found:
+            chosen[workdir], *others = sorted(found, key=_preference)
+            notes += _notes(workdir, chosen[workdir]["meta"], others)
     if absent := [workdir for workdir in results if workdir not in chosen]:
         notes += [f"not evaluated in {', '.join(absent)}"] if chosen else ["not evaluated"]
     number = entry.table or 0
-    # In the order of the paper's columns.
-    generators = [g for folder in NPR[number] if (g := entry.find(folder))]
-    per_seed = [{row["generator"]: row for row in r["generators"]} for r in chosen.values()]
-    missing = {
-        generator.folder: reason
-        for generator in generators
-        if (reason := _lacking(generator, dict(zip(chosen, per_seed, strict=True))))
+    per_seed = {
+        workdir: {row["generator"]: row for row in result["generators"]}
+        for workdir, result in chosen.items()
     }
-    rows = [
-        _row(generator, [seed[generator.folder] for seed in per_seed], number)
-        for generator in generators
-        if generator.folder not in missing
-    ]
-    return PaperTable(
-        number=number,
-        entry=entry,
-        workdirs=tuple(chosen),
-        evaluations=tuple(result["name"] for result in chosen.values()),
-        rows=tuple(rows),
-        missing=missing,
-        notes=tuple(notes),
-    )
+    rows, missing = [], {}
+    for folder, paper in NPR[number].items():  # in the order of the paper's columns
+        generator = entry.find(folder)
+        if generator is None:
+            continue
+        lacking = [workdir for workdir, known in per_seed.items() if folder not in known]
+        if chosen and not lacking:
+            of_seeds = [known[folder] for known in per_seed.values()]
+            rows.append(_row(folder, generator.title or folder, of_seeds, paper))
+        else:
+            absent_in = f"no generated images in {', '.join(lacking)}"
+            missing[folder] = absent_in if chosen else "not evaluated"
+    names = tuple(result["name"] for result in chosen.values())
+    return PaperTable(number, entry, tuple(chosen), names, tuple(rows), missing, tuple(notes))
 
 
-def _lacking(generator: Generator, seeds: Mapping[str, Mapping[str, Any]]) -> str:
-    """Why a generator is not among the rows; empty if it is."""
-    if not seeds:
-        return "not evaluated"
-    absent = [workdir for workdir, rows in seeds.items() if generator.folder not in rows]
-    return f"no generated images in {', '.join(absent)}" if absent else ""
-
-
-def _row(generator: Generator, per_seed: Sequence[Mapping[str, Any]], table: int) -> Row:
+def _row(
+    folder: str, title: str, per_seed: Sequence[Mapping[str, Any]], paper: Sequence[float]
+) -> Row:
     first = per_seed[0]
-    paper = NPR[table][generator.folder]
-    return Row(
-        folder=generator.folder,
-        title=generator.title or generator.folder,
-        values={
-            metric: np.array(
-                [np.nan if row[metric] is None else row[metric] for row in per_seed], np.float64
-            )
-            for metric in METRICS
-        },
-        n_photographs=first["n_photographs"],
-        n_generated=first["n_generated"],
-        weight=first["weight"],
-        published={metric: value / 100 for metric, value in zip(PUBLISHED, paper, strict=True)},
-    )
+    values = {
+        metric: np.array([np.nan if row[metric] is None else row[metric] for row in per_seed])
+        for metric in METRICS
+    }
+    counts = first["n_photographs"], first["n_generated"], first["weight"]
+    published = {metric: value / 100 for metric, value in zip(PUBLISHED, paper, strict=True)}
+    return Row(folder, title, values, *counts, published)
 
 
 def _preference(results: Mapping[str, Any]) -> tuple[bool, bool, str]:
@@ -199,14 +234,14 @@ def _preference(results: Mapping[str, Any]) -> tuple[bool, bool, str]:
     return not meta["as_published"], meta["delivery"] != "clean", results["name"]
 
 
-def _notes(workdir: str, found: Sequence[Mapping[str, Any]]) -> list[str]:
-    meta, notes = found[0]["meta"], []
+def _notes(
+    workdir: str, meta: Mapping[str, Any], others: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
     if not meta["as_published"]:
-        notes.append(
+        yield (
             f"{workdir}: images were not prepared as published ({meta['protocol']}) but: "
             f"{meta['preprocessing']}, delivery {meta['delivery']}"
         )
-    if found[1:]:
-        others = ", ".join(result["name"] for result in found[1:])
-        notes.append(f"{workdir}: also evaluated, not in the table: {others}")
-    return notes
+    if others:
+        names = ", ".join(result["name"] for result in others)
+        yield f"{workdir}: also evaluated, not in the table: {names}"

@@ -1,13 +1,16 @@
 """The statistics of this project in one place; each lives in a file of its idea.
 
 Label 1 is a generated image, 0 a photograph; scores are logits unless a threshold says otherwise;
-every difference is a - b; intervals are 95 % intervals unless asked for otherwise.
+every difference is a - b; intervals are 95 % intervals.
 """
 
-from npr_jax.analysis.statistics.bootstrap import bootstrap_metric, bootstrap_seeds, evaluate_metric
-from npr_jax.analysis.statistics.delong import delong
-from npr_jax.analysis.statistics.paired_tests import holm, mcnemar, paired_t, wilcoxon
-from npr_jax.analysis.statistics.resampled_measures import METRICS
+from npr_jax.analysis.statistics.bootstrap import (
+    METRICS,
+    bootstrap_metric,
+    bootstrap_seeds,
+    evaluate_metric,
+)
+from npr_jax.analysis.statistics.paired_tests import delong, holm, mcnemar, paired_t, wilcoxon
 from npr_jax.analysis.statistics.systems import compare_systems
 from npr_jax.analysis.statistics.variants import (
     compare_variants,

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class PermutationTest:
 
 
 def groups_differ(
-    values: np.ndarray, groups: np.ndarray, *, seed: int = 0, permutations: int = N_PERMUTATIONS
+    values: np.ndarray, groups: np.ndarray, *, permutations: int = N_PERMUTATIONS
 ) -> PermutationTest:
     """Do groups have different means? By exchanging the groups of single rows.
 
@@ -50,7 +50,6 @@ def groups_differ(
     Args:
         values: float ``[n, d]``.
         groups: ``[n]``, at least two different ones.
-        seed: of the permutations.
         permutations: how many are drawn.
 
     Raises:
@@ -71,13 +70,10 @@ def groups_differ(
         sums = np.add.reduceat(rows, starts, axis=0)
         return float((sums**2 / counts[:, None]).sum()) / total
 
-    observed = between(centred)
-    rng = np.random.default_rng(seed)
-    drawn = (between(rng.permutation(centred)) for _ in range(permutations))
-    return _by_drawing(observed, drawn, permutations)
+    return _by_drawing(between, centred, permutations)
 
 
-def families_cohere(means: np.ndarray, families: np.ndarray, *, seed: int = 0) -> PermutationTest:
+def families_cohere(means: np.ndarray, families: np.ndarray) -> PermutationTest:
     """Are members of one family more alike than members of different ones? By exchanging members.
 
     The statistic is the mean Euclidean distance between members of different families minus that
@@ -86,11 +82,9 @@ def families_cohere(means: np.ndarray, families: np.ndarray, *, seed: int = 0) -
     Args:
         means: float ``[g, d]``, one row per member.
         families: ``[g]``, which family each belongs to.
-        seed: of the assignments, where there are too many to try all.
 
     Raises:
-        ValueError: fewer than two families, or none with two members: there is nothing to
-            compare.
+        ValueError: fewer than two families, or none with two members: nothing to compare.
     """
     _, codes = np.unique(families, return_inverse=True)
     sizes = np.bincount(codes) if codes.size else np.zeros(0, int)
@@ -107,52 +101,43 @@ def families_cohere(means: np.ndarray, families: np.ndarray, *, seed: int = 0) -
         same = (codes[:, None] == codes[None])[upper]
         return float(distances[upper][~same].mean() - distances[upper][same].mean())
 
-    observed = statistic(codes)
     total = math.factorial(len(codes)) // math.prod(math.factorial(int(size)) for size in sizes)
     # Families of one size can change names without changing who is together.
     alike = math.prod(math.factorial(times) for times in Counter(sizes.tolist()).values())
     if total <= MOST_ASSIGNMENTS:
-        as_much = sum(statistic(other) >= observed - _TINY for other in _assignments(sizes))
+        observed = statistic(codes)
+        every = map(statistic, _assignments(sizes.tolist()))
+        as_much = sum(other >= observed - _TINY for other in every)
         return PermutationTest(observed, as_much / total, alike / total, True, total)
-    rng = np.random.default_rng(seed)
-    drawn = (statistic(rng.permutation(codes)) for _ in range(N_PERMUTATIONS))
-    return _by_drawing(observed, drawn, N_PERMUTATIONS)
+    return _by_drawing(statistic, codes, N_PERMUTATIONS)
 
 
-def _by_drawing(observed: float, drawn: Iterable[float], count: int) -> PermutationTest:
-    """The test from the statistic of as many random assignments; the observed one is one more."""
-    as_much = sum(value >= observed - _TINY for value in drawn)
-    return PermutationTest(observed, (1 + as_much) / (1 + count), 1 / (1 + count), False, count)
-
-
-def rank_correlation(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> PermutationTest:
+def rank_correlation(x: np.ndarray, y: np.ndarray) -> PermutationTest:
     """Spearman's correlation, tested two-sided by exchanging the y; nan where one is constant.
 
     Args:
-        x: float ``[n]``, at least three.
-        y: float ``[n]``.
-        seed: of the permutations, where there are too many to try all.
+        x, y: float ``[n]``, at least three.
 
     Raises:
         ValueError: fewer than three pairs.
     """
     from scipy import stats  # slow to import
 
-    if len(x) < 3:
-        raise UserError(f"{len(x)} pairs; a rank correlation needs at least three")
-    ranks = [stats.rankdata(values) - (len(x) + 1) / 2 for values in (x, y)]
-    norm = math.sqrt(float((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
-    exact = math.factorial(len(x)) <= MOST_ASSIGNMENTS
-    tried = math.factorial(len(x)) if exact else N_PERMUTATIONS
+    n = len(x)
+    if n < 3:
+        raise UserError(f"{n} pairs; a rank correlation needs at least three")
+    exact = math.factorial(n) <= MOST_ASSIGNMENTS
+    if exact:
+        orders = np.array(list(itertools.permutations(range(n))))
+    else:
+        rng = np.random.default_rng(0)
+        orders = np.array([rng.permutation(n) for _ in range(N_PERMUTATIONS)])
+    tried = len(orders)
     smallest = 2 / tried if exact else 1 / (1 + tried)
+    ranks = [stats.rankdata(values) - (n + 1) / 2 for values in (x, y)]
+    norm = math.sqrt(float((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
     if not norm:
         return PermutationTest(math.nan, 1.0, smallest, exact, tried)
-    rng = np.random.default_rng(seed)
-    orders = (
-        np.array(list(itertools.permutations(range(len(x)))))
-        if exact
-        else np.array([rng.permutation(len(x)) for _ in range(tried)])
-    )
     observed = float(ranks[0] @ ranks[1]) / norm
     others = ranks[1][orders] @ ranks[0] / norm
     as_much = int((np.abs(others) >= abs(observed) - _TINY).sum())
@@ -160,17 +145,22 @@ def rank_correlation(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> Permutat
     return PermutationTest(observed, p_value, smallest, exact, tried)
 
 
-def _assignments(sizes: np.ndarray) -> Iterator[np.ndarray]:
+def _by_drawing(
+    statistic: Callable[[np.ndarray], float], rows: np.ndarray, count: int
+) -> PermutationTest:
+    """Over so many random orders of the rows; the one observed is one more."""
+    observed, rng = statistic(rows), np.random.default_rng(0)
+    drawn = (statistic(rng.permutation(rows)) for _ in range(count))
+    as_much = sum(value >= observed - _TINY for value in drawn)
+    return PermutationTest(observed, (1 + as_much) / (1 + count), 1 / (1 + count), False, count)
+
+
+def _assignments(left: list[int]) -> Iterator[np.ndarray]:
     """Every way to deal members to families of these sizes, as int ``[g]``."""
-
-    def deal(places: tuple[int, ...], family: int) -> Iterator[dict[int, int]]:
-        if family == len(sizes):
-            yield {}
-            return
-        for chosen in itertools.combinations(places, int(sizes[family])):
-            rest = tuple(place for place in places if place not in chosen)
-            for others in deal(rest, family + 1):
-                yield others | dict.fromkeys(chosen, family)
-
-    for dealt in deal(tuple(range(int(sizes.sum()))), 0):
-        yield np.array([dealt[place] for place in range(len(dealt))])
+    if not any(left):
+        yield np.empty(0, int)
+    for family, count in enumerate(left):
+        if count:
+            rest = [size - (place == family) for place, size in enumerate(left)]
+            for others in _assignments(rest):
+                yield np.append(others, family)

@@ -6,14 +6,21 @@ whether it would be there on other generators. Neither says anything of other se
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from input_pipeline.errors import UserError
 from npr_jax.analysis.statistics.bootstrap import N_RESAMPLES, bootstrap_metric, evaluate_metric
-from npr_jax.analysis.statistics.delong import delong
-from npr_jax.analysis.statistics.paired_tests import PairedTest, holm, mcnemar, paired_t, wilcoxon
+from npr_jax.analysis.statistics.paired_tests import (
+    PairedTest,
+    delong,
+    holm,
+    mcnemar,
+    paired_t,
+    wilcoxon,
+)
 from npr_jax.analysis.statistics.wording import format_test, sentence
 from npr_jax.evaluation.measures import measure
 from npr_jax.evaluation.tables import Scores, is_control, pair, same_images
@@ -26,9 +33,8 @@ class ImageTest:
     """One measure of two systems on one generator's images.
 
     Attributes:
-        generator: its name.
-        measure: "auc" (DeLong's test) or "accuracy" (McNemar's, at logit 0).
         n_photographs, n_generated: images.
+        measure: "auc" (DeLong's test) or "accuracy" (McNemar's, at logit 0).
         a, b: the measure of each, from 0 to 1.
         low, high: 95 % interval of a - b: DeLong's, or by bootstrap.
         test: of the difference.
@@ -36,15 +42,15 @@ class ImageTest:
     """
 
     generator: str
-    measure: str
     n_photographs: int
     n_generated: int
+    measure: str
     a: float
     b: float
     low: float
     high: float
     test: PairedTest
-    adjusted_p: float
+    adjusted_p: float = math.nan
 
     def sentence(self, name_a: str, name_b: str) -> str:
         """The comparison in words."""
@@ -52,10 +58,8 @@ class ImageTest:
             f"{self.generator}, {MEASURES[self.measure]} on {self.n_photographs} photographs and "
             f"{self.n_generated} generated images"
         )
-        means, interval = (self.a, self.b), (self.low, self.high)
-        return sentence(
-            what, name_a, name_b, *means, interval, self.test, adjusted_p=self.adjusted_p
-        )
+        told = what, name_a, name_b, self.a, self.b, (self.low, self.high), self.test
+        return sentence(*told, adjusted_p=self.adjusted_p)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +82,7 @@ class SystemsComparison:
         said = []
         for key, (t, signed_ranks) in self.generators.items():
             what = f"{MEASURES[key]}, mean over {t.n} generators"
-            text = sentence(what, name_a, name_b, *self.means[key], (t.low, t.high), t)
+            text = sentence(what, name_a, name_b, *self.means[key], t.interval, t)
             said.append(f"{text} {format_test(signed_ranks)}.")
         return said + [test.sentence(name_a, name_b) for test in self.images]
 
@@ -101,14 +105,12 @@ def common_images(a: Scores, b: Scores) -> tuple[Scores, Scores]:
     return a.subset(at_a), b.subset(at_b)
 
 
-def compare_systems(
-    a: Scores, b: Scores, *, n_resamples: int = N_RESAMPLES, seed: int = 0
-) -> SystemsComparison:
+def compare_systems(a: Scores, b: Scores, *, n_resamples: int = N_RESAMPLES) -> SystemsComparison:
     """Compares two systems generator by generator and over generators; controls are left out.
 
     Args:
         a, b: scores of the same images in the same order.
-        n_resamples, seed: of the bootstrap interval of the difference in accuracy.
+        n_resamples: of the bootstrap interval of the difference in accuracy.
 
     Raises:
         ValueError: the scores are of different images, or of control families alone.
@@ -118,7 +120,7 @@ def compare_systems(
     groups = [group for group in pair(a) if not is_control(group.name)]
     if not groups:
         raise UserError("there are no generators but controls; nothing to compare")
-    tests: list[ImageTest] = []
+    tests: dict[str, list[ImageTest]] = {"auc": [], "accuracy": []}
     values: dict[str, list[tuple[float, float]]] = {key: [] for key in MEASURES}
     for group in groups:
         labels = a.labels[group.index]
@@ -127,10 +129,23 @@ def compare_systems(
         for key, pairs in values.items():
             if rows[0][key] is not None:
                 pairs.append((rows[0][key], rows[1][key]))
-        tests += _image_tests(group.name, labels, logits, n_resamples, seed)
-    by_measure = [[t for t in tests if t.measure == key] for key in ("auc", "accuracy")]
+        named = group.name, int((labels == 0).sum()), int((labels == 1).sum())
+        if min(named[1:]) > 1:
+            ranked = delong(labels, *logits)
+            areas = ranked.auc_a, ranked.auc_b, *ranked.interval
+            tests["auc"].append(ImageTest(*named, "auc", *areas, ranked))
+        gap = bootstrap_metric(
+            labels, logits[0], "accuracy", against=logits[1], n_resamples=n_resamples
+        )
+        x, y = (evaluate_metric(labels, column, "accuracy") for column in logits)
+        counted = mcnemar(labels, *logits)
+        tests["accuracy"].append(ImageTest(*named, "accuracy", x, y, *gap.interval, counted))
     return SystemsComparison(
-        images=tuple(test for kind in by_measure for test in _adjusted(kind)),
+        images=tuple(
+            dataclasses.replace(test, adjusted_p=p)
+            for kind in tests.values()
+            for test, p in zip(kind, holm([test.test.p_value for test in kind]), strict=True)
+        ),
         means={
             key: (sum(x for x, _ in pairs) / len(pairs), sum(y for _, y in pairs) / len(pairs))
             for key, pairs in values.items()
@@ -142,34 +157,3 @@ def compare_systems(
             if len(pairs) > 1 and (columns := tuple(zip(*pairs, strict=True)))
         },
     )
-
-
-def _image_tests(
-    generator: str,
-    labels: np.ndarray,
-    logits: tuple[np.ndarray, np.ndarray],
-    n_resamples: int,
-    seed: int,
-) -> list[ImageTest]:
-    """DeLong's test, where there are two images of each class, and McNemar's; not adjusted yet."""
-    counts = int((labels == 0).sum()), int((labels == 1).sum())
-    tests = []
-    if min(counts) > 1:
-        ranked = delong(labels, *logits)
-        areas = ranked.auc_a, ranked.auc_b, *ranked.interval
-        tests.append(ImageTest(generator, "auc", *counts, *areas, ranked.test, ranked.p_value))
-    options = {"n_resamples": n_resamples, "seed": seed}
-    gap = bootstrap_metric(labels, logits[0], "accuracy", against=logits[1], **options)
-    a, b = (evaluate_metric(labels, column, "accuracy") for column in logits)
-    counted = mcnemar(labels, *logits)
-    tests.append(
-        ImageTest(generator, "accuracy", *counts, a, b, *gap.interval, counted, counted.p_value)
-    )
-    return tests
-
-
-def _adjusted(tests: list[ImageTest]) -> list[ImageTest]:
-    p_values = holm([test.test.p_value for test in tests])
-    return [
-        dataclasses.replace(test, adjusted_p=p) for test, p in zip(tests, p_values, strict=True)
-    ]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.errors import UserError
-from npr_jax.analysis.statistics.bootstrap import N_RESAMPLES, SeedsEstimate, bootstrap_seeds
+from npr_jax.analysis.statistics.bootstrap import SeedsEstimate, bootstrap_seeds
 from npr_jax.analysis.statistics.paired_tests import PairedTest, holm, paired_t, wilcoxon
 from npr_jax.analysis.statistics.wording import beyond_noise, count_of, format_test, sentence
 
@@ -29,15 +29,13 @@ class SeedSummary:
     """One variant's measure on a generator, or its mean over generators.
 
     Attributes:
-        variant, measure, kind: what was asked for.
+        variant: its name.
         generator: its name; "mean" for the mean over all of that kind.
         n_generators: how many the value is a mean of.
         estimate: over seeds, with its interval; nan for one seed.
     """
 
     variant: str
-    measure: str
-    kind: str
     generator: str
     n_generators: int
     estimate: SeedsEstimate
@@ -49,23 +47,6 @@ class SeedSummary:
 
 
 @dataclasses.dataclass(frozen=True)
-class GeneratorComparison:
-    """Two variants on one generator, over seeds.
-
-    Attributes:
-        generator: its name.
-        difference: a - b over seeds.
-        test: paired t over seeds; None for fewer than two.
-        adjusted_p: of that, by Holm over the generators.
-    """
-
-    generator: str
-    difference: SeedsEstimate
-    test: PairedTest | None
-    adjusted_p: float | None
-
-
-@dataclasses.dataclass(frozen=True)
 class VariantComparison:
     """Two variants, a - b throughout.
 
@@ -73,13 +54,13 @@ class VariantComparison:
         a, b, measure, kind: what was compared.
         seeds: that both have; generators: those too.
         mean_a, mean_b: over those seeds and generators.
+        gaps: float [seeds, generators], the differences.
         difference: over seeds, of the mean over generators; its interval is nan for one seed.
         tests: paired t and Wilcoxon over seeds, then over generators, by those names:
             "t_seeds", "wilcoxon_seeds", "t_generators", "wilcoxon_generators"; those that need more
             pairs than there are, are missing.
         adjusted_p: of the deciding test, by Holm over the comparisons made together; its own p for
             one alone.
-        per_generator: each generator, Holm-adjusted over them.
     """
 
     a: str
@@ -90,10 +71,10 @@ class VariantComparison:
     generators: tuple[str, ...]
     mean_a: float
     mean_b: float
+    gaps: np.ndarray
     difference: SeedsEstimate
     tests: Mapping[str, PairedTest]
     adjusted_p: float | None
-    per_generator: tuple[GeneratorComparison, ...]
 
     @property
     def decides(self) -> PairedTest | None:
@@ -104,13 +85,11 @@ class VariantComparison:
     def interval(self) -> tuple[float, float]:
         """Of the difference: over seeds; with one seed, the t interval over generators."""
         test = self.decides
-        if len(self.seeds) > 1 or test is None:
-            return self.difference.interval
-        return test.low, test.high
+        return self.difference.interval if len(self.seeds) > 1 or not test else test.interval
 
     @property
     def beyond_noise(self) -> bool:
-        """Whether the difference counts, see ``conclusions.beyond_noise``."""
+        """Whether the difference counts, see ``wording.beyond_noise``."""
         return self.adjusted_p is not None and beyond_noise(*self.interval, self.adjusted_p)
 
     @property
@@ -136,21 +115,13 @@ class VariantComparison:
         return text
 
 
-def seed_summary(
-    rows: Rows,
-    measure: str = "ap",
-    *,
-    kind: str = "unseen",
-    n_resamples: int = N_RESAMPLES,
-    seed: int = 0,
-) -> list[SeedSummary]:
+def seed_summary(rows: Rows, measure: str = "ap", *, kind: str = "unseen") -> list[SeedSummary]:
     """Mean, standard deviation and interval over seeds: per variant and generator, and their mean.
 
     Args:
         rows: of ``runs.csv``: variant, seed, generator, kind and measures from 0 to 1.
         measure: a column, such as "ap", "auc", "accuracy", "best_accuracy".
         kind: "unseen", "trained", "control" or "photographs".
-        n_resamples, seed: of the bootstrap.
 
     Returns:
         In the order of the rows; each variant's generators, then its "mean", which is over seeds
@@ -166,23 +137,15 @@ def seed_summary(
         complete = [s for s in seeds if all((s, g) in values for g in generators)]
         columns = {g: [values[s, g] for s in seeds if (s, g) in values] for g in generators}
         if complete:
-            columns[MEAN] = [_mean(values[s, g] for g in generators) for s in complete]
+            columns[MEAN] = [float(np.mean([values[s, g] for g in generators])) for s in complete]
         for generator, numbers in columns.items():
-            estimate = bootstrap_seeds(numbers, n_resamples=n_resamples, seed=seed)
             count = len(generators) if generator == MEAN else 1
-            summaries.append(SeedSummary(variant, measure, kind, generator, count, estimate))
+            summaries.append(SeedSummary(variant, generator, count, bootstrap_seeds(numbers)))
     return summaries
 
 
 def compare_variants(
-    rows: Rows,
-    a: str,
-    b: str,
-    measure: str = "ap",
-    *,
-    kind: str = "unseen",
-    n_resamples: int = N_RESAMPLES,
-    seed: int = 0,
+    rows: Rows, a: str, b: str, measure: str = "ap", *, kind: str = "unseen"
 ) -> VariantComparison:
     """Compares two variants, paired by seed and generator; arguments as ``seed_summary``.
 
@@ -193,94 +156,61 @@ def compare_variants(
     for name in (a, b):
         if name not in by_variant:
             raise UserError(f"there is no variant {name!r}; there are {', '.join(by_variant)}")
-    of_a, of_b = by_variant[a], by_variant[b]
-    both = [key for key in of_a if key in of_b]
-    generators = tuple(dict.fromkeys(generator for _, generator in both))
-    seeds = tuple(sorted({s for s, _ in both if all((s, g) in of_b for g in generators)}))
-    seeds = tuple(s for s in seeds if all((s, g) in of_a for g in generators))
+    both = [by_variant[a], by_variant[b]]
+    common = [key for key in both[0] if key in both[1]]
+    generators = tuple(dict.fromkeys(generator for _, generator in common))
+    everywhere = set(common)
+    seeds = sorted({s for s, _ in common if all((s, g) in everywhere for g in generators)})
     if not seeds:
         raise UserError(f"{a} and {b} have no seed in which both have the same {kind} generators")
-    grid_a, grid_b = (
-        np.array([[values[s, g] for g in generators] for s in seeds]) for values in (of_a, of_b)
-    )
+    grids = [np.array([[values[s, g] for g in generators] for s in seeds]) for values in both]
+    return compare_grids((a, b), grids, measure, kind, tuple(seeds), generators)
+
+
+def compare_grids(
+    names: tuple[str, str],
+    grids: Sequence[np.ndarray],
+    measure: str,
+    kind: str,
+    seeds: tuple[int, ...],
+    generators: tuple[str, ...],
+) -> VariantComparison:
+    """Compares two variants by their values float [seeds, generators]."""
     tests = {}
+    of_a, of_b = grids
     for name, axis in (("seeds", 1), ("generators", 0)):
-        means = grid_a.mean(axis=axis), grid_b.mean(axis=axis)
+        means = of_a.mean(axis=axis), of_b.mean(axis=axis)
         if means[0].size > 1:
             tests[f"t_{name}"] = paired_t(*means)
             tests[f"wilcoxon_{name}"] = wilcoxon(*means)
-    gaps = (grid_a - grid_b).mean(axis=1)
-    decides = tests.get("t_seeds") or tests.get("t_generators")
-    return VariantComparison(
-        a=a,
-        b=b,
-        measure=measure,
-        kind=kind,
-        seeds=seeds,
-        generators=generators,
-        mean_a=float(grid_a.mean()),
-        mean_b=float(grid_b.mean()),
-        difference=bootstrap_seeds(gaps, n_resamples=n_resamples, seed=seed),
-        tests=tests,
-        adjusted_p=decides.p_value if decides else None,
-        per_generator=_per_generator(generators, grid_a, grid_b, n_resamples, seed),
-    )
+    gaps = of_a - of_b
+    difference = bootstrap_seeds(gaps.mean(axis=1))
+    asked = *names, measure, kind, seeds, generators, float(of_a.mean()), float(of_b.mean())
+    return adjust_together([VariantComparison(*asked, gaps, difference, tests, None)])[0]
 
 
 def compare_with_baseline(
-    rows: Rows,
-    baseline: str,
-    measure: str = "ap",
-    *,
-    kind: str = "unseen",
-    variants: Sequence[str] | None = None,
-    n_resamples: int = N_RESAMPLES,
-    seed: int = 0,
+    rows: Rows, baseline: str, measure: str = "ap", *, kind: str = "unseen"
 ) -> list[VariantComparison]:
-    """Every variant (or those named) against one, p-values Holm-adjusted over all of them.
+    """Every variant against one, p-values Holm-adjusted over all of them.
 
     Raises:
         ValueError: see ``compare_variants``.
     """
     kept = list(rows)
-    others = variants if variants is not None else list(_by_variant(kept, measure, kind))
-    options: dict[str, Any] = {"kind": kind, "n_resamples": n_resamples, "seed": seed}
+    others = [name for name in _by_variant(kept, measure, kind) if name != baseline]
     return adjust_together(
-        [
-            compare_variants(kept, name, baseline, measure, **options)
-            for name in others
-            if name != baseline
-        ]
+        [compare_variants(kept, name, baseline, measure, kind=kind) for name in others]
     )
 
 
 def adjust_together(comparisons: Sequence[VariantComparison]) -> list[VariantComparison]:
     """The same comparisons, the p of each deciding test Holm-adjusted over all of them."""
-    tested = [c.decides.p_value for c in comparisons if c.decides]
-    adjusted = iter(holm(tested))
+    adjusted = iter(holm([c.decides.p_value for c in comparisons if c.decides]))
     return [
         dataclasses.replace(c, adjusted_p=next(adjusted) if c.decides else None)
         for c in comparisons
     ]
-
-
-def _per_generator(
-    generators: Sequence[str],
-    grid_a: np.ndarray,
-    grid_b: np.ndarray,
-    n_resamples: int,
-    seed: int,
-) -> tuple[GeneratorComparison, ...]:
-    """Each column of values [seeds, generators], adjusted over the columns."""
-    gaps = (grid_a - grid_b).T
-    estimates = [bootstrap_seeds(gap, n_resamples=n_resamples, seed=seed) for gap in gaps]
-    if len(grid_a) < 2:
-        pairs = zip(generators, estimates, strict=True)
-        return tuple(GeneratorComparison(name, gap, None, None) for name, gap in pairs)
-    tests = [paired_t(a, b) for a, b in zip(grid_a.T, grid_b.T, strict=True)]
-    adjusted = holm([test.p_value for test in tests])
-    columns = zip(generators, estimates, tests, adjusted, strict=True)
-    return tuple(GeneratorComparison(*column) for column in columns)
 
 
 def _by_variant(rows: Rows, measure: str, kind: str) -> dict[str, dict[tuple[int, str], float]]:
@@ -300,7 +230,3 @@ def _by_variant(rows: Rows, measure: str, kind: str) -> dict[str, dict[tuple[int
             f"{', '.join(sorted(kinds))}"
         )
     return found
-
-
-def _mean(values: Iterable[float]) -> float:
-    return float(np.mean(list(values)))

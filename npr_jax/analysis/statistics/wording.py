@@ -7,12 +7,12 @@ from npr_jax.analysis.statistics.paired_tests import PairedTest
 LEVEL = 0.05
 
 
-def beyond_noise(low: float, high: float, p_value: float, level: float = LEVEL) -> bool:
+def beyond_noise(low: float, high: float, p_value: float) -> bool:
     """Whether a difference counts: its interval leaves out zero and its p is below the level.
 
     Where the two disagree, or the interval is unknown (nan), it does not.
     """
-    return p_value < level and (low > 0 or high < 0)
+    return p_value < LEVEL and (low > 0 or high < 0)
 
 
 def sentence(
@@ -25,7 +25,6 @@ def sentence(
     test: PairedTest,
     *,
     adjusted_p: float | None = None,
-    difference: float | None = None,
 ) -> str:
     """One comparison as a sentence.
 
@@ -36,34 +35,28 @@ def sentence(
         interval: 95 % interval of a - b; nan where there is none.
         test: of the difference.
         adjusted_p: its p adjusted for other comparisons (``holm``), which then decides.
-        difference: a - b where it is not mean_a - mean_b.
 
     Returns:
         The sentence; it says "within noise" unless ``beyond_noise``, and where the test could not
         have rejected whatever the difference, that too.
     """
     low, high = interval
-    gap = mean_a - mean_b if difference is None else difference
+    gap = mean_a - mean_b
     decides = test.p_value if adjusted_p is None else adjusted_p
-    said = [f"{what}: {a} {100 * mean_a:.1f} %, {b} {100 * mean_b:.1f} %; "]
-    size = f"{abs(100 * gap):.1f} points"
-    spread = (
-        "no interval known"
-        if math.isnan(low)
-        else f"95 % interval of the difference {points(low)} to {points(high)}"
-    )
     if beyond_noise(low, high, decides):
-        said.append(f"{a} is {'ahead' if gap > 0 else 'behind'} by {size}, more than noise")
+        ahead = "ahead" if gap > 0 else "behind"
+        verdict = f"{a} is {ahead} by {abs(100 * gap):.1f} points, more than noise"
     else:
-        said.append(f"the difference of {points(gap)} points lies within noise")
+        verdict = f"the difference of {points(gap)} points lies within noise"
         if beyond_noise(low, high, test.p_value):
-            said.append(" once the other comparisons are allowed for")
-    said.append(f" ({spread}; {format_test(test, adjusted_p)})")
-    if not test.can_reject:
-        said.append(
-            f". This test cannot reach p < {LEVEL} with {test.n} pairs, whatever the difference"
-        )
-    return "".join(said) + "."
+            verdict += " once the other comparisons are allowed for"
+    spread = f"95 % interval of the difference {points(low)} to {points(high)}"
+    spread = "no interval known" if math.isnan(low) else spread
+    never = f" This test cannot reach p < {LEVEL} with {test.n} pairs, whatever the difference."
+    return (
+        f"{what}: {a} {100 * mean_a:.1f} %, {b} {100 * mean_b:.1f} %; {verdict} ({spread}; "
+        f"{format_test(test, adjusted_p)}).{'' if test.can_reject else never}"
+    )
 
 
 def format_test(test: PairedTest, adjusted_p: float | None = None) -> str:
