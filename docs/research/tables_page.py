@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from npr_jax.sweep.summary import format_summary
+from npr_jax.sweep.table import format_summary
 
 PAGE = "tables.md"
 

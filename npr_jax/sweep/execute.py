@@ -24,11 +24,9 @@ from input_pipeline.storage.path_lists import split_paths
 from npr_jax.evaluation.evaluate import evaluate_trained
 from npr_jax.sweep import grid
 from npr_jax.sweep.locks import locked
-from npr_jax.sweep.programs import KeptProgram
 from npr_jax.sweep.record import Record, is_done, settings_of
-from npr_jax.sweep.summary import format_summary
-from npr_jax.sweep.table import FILE, write_table
-from npr_jax.sweep.vectorized import train_vectorized
+from npr_jax.sweep.table import FILE, format_summary, write_table
+from npr_jax.sweep.vectorized import KeptProgram, train_vectorized
 from npr_jax.training import inputs
 from npr_jax.training import train as training
 
@@ -86,9 +84,6 @@ def run_sweep(
         side_by_side: how many runs that differ in seed or learning rate alone are trained together.
         train: trains and evaluates some configs in their workdirs, all of them together; returns
             what their results.json hold. None: ``train_and_evaluate``.
-
-    Raises:
-        ValueError: for a sweep, shard or directory that cannot be used.
     """
     train = train or functools.partial(train_and_evaluate, kept=KeptProgram())
     runs = grid.expand(sweep)
@@ -96,7 +91,8 @@ def run_sweep(
     workdir = pathlib.Path(workdir).absolute()
     if "," in str(workdir):
         raise UserError(f"--workdir={workdir}: data.path separates directories by commas; use none")
-    fingerprints = {path: _fingerprint(path) for path in _data_paths(runs)}
+    paths = {run.config.data.path for run in runs} - {""}
+    fingerprints = {path: _fingerprint(path) for path in sorted(paths)}
     workdir.mkdir(parents=True, exist_ok=True)
     keep_compiled(workdir / "compiled")
     simulated = ""  # where they are needed
@@ -127,11 +123,7 @@ def train_and_evaluate(
     *,
     kept: KeptProgram,
 ) -> list[dict[str, Any] | None]:
-    """Trains runs, several of them as one program, and scores each one's test split.
-
-    Returns:
-        For each run what ``evaluate_run`` returns.
-    """
+    """Trains runs, several of them as one program; what ``evaluate_run`` returns of each."""
     if len(configs) == 1:
         training.train(configs[0], workdirs[0], make_program=kept)
     else:
@@ -145,9 +137,7 @@ def prepare_simulation(base: ml_collections.ConfigDict, workdir: pathlib.Path) -
     Of several processes one renders and the others wait. Nothing is left over by one that is
     killed: the kernel drops its lock, and a data set appears only when it is complete. Where
     the disk has no locks both render the same images and the first to finish is kept.
-
-    Raises:
-        ValueError: the directory holds a data set made with other settings.
+    ``UserError`` where the directory holds a data set made with other settings.
     """
     config = base.copy_and_resolve_references()
     directory = pathlib.Path(config.data.simulation.directory or workdir / "simulation").absolute()
@@ -234,11 +224,6 @@ def _finish(
 def _fail(run: grid.PlannedRun, error: Exception, tally: Tally) -> None:
     _LOG.error("%s failed: %s", run.folder, error)
     tally.failed.append((run.folder, str(error)))
-
-
-def _data_paths(runs: Sequence[grid.PlannedRun]) -> list[str]:
-    """The users' data sets that runs name, each once."""
-    return sorted({run.config.data.path for run in runs} - {""})
 
 
 def _fingerprint(path: str) -> str:

@@ -12,7 +12,7 @@ import ml_collections
 
 from input_pipeline.errors import UserError
 from npr_jax.config import problems_of
-from npr_jax.sweep.programs import likeness
+from npr_jax.sweep.vectorized import likeness
 
 SECTIONS = ("base", "variants", "grid", "seeds")
 # Names become folders and cells of a table.
@@ -76,11 +76,7 @@ def expand(sweep: ml_collections.ConfigDict) -> list[PlannedRun]:
 
 
 def batches(runs: Sequence[PlannedRun], side_by_side: int) -> list[list[PlannedRun]]:
-    """Runs in groups of at most ``side_by_side`` that are alike, in the order of the runs.
-
-    Raises:
-        ValueError: for a number below 1.
-    """
+    """Runs in groups of at most ``side_by_side`` that are alike, in the order of the runs."""
     if side_by_side < 1:
         raise UserError(f"--side_by_side={side_by_side}; expected an integer of at least 1")
     alike: dict[str, list[PlannedRun]] = {}
@@ -97,11 +93,7 @@ def batches(runs: Sequence[PlannedRun], side_by_side: int) -> list[list[PlannedR
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """``(i, n)`` of ``i/n``; i counts from 0. Empty: all of it, ``(0, 1)``.
-
-    Raises:
-        ValueError: unless i and n are integers and 0 <= i < n.
-    """
+    """``(i, n)`` of ``i/n``; i counts from 0. Empty: all of it, ``(0, 1)``."""
     if not text:
         return 0, 1
     match = re.fullmatch(r"(\d+)/(\d+)", text)

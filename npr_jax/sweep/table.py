@@ -5,37 +5,33 @@ from __future__ import annotations
 import csv
 import json
 import pathlib
+import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.csv_files import write_csv
 from npr_jax.evaluation.tables import METRICS
+from npr_jax.evaluation.text_tables import Sheet, markdown
 from npr_jax.residuals.front_end import distinct
 from npr_jax.sweep.locks import locked
 from npr_jax.sweep.record import Record, read_record
-from npr_jax.sweep.summary import COLUMNS
 
 FILE = "runs.csv"
 BEFORE_SETTINGS = ("sweep", "variant", "system", "seed")
 AFTER_SETTINGS = (
-    "model_settings",
-    "data",
-    "data_fingerprint",
-    "split",
-    "delivery",
-    "commit",
-    "date",
-    "machine",
-    "parameters",
-    "train_images",
-    "steps",
-    "images_trained",
-    "generator",
-    "kind",
-    "pairing",
-    "n_photographs",
-    "n_generated",
+    *(
+        "model_settings",
+        "data",
+        "data_fingerprint",
+        "split",
+        "delivery",
+        "commit",
+        "date",
+        "machine",
+    ),
+    *("parameters", "train_images", "steps", "images_trained"),
+    *("generator", "kind", "pairing", "n_photographs", "n_generated"),
     *METRICS,
     "best_threshold",
 )
@@ -64,11 +60,12 @@ def write_table(
         records = [
             record
             for record in _records(workdir)
-            if planned.get(_folder_name(record, workdir), record.settings) == record.settings
+            if planned.get(record.folder.relative_to(workdir).as_posix(), record.settings)
+            == record.settings
         ]
         varied = varied_settings([*planned.values(), *(record.settings for record in records)])
         rows = [row for record in records for row in run_rows(record, sweep, varied)]
-        weights = list(dict.fromkeys(key for row in rows for key in row if _is_weight(key)))
+        weights = {key for row in rows for key in row if key.startswith(WEIGHT_COLUMN)}
         columns = [*BEFORE_SETTINGS, *varied, *AFTER_SETTINGS, *sorted(weights)]
         write_csv(workdir / FILE, columns, rows)
     return rows
@@ -77,8 +74,7 @@ def write_table(
 def read_table(path: pathlib.Path) -> list[dict[str, Any]]:
     """The rows of a ``runs.csv``; seeds and measures as numbers, None where there is none.
 
-    Raises:
-        ValueError: the table is another one, or a value is no number.
+    ``UserError`` where it is another table.
     """
     measures = {measure for _, _, measure in COLUMNS}
     with path.open(newline="", encoding="utf-8") as file:
@@ -100,20 +96,16 @@ def varied_settings(all_settings: Sequence[Mapping[str, Any]]) -> list[str]:
     for settings in all_settings:
         for key, value in settings.items():
             values.setdefault(key, set()).add(json.dumps(value))
-    counts = {key: sum(key in settings for settings in all_settings) for key in values}
-    return sorted(
-        key
-        for key, found in values.items()
-        if key != "seed" and (len(found) > 1 or counts[key] < len(all_settings))
-    )
+    varied = {key for key, found in values.items() if len(found) > 1}
+    varied |= {key for key in values if not all(key in settings for settings in all_settings)}
+    return sorted(varied - {"seed"})
 
 
 def run_rows(record: Record, sweep: str, varied: Iterable[str]) -> Iterator[dict[str, Any]]:
     """The rows of one run, in the order of its results.json: generators, controls, photographs."""
     results = record.results()
     settings, meta = record.settings, results["meta"]
-    model = {key: value for key, value in settings.items() if key.startswith("model.")}
-    model = {key.removeprefix("model."): value for key, value in model.items()}
+    model = {k.removeprefix("model."): v for k, v in settings.items() if k.startswith("model.")}
     common = {
         "sweep": sweep,
         "variant": record.variant,
@@ -143,10 +135,6 @@ def _records(workdir: pathlib.Path) -> list[Record]:
     return sorted(found, key=lambda record: (record.variant, record.seed))
 
 
-def _folder_name(record: Record, workdir: pathlib.Path) -> str:
-    return record.folder.relative_to(workdir).as_posix()
-
-
 def _images_trained(meta: Mapping[str, Any], batch_size: int) -> int | None:
     """Images seen up to the checkpoint that was scored, repeats counted, padding not."""
     steps, images = meta.get("steps"), meta.get("train_images")
@@ -168,10 +156,56 @@ def _mean_weights(attention: Mapping[str, Any] | None) -> dict[tuple[str, int], 
     }
 
 
-def _is_weight(column: str) -> bool:
-    return column.startswith(WEIGHT_COLUMN)
-
-
 def _cell(value: Any) -> Any:
     """Lists as JSON, without blanks; all else as it is."""
     return json.dumps(value, separators=(",", ":")) if isinstance(value, list) else value
+
+
+# (head, kind of row, measure), each the mean over a run's rows of that kind.
+COLUMNS = (
+    ("AP trained", "trained", "ap"),
+    ("AP unseen", "unseen", "ap"),
+    ("AUC unseen", "unseen", "auc"),
+    ("acc unseen", "unseen", "accuracy"),
+    ("best unseen", "unseen", "best_accuracy"),
+    ("AUC control", "control", "auc"),
+)
+
+
+def summarize(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One entry per variant: how many seeds, and for each column the runs' values.
+
+    ``rows`` are those of ``runs.csv``. ``variant``, ``seeds`` and, by head of ``COLUMNS``, a list
+    with one mean over generators per seed; runs without such rows are left out of the list.
+    """
+    by_run: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_run.setdefault((row["variant"], row["seed"]), []).append(row)
+    entries: dict[str, dict[str, Any]] = {}
+    for (variant, _), its_rows in by_run.items():
+        entry = entries.setdefault(variant, {"variant": variant, "seeds": 0})
+        entry["seeds"] += 1
+        for head, kind, measure in COLUMNS:
+            values = [row[measure] for row in its_rows if row["kind"] == kind]
+            values = [value for value in values if value is not None]
+            entry.setdefault(head, []).extend([statistics.fmean(values)] if values else [])
+    return list(entries.values())
+
+
+def format_summary(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The summary as a Markdown table, in percent: mean and standard deviation over seeds."""
+    entries = summarize(rows)
+    if not entries:
+        return "no run is finished yet"
+    heads = ["variant", "seeds", *(head for head, _, _ in COLUMNS)]
+    cells = [[_in_percent(entry[head]) for head in heads] for entry in entries]
+    return markdown(Sheet("", heads, cells))
+
+
+def _in_percent(value: Any) -> str:
+    if not isinstance(value, list):
+        return str(value)
+    if not value:
+        return "-"
+    mean = f"{100 * statistics.fmean(value):.1f}"
+    return f"{mean} ± {100 * statistics.stdev(value):.1f}" if len(value) > 1 else mean

@@ -9,22 +9,52 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import ml_collections
 import numpy as np
+import optax
 
 from input_pipeline.errors import UserError
 from npr_jax.models import sharding
-from npr_jax.models.base import learned_factors
-from npr_jax.sweep.programs import KeptProgram, likeness
+from npr_jax.models.base import Model, learned_factors
 from npr_jax.training.inputs import TrainInput, open_dataset
-from npr_jax.training.metrics import TrainMetrics
 from npr_jax.training.reporting import progress_bar
 from npr_jax.training.run import Run, check_start
+from npr_jax.training.step import Program, TrainMetrics, make_program
 from npr_jax.training.train_state import TrainState, init_train_state
+
+
+def likeness(config: ml_collections.ConfigDict) -> str:
+    """Equal for configs that one compiled program can train: all but seed and learning rate."""
+    config = config.copy_and_resolve_references()
+    config.seed, config.optimizer.learning_rate = 0, 0.0
+    return str(config)
+
+
+class KeptProgram:
+    """A ``MakeProgram`` that gives its last program again where it fits."""
+
+    def __init__(self) -> None:
+        self._last: tuple[tuple, Program] | None = None
+
+    def __call__(
+        self,
+        config: ml_collections.ConfigDict,
+        model: Model,
+        optimizer: optax.GradientTransformation,
+        steps_per_epoch: int,
+        *,
+        over_runs: Callable[[Callable], Callable] | None = None,
+    ) -> Program:
+        """See ``npr_jax.training.step.make_program``."""
+        key = likeness(config), steps_per_epoch, over_runs
+        if self._last is None or self._last[0] != key:
+            program = make_program(config, model, optimizer, steps_per_epoch, over_runs=over_runs)
+            self._last = key, program
+        return self._last[1]
 
 
 def train_vectorized(
@@ -35,16 +65,9 @@ def train_vectorized(
 ) -> None:
     """Trains at least two runs together; each workdir becomes what ``train`` would make of it.
 
-    Args:
-        configs: one for each run.
-        workdirs: likewise.
-        kept: where to look for a compiled program, and to keep it.
-
-    Raises:
-        ValueError: as ``train``, and for runs that differ in more than seed and learning rate, that
-            may stop early or that stand at different steps.
-        FloatingPointError: as ``train``.
-        OSError: as ``train``.
+    ``kept``: where to look for a compiled program, and to keep it. Raises what ``train`` does, and
+    ``UserError`` for runs that differ in more than seed and learning rate, that may stop early or
+    that stand at different steps.
     """
     check_alike(configs)
     kept, mesh, count = kept or KeptProgram(), sharding.data_mesh(), len(configs)
@@ -108,12 +131,12 @@ def _log(
 
 def stack(trees: Sequence[Any]) -> Any:
     """One pytree whose arrays have a leading axis over the runs, on the host if all are there."""
-    return jax.tree.map(lambda *leaves: _stacked(leaves), *trees)
 
+    def stacked(*leaves: Any) -> Any:
+        on_host = all(isinstance(leaf, np.ndarray) for leaf in leaves)
+        return np.stack(leaves) if on_host else jax.numpy.stack(leaves)
 
-def _stacked(leaves: Sequence[Any]) -> Any:
-    on_host = all(isinstance(leaf, np.ndarray) for leaf in leaves)
-    return np.stack(leaves) if on_host else jax.numpy.stack(leaves)
+    return jax.tree.map(stacked, *trees)
 
 
 def member(tree: Any, index: int) -> Any:

@@ -55,16 +55,9 @@ def augment(key: jax.Array, images: jax.Array, data: ml_collections.ConfigDict) 
 
 
 def crop_and_flip(key: jax.Array, images: jax.Array, size: int, *, flip: bool) -> jax.Array:
-    """Cuts a random square from each image and mirrors half of them left to right.
+    """Cuts a random square from each image and, with ``flip``, mirrors half of them left to right.
 
-    Args:
-        key: a key that no other step uses.
-        images: ``[b, h, w, c]`` of any dtype.
-        size: side of the square in pixels, at most h and w.
-        flip: whether to mirror.
-
-    Returns:
-        ``[b, size, size, c]``, same dtype.
+    ``[b, h, w, c]`` of any dtype, ``size`` at most h and w, to ``[b, size, size, c]``.
     """
     batch, height, width, channels = images.shape
     top_key, left_key, flip_key = (jax.random.fold_in(key, n) for n in (TOP, LEFT, FLIP))
@@ -91,13 +84,9 @@ def rotate(key: jax.Array, images: jax.Array, degrees: float, *, bilinear: bool)
 def turn(images: jax.Array, angles: jax.Array, *, bilinear: bool) -> jax.Array:
     """Images turned about their centre; what comes from outside is 0, as torchvision fills.
 
-    Args:
-        images: ``[b, h, w, c]``; the size stays, corners are lost.
-        angles: degrees, counter-clockwise, float32 ``[b]``.
-        bilinear: whether to interpolate between four pixels; else the nearest is taken.
-
-    Returns:
-        Same shape, float32.
+    ``[b, h, w, c]`` to float32 of the same shape; corners are lost. ``angles`` are degrees,
+    counter-clockwise, float32 ``[b]``; ``bilinear`` interpolates between four pixels, else the
+    nearest is taken.
     """
     height, width = images.shape[1:3]
     radians = jnp.deg2rad(angles)
@@ -134,15 +123,8 @@ def _pixels_at(images: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Ar
 def jitter_colors(key: jax.Array, images: jax.Array, strength: float) -> jax.Array:
     """Brightness, contrast and saturation of each image by factors U(1 - s, 1 + s), s = strength.
 
-    Always in this order; torchvision draws the order for each image.
-
-    Args:
-        key: a key of its own.
-        images: ``[b, h, w, 3]``, RGB from 0 to 255.
-        strength: above 0, at most 1.
-
-    Returns:
-        float32 from 0 to 255, not rounded.
+    Always in this order; torchvision draws the order for each image. RGB from 0 to 255,
+    ``[b, h, w, 3]``, to the same in float32, not rounded; the strength is above 0, at most 1.
     """
     factors = jax.random.uniform(
         key, (3, images.shape[0]), minval=1.0 - strength, maxval=1.0 + strength
@@ -176,26 +158,19 @@ def _blend(start: jax.Array, end: jax.Array, factor: jax.Array) -> jax.Array:
 
 
 def mask_patches(
-    key: jax.Array,
-    images: jax.Array,
-    probability: float,
-    *,
-    patch: int,
-    ratio: tuple[float, float],
+    key: jax.Array, images: jax.Array, probability: float, *, patch: int, ratio: tuple[float, float]
 ) -> jax.Array:
     """Blackens randomly chosen squares of a grid in some of the images.
 
+    The grid begins at the top left; its last row and column may be cut.
+
     Args:
         key: a key of its own.
-        images: ``[b, h, w, c]``.
+        images: ``[b, h, w, c]``; shape and dtype stay.
         probability: of an image to be masked at all.
-        patch: side of a square in pixels; the grid begins at the top left, its last row and
-            column may be cut.
+        patch: side of a square in pixels.
         ratio: lowest and highest share of the squares, drawn uniformly for each image. Of n
             squares ``floor(share * n)`` are blackened.
-
-    Returns:
-        Same shape and dtype.
     """
     batch, height, width, _ = images.shape
     rows, columns = -(-height // patch), -(-width // patch)

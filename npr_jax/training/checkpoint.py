@@ -75,18 +75,11 @@ class Checkpoints:
         """
         # The latest step that improved is the best one: comparisons are the loop's.
         metrics = {IMPROVED: step if improved else -1}
+        saved = {name: ocp.args.StandardSave(item) for name, item in items.items()}
+        saved |= {DATA: grain.checkpoint.CheckpointSave(iterator)}
+        saved |= {PROGRESS: ocp.args.JsonSave(progress)}
         with self._named_if_not_written():
-            self._manager.save(
-                step,
-                args=ocp.args.Composite(
-                    **{name: ocp.args.StandardSave(item) for name, item in items.items()},
-                    **{
-                        DATA: grain.checkpoint.CheckpointSave(iterator),
-                        PROGRESS: ocp.args.JsonSave(progress),
-                    },
-                ),
-                metrics=metrics,
-            )
+            self._manager.save(step, args=ocp.args.Composite(**saved), metrics=metrics)
 
     def latest_step(self) -> int | None:
         """The step of the last complete checkpoint, None where there is none."""
@@ -104,28 +97,19 @@ class Checkpoints:
     def restore(
         self, step: int, items: Mapping[str, Any], iterator: grain.DatasetIterator
     ) -> Mapping[str, Any]:
-        """The items of that step; the iterator is moved to where it was.
+        """The items of that step; the iterator is moved to where it was at ``save``.
 
-        Args:
-            step: of a complete checkpoint.
-            items: pytrees by name, whose arrays give shape, dtype and sharding.
-            iterator: as ``save`` was given it.
+        ``items`` are pytrees by name, whose arrays give shape, dtype and sharding.
         """
         shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, dict(items))
-        return self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                **{name: ocp.args.StandardRestore(item) for name, item in shapes.items()},
-                **{DATA: grain.checkpoint.CheckpointRestore(iterator)},
-            ),
-        )
+        wanted: dict[str, Any] = {
+            name: ocp.args.StandardRestore(item) for name, item in shapes.items()
+        }
+        wanted |= {DATA: grain.checkpoint.CheckpointRestore(iterator)}
+        return self._manager.restore(step, args=ocp.args.Composite(**wanted))
 
     def close(self) -> None:
-        """Waits until everything is on disk.
-
-        Raises:
-            OSError: the last checkpoint could not be written.
-        """
+        """Waits until everything is on disk; ``OSError`` where that could not be written."""
         with self._named_if_not_written(), self._closing, contextlib.closing(self._manager):
             self._manager.wait_until_finished()
 

@@ -31,12 +31,8 @@ class Embedded:
 
 
 def identity_of(layout: Mapping[str, Any], frozen: str) -> dict[str, Any]:
-    """What the features depend on: frozen numbers, images, and what is done to them.
-
-    Args:
-        layout: see ``npr_jax.training.resume``.
-        frozen: fingerprint of the frozen numbers.
-    """
+    """What the features depend on: the frozen numbers (their fingerprint), images, and what is
+    done to them, by the ``layout`` of ``npr_jax.training.resume``."""
     settings = layout["settings"]
     return {
         "frozen": frozen,

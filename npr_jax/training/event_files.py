@@ -7,7 +7,6 @@ brings along. ``clu.metric_writers`` would write it with TensorFlow: 1.3 GB to i
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import os
 import pathlib
@@ -15,7 +14,6 @@ import socket
 import struct
 import sys
 import time
-import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,7 +28,7 @@ _HEADER, _FOOTER = 12, 4
 
 
 def open_event_file(folder: pathlib.Path, *, resume_step: int) -> Any:
-    """A ``clu`` MetricWriter of a new event file; events after ``resume_step`` are removed."""
+    """A writer of a new event file; events after ``resume_step`` are removed."""
     folder.mkdir(parents=True, exist_ok=True)
     drop_events_after(folder, resume_step)
     if sys.modules.get("tensorflow"):
@@ -72,32 +70,8 @@ def _records(data: bytes) -> Iterator[bytes]:
         start = end
 
 
-def _interface() -> types.ModuleType:
-    """``clu.metric_writers.interface``, loaded from its file.
-
-    Importing it by name would run the package's ``__init__`` first, and that imports TensorFlow.
-    """
-    package = importlib.util.find_spec("clu")
-    if package is None or not package.submodule_search_locations:
-        raise ModuleNotFoundError("No module named 'clu'", name="clu")
-    path = pathlib.Path(package.submodule_search_locations[0], "metric_writers", "interface.py")
-    spec = importlib.util.spec_from_file_location("clu.metric_writers.interface", path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"cannot load {path}", name="clu.metric_writers.interface")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _unsupported(self: Any, step: int, *args: Any, **kwargs: Any) -> None:
-    raise NotImplementedError("without TensorFlow only scalars are written")
-
-
-class EventWriter(_interface().MetricWriter):  # type: ignore[misc]
-    """Writes scalars to a new event file of a folder, in the form of ``tf.summary.scalar``."""
-
-    write_summaries = write_images = write_videos = write_audios = _unsupported
-    write_texts = write_histograms = write_hparams = _unsupported
+class EventWriter:
+    """Writes scalars as ``clu.metric_writers`` does, in the form of ``tf.summary.scalar``."""
 
     def __init__(self, folder: pathlib.Path):
         name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"

@@ -21,7 +21,7 @@ from input_pipeline.loading.epochs import steps_per_epoch
 from input_pipeline.loading.features import feature_iterator, training_images_once
 from input_pipeline.loading.mixture import MixedDataset, MixedSplit
 from input_pipeline.loading.readers import BatchReader
-from input_pipeline.loading.sampling import Groups, Sampling, held_out, sample
+from input_pipeline.loading.sampling import Sampling, held_out, sample
 from input_pipeline.storage.path_lists import split_paths
 from input_pipeline.storage.tfrecord import TFRecordSource
 from npr_jax.models.systems.registry import SYSTEMS
@@ -32,11 +32,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def open_dataset(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> MixedDataset:
-    """The data sets a config names; the embedded simulation is generated on first use.
-
-    Raises:
-        ValueError: where ``data.path`` holds no prepared data set.
-    """
+    """The data sets a config names; the embedded simulation is generated on first use."""
     if config.data.path:
         return MixedDataset.load(split_paths(config.data.path, "data.path"))
     from input_pipeline.simulation.dataset import build_simulation
@@ -70,13 +66,18 @@ class TrainInput:
             self._validation = train.source.subset(np.flatnonzero(held))
         if not len(records):
             raise UserError("the training split is empty; expected images of both classes")
-        records, self._groups = sample(table, records, _sampling(data), config.seed)
+        drawn = Sampling(data.fraction, data.max_per_class, tuple(data.weights), data.balance)
+        records, self._groups = sample(table, records, drawn, config.seed)
         self._read_file = SYSTEMS[config.model.name].read_file
         self._train = train.source.subset(records)
         if not len(self._validation):
             raise UserError("the validation split is empty; expected images of both classes")
         if len(self._groups.sizes) > 1 and jax.process_index() == 0:
-            _LOG.info(_in_words(self._groups))
+            draws = self._groups.quotas / self._groups.sizes
+            _LOG.info(
+                f"an epoch draws from {len(draws)} groups of images: each image {draws.min():.3g} "
+                f"to {draws.max():.3g} times on average"
+            )
 
     @property
     def validation_source(self) -> TFRecordSource:
@@ -92,6 +93,10 @@ class TrainInput:
     def steps_per_epoch(self) -> int:
         """Batches of one epoch; the last one may be padded."""
         return steps_per_epoch(len(self._train), self._config.batch_size)
+
+    @property
+    def _share(self) -> dict[str, Any]:
+        return {"process_index": jax.process_index(), "process_count": jax.process_count()}
 
     def describe(self) -> dict[str, Any]:
         """What the run learns from, for its reports."""
@@ -117,8 +122,7 @@ class TrainInput:
                 embedded.labels,
                 batch_size=self._config.batch_size,
                 seed=self._config.seed,
-                process_index=jax.process_index(),
-                process_count=jax.process_count(),
+                **self._share,
                 groups=self._groups,
             )
         return pipeline.train_iterator(
@@ -127,8 +131,7 @@ class TrainInput:
             **self._reading(),
             workers=data.workers,
             prefetch=data.prefetch,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
+            **self._share,
             groups=self._groups,
         )
 
@@ -153,8 +156,7 @@ class TrainInput:
             BatchReader(self._train, **self._reading()),
             crop=data.crop,
             workers=data.workers,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
+            **self._share,
         )
 
     def validation_images(self) -> Iterator[dict]:
@@ -171,18 +173,8 @@ class TrainInput:
                 read_file=self._read_file,
             ),
             workers=data.workers,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
+            **self._share,
         )
-
-
-def _sampling(data: ml_collections.ConfigDict) -> Sampling:
-    return Sampling(
-        fraction=data.fraction,
-        max_per_class=data.max_per_class,
-        weights=tuple(data.weights),
-        balance=data.balance,
-    )
 
 
 def named_split(
@@ -190,14 +182,7 @@ def named_split(
 ) -> MixedSplit:
     """A split of the data sets that have it.
 
-    Args:
-        dataset: the data sets.
-        name: of the split.
-        setting: what names it, for the error.
-        of_all: whether each data set has to have it.
-
-    Raises:
-        ValueError: a data set that has to have it, or every one, lacks the split.
+    ``UserError``, naming the setting, where no data set has it, or one lacks it and ``of_all``.
     """
     lacking = dataset.lacking(name)
     if lacking and (of_all or len(lacking) == len(dataset.names)):
@@ -210,11 +195,3 @@ def named_split(
             )
         )
     return dataset.split(name)
-
-
-def _in_words(groups: Groups) -> str:
-    draws = groups.quotas / groups.sizes
-    return (
-        f"an epoch draws from {len(draws)} groups of images: each image {draws.min():.3g} to "
-        f"{draws.max():.3g} times on average"
-    )

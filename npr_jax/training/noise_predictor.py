@@ -13,6 +13,7 @@ import functools
 import logging
 import pathlib
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import flax
@@ -29,20 +30,94 @@ from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.loading.pipeline import train_iterator
 from input_pipeline.storage.atomic_files import write_json
 from input_pipeline.storage.records import PHOTOGRAPH
+from npr_jax.config import broken_rules, flatten, refuse
 from npr_jax.models import sharding
 from npr_jax.models.diffusion import ddim
 from npr_jax.models.diffusion.noise_predictor import NoisePredictor
-from npr_jax.models.diffusion.noise_schedule import alpha_bars
-from npr_jax.models.diffusion.unet import UNet
+from npr_jax.models.diffusion.noise_schedule import SCHEDULES, alpha_bars
+from npr_jax.models.diffusion.unet import UNet, UNetShape
 from npr_jax.models.pretrained.noise_predictor_file import FILE_NAME, save_noise_predictor
-from npr_jax.training import inputs, noise_predictor_settings
+from npr_jax.models.systems.setting_rules import (
+    Rule,
+    choice,
+    integer,
+    is_integer,
+    number,
+    several,
+    text,
+)
+from npr_jax.training import inputs
 from npr_jax.training.checkpoint import Checkpoints
 from npr_jax.training.reporting import CurveWriter, progress_bar
-from npr_jax.training.resume import check_same_layout
+from npr_jax.training.resume import check_same_layout, plain
 
 _LOG = logging.getLogger(__name__)
 
 _ITEM = "state"  # of a checkpoint; nothing else reads a part of it
+
+
+def _is_reductions(value: Any) -> bool:
+    return isinstance(value, tuple | list) and all(is_integer(v) and v >= 1 for v in value)
+
+
+RULES: Mapping[str, Rule] = {
+    "seed": integer(0, 2**31 - 1),
+    "unet.channels": integer(2),
+    "unet.multipliers": several(integer(1), "a tuple of integers of at least 1, as (1, 2, 2)"),
+    "unet.blocks": integer(1),
+    "unet.attention": Rule(_is_reductions, "() or a tuple of reductions, as (4,)"),
+    "unet.head_channels": integer(1),
+    "unet.groups": integer(1),
+    "schedule": choice(*SCHEDULES),
+    "diffusion_steps": integer(20),
+    "data.train_split": text(),
+    "data.resize": integer(8, 4096, zero="native size"),
+    "data.crop": integer(8, 4096),
+    "data.workers": integer(0, 256),
+    "batch_size": integer(1),
+    "num_steps": integer(1),
+    "learning_rate": number(0, 10),
+    "ema": number(0, 1),
+    "log_every_steps": integer(1),
+    "checkpoint_every_steps": integer(1),
+}
+# May change on resumption: they decide when to stop, report and save.
+_FREE = ("num_steps", "log_every_steps", "checkpoint_every_steps")
+# Of section `data`; where the files lie may change, their content has a fingerprint.
+_FIXED_DATA = ("train_split", "resize", "crop")
+
+
+def _unet_shape(config: ml_collections.ConfigDict) -> UNetShape:
+    """The U-Net that section ``unet`` describes; ``UserError`` where its layers do not fit."""
+    settings: dict[str, Any] = config.unet.to_dict()
+    return UNetShape(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
+
+
+def _image_side(config: ml_collections.ConfigDict) -> int:
+    """Side in pixels of the images that the predictor learns from."""
+    return config.data.resize or config.data.crop
+
+
+def check_noise_config(config: ml_collections.ConfigDict) -> None:
+    """Raises one ``ValueError`` that lists every wrong setting with its fix."""
+    recipe = "configs/diffusion/noise_predictor.py"
+    refuse(broken_rules(flatten(config), RULES, recipe=recipe))
+    stride, side = _unet_shape(config).stride, _image_side(config)
+    if side % stride:
+        raise UserError(
+            f"data.resize is {config.data.resize} and data.crop {config.data.crop}: images of "
+            f"{side} pixels; expected a multiple of {stride}, the U-Net's largest reduction"
+        )
+
+
+def _layout(config: ml_collections.ConfigDict, fingerprint: str) -> dict[str, Any]:
+    """What must not change between the start of a run and its resumption, as JSON values."""
+    settings: dict[str, Any] = {
+        key: config[key] for key in RULES if "." not in key and key not in _FREE
+    }
+    data = {key: config.data[key] for key in _FIXED_DATA}
+    settings |= {"unet": config.unet.to_dict(), "data": data}
+    return {"settings": plain(settings), "data fingerprint": fingerprint}
 
 
 @flax.struct.dataclass
@@ -75,18 +150,17 @@ def train_noise_predictor(
         The file ``noise_predictor.safetensors`` in the workdir, see noise_predictor.py.
 
     Raises:
-        ValueError: for a config or data that cannot be used, or a workdir whose run was started
-            with other settings.
+        UserError: for a config or data that cannot be used, or a run with other settings.
         FloatingPointError: when the loss stops being finite.
         OSError: a checkpoint could not be written.
     """
-    noise_predictor_settings.check_noise_config(config)
+    check_noise_config(config)
     mesh = sharding.data_mesh()
     sharding.check_batch_size(config.batch_size, mesh)
     workdir = pathlib.Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     dataset = inputs.open_dataset(config, workdir)
-    layout = noise_predictor_settings.layout(config, dataset.fingerprint)
+    layout = _layout(config, dataset.fingerprint)
     graphdef, optimizer, state = _initial_state(config)
     state = jax.device_put(state, sharding.replicated(mesh))
     train_step = make_noise_step(config, graphdef, optimizer)
@@ -172,7 +246,7 @@ def make_noise_step(
 
 
 def _initial_state(config: ml_collections.ConfigDict):
-    unet = UNet(noise_predictor_settings.unet_shape(config), rngs=nnx.Rngs(params=config.seed))
+    unet = UNet(_unet_shape(config), rngs=nnx.Rngs(params=config.seed))
     graphdef, params = nnx.split(unet)
     optimizer = optax.adam(config.learning_rate)
     # A copy: two names of one array cannot both be donated.
@@ -217,7 +291,7 @@ def _save(
     workdir: pathlib.Path,
 ) -> pathlib.Path:
     unet = nnx.merge(graphdef, jax.device_get(state.mean_params))
-    side = noise_predictor_settings.image_side(config)
+    side = _image_side(config)
     path = workdir / FILE_NAME
     save_noise_predictor(NoisePredictor(unet, config.schedule, config.diffusion_steps, side), path)
     return path

@@ -15,13 +15,8 @@ from input_pipeline.errors import UserError
 def join_processes(coordinator: str, num_processes: int, process_id: int) -> None:
     """Makes this process one of several that compute together; call before anything else of JAX.
 
-    Args:
-        coordinator: ``host:port`` of process 0, the same for all.
-        num_processes: how many processes take part.
-        process_id: this one's number, from 0.
-
-    Raises:
-        ValueError: for a number outside the range, or an address without a port.
+    The coordinator is ``host:port`` of process 0, the same for all; processes count from 0.
+    ``UserError`` for another number, or an address without a port.
     """
     if not 0 <= process_id < num_processes:
         raise UserError(

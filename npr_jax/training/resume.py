@@ -40,7 +40,7 @@ def layout_of(
     for key in ("path", "photos", "simulation", *readers, *tests):
         settings["data"].pop(key)
     return {
-        "settings": _plain(settings),
+        "settings": plain(settings),
         "data fingerprint": dataset.fingerprint,
         "steps per epoch": steps_per_epoch,
         "processes": jax.process_count(),
@@ -55,7 +55,7 @@ def check_same_layout(saved: dict[str, Any], current: dict[str, Any], workdir: p
     """
     saved = dict(saved)
     if model := saved.get("settings", {}).get("model"):
-        settings = saved["settings"] | {"model": _plain(current_settings(model))}
+        settings = saved["settings"] | {"model": plain(current_settings(model))}
         saved |= {"settings": settings}
     saved, current = flatten(saved), flatten(current)
     changed = [
@@ -70,8 +70,8 @@ def check_same_layout(saved: dict[str, Any], current: dict[str, Any], workdir: p
         )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """As JSON gives it back: lists for tuples."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, tuple | list) else value

@@ -27,10 +27,10 @@ from npr_jax.models.systems.registry import SYSTEMS
 from npr_jax.training import embeddings
 from npr_jax.training.checkpoint import Checkpoints
 from npr_jax.training.inputs import TrainInput
-from npr_jax.training.metrics import TrainMetrics, summarize
 from npr_jax.training.reporting import CurveWriter
 from npr_jax.training.resume import check_same_layout, layout_of
 from npr_jax.training.schedules import Plateau
+from npr_jax.training.step import TrainMetrics, summarize
 from npr_jax.training.train_state import TrainState
 from npr_jax.training.validation import Progress, validate, validate_embedded
 
@@ -38,12 +38,8 @@ _LOG = logging.getLogger(__name__)
 
 
 def check_start(config: ml_collections.ConfigDict, workdir: pathlib.Path, mesh: Mesh) -> None:
-    """Refuses what can be refused before any work; makes the workdir.
-
-    Raises:
-        ValueError: for a setting that cannot be used, a batch that the devices cannot share, or a
-            file of frozen numbers that is missing or not the one the workdir was trained with.
-    """
+    """Makes the workdir; ``UserError`` for a setting that cannot be used, a batch that the devices
+    cannot share, or a file of frozen numbers that is missing or not the workdir's."""
     check_config(config)
     sharding.check_batch_size(config.batch_size, mesh)
     workdir.mkdir(parents=True, exist_ok=True)
@@ -70,15 +66,11 @@ class Run:
         scorer: Scorer,
         mesh: Mesh,
     ):
-        """Args:
-        config: accepted by ``check_start``.
-        workdir: likewise.
-        images: opened with the same config.
-        scorer: of the config's model at the size of validation images.
-        mesh: the devices that share each batch.
+        """Config and workdir are accepted by ``check_start``, the images opened with the config,
+        the scorer is of its model at the size of validation images, the mesh shares each batch.
 
         Raises:
-            ValueError: the workdir's run was started with other settings or data.
+            UserError: the workdir's run was started with other settings or data.
         """
         self.config, self.workdir = config, workdir
         self.steps_per_epoch = images.steps_per_epoch
@@ -98,14 +90,10 @@ class Run:
                 self._progress = Progress(**saved["validation"])
                 self._plateau = Plateau(**saved["plateau"])
             self._features = self._embed() if self._system.trains_head_only else None
-            self.batches = opened.enter_context(
-                contextlib.closing(
-                    images.train_batches(self._features[0] if self._features else None)
-                )
-            )
-            self._curves = opened.enter_context(
-                contextlib.closing(CurveWriter(self.workdir, resume_step=self.start_step))
-            )
+            batches = images.train_batches(self._features[0] if self._features else None)
+            self.batches = opened.enter_context(contextlib.closing(batches))
+            curves = CurveWriter(self.workdir, resume_step=self.start_step)
+            self._curves = opened.enter_context(contextlib.closing(curves))
             self._closing = opened.pop_all()
 
     def close(self) -> None:
@@ -165,9 +153,7 @@ class Run:
         """Adds the means over the window's steps to the curve; returns the loss.
 
         ``factors`` are the trained factors after ``step``, the last of the window; {} without any.
-
-        Raises:
-            FloatingPointError: for a metric that is not finite; names metric and step.
+        Raises ``FloatingPointError`` for a metric that is not finite; names metric and step.
         """
         values = summarize(window, last_step=step)
         self._write(step, "train", values | _floats(factors))
@@ -180,23 +166,21 @@ class Run:
             values = validate(scorer, self._images.validation_images())
         else:
             values = validate_embedded(scorer, self._features[1])
-        last_is_best = self.config.best_checkpoint == "last"
         improved = self._progress.update(
-            values["ap"], values["loss"], step, last_is_best=last_is_best
+            values["ap"], values["loss"], step, last_is_best=self.config.best_checkpoint == "last"
         )
-        self._follow_plateau(values["accuracy"])
+        settings = self.config.optimizer
+        if settings.schedule == "plateau" and self._plateau.update(
+            values["accuracy"],
+            patience=settings.plateau_epochs,
+            improvement=settings.plateau_improvement,
+        ):
+            _LOG.info("validation accuracy has stalled: learning rate x %g", settings.decay_rate)
         self._write(step, "validation", values | _floats(learned_factors(state.params)))
         words = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
         epoch = step // self.steps_per_epoch
         _LOG.info("epoch %d of %d: %s", epoch, self.config.num_epochs, words)
         return improved
-
-    def _follow_plateau(self, accuracy: float) -> None:
-        settings = self.config.optimizer
-        if settings.schedule == "plateau" and self._plateau.update(
-            accuracy, patience=settings.plateau_epochs, improvement=settings.plateau_improvement
-        ):
-            _LOG.info("validation accuracy has stalled: learning rate x %g", settings.decay_rate)
 
     def with_learning_rate(self, state: TrainState) -> TrainState:
         """The run's state with the rate that its validation so far asks for."""
@@ -211,7 +195,7 @@ class Run:
         """Starts writing a checkpoint; ``improved`` is None where validation was not due."""
         saved = {
             "layout": self._layout,
-            "validation": self._progress.as_dict(),
+            "validation": dataclasses.asdict(self._progress),
             "plateau": dataclasses.asdict(self._plateau),
         }
         self._checkpoints.save(step, state.items(), self.batches, saved, improved=improved)

@@ -18,10 +18,7 @@ def share_of_rate(
 ) -> optax.Schedule:
     """What the learning rate is multiplied with at each step (0-based); 1 for plateaus.
 
-    Args:
-        config: the ``optimizer`` section, see configs/default.py.
-        steps_per_epoch: batches of an epoch.
-        num_epochs: of the whole run; the cosine ends there.
+    ``config`` is the ``optimizer`` section; the cosine ends with the last epoch.
     """
     if config.schedule == "step":
         return decay_in_steps(config.decay_rate, config.decay_every_epochs, steps_per_epoch)

@@ -1,23 +1,53 @@
-"""The training step, a pure function, and what is compiled for a run."""
-
-from __future__ import annotations
+"""The training step, a pure function, what it reports, and what is compiled for a run."""
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import flax
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 import optax
+
+# clu reads the metrics' types from the class body: no postponed annotations here.
+from clu import metrics
 from flax import nnx
 
 from npr_jax.inference.scorer import Scorer
 from npr_jax.models.base import Frozen, Model, predict
 from npr_jax.models.systems.registry import SYSTEMS
 from npr_jax.training.augment import augment
-from npr_jax.training.metrics import TrainMetrics
 from npr_jax.training.train_state import TrainState
+
+
+@flax.struct.dataclass
+class TrainMetrics(metrics.Collection):
+    """Means over the examples of a window of steps; padding does not count.
+
+    ``loss``: binary cross-entropy in nats. ``accuracy``: share classified right at
+    probability 0.5, in [0, 1].
+    """
+
+    loss: metrics.Average.from_output("loss")  # type: ignore[valid-type]
+    accuracy: metrics.Average.from_output("correct")  # type: ignore[valid-type]
+
+
+def summarize(window: Sequence[TrainMetrics], last_step: int) -> dict[str, float]:
+    """Means over a window's steps; ``FloatingPointError`` names a metric that is not finite."""
+    for step, own in enumerate(window, start=last_step - len(window) + 1):
+        for name, value in own.compute().items():
+            if not np.isfinite(value):
+                raise FloatingPointError(
+                    f"train {name} is {value} at step {step}; no later step was saved: lower "
+                    "--config.optimizer.learning_rate, or look at the data of that step"
+                )
+    total = window[0]
+    for own in window[1:]:
+        total = total.merge(own)
+    return {name: float(value) for name, value in total.compute().items()}
+
 
 TrainStep = Callable[[TrainState, dict[str, jax.Array]], tuple[TrainState, TrainMetrics]]
 
@@ -96,7 +126,7 @@ def make_train_step(
         losses, logits, batch_stats = aux
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         updates = jax.tree.map(lambda update: state.learning_rate * update, updates)
-        metrics = TrainMetrics.single_from_model_output(
+        reported = TrainMetrics.single_from_model_output(
             loss=losses, correct=(logits > 0) == (labels > 0), mask=mask > 0
         )
         state = dataclasses.replace(
@@ -106,7 +136,7 @@ def make_train_step(
             batch_stats=batch_stats,
             opt_state=opt_state,
         )
-        return state, metrics
+        return state, reported
 
     @functools.partial(jax.jit, donate_argnums=1)
     def train_step(frozen, state, batch):

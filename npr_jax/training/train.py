@@ -17,10 +17,9 @@ import ml_collections
 from npr_jax.models import sharding
 from npr_jax.models.base import learned_factors
 from npr_jax.training.inputs import TrainInput, open_dataset
-from npr_jax.training.metrics import TrainMetrics
 from npr_jax.training.reporting import progress_bar
 from npr_jax.training.run import Run, check_start
-from npr_jax.training.step import MakeProgram, make_program
+from npr_jax.training.step import MakeProgram, TrainMetrics, make_program
 from npr_jax.training.train_state import init_train_state
 
 

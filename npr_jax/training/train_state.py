@@ -56,10 +56,7 @@ def make_optimizer(
     AdamW (Loshchilov and Hutter, ICLR 2019) shrinks every parameter by the rate times
     ``weight_decay`` at each step, normalisation and biases included, as torch's does.
 
-    Args:
-        config: the ``optimizer`` section, see configs/default.py.
-        steps_per_epoch: batches of an epoch.
-        num_epochs: of the whole run, for the cosine, which ends there.
+    ``config`` is the ``optimizer`` section; the cosine ends with the last epoch.
     """
     share = share_of_rate(config, steps_per_epoch, num_epochs)
     if config.name == "adamw":
@@ -91,9 +88,7 @@ def init_train_state(
     """
     model = build_model(config.model, nnx.Rngs(params=config.seed), load=load)
     optimizer = make_optimizer(config.optimizer, steps_per_epoch, config.num_epochs)
-    rate = config.optimizer.learning_rate
-    return (
-        model,
-        optimizer,
-        create_train_state(model, optimizer, learning_rate=rate, seed=config.seed),
+    state = create_train_state(
+        model, optimizer, learning_rate=config.optimizer.learning_rate, seed=config.seed
     )
+    return model, optimizer, state

@@ -44,10 +44,6 @@ class Progress:
         """Whether ``patience`` epochs (0: any number) passed without improvement."""
         return bool(patience) and self.epochs_without_improvement >= patience
 
-    def as_dict(self) -> dict[str, float]:
-        """As JSON."""
-        return dataclasses.asdict(self)
-
 
 def validate(scorer: Scorer, images: Iterable[dict]) -> dict[str, float]:
     """Loss (nats), accuracy at 0.5, AP and AUC over the validation images of all processes.
@@ -67,18 +63,18 @@ def validate_embedded(scorer: Scorer, images: Embedded) -> dict[str, float]:
 
 
 def _measures(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-    labels_array, logits = gather_rows(labels), gather_rows(logits)
-    if len(set(labels_array.tolist())) != 2:
+    labels, logits = gather_rows(labels), gather_rows(logits)
+    if len(found := set(labels.tolist())) != 2:
         raise UserError(
-            f"the validation images have labels {sorted(set(labels_array.tolist()))} only; "
+            f"the validation images have labels {sorted(found)} only; "
             "expected photographs (0) and generated images (1)"
         )
-    signs = 1 - 2 * labels_array
+    signs = 1 - 2 * labels
     return {
         "loss": float(np.logaddexp(0, signs * logits.astype(np.float64)).mean()),
-        "accuracy": float(((logits > 0) == (labels_array == 1)).mean()),
-        "ap": float(metrics.average_precision_score(labels_array, logits)),
-        "auc": float(metrics.roc_auc_score(labels_array, logits)),
+        "accuracy": float(((logits > 0) == (labels == 1)).mean()),
+        "ap": float(metrics.average_precision_score(labels, logits)),
+        "auc": float(metrics.roc_auc_score(labels, logits)),
     }
 
 

@@ -9,8 +9,7 @@ import pytest
 from npr_jax.evaluation.tables import METRICS
 from npr_jax.sweep.execute import run_sweep
 from npr_jax.sweep.record import settings_of
-from npr_jax.sweep.summary import format_summary, summarize
-from npr_jax.sweep.table import varied_settings
+from npr_jax.sweep.table import format_summary, summarize, varied_settings
 from tests.sweep.stand_in import VARIANTS, Trainer, sweep_on
 
 

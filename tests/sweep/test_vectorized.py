@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from npr_jax.inference.detector import Detector
-from npr_jax.sweep.programs import KeptProgram
-from npr_jax.sweep.vectorized import train_vectorized
+from npr_jax.sweep.vectorized import KeptProgram, train_vectorized
 from npr_jax.training.train import train
 from npr_jax.training.train_state import init_train_state
 from tests import runs

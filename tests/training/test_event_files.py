@@ -2,7 +2,7 @@
 
 import pytest
 
-from npr_jax.training.event_files import EventWriter, drop_events_after
+from npr_jax.training.event_files import drop_events_after
 from npr_jax.training.reporting import CurveWriter
 from tests import runs
 
@@ -79,10 +79,3 @@ def test_events_are_those_of_clu_where_tensorflow_is_there(tmp_path):
         "without": ["npr_jax.training.event_files", "False"],
     }
     assert runs.events(tmp_path / "with") == runs.events(tmp_path / "without")
-
-
-def test_what_cannot_be_written_is_refused(tmp_path):
-    writer = EventWriter(tmp_path)
-    with pytest.raises(NotImplementedError, match="only scalars"):
-        writer.write_images(1, {})
-    writer.close()

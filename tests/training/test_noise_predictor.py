@@ -11,7 +11,6 @@ from npr_jax.models.diffusion.unet import UNet
 from npr_jax.models.pretrained.adm import published_arrays
 from npr_jax.models.pretrained.noise_predictor_file import load_noise_predictor
 from npr_jax.training import noise_predictor
-from npr_jax.training.noise_predictor_settings import check_noise_config
 from tests import runs
 from tests.models.diffusion import small
 
@@ -76,14 +75,14 @@ def test_the_loss_falls(tmp_path, data):
 def test_settings_that_cannot_be_used_are_named_together(data):
     config = small.config(data, num_steps=0, ema=1.0, schedule="square")
     with pytest.raises(ValueError) as caught:
-        check_noise_config(config)
+        noise_predictor.check_noise_config(config)
     message = str(caught.value)
     for part in ("num_steps is 0", "ema is 1.0", "schedule is 'square'; expected one of linear"):
         assert part in message
     config = small.config(data)
     config.data.crop = 15
     with pytest.raises(ValueError, match="images of 15 pixels; expected a multiple of 2"):
-        check_noise_config(config)
+        noise_predictor.check_noise_config(config)
 
 
 def test_photographs_are_needed(tmp_path, data):
