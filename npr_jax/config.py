@@ -17,13 +17,14 @@ from input_pipeline.images.augmentations import JPEG_CODECS
 from input_pipeline.images.transforms import RESIZE_MODES, SMALL_IMAGES
 from input_pipeline.loading.sampling import BALANCES
 from input_pipeline.storage.path_lists import split_paths
-from npr_jax.models.systems.front_end_settings import FRONT_END_RULES, front_end_problems
 from npr_jax.models.systems.registry import DTYPES, SYSTEMS, current_settings
 from npr_jax.models.systems.setting_rules import (
     BOOLEAN,
+    FRONT_END_RULES,
     PROBABILITY,
     Rule,
     choice,
+    front_end_problems,
     integer,
     is_integer,
     is_range,

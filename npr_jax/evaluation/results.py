@@ -154,7 +154,7 @@ def _samples_npz(samples: Mapping[str, Any]) -> bytes:
             raise UserError(
                 f"a sample image is uint8 [h, w, 3], found {image.dtype} {list(image.shape)}"
             )
-    columns = {
+    columns: dict[str, np.ndarray] = {
         "labels": np.asarray(samples["labels"], np.int64),
         "logits": np.asarray(samples["logits"], np.float32),
         "generators": np.asarray(samples["generators"], str),

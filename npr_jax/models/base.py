@@ -169,12 +169,9 @@ def fixed_side(model: Model) -> int:
 
 
 def predict(model: Model, images: jax.Array, examples: jax.Array | None = None) -> Prediction:
-    """Scores images of one size.
+    """Scores images ``[b, h, w, 3]`` of one size, pixel values 0 to 255, uint8 or float.
 
-    Args:
-        model: any of our detectors, in training or evaluation mode.
-        images: ``[b, h, w, 3]`` of pixel values 0 to 255, uint8 or float.
-        examples: bool ``[b]``, the rows that count in batch statistics; None: all.
+    ``examples``: bool ``[b]``, the rows that count in batch statistics; None: all.
     """
     rows = None if examples is None else examples.reshape(-1, 1, 1, 1)
     maps = whole_maps(model, images, rows)
@@ -198,19 +195,14 @@ def whole_maps(
 def feature_sums(model: Model, images: jax.Array, placement: Placement | None) -> list[jax.Array]:
     """Sums over each placed image's (or tile's) own positions, float32 ``[b, features]`` each.
 
-    Args:
-        model: a detector in evaluation mode.
-        images: uint8 ``[b, H, W, 3]``, anything on the padding.
-        placement: where the images lie; None: they fill the batch, and means are returned.
+    Images are uint8 ``[b, H, W, 3]``, anything on the padding; without a placement they fill the
+    batch, and means are returned. The model is in evaluation mode.
     """
     return sums_of(placed_maps(model, images, placement), placement)
 
 
 def placed_maps(model: Model, images: jax.Array, placement: Placement | None) -> list[jax.Array]:
-    """The feature maps of placed images or tiles, whatever comes out on the padding.
-
-    Arguments are as of ``feature_sums``.
-    """
+    """The feature maps that ``feature_sums`` adds up, whatever comes out on the padding."""
     if placement is None:
         return whole_maps(model, images)
     mask = inside_mask(placement)

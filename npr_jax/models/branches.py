@@ -19,7 +19,6 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from input_pipeline.errors import UserError
 from npr_jax.models.resnet import ResNet, ResNetShape
 from npr_jax.residuals.front_end import FrontEnd
 
@@ -66,28 +65,16 @@ def run_branches(
     *,
     batched: bool,
 ) -> list[jax.Array]:
-    """One feature map per view.
+    """One feature map per view, in their order: ``[b, h / stride, w / stride, features]``.
 
     Args:
-        branches: networks of one shape, one per view; a single one is shared by all views.
+        branches: networks of one shape, one per view; a single one is shared by all views. Running
+            statistics change in place where they are in training mode.
         views: float ``[b, h, w, channels]`` each, all of one shape.
         mask: ``[b, h, w, 1]``, 1 on the image and 0 on padding; None: no padding.
         examples: bool ``[b, 1, 1, 1]``, the rows that count in batch statistics; None: all.
-        batched: run separate networks as one computation; without effect on a shared one,
-            which always is.
-
-    Returns:
-        Maps ``[b, h / stride, w / stride, features]``, in the order of the views. Running
-        statistics change in place where the networks are in training mode.
-
-    Raises:
-        ValueError: if there are neither one nor as many branches as views.
+        batched: run separate networks as one computation; a shared one always is.
     """
-    if len(branches) not in (1, len(views)):
-        raise UserError(
-            f"{len(branches)} branches for {len(views)} views; expected one for each, "
-            "or a single one that all share"
-        )
     if len(branches) < len(views):
         return _shared(branches[0], views, mask, examples)
     if batched and len(branches) > 1:

@@ -35,11 +35,9 @@ class Classifier(nnx.Module):
         outputs: int = 1,
         rngs: nnx.Rngs,
     ):
-        """Args:
-        front_ends: the views, three channels each.
-        backbone: takes as many channels as the views have together.
-        outputs: of the linear layer, 1 or 2.
-        rngs: the stream ``params`` draws the linear layer.
+        """The backbone takes as many channels as the views, three each, have together.
+
+        ``outputs`` of the linear layer: 1 or 2; ``rngs``'s stream ``params`` draws it.
         """
         self.front_ends = front_ends
         self.grids = (backbone.shape.grid,)
@@ -80,12 +78,7 @@ def resnet_classifier(
 ) -> Classifier:
     """A ``Classifier`` on a ResNet; 1,437,761 parameters with one view and the cut ResNet-50.
 
-    Args:
-        front_ends: the views.
-        backbone: shape of the ResNet.
-        outputs: of the linear layer, 1 or 2.
-        dtype: of the ResNet's arithmetic; parameters and the linear layer are float32.
-        rngs: the stream ``params`` draws the initial weights.
+    ``dtype`` is that of the ResNet's arithmetic; parameters and the linear layer are float32.
     """
     network = ResNet(backbone, channels=3 * len(front_ends), dtype=dtype, rngs=rngs)
     return Classifier(front_ends, network, outputs=outputs, rngs=rngs)

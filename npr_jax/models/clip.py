@@ -24,17 +24,10 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 class ClipShape:
     """The numbers that make a vision tower; the default is ViT-L/14 (303,966,208 parameters).
 
-    Attributes:
-        image_side: pixels of the square images, a multiple of ``patch``.
-        patch: pixels of a side of a patch.
-        width: features of a token, a multiple of ``heads``.
-        layers: transformer blocks.
-        heads: of the attention.
-        hidden: units of each block's feed-forward layer.
-        projection: features of the embedding.
-
-    Raises:
-        ValueError: where a number is below 1, or one is no multiple of another.
+    ``image_side``: pixels of the square images, a multiple of the side of a ``patch``; ``width``:
+    features of a token, a multiple of the attention's ``heads``; ``layers``: transformer blocks;
+    ``hidden``: units of each block's feed-forward layer; ``projection``: features of the embedding.
+    Raises ``UserError`` where a number is below 1, or one is no multiple of another.
     """
 
     image_side: int = 224
@@ -180,11 +173,7 @@ class ClipVision(nnx.Module):
         self.dtype = dtype
 
     def __call__(self, images: jax.Array) -> jax.Array:
-        """Embeddings of images of the tower's size, normalised by CLIP's mean and deviation.
-
-        Raises:
-            ValueError: for images of another size.
-        """
+        """Embeddings of images of the tower's size, normalised by CLIP's mean and deviation."""
         side, patch, width = self.shape.image_side, self.shape.patch, self.shape.width
         if images.shape[1:] != (side, side, 3):
             height, breadth = images.shape[1:3]

@@ -10,13 +10,49 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
-from npr_jax.models import layers, window_spectra
-from npr_jax.models.base import Prediction
+from npr_jax.models import layers
+from npr_jax.models.base import Grid, Prediction
 from npr_jax.models.branches import BranchedModel
 from npr_jax.models.resnet import ResNetShape
 from npr_jax.residuals.front_end import NONE, FrontEnd, distinct
+
+WINDOW = 32  # pixels: the smallest image is one window
+STRIDE = WINDOW // 2  # half a Hann window, so that all pixels count about alike (Welch, 1967)
+BINS = WINDOW // 2 + 1  # horizontal frequencies 0, 1/32, ..., 1/2 cycles per pixel
+# Windows that do not lie inside the image have no position: the mean over positions is the
+# mean over whole windows, whatever padding or tiles surround them.
+WINDOW_GRID = Grid(stride=STRIDE, reach=WINDOW, field=WINDOW)
+# Weights of red, green and blue in grey, ITU-R BT.601.
+GREY = (0.299, 0.587, 0.114)
+
+
+def log_amplitudes(pixels: jax.Array) -> jax.Array:
+    """Spectra of all windows of 32x32 pixels at steps of 16, as a feature map that can be tiled.
+
+    ``pixels`` are float32 ``[b, h, w, 3]``, values 0 to 255, sides at least 32. Returns
+    ``log(1 + |F|)`` of the grey, Hann-windowed pixels: float32
+    ``[b, (h - 32) // 16 + 1, (w - 32) // 16 + 1, 17 * 32]``, horizontal frequencies outside,
+    vertical ones (0 to 31, from 17 on the negative ones) inside. Quantisation to 8 bits alone gives
+    ``|F|`` of about 3.5.
+    """
+    grey = (pixels * np.array(GREY, np.float32)).sum(axis=-1)
+    rows, columns = (_window_starts(n) for n in grey.shape[1:])
+    inside = np.arange(WINDOW)
+    # [b, windows down, 32, windows along, 32]
+    windows = grey[:, rows[:, None] + inside][..., columns[:, None] + inside]
+    # The periodic Hann window, as for spectra.
+    hann = (0.5 - 0.5 * np.cos(2 * np.pi * inside / WINDOW)).astype(np.float32)
+    windows = windows * hann[:, None, None] * hann
+    spectra = jnp.fft.fft(jnp.fft.rfft(windows, axis=4), axis=2)
+    spectra = jnp.log1p(jnp.abs(spectra)).transpose(0, 1, 3, 4, 2)
+    return spectra.reshape(*spectra.shape[:3], BINS * WINDOW)
+
+
+def _window_starts(length: int) -> np.ndarray:
+    return STRIDE * np.arange(WINDOW_GRID.positions(length))
 
 
 class CrossAttention(nnx.Module):
@@ -62,23 +98,20 @@ class Cross(BranchedModel):
         rngs: nnx.Rngs,
         **settings,
     ):
-        """Args:
-        backbone: of the branches.
-        attention_features: length of the tokens, a multiple of the heads.
-        attention_heads: of both attentions.
-        rngs: the stream ``params`` draws the initial weights.
-        settings: see ``BranchedModel``.
+        """``attention_features``: length of the tokens, a multiple of the ``attention_heads``.
+
+        ``settings``: see ``BranchedModel``.
         """
         super().__init__(backbone=backbone, rngs=rngs, **settings)
         count = len(self.front_ends)
         self.scales = distinct([front_end.name for front_end in self.front_ends])
         self.front_ends = (*self.front_ends, FrontEnd(mode=NONE))
-        self.grids = (*self.grids, window_spectra.WINDOW_GRID)
+        self.grids = (*self.grids, WINDOW_GRID)
         width = attention_features
         self.scale_tokens = layers.torch_linear(backbone.features, width, rngs=rngs)
         self.scale_places = _places(count, width, rngs)
-        self.frequency_tokens = layers.torch_linear(window_spectra.WINDOW, width, rngs=rngs)
-        self.frequency_places = _places(window_spectra.BINS, width, rngs)
+        self.frequency_tokens = layers.torch_linear(WINDOW, width, rngs=rngs)
+        self.frequency_places = _places(BINS, width, rngs)
         self.scale_norm = nnx.LayerNorm(width, epsilon=1e-5, rngs=rngs)
         self.frequency_norm = nnx.LayerNorm(width, epsilon=1e-5, rngs=rngs)
         self.scales_ask = CrossAttention(width, attention_heads, rngs=rngs)
@@ -90,13 +123,13 @@ class Cross(BranchedModel):
     ) -> list[jax.Array]:
         """The branches' maps, and the windows' log-amplitude spectra."""
         maps = super().feature_maps(views[:-1], mask, examples)
-        return [*maps, window_spectra.log_amplitudes(views[-1])]
+        return [*maps, log_amplitudes(views[-1])]
 
     def head(self, features: list[jax.Array]) -> Prediction:
         """See ``npr_jax.models.base.Model``; ``weights`` sum to 1 over the scales."""
         *scales, spectrum = features
         of_scales = self.scale_tokens(jnp.stack(scales, axis=1)) + self.scale_places[...]
-        spectrum = spectrum.reshape(-1, window_spectra.BINS, window_spectra.WINDOW)
+        spectrum = spectrum.reshape(-1, BINS, WINDOW)
         of_frequencies = self.frequency_tokens(spectrum) + self.frequency_places[...]
         normal_scales = self.scale_norm(of_scales)
         normal_frequencies = self.frequency_norm(of_frequencies)

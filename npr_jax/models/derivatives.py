@@ -23,14 +23,9 @@ IMAGES_PER_PART = 2
 def convolution(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
     """Cross-correlation with a square kernel, ``padding`` pixels of zeros on every side.
 
-    Args:
-        x: ``[b, h, w, i]``.
-        kernel: ``[k, k, i, o]``, the dtype of ``x``.
-        stride: in both directions.
-        padding: ``k // 2`` keeps positions over pixels (at odd ``k``), 0 keeps to the image.
-
-    Returns:
-        ``[b, rows, columns, o]`` with ``rows = (h + 2 padding - k) // stride + 1``.
+    ``x`` is ``[b, h, w, i]``, the kernel ``[k, k, i, o]`` of its dtype. A padding of ``k // 2``
+    keeps positions over pixels (at odd ``k``), 0 keeps to the image. Returns
+    ``[b, rows, columns, o]`` with ``rows = (h + 2 padding - k) // stride + 1``.
     """
     return _convolve(x, kernel, stride, padding)
 
@@ -62,11 +57,6 @@ def _convolution_backward(stride, padding, saved, cotangent):
 
 
 convolution.defvjp(_convolution_forward, _convolution_backward)
-
-
-def convolution_3x3(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """``convolution`` with one pixel of zeros on every side; sizes are rounded up."""
-    return convolution(x, kernel, stride, 1)
 
 
 def _kernel_gradient_by_taps(
@@ -217,19 +207,12 @@ relu.defvjp(_relu_forward, _relu_backward)
 def normalize_batch(
     x: jax.Array, scale: jax.Array, bias: jax.Array, weights: jax.Array | None, epsilon: float
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Batch normalisation with the statistics of this batch.
+    """Batch normalisation of ``[b, h, w, c]`` with the statistics of this batch.
 
-    Args:
-        x: ``[b, h, w, c]``.
-        scale: float32 ``[c]``.
-        bias: float32 ``[c]``.
-        weights: float32 ``[b, 1, 1, 1]``, 1 for rows that count in the statistics, 0 for
-            others; None: all count.
-        epsilon: added to the variance.
-
-    Returns:
-        The normalised ``x`` in its own dtype, and float32 mean and (biased) variance ``[c]``,
-        which are not differentiable.
+    ``scale`` and ``bias`` are float32 ``[c]``; ``weights`` float32 ``[b, 1, 1, 1]``, 1 for rows
+    that count in the statistics, 0 for others, None: all count; ``epsilon`` is added to the
+    variance. Returns the normalised ``x`` in its own dtype, and float32 mean and (biased) variance
+    ``[c]``, which are not differentiable.
     """
     return _normalize_forward(x, scale, bias, weights, epsilon)[0]
 

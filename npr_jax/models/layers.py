@@ -35,14 +35,10 @@ class Convolution(nnx.Module):
         dtype,
         rngs,
     ):
-        """Args:
-        channels_in: of the input.
-        channels_out: of the output.
-        stride: in both directions.
-        size: pixels, height and width of the kernel, odd.
-        padding: pixels of zeros on every side; None: ``size // 2``, 0: none.
-        dtype: of the arithmetic; the kernel is float32.
-        rngs: the stream ``params`` draws the kernel.
+        """``size``: pixels, height and width of the kernel, odd.
+
+        ``padding``: pixels of zeros on every side; None: ``size // 2``. ``dtype`` is of the
+        arithmetic; the kernel is float32.
         """
         shape = (size, size, channels_in, channels_out)
         self.kernel = nnx.Param(kaiming_normal(rngs.params(), shape, jnp.float32))
@@ -107,11 +103,9 @@ class BatchNorm(nnx.BatchNorm):
         super().__init__(channels, momentum=1.0 - momentum, epsilon=1e-5, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: jax.Array, examples: jax.Array | None = None) -> jax.Array:
-        """Normalises ``[b, h, w, c]``; in training with the statistics of the batch.
+        """Normalises ``[b, h, w, c]``, in training with the statistics of the batch.
 
-        Args:
-            x: any float dtype.
-            examples: bool ``[b, 1, 1, 1]``, the rows that count in the statistics; None: all.
+        ``examples``: bool ``[b, 1, 1, 1]``, the rows that count in the statistics; None: all.
         """
         if self.use_running_average:
             factor = lax.rsqrt(self.var[...] + self.epsilon) * self.scale[...]

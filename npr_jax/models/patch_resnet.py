@@ -11,6 +11,7 @@ Output (i, j) is a function of the pixels ``[8 i, 8 i + 9) x [8 j, 8 j + 9)`` al
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -43,10 +44,7 @@ class PatchShape:
     @property
     def stride(self) -> int:
         """Pixels between two neighbours of the last feature map."""
-        stride = 1
-        for _, _, step in self.stages:
-            stride *= step
-        return stride
+        return math.prod(step for _, _, step in self.stages)
 
     @property
     def field(self) -> int:
@@ -108,12 +106,7 @@ class PatchResNet(nnx.Module):
     """Stem and stages: float ``[b, h, w, 3]`` to one feature vector per patch."""
 
     def __init__(self, shape: PatchShape, *, stem_momentum: float, dtype=jnp.float32, rngs):
-        """Args:
-        shape: the stages.
-        stem_momentum: of the stem's running statistics, torch's convention, in (0, 1].
-        dtype: of the arithmetic; parameters are float32.
-        rngs: the stream ``params`` draws the initial weights.
-        """
+        """``stem_momentum``: of the stem's running statistics, torch's convention, in (0, 1]."""
         self.shape = shape
         self.conv1 = layers.Pointwise(3, shape.width, dtype=dtype, rngs=rngs)
         self.conv2 = layers.Convolution(
@@ -136,12 +129,9 @@ class PatchResNet(nnx.Module):
     def __call__(
         self, x: jax.Array, mask: jax.Array | None = None, examples: jax.Array | None = None
     ) -> jax.Array:
-        """Feature maps ``[b, (h - 9) // 8 + 1, (w - 9) // 8 + 1, features]``.
+        """Feature maps ``[b, (h - 9) // 8 + 1, (w - 9) // 8 + 1, features]`` of ``[b, h, w, 3]``.
 
-        Args:
-            x: float ``[b, h, w, 3]``, at least as large as one patch.
-            mask: not used: no position sees padding.
-            examples: bool ``[b, 1, 1, 1]``, the rows that count in batch statistics.
+        ``examples`` as in ``layers.BatchNorm``; no mask is used: no position sees padding.
         """
         del mask
         x = self.conv2(self.conv1(x))

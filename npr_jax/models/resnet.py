@@ -172,13 +172,8 @@ class ResNet(nnx.Module):
     def __call__(
         self, x: jax.Array, mask: jax.Array | None = None, examples: jax.Array | None = None
     ) -> jax.Array:
-        """Feature maps of ``x``.
-
-        Args:
-            x: float ``[b, h, w, channels]``.
-            mask: 1 on the image and 0 on padding, ``[b, h, w, 1]``; None: no padding.
-            examples: bool ``[b, 1, 1, 1]``, the rows that count in batch statistics.
-        """
+        """Feature maps of float ``[b, h, w, channels]``; see ``layers`` for the mask and
+        examples."""
         mask = layers.halve(mask)
         x = layers.keep(derivatives.relu(self.bn1(self.conv1(x), examples)), mask)
         mask = layers.halve(mask)

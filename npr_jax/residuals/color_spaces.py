@@ -97,11 +97,7 @@ COLORS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
 
 
 def convert(pixels: jax.Array, color: str) -> jax.Array:
-    """Float sRGB pixels ``[..., 3]`` from 0 to 255 in the colour space of that name.
-
-    Raises:
-        ValueError: for an unknown name, or pixels that are no float ``[..., 3]``.
-    """
+    """Float sRGB pixels ``[..., 3]`` from 0 to 255 in the colour space of that name."""
     check_color(color)
     if pixels.ndim < 1 or pixels.shape[-1] != 3 or not jnp.issubdtype(pixels.dtype, jnp.floating):
         raise UserError(

@@ -80,10 +80,8 @@ class FrontEnd:
         return " ".join(parts + [self.color] * (self.color != "rgb"))
 
     def reach(self, length: int) -> int:
-        """Pixels, at most, between a pixel of the view and those it depends on.
-
-        ``length`` is that of the axis, in pixels.
-        """
+        """Pixels, at most, between a pixel of the view and those it depends on; of an axis'
+        length."""
         return residual.reference_reach(length, self.factor, self.mode)
 
     def operator(self, length: int, axis: int, window: slice | None = None) -> np.ndarray:
@@ -96,11 +94,9 @@ class FrontEnd:
     def __call__(
         self, images: jax.Array | np.ndarray, factor: jax.Array | None = None
     ) -> jax.Array:
-        """The view of whole images of one size.
+        """The view of whole images ``[b, h, w, 3]`` of one size, pixel values.
 
-        Args:
-            images: ``[b, h, w, 3]`` of pixel values.
-            factor: the trained factor, float32 scalar, where the front end has one.
+        ``factor``: the trained factor, float32 scalar, where the front end has one.
         """
         height, width = images.shape[-3:-1]
         if self.learned and factor is not None:

@@ -50,10 +50,8 @@ clip_factor.defvjp(_clip_forward, _clip_backward)
 def learned_operator(length: int, factor: jax.Array, high: float = LIMITS[1]) -> jax.Array:
     """The operator ``U D`` of one axis for a traced factor, in the factor's dtype ``[n, n]``.
 
-    Args:
-        length: pixels of the axis.
-        factor: float scalar, at most ``high``; see ``clip_factor``.
-        high: the largest factor; the program has room for ``floor(n high) + 1`` samples.
+    ``factor`` is at most ``high``, see ``clip_factor``: the program has room for
+    ``floor(n high) + 1`` samples.
     """
     pixels = jnp.arange(length, dtype=factor.dtype)
     samples = jnp.arange(math.floor(length * high) + 1, dtype=factor.dtype)

@@ -88,3 +88,39 @@ def _cubic_weight(distance: np.ndarray) -> np.ndarray:
     near = ((a + 2.0) * distance - (a + 3.0)) * distance**2 + 1.0
     far = ((a * distance - 5.0 * a) * distance + 8.0 * a) * distance - 4.0 * a
     return np.where(distance <= 1.0, near, far)
+
+
+FILTER_LENGTH = 6  # taps of bior1.3's analysis filters, zeros included
+
+
+def band_length(length: int) -> int:
+    """Coefficients of one level along an axis of ``length`` pixels."""
+    return (length + FILTER_LENGTH - 1) // 2
+
+
+def high_pass_matrix(length: int, coefficients: np.ndarray) -> np.ndarray:
+    """The high-pass coefficients asked for, ``float64 [coefficients, length]``.
+
+    SAFE (Li et al., KDD 2025) feeds its network the HH band of a one-level ``bior1.3`` transform,
+    whose high-pass filter has six taps of which four are zero: what is left is the difference of
+    two neighbours, ``(x[2k-1] - x[2k-2]) / sqrt(2)``, Haar's. The longer low-pass filter never
+    enters HH; the six taps show only in one more coefficient at each end, from the image's border,
+    which is repeated by the reflection (``symmetric``).
+    """
+    matrix = np.zeros((len(coefficients), length))
+    row = np.arange(len(coefficients))
+    for offset, weight in ((-1, np.sqrt(0.5)), (-2, -np.sqrt(0.5))):
+        place = (2 * coefficients + offset) % (2 * length)
+        place = np.minimum(place, 2 * length - 1 - place)
+        np.add.at(matrix, (row, place), weight)
+    return matrix
+
+
+def resized_high_pass(length: int, outputs: np.ndarray, dtype: type = np.float32) -> np.ndarray:
+    """The band stretched to the axis's own length at ``outputs``, ``float64 [outputs, length]``.
+
+    Bilinear, ``align_corners=False``; ``dtype`` as in ``bilinear_matrix``.
+    """
+    stretch = bilinear_matrix(band_length(length), length, outputs, dtype)
+    used = np.flatnonzero(stretch.any(axis=0))
+    return stretch[:, used] @ high_pass_matrix(length, used)

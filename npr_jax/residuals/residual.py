@@ -26,11 +26,12 @@ import numpy as np
 from input_pipeline.errors import UserError
 from npr_jax.residuals.resampling import (
     area_matrix,
+    band_length,
     bicubic_matrix,
     bilinear_matrix,
     nearest_indices,
+    resized_high_pass,
 )
-from npr_jax.residuals.wavelet import band_length, resized_high_pass
 
 RESIZES = {"bilinear": bilinear_matrix, "bicubic": bicubic_matrix, "area": area_matrix}
 MODES = ("nearest", *RESIZES, "hh", "none")
@@ -42,23 +43,19 @@ def npr_residual(
 ) -> jax.Array:
     """The residual of images of one size: by default every pixel minus its reference pixel.
 
-    What ``FrontEnd`` computes of whole images, before it scales the result.
+    What ``FrontEnd`` computes of whole images, before it scales the result. Source: Tan et al.,
+    CVPR 2024, section 3.2, equations 1 to 4; the phase: its table 7.
 
     Args:
-        images: float ``[..., height, width, channels]`` in any value range; any size.
+        images: float ``[..., height, width, channels]`` in any value range; shape and dtype stay.
         factor: down-sampling factor in the open interval (0, 1); no matter to ``hh`` and ``none``.
         mode: ``nearest`` (the paper's), ``bilinear``, ``bicubic`` or ``area``, each with torch's
             conventions (no antialiasing, ``align_corners=False``), ``hh`` or ``none``.
         phase: (row, column) of the reference pixel within its block, for ``nearest``.
 
-    Returns:
-        The view, same shape and dtype as ``images``.
-
     Raises:
-        ValueError: for a factor outside (0, 1), an unknown mode, a phase outside the block,
-            fewer than three axes or integer pixels (their differences would wrap around).
-
-    Source: Tan et al., CVPR 2024, section 3.2, equations 1 to 4; the phase: its table 7.
+        UserError: for a factor outside (0, 1), an unknown mode, a phase outside the block, fewer
+            than three axes or integer pixels (their differences would wrap around).
     """
     if images.ndim < 3:
         raise UserError(f"images has shape {images.shape}; expected [..., height, width, channels]")
@@ -118,17 +115,13 @@ def axis_operator(
         length: pixels of the whole axis.
         factor: down-sampling factor in (0, 1); the axis shrinks to ``max(1, floor(n f))``.
         mode: one of ``MODES``.
-        window: the part ``[start, stop)`` of the axis that is at hand, None: all of it; n is
-            its length and indices count from its start. References outside the window are
-            clipped (nearest) or dropped, so results count only ``reference_reach`` or more
-            pixels away from an edge of the window that is no edge of the axis.
+        window: the part ``[start, stop)`` of the axis that is at hand, None: all of it; n is its
+            length and indices count from its start. References outside the window are clipped
+            (nearest) or dropped, so results count only ``reference_reach`` or more pixels away from
+            an edge of the window that is no edge of the axis.
         phase: of nearest: how many pixels after the first of its block the reference lies.
-        dtype: of the matrix and of the positions it is computed from: float32, or float64
-            where ranks and identities are to be proven.
-
-    Raises:
-        ValueError: for a factor outside (0, 1), an unknown mode, a phase outside the block or
-            an empty axis.
+        dtype: of the matrix and of the positions it is computed from: float32, or float64 where
+            ranks and identities are to be proven.
     """
     check_residual(factor, mode, phase)
     if length < 1:
@@ -158,11 +151,8 @@ def small_length(length: int, factor: float) -> int:
 def reference_reach(length: int, factor: float, mode: str) -> int:
     """Pixels, at most, between a pixel and anything its view depends on, any phase.
 
-    Args:
-        length: pixels of the whole axis; a cell, what one pixel of the small image stands for,
-            can be longer than ``1 / factor``.
-        factor: down-sampling factor in (0, 1).
-        mode: one of ``MODES``.
+    Depends on the length of the whole axis: a cell, what one pixel of the small image stands for,
+    can be longer than ``1 / factor``.
     """
     if mode == "none":
         return 0

@@ -33,9 +33,8 @@ from input_pipeline.storage.records import PHOTOGRAPH
 from npr_jax.config import broken_rules, flatten, refuse
 from npr_jax.models import sharding
 from npr_jax.models.diffusion import ddim
-from npr_jax.models.diffusion.noise_predictor import NoisePredictor
-from npr_jax.models.diffusion.noise_schedule import SCHEDULES, alpha_bars
-from npr_jax.models.diffusion.unet import UNet, UNetShape
+from npr_jax.models.diffusion.ddim import SCHEDULES, alpha_bars
+from npr_jax.models.diffusion.unet import NoisePredictor, UNet, UNetShape
 from npr_jax.models.pretrained.noise_predictor_file import FILE_NAME, save_noise_predictor
 from npr_jax.models.systems.setting_rules import (
     Rule,
@@ -89,8 +88,9 @@ _FIXED_DATA = ("train_split", "resize", "crop")
 
 def _unet_shape(config: ml_collections.ConfigDict) -> UNetShape:
     """The U-Net that section ``unet`` describes; ``UserError`` where its layers do not fit."""
-    settings: dict[str, Any] = config.unet.to_dict()
-    return UNetShape(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
+    unet = config.unet.to_dict().items()
+    settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in unet}
+    return UNetShape(**settings)
 
 
 def _image_side(config: ml_collections.ConfigDict) -> int:

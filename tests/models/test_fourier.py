@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from npr_jax.models import fourier
+from npr_jax.models.systems import freqnet
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")
 
@@ -34,7 +34,7 @@ def assert_same_with_derivatives(ours, theirs, *arrays):
 def test_high_frequencies_of_even_and_odd_sizes(size):
     x = normal(2, *size, 3)
     assert_same_with_derivatives(
-        fourier.high_frequencies, lambda x: without_central_half(x, (2, 3)), x
+        freqnet.high_frequencies, lambda x: without_central_half(x, (2, 3)), x
     )
 
 
@@ -42,7 +42,7 @@ def test_high_frequencies_of_even_and_odd_sizes(size):
 def test_high_frequencies_of_channels(channels):
     x = normal(2, 3, 4, channels)
     assert_same_with_derivatives(
-        fourier.high_channel_frequencies, lambda x: without_central_half(x, (1,)), x
+        freqnet.high_channel_frequencies, lambda x: without_central_half(x, (1,)), x
     )
 
 
@@ -56,12 +56,12 @@ def test_convolved_spectrum(size):
 
         return convolved_spectrum(x, layer(real), layer(imaginary))
 
-    assert_same_with_derivatives(fourier.convolve_spectrum, expected, x, real, imaginary)
+    assert_same_with_derivatives(freqnet.convolve_spectrum, expected, x, real, imaginary)
 
 
 def test_a_constant_image_has_no_high_frequencies():
     x = np.full((1, 12, 10, 2), 3.0, np.float32)
-    np.testing.assert_allclose(fourier.high_frequencies(x), 0, atol=1e-6)
+    np.testing.assert_allclose(freqnet.high_frequencies(x), 0, atol=1e-6)
 
 
 def test_the_zeroed_half_of_an_odd_axis_is_rounded_as_stated():
@@ -70,7 +70,7 @@ def test_the_zeroed_half_of_an_odd_axis_is_rounded_as_stated():
     x = np.zeros((1, 9, 9, 5), np.float32)
     for period in range(5):
         x[0, :, :, period] = np.cos(2 * np.pi * period * columns / 9)
-    y = fourier.high_frequencies(jnp.asarray(x))[0]
+    y = freqnet.high_frequencies(jnp.asarray(x))[0]
     kept = [float(np.abs(y[..., c]).max() / np.maximum(x[0, ..., c], 0).max()) for c in range(5)]
     # 2 periods lie at places 2 and 6, of which only one is zeroed: half of the wave is left.
     np.testing.assert_allclose(kept, [0, 0, 0.5, 1, 1], atol=1e-6)
@@ -78,8 +78,8 @@ def test_the_zeroed_half_of_an_odd_axis_is_rounded_as_stated():
 
 def test_half_precision_goes_through_float32():
     x = normal(1, 8, 8, 4)
-    y = fourier.high_frequencies(jnp.asarray(x, jnp.bfloat16))
+    y = freqnet.high_frequencies(jnp.asarray(x, jnp.bfloat16))
     assert y.dtype == jnp.bfloat16
     rounded = np.asarray(jnp.asarray(x, jnp.bfloat16).astype(jnp.float32))
-    exact = fourier.high_frequencies(rounded)
+    exact = freqnet.high_frequencies(rounded)
     np.testing.assert_allclose(y.astype(jnp.float32), exact, rtol=2**-8, atol=1e-6)

@@ -8,8 +8,7 @@ import pytest
 from flax import nnx
 
 from npr_jax.models.diffusion.unet import UNet
-from npr_jax.models.pretrained.adm import published_arrays
-from npr_jax.models.pretrained.noise_predictor_file import load_noise_predictor
+from npr_jax.models.pretrained.noise_predictor_file import load_noise_predictor, published_arrays
 from npr_jax.training import noise_predictor
 from tests import runs
 from tests.models.diffusion import small

@@ -6,13 +6,86 @@ same equation read backwards (their equation 13; DIRE, Wang et al., ICCV 2023, s
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-from npr_jax.models.diffusion.noise_schedule import Trajectory
+from input_pipeline.errors import UserError
+
+SCHEDULES = ("linear", "cosine")
+_LARGEST_BETA = 0.999
+
+
+def betas(name: str, steps: int) -> np.ndarray:
+    """The variance that each step of the forward process adds, float64 ``[steps]``, in (0, 1).
+
+    ``linear``: from 1e-4 to 0.02 at 1000 steps, scaled by ``1000 / steps`` at others (Ho et al.,
+    NeurIPS 2020, section 4); ``cosine``: Nichol and Dhariwal, ICML 2021, equation 17, with s =
+    0.008 and no beta above 0.999. ``UserError`` for another name or fewer than 20 steps.
+    """
+    if name not in SCHEDULES:
+        raise UserError(f"schedule is {name!r}; expected one of {', '.join(SCHEDULES)}")
+    if steps < 20:
+        # The linear schedule's last beta would reach 1.
+        raise UserError(f"the forward process has {steps} steps; expected at least 20, as 1000")
+    if name == "linear":
+        largest = 0.02 * 1000 / steps
+        return np.minimum(np.linspace(0.1 / steps, largest, steps), _LARGEST_BETA)
+    angle = (np.arange(steps + 1) / steps + 0.008) / 1.008 * math.pi / 2
+    kept = np.cos(angle) ** 2
+    return np.minimum(1 - kept[1:] / kept[:-1], _LARGEST_BETA)
+
+
+def alpha_bars(name: str, steps: int) -> np.ndarray:
+    """The share of the image's variance that is left after each step, float64 ``[steps]``.
+
+    ``x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) noise``; arguments as ``betas``.
+    """
+    return np.cumprod(1 - betas(name, steps))
+
+
+def respaced_timesteps(steps: int, count: int) -> np.ndarray:
+    """The time steps, int32 ``[count]``, of a sampler that visits only some: evenly from 0 up.
+
+    Where ``count`` divides ``steps`` the stride is ``steps / count``: 0, 50, ..., 950 for 20 of
+    1000 (Song et al., ICLR 2021, appendix D.3, "linear").
+    """
+    if not 1 <= count <= steps:
+        raise UserError(f"ddim_steps is {count}; expected 1 to {steps}, the schedule's own steps")
+    return (np.arange(count, dtype=np.int64) * steps // count).astype(np.int32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trajectory:
+    """The S + 1 noise levels between an image (level 0) and noise (level S).
+
+    Attributes:
+        timesteps: int32 ``[S]``: what the noise predictor is told at levels 1 to S.
+        signal: float32 ``[S + 1]``: sqrt(alpha_bar), 1 at level 0.
+        noise: float32 ``[S + 1]``: sqrt(1 - alpha_bar), 0 at level 0.
+    """
+
+    timesteps: np.ndarray
+    signal: np.ndarray
+    noise: np.ndarray
+
+
+def trajectory(name: str, steps: int, count: int) -> Trajectory:
+    """The levels of a sampler with ``count`` steps; arguments and errors as above."""
+    timesteps = respaced_timesteps(steps, count)
+    kept = np.concatenate([[1.0], alpha_bars(name, steps)[timesteps]])
+    # Roots of float64: in float32 1 - alpha_bar would lose half its digits at the first steps.
+    return Trajectory(
+        timesteps=timesteps,
+        signal=np.sqrt(kept).astype(np.float32),
+        noise=np.sqrt(1 - kept).astype(np.float32),
+    )
+
 
 NoisePredictor = Callable[[jax.Array, jax.Array], jax.Array]
 """``(x float32 [b, h, w, c], time step int32 [b]) -> noise``, the shape of ``x``."""
@@ -38,8 +111,8 @@ def ddim_step(
         noise: what the predictor says is in it, of the same shape.
         start: scalars (sqrt(alpha_bar), sqrt(1 - alpha_bar)) of the level of ``x``.
         end: those of the level to go to.
-        clip: whether the image seen behind the noise is clipped to [-1, 1] first. The noise then
-            is what remains, as in the sampler of Dhariwal and Nichol, NeurIPS 2021.
+        clip: whether the image seen behind the noise is clipped to [-1, 1] first. The noise then is
+            what remains, as in the sampler of Dhariwal and Nichol, NeurIPS 2021.
     """
     (signal, deviation), (next_signal, next_deviation) = start, end
     image = (x - deviation * noise) / signal
@@ -56,16 +129,9 @@ def invert(
 ) -> jax.Array:
     """The noise from which ``reconstruct`` makes the images again, if the steps are small.
 
-    The clean image has no time step of its own; the predictor is told the first one there.
-
-    Args:
-        predictor: see ``NoisePredictor``.
-        images: float32 ``[b, h, w, c]`` in [-1, 1].
-        way: the noise levels to pass.
-        clip: see ``ddim_step``.
-
-    Returns:
-        float32, the shape of ``images``, at the trajectory's last level.
+    Float32 ``[b, h, w, c]`` in [-1, 1] to the same shape at the trajectory's last level; ``clip``:
+    see ``ddim_step``. The clean image has no time step of its own; the predictor is told the first
+    one.
     """
     timesteps = jnp.asarray(way.timesteps)
     known = jnp.concatenate([timesteps[:1], timesteps[:-1]])
@@ -76,16 +142,10 @@ def invert(
 def reconstruct(
     predictor: NoisePredictor, noise: jax.Array, way: Trajectory, *, clip: bool = True
 ) -> jax.Array:
-    """The images that noise becomes: deterministic sampling.
+    """The images that noise becomes: deterministic sampling, the trajectory backwards.
 
-    Args:
-        predictor: see ``NoisePredictor``.
-        noise: float32 ``[b, h, w, c]`` at the trajectory's last level.
-        way: the noise levels to pass, backwards.
-        clip: see ``ddim_step``.
-
-    Returns:
-        float32, the shape of ``noise``; in [-1, 1] with ``clip``.
+    Float32 ``[b, h, w, c]`` at the trajectory's last level to the same shape; in [-1, 1] with
+    ``clip``.
     """
     timesteps = jnp.asarray(way.timesteps)[::-1]
     levels = jnp.stack([way.signal, way.noise], axis=1)[::-1]
@@ -108,14 +168,8 @@ def _pass(
 def error_map(predictor: NoisePredictor, images: jax.Array, way: Trajectory) -> jax.Array:
     """DIRE's input to its classifier: how far an image is from its own reconstruction.
 
-    Args:
-        predictor: see ``NoisePredictor``.
-        images: uint8 ``[b, h, w, 3]``.
-        way: the noise levels to pass.
-
-    Returns:
-        uint8, the shape of ``images``: ``|x - x'| * 127.5`` with both in [-1, 1], cut to whole
-        numbers. One level is thus one level of the image's own 0 to 255.
+    uint8 ``[b, h, w, 3]`` to the same: ``|x - x'| * 127.5`` with both in [-1, 1], cut to whole
+    numbers. One level is thus one level of the image's own 0 to 255.
     """
     x = to_signed(images)
     again = reconstruct(predictor, invert(predictor, x, way), way)

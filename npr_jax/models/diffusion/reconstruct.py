@@ -29,7 +29,7 @@ from input_pipeline.storage.shard_writer import Skipped, finished_shards, write_
 from input_pipeline.storage.tfrecord import TFRecordSource
 from npr_jax.models import sharding
 from npr_jax.models.diffusion import ddim
-from npr_jax.models.diffusion.noise_predictor import NoisePredictor, predict_noise
+from npr_jax.models.diffusion.unet import NoisePredictor, predict_noise
 
 MADE_BY = "reconstruct"
 SCALING = "abs(x - reconstruction) * 127.5, x in [-1, 1], cut to whole numbers"
@@ -46,13 +46,10 @@ class ErrorMaps:
     """Computes error maps of images of one size, compiled once, on all local devices."""
 
     def __init__(self, predictor: NoisePredictor, *, steps: int, image_size: int):
-        """Args:
-        predictor: what says which noise is in an image.
-        steps: of the DDIM inversion, and as many back.
-        image_size: side in pixels of the images, a multiple of the predictor's ``stride``.
+        """``steps``: of the DDIM inversion, and as many back.
 
-        Raises:
-            ValueError: for a size or number of steps that cannot be used.
+        ``image_size``: side in pixels of the images, a multiple of the predictor's ``stride`` from
+        8.
         """
         if image_size < 8 or image_size % predictor.stride:
             raise UserError(
@@ -119,18 +116,14 @@ def reconstruct(
     interrupted, even killed, goes on when it is called again with the same arguments.
 
     Args:
-      source: any prepared data set.
-      predictor: see noise_predictor.py.
-      output: directory to write; it must not exist yet.
-      steps: of the DDIM inversion, and as many back.
-      image_size: side in pixels that every image is squashed to first, as files that are scored
-        later will be; 0 takes that of the predictor's training.
-      name: name of the data set; '' takes the source's with `_dire` behind.
-      progress: called with (images done, images in all) after each image.
-
-    Raises:
-      ValueError: an argument is not allowed, the output exists, an interrupted run had other
-        arguments, or the source holds error maps already.
+        source: any prepared data set, but of error maps.
+        predictor: what says which noise is in an image.
+        output: directory to write; it must not exist yet.
+        steps: of the DDIM inversion, and as many back.
+        image_size: side in pixels that every image is squashed to first, as files that are scored
+            later will be; 0 takes that of the predictor's training.
+        name: name of the data set; '' takes the source's with `_dire` behind.
+        progress: called with (images done, images in all) after each image.
     """
     check_listable(output, "--output")
     if source.info.get("made_by") == MADE_BY:

@@ -18,6 +18,7 @@ from flax import nnx
 
 from input_pipeline.errors import UserError
 from npr_jax.models import derivatives
+from npr_jax.models.diffusion.ddim import Trajectory, trajectory
 
 _LONGEST_PERIOD = 10_000.0
 
@@ -94,7 +95,7 @@ class Convolution(nnx.Module):
 
     def __call__(self, x: jax.Array, time: jax.Array | None = None) -> jax.Array:
         """``[b, h, w, channels_in]`` to ``[b, h, w, channels_out]``; ``time`` is not used."""
-        return derivatives.convolution_3x3(x, self.kernel[...], 1) + self.bias[...]
+        return derivatives.convolution(x, self.kernel[...], 1, 1) + self.bias[...]
 
 
 class ResidualBlock(nnx.Module):
@@ -264,3 +265,40 @@ def _norm(channels: int, groups: int, rngs: nnx.Rngs) -> nnx.GroupNorm:
 
 def _initial(zero: bool):
     return nnx.initializers.zeros_init() if zero else nnx.initializers.lecun_normal()
+
+
+@dataclasses.dataclass(frozen=True)
+class NoisePredictor:
+    """A trained U-Net and the forward process it was trained for: its ``schedule`` and ``steps``.
+
+    ``image_size``: side in pixels of the images it was trained on; it takes others too. ``source``:
+    the file it came from, ``sha256`` that file's, in hex; both empty where it came from none.
+    """
+
+    unet: UNet
+    schedule: str
+    steps: int
+    image_size: int
+    sha256: str = ""
+    source: str = ""
+
+    @property
+    def stride(self) -> int:
+        """Height and width of images must be multiples of this."""
+        return self.unet.shape.stride
+
+    def trajectory(self, count: int) -> Trajectory:
+        """The noise levels of a sampler with ``count`` steps."""
+        return trajectory(self.schedule, self.steps, count)
+
+    def split(self) -> tuple[nnx.GraphDef, nnx.State]:
+        """Structure and parameters, the latter to be given to a jitted function."""
+        graphdef, params = nnx.split(self.unet)
+        return graphdef, params
+
+
+def predict_noise(
+    graphdef: nnx.GraphDef, params: nnx.State, x: jax.Array, timesteps: jax.Array
+) -> jax.Array:
+    """The noise in ``x`` float32 ``[b, h, w, 3]`` at ``timesteps`` int32 ``[b]``."""
+    return nnx.merge(graphdef, params)(x, timesteps)[..., :3]

@@ -157,15 +157,10 @@ UNIVFD_HEAD = KeyTable(
 
 
 def fill_tower(tower: ClipVision, arrays: Arrays) -> ClipVision:
-    """The tower with published numbers in place of its own, which may be abstract.
+    """The tower, which may be abstract, with published numbers in place of its own.
 
-    Args:
-        tower: of the shape of the weights; built, or made under ``nnx.eval_shape``.
-        arrays: names in either convention to floating-point arrays in torch's layout.
-
-    Raises:
-        ValueError: listing together every unknown key, every parameter that no key gives, and
-            every array whose shape does not fit, with both shapes.
+    Names are of either convention. ``UserError`` lists every unknown key, every parameter that no
+    key gives, and every array whose shape does not fit, with both shapes.
     """
     openai = any(name.startswith("visual.") for name in arrays)
     return fill(tower, OPENAI if openai else HUGGING_FACE, arrays)

@@ -18,18 +18,8 @@ from input_pipeline.errors import UserError
 # What torch's restricted unpickler raises on files that are no weights: it takes any bytes for
 # instructions and fails where they lead.
 _TORCH_ERRORS = (
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-    struct.error,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    TypeError,
+    *(pickle.UnpicklingError, zipfile.BadZipFile, struct.error, ArithmeticError, AssertionError),
+    *(AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError),
     ValueError,
 )
 
@@ -38,13 +28,10 @@ def load_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     """The arrays of a ``.safetensors`` or ``.pth`` / ``.pt`` file.
 
     A ``.pth`` is read by torch with ``weights_only=True``, which builds tensors and plain
-    containers and refuses everything else a pickle could execute. A state dict that lies
-    under ``model``, ``state_dict`` or ``net`` is found, and the ``module.`` prefix of
-    data-parallel training is taken off.
-
-    Raises:
-        ValueError: for a missing or unreadable file, an unknown ending, a ``.pth`` without
-            torch installed, or a file that holds no mapping of arrays.
+    containers and refuses everything else a pickle could execute. A state dict that lies under
+    ``model``, ``state_dict`` or ``net`` is found, and the ``module.`` prefix of data-parallel
+    training is taken off. ``UserError`` for a missing or unreadable file, an unknown ending, a
+    ``.pth`` without torch installed, or a file that holds no mapping of arrays.
     """
     path = pathlib.Path(path)
     if not path.is_file():

@@ -11,7 +11,7 @@ import ml_collections
 from flax import nnx
 
 from npr_jax.models.classifier import Classifier, resnet_classifier
-from npr_jax.models.pretrained import key_tables
+from npr_jax.models.pretrained import torch_weights
 from npr_jax.models.pretrained.state_dict import load_state_dict
 from npr_jax.models.pretrained.torch_weights import fill_state
 from npr_jax.models.resnet import BACKBONES, TORCHVISION_RESNET50, ResNetShape
@@ -30,7 +30,8 @@ def rgb_resnet(shape: ResNetShape, *, dtype=jnp.float32, rngs: nnx.Rngs) -> Clas
     return model
 
 
-def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> Classifier:
+def build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> Classifier:
+    """See ``System.build``."""
     return rgb_resnet(BACKBONES[config.backbone], dtype=dtype, rngs=rngs)
 
 
@@ -38,7 +39,8 @@ def _published(rngs: nnx.Rngs) -> Classifier:
     return rgb_resnet(TORCHVISION_RESNET50, rngs=rngs)
 
 
-def _problems(config: ml_collections.ConfigDict) -> list[str]:
+def imagenet_problems(config: ml_collections.ConfigDict) -> list[str]:
+    """See ``System.problems``: whether ImageNet weights are read for another network."""
     model = config.model
     if not model.imagenet_weights or model.backbone == "torchvision_resnet50":
         return []
@@ -56,19 +58,19 @@ def start_from_imagenet(
     if not config.imagenet_weights:
         return params, batch_stats
     arrays = load_state_dict(config.imagenet_weights)
-    state = fill_state(nnx.merge_state(params, batch_stats), key_tables.IMAGENET, arrays)
+    state = fill_state(nnx.merge_state(params, batch_stats), torch_weights.IMAGENET, arrays)
     return nnx.split_state(state, nnx.Param, nnx.BatchStat)
 
 
 SYSTEM = System(
-    build=_build,
+    build=build,
     rules={
         "backbone": choice(*BACKBONES),
         "imagenet_weights": text(empty="Kaiming's random weights"),
     },
     paper="Wang et al., CNN-generated images are surprisingly easy to spot, CVPR 2020",
-    problems=_problems,
+    problems=imagenet_problems,
     start=start_from_imagenet,
     # The paper tests images at their own size, without a crop (section 4.1).
-    published=Published(table=key_tables.CNNDETECTION, build=_published, resize=0),
+    published=Published(table=torch_weights.CNNDETECTION, build=_published, resize=0),
 )

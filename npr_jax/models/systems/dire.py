@@ -11,32 +11,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
-from flax import nnx
 
 from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
-from npr_jax.models.classifier import Classifier
 from npr_jax.models.pretrained.noise_predictor_file import hash_of, load_noise_predictor
 from npr_jax.models.resnet import BACKBONES
-from npr_jax.models.systems.cnndetection import rgb_resnet, start_from_imagenet
+from npr_jax.models.systems.cnndetection import build, imagenet_problems, start_from_imagenet
 from npr_jax.models.systems.setting_rules import choice, integer, text
 from npr_jax.models.systems.system import FileView, System
 
 _FACTS = "dire"  # key of what decides an error map, in dataset.json and training_data.json
 
 
-def _build(config: ml_collections.ConfigDict, dtype: Any, rngs: nnx.Rngs) -> Classifier:
-    return rgb_resnet(BACKBONES[config.backbone], dtype=dtype, rngs=rngs)
-
-
 def _problems(config: ml_collections.ConfigDict) -> list[str]:
-    data, model, problems = config.data, config.model, []
-    if model.imagenet_weights and model.backbone != "torchvision_resnet50":
-        problems.append(
-            f"model.imagenet_weights is {model.imagenet_weights!r} and model.backbone "
-            f"{model.backbone}; ImageNet weights are read for torchvision_resnet50"
-        )
-    if not model.noise_predictor:
+    data, problems = config.data, imagenet_problems(config)
+    if not config.model.noise_predictor:
         return problems
     for key, wanted in (("evaluate_resize", 0), ("evaluate_crop", 0), ("delivery", "clean")):
         if data[key] != wanted:
@@ -103,7 +92,7 @@ def _check_same(model: ml_collections.ConfigDict, found: Mapping[str, Any], what
 
 
 SYSTEM = System(
-    build=_build,
+    build=build,
     rules={
         "backbone": choice(*BACKBONES),
         "imagenet_weights": text(empty="Kaiming's random weights"),

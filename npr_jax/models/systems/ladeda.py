@@ -12,13 +12,14 @@ from flax import nnx
 
 from npr_jax.models.classifier import Classifier
 from npr_jax.models.patch_resnet import LADEDA9, PATCH_SHAPES, PatchResNet, PatchShape
-from npr_jax.models.pretrained import key_tables
-from npr_jax.models.systems.front_end_settings import (
+from npr_jax.models.pretrained import torch_weights
+from npr_jax.models.systems.setting_rules import (
     FRONT_END_RULES,
+    choice,
     front_ends_of,
+    number,
     one_residual_problems,
 )
-from npr_jax.models.systems.setting_rules import choice, number
 from npr_jax.models.systems.system import Published, System
 from npr_jax.residuals.front_end import FrontEnd, paper_front_end
 
@@ -49,7 +50,7 @@ SYSTEM = System(
     paper="Cavia et al., Real-Time Deepfake Detection in the Real-World, 2024",
     problems=lambda config: one_residual_problems(config.model),
     published=Published(
-        table=key_tables.LADEDA,
+        table=torch_weights.LADEDA,
         build=lambda rngs: ladeda(paper_front_end(0.5), LADEDA9, rngs=rngs),
         resize=256,  # as NPR, whose protocol and data it takes over
     ),

@@ -37,10 +37,7 @@ class Metadata(nnx.Module):
     image_side = SIDE
 
     def __init__(self, *, hidden: int, rngs: nnx.Rngs):
-        """Args:
-        hidden: units of the hidden layer.
-        rngs: the stream ``params`` draws the initial weights.
-        """
+        """``hidden``: units of the hidden layer."""
         self.front_ends = (FrontEnd(mode="none"),)
         self.grids = (Grid(stride=SIDE, reach=SIDE, field=SIDE),)
         self.standardise = Standardise(len(FEATURES))

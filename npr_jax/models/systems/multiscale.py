@@ -13,12 +13,16 @@ from npr_jax.models.base import Model
 from npr_jax.models.classifier import resnet_classifier
 from npr_jax.models.cross_attention import Cross
 from npr_jax.models.resnet import BACKBONES
-from npr_jax.models.systems.front_end_settings import (
+from npr_jax.models.systems.setting_rules import (
+    BOOLEAN,
     FRONT_END_RULES,
+    Rule,
+    choice,
     front_end_count,
     front_ends_of,
+    integer,
+    is_real,
 )
-from npr_jax.models.systems.setting_rules import BOOLEAN, Rule, choice, integer, is_real
 from npr_jax.models.systems.system import System
 
 # By name: the model, and which settings it takes besides front ends and backbone.

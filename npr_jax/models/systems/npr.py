@@ -10,14 +10,14 @@ import ml_collections
 from flax import nnx
 
 from npr_jax.models.classifier import Classifier, resnet_classifier
-from npr_jax.models.pretrained import key_tables
+from npr_jax.models.pretrained import torch_weights
 from npr_jax.models.resnet import BACKBONES, CUT_RESNET50
-from npr_jax.models.systems.front_end_settings import (
+from npr_jax.models.systems.setting_rules import (
     FRONT_END_RULES,
+    choice,
     front_ends_of,
     one_residual_problems,
 )
-from npr_jax.models.systems.setting_rules import choice
 from npr_jax.models.systems.system import Published, System
 from npr_jax.residuals.front_end import paper_front_end
 
@@ -37,5 +37,5 @@ SYSTEM = System(
     rules=FRONT_END_RULES | {"backbone": choice(*BACKBONES)},
     paper="Tan et al., Rethinking the Up-Sampling Operations ..., CVPR 2024",
     problems=lambda config: one_residual_problems(config.model),
-    published=Published(table=key_tables.NPR, build=_published, resize=256),
+    published=Published(table=torch_weights.NPR, build=_published, resize=256),
 )

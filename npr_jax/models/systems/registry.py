@@ -49,11 +49,8 @@ SYSTEMS: dict[str, System] = {
 def build_model(config, rngs: nnx.Rngs, *, load: bool = True) -> Model:
     """The detector that the ``model`` section of a checked config describes.
 
-    Args:
-        config: attributes ``name``, ``dtype`` and the system's own settings (its recipe in
-            configs/ explains them).
-        rngs: the stream ``params`` draws the initial weights.
-        load: whether what is frozen is read from its file; without, it has the shapes only.
+    ``rngs``'s stream ``params`` draws the initial weights. Without ``load``, what is frozen has its
+    shapes only and is not read from its file.
     """
     system = SYSTEMS[config.name]
     model = system.build(config, DTYPES[config.dtype], rngs)
@@ -82,12 +79,11 @@ def recognise(arrays: Arrays, name: str = "") -> tuple[str, Published, Model]:
     """The system that the arrays are the published weights of, what is known of them, the model.
 
     Args:
-        arrays: torch names to arrays in torch's layout, with or without
-            ``num_batches_tracked``.
+        arrays: torch names to arrays in torch's layout, with or without ``num_batches_tracked``.
         name: the system, where several share all keys; empty: the first that fits.
 
     Raises:
-        ValueError: if no system fits, with the problems of the nearest one, or for an unknown
+        UserError: if no system fits, with the problems of the nearest one, or for an unknown
             ``name``.
     """
     candidates = known = published_weights()
@@ -102,13 +98,9 @@ def recognise(arrays: Arrays, name: str = "") -> tuple[str, Published, Model]:
         if not problems:
             return system, published, fill(abstract, published.table, arrays)
         found.append((problems, published))
-    raise UserError(_refusal(found))
-
-
-def _refusal(found: list[tuple[list[str], Published]]) -> str:
     problems, nearest = min(found, key=lambda item: len(item[0]))
     message = refusal(nearest.table, problems, SHOWN)
     others = [f"{other.table.title} ({len(p)})" for p, other in found if other is not nearest]
     if others:
         message += f"\nof other systems even more does not fit: {', '.join(others)}"
-    return message
+    raise UserError(message)

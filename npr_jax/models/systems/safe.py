@@ -11,7 +11,7 @@ import ml_collections
 from flax import nnx
 
 from npr_jax.models.classifier import Classifier, resnet_classifier
-from npr_jax.models.pretrained import key_tables
+from npr_jax.models.pretrained import torch_weights
 from npr_jax.models.resnet import BACKBONES, CUT_RESNET50
 from npr_jax.models.systems.setting_rules import choice
 from npr_jax.models.systems.system import Published, System
@@ -35,5 +35,5 @@ SYSTEM = System(
     rules={"backbone": choice(*BACKBONES)},
     paper="Li et al., Improving Synthetic Image Detection Towards Generalization, KDD 2025",
     # Its published evaluation cuts the centre 256 pixels at native size.
-    published=Published(table=key_tables.SAFE, build=_published, resize=0, crop=256),
+    published=Published(table=torch_weights.SAFE, build=_published, resize=0, crop=256),
 )

@@ -34,10 +34,7 @@ class Spectrum(nnx.Module):
     scales = ()
 
     def __init__(self, *, window: int, rngs: nnx.Rngs):
-        """Args:
-        window: pixels, side of the square windows; they lie side by side.
-        rngs: the stream ``params`` draws the initial weights.
-        """
+        """``window``: pixels, side of the square windows, which lie side by side."""
         self.window = window
         rings = window // 2 + 1
         self.front_ends = (FrontEnd(mode="none", scale=(1.0 / 255.0,) * 3),)
@@ -82,13 +79,10 @@ class Standardise(nnx.BatchNorm):
 def log_power(grey: jax.Array, window: int) -> jax.Array:
     """Log of the mean power on rings of equal frequency, per window.
 
-    Args:
-        grey: float32 ``[b, h, w]`` in [0, 1], at least one window large.
-        window: pixels; what is left at the right and the bottom is not used.
-
-    Returns:
-        float32 ``[b, h // window, w // window, window // 2 + 1]``; ring k holds the frequencies
-        whose distance from zero rounds to k cycles per window, corners beyond are left out.
+    ``grey`` is float32 ``[b, h, w]`` in [0, 1], at least one window large; what is left at the
+    right and the bottom is not used. Returns float32
+    ``[b, h // window, w // window, window // 2 + 1]``; ring k holds the frequencies whose distance
+    from zero rounds to k cycles per window, corners beyond are left out.
     """
     batch = grey.shape[0]
     rows, columns = grey.shape[1] // window, grey.shape[2] // window
@@ -126,12 +120,8 @@ def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> Spectrum
     return Spectrum(window=config.window, rngs=rngs)
 
 
-def _is_window(value) -> bool:
-    return is_integer(value) and value in (8, 16, 32)
-
-
 SYSTEM = System(
     build=_build,
-    rules={"window": Rule(_is_window, "8, 16 or 32 (pixels)")},
+    rules={"window": Rule(lambda v: is_integer(v) and v in (8, 16, 32), "8, 16 or 32 (pixels)")},
     paper="baseline: radial power spectrum, Durall et al., Watch your Up-Convolution, CVPR 2020",
 )

@@ -17,28 +17,6 @@ from npr_jax.models.pretrained.torch_weights import KeyTable
 from npr_jax.models.systems.setting_rules import Rule
 
 
-def _as_built(model: Model, config: ml_collections.ConfigDict) -> Model:
-    del config
-    return model
-
-
-def _no_problems(config: ml_collections.ConfigDict) -> list[str]:
-    del config
-    return []
-
-
-def _as_drawn(
-    config: ml_collections.ConfigDict, params: nnx.State, batch_stats: nnx.State
-) -> tuple[nnx.State, nnx.State]:
-    del config
-    return params, batch_stats
-
-
-def _no_facts(config: ml_collections.ConfigDict, dataset: MixedDataset) -> dict[str, Any]:
-    del config, dataset
-    return {}
-
-
 @dataclasses.dataclass(frozen=True)
 class Published:
     """The weights that a system's authors publish, and how their evaluation prepares files.
@@ -104,13 +82,21 @@ class System:
     build: Callable[..., Model]
     rules: Mapping[str, Rule]
     paper: str
-    problems: Callable[[ml_collections.ConfigDict], list[str]] = _no_problems
-    start: Callable[[ml_collections.ConfigDict, nnx.State, nnx.State], tuple] = _as_drawn
-    data_facts: Callable[[ml_collections.ConfigDict, MixedDataset], dict[str, Any]] = _no_facts
+    problems: Callable[[ml_collections.ConfigDict], list[str]] = dataclasses.field(
+        default=lambda config: []
+    )
+    start: Callable[[ml_collections.ConfigDict, nnx.State, nnx.State], tuple] = dataclasses.field(
+        default=lambda config, params, batch_stats: (params, batch_stats)
+    )
+    data_facts: Callable[[ml_collections.ConfigDict, MixedDataset], dict[str, Any]] = (
+        dataclasses.field(default=lambda config, dataset: {})
+    )
     file_view: Callable[[ml_collections.ConfigDict, Mapping[str, Any]], FileView | None] | None = (
         None
     )
-    load: Callable[[Model, ml_collections.ConfigDict], Model] = _as_built
+    load: Callable[[Model, ml_collections.ConfigDict], Model] = dataclasses.field(
+        default=lambda model, config: model
+    )
     frozen_file: str = ""
     read_file: FileReader | None = None
     published: Published | None = None

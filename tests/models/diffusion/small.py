@@ -11,11 +11,11 @@ from configs.diffusion import noise_predictor
 from input_pipeline.storage.dataset_writer import write_dataset
 from input_pipeline.storage.prepared_dataset import PreparedDataset
 from input_pipeline.storage.records import ImageRecord
-from npr_jax.models.diffusion.noise_predictor import NoisePredictor
-from npr_jax.models.diffusion.unet import UNet, UNetShape
-from npr_jax.models.pretrained.adm import load_unet, published_shapes
+from npr_jax.models.diffusion.unet import NoisePredictor, UNet, UNetShape
 from npr_jax.models.pretrained.noise_predictor_file import (
     load_noise_predictor,
+    load_unet,
+    published_shapes,
     save_noise_predictor,
 )
 

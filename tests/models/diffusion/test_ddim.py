@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from npr_jax.models.diffusion import ddim
-from npr_jax.models.diffusion.noise_schedule import alpha_bars, trajectory
+from npr_jax.models.diffusion.ddim import alpha_bars, trajectory
 
 SHAPE = (3, 4, 5, 3)
 

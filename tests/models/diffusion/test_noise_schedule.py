@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from npr_jax.models.diffusion.noise_schedule import (
+from npr_jax.models.diffusion.ddim import (
     alpha_bars,
     betas,
     respaced_timesteps,

@@ -11,8 +11,8 @@ from input_pipeline.storage.prepared_dataset import PreparedDataset
 from input_pipeline.storage.records import decode_record, image_array
 from npr_jax.models.diffusion import ddim
 from npr_jax.models.diffusion import reconstruct as module
-from npr_jax.models.diffusion.noise_predictor import predict_noise
 from npr_jax.models.diffusion.reconstruct import ErrorMaps, reconstruct
+from npr_jax.models.diffusion.unet import predict_noise
 from tests.models.diffusion import small
 
 STEPS = 3

@@ -12,8 +12,8 @@ import torch
 from flax import nnx
 
 from npr_jax.models.diffusion import unet
-from npr_jax.models.diffusion.noise_predictor import NoisePredictor, predict_noise
-from npr_jax.models.pretrained import adm
+from npr_jax.models.diffusion.unet import NoisePredictor, predict_noise
+from npr_jax.models.pretrained import noise_predictor_file
 from npr_jax.models.pretrained.noise_predictor_file import (
     load_noise_predictor,
     save_noise_predictor,
@@ -36,7 +36,7 @@ def random_twin(seed=0):
 
 def test_outputs_are_those_of_an_independent_torch_version():
     twin, arrays = random_twin()
-    model = adm.load_unet(arrays, SMALL)
+    model = noise_predictor_file.load_unet(arrays, SMALL)
     x = np.random.default_rng(0).normal(size=(2, 8, 12, 3)).astype(np.float32)
     times = np.array([3, 950], np.int32)
     ours = np.asarray(nnx.jit(model)(jnp.asarray(x), jnp.asarray(times)))
@@ -52,7 +52,7 @@ def test_outputs_are_those_of_an_independent_torch_version():
 
 def test_weights_go_out_under_the_names_they_came_in():
     _, arrays = random_twin()
-    out = adm.published_arrays(adm.load_unet(arrays, SMALL))
+    out = noise_predictor_file.published_arrays(noise_predictor_file.load_unet(arrays, SMALL))
     assert out.keys() == arrays.keys()
     for name in arrays:
         np.testing.assert_array_equal(out[name], arrays[name])
@@ -143,7 +143,7 @@ def published_table():
 
 def test_full_size_has_the_published_names_shapes_and_parameters():
     expected = published_table()
-    assert adm.published_shapes(adm.ADM_256) == expected
+    assert noise_predictor_file.published_shapes(noise_predictor_file.ADM_256) == expected
     # By arithmetic over the table above; the number commonly reported of the published model.
     assert sum(int(np.prod(shape)) for shape in expected.values()) == 552_814_086
 
@@ -154,7 +154,7 @@ def test_every_problem_of_a_file_is_named():
     arrays["out.0.bias"] = np.full(16, np.nan, np.float32)
     arrays["out.0.weight"] = np.zeros(3, np.float32)
     with pytest.raises(ValueError, match=r"(?s)weights\.pt does not fit.*4 problems") as caught:
-        adm.load_unet(arrays, SMALL, "weights.pt")
+        noise_predictor_file.load_unet(arrays, SMALL, "weights.pt")
     message = str(caught.value)
     assert "extra.weight: no such parameter" in message
     assert "out.2.bias: missing" in message
@@ -164,7 +164,7 @@ def test_every_problem_of_a_file_is_named():
 
 def test_a_file_says_what_it_is_of(tmp_path):
     _, arrays = random_twin()
-    predictor = NoisePredictor(adm.load_unet(arrays, SMALL), "cosine", 400, 32)
+    predictor = NoisePredictor(noise_predictor_file.load_unet(arrays, SMALL), "cosine", 400, 32)
     save_noise_predictor(predictor, tmp_path / "noise_predictor.safetensors")
     again = load_noise_predictor(tmp_path)  # a run's directory
     assert (again.schedule, again.steps, again.image_size) == ("cosine", 400, 32)
@@ -172,7 +172,7 @@ def test_a_file_says_what_it_is_of(tmp_path):
     assert again.stride == 2
     content = (tmp_path / "noise_predictor.safetensors").read_bytes()
     assert again.sha256 == hashlib.sha256(content).hexdigest()
-    for name, array in adm.published_arrays(again.unet).items():
+    for name, array in noise_predictor_file.published_arrays(again.unet).items():
         np.testing.assert_array_equal(array, arrays[name])
 
 

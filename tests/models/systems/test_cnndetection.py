@@ -13,7 +13,7 @@ from configs import cnndetection
 from npr_jax.config import check_config
 from npr_jax.inference.scorer import Scorer
 from npr_jax.models.base import count_parameters, predict, whole_maps
-from npr_jax.models.pretrained.key_tables import CNNDETECTION as TABLE
+from npr_jax.models.pretrained.torch_weights import CNNDETECTION as TABLE
 from npr_jax.models.pretrained.torch_weights import fill
 from npr_jax.models.resnet import THIN_RESNET, TORCHVISION_RESNET50, ResNetShape
 from npr_jax.models.systems.cnndetection import rgb_resnet

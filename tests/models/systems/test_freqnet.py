@@ -6,14 +6,14 @@ import pytest
 from flax import nnx
 
 from npr_jax.models.base import count_parameters
-from npr_jax.models.freqnet import FreqNet
+from npr_jax.models.systems.freqnet import FreqNet
 from npr_jax.models.systems.registry import SYSTEMS, recognise
 from tests.models.parity import check_training_step, images
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")
 
 from benchmarks.torch_npr import normalize  # noqa: E402  (imports torch)
-from npr_jax.models.pretrained.key_tables import FREQNET as TABLE  # noqa: E402
+from npr_jax.models.pretrained.torch_weights import FREQNET as TABLE  # noqa: E402
 from npr_jax.models.pretrained.torch_weights import fill  # noqa: E402
 from tests.twins import compare  # noqa: E402
 from tests.twins.freqnet import TorchFreqNet  # noqa: E402

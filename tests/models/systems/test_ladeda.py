@@ -13,7 +13,7 @@ from configs import ladeda
 from npr_jax.inference.scorer import Scorer
 from npr_jax.models.base import count_parameters, predict, whole_maps
 from npr_jax.models.patch_resnet import LADEDA9, THIN_PATCH, PatchResNet
-from npr_jax.models.pretrained.key_tables import LADEDA as TABLE
+from npr_jax.models.pretrained.torch_weights import LADEDA as TABLE
 from npr_jax.models.pretrained.torch_weights import fill
 from npr_jax.models.systems.ladeda import ladeda as ladeda_network
 from npr_jax.models.systems.registry import build_model, recognise
