@@ -1,7 +1,5 @@
 """Checks a config before any work: every key, type and value, all problems at once."""
 
-from __future__ import annotations
-
 import difflib
 import json
 import math

@@ -1,7 +1,5 @@
 """The commands, in the order in which they are listed."""
 
-from __future__ import annotations
-
 from npr_jax.cli.command import Command
 from npr_jax.cli.data import PREPARE, RECONSTRUCT
 from npr_jax.cli.evaluate import CALIBRATE, EVALUATE, LOCALIZE, ROBUSTNESS

@@ -1,7 +1,5 @@
 """``evaluate``, ``robustness``, ``calibrate``, ``localize``: what a detector is worth."""
 
-from __future__ import annotations
-
 import pathlib
 from typing import Any
 

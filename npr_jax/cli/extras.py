@@ -1,7 +1,5 @@
 """What to install where a command needs more than scoring does."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 

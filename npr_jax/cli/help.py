@@ -1,7 +1,5 @@
 """What ``--help`` prints, and the name by which the command line was called."""
 
-from __future__ import annotations
-
 import pathlib
 import re
 import sys

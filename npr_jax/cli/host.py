@@ -4,8 +4,6 @@ Both settings belong to the whole process, so the commands of ``main.py`` make t
 library (``npr_jax.Detector``) never does. What they bring is in docs/benchmarks.md.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

@@ -1,7 +1,5 @@
 """The ``list`` command: every system with its size and the arithmetic of one image."""
 
-from __future__ import annotations
-
 import importlib
 from typing import NamedTuple
 

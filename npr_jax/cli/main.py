@@ -1,7 +1,5 @@
 """The entry of the command line: finds the command, runs it, turns errors into exit statuses."""
 
-from __future__ import annotations
-
 import difflib
 import logging as python_logging
 import os

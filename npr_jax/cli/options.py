@@ -1,7 +1,5 @@
 """The flags of one command, each defined in a line."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from absl import flags

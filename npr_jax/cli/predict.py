@@ -1,7 +1,5 @@
 """What ``predict`` does: files and folders in, a row for each file out as soon as it is known."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import os

@@ -1,7 +1,5 @@
 """The recipe that a command's ``--config`` names, with the ``--workdir`` that it needs."""
 
-from __future__ import annotations
-
 import importlib.util
 import pathlib
 from typing import Any

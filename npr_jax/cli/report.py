@@ -1,7 +1,5 @@
 """``report``: pages, the attention in detail and the five tables, from results on disk."""
 
-from __future__ import annotations
-
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """``predict``, ``serve``, ``export``: a detector for pictures of one's own, here or elsewhere."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from input_pipeline.errors import UserError

@@ -1,7 +1,5 @@
 """``sweep``: many runs from one file."""
 
-from __future__ import annotations
-
 import pathlib
 import sys
 from typing import Any

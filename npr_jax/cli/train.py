@@ -1,7 +1,5 @@
 """``train``, ``noise_predictor``: a recipe in, a run out; ``list``: the systems there are."""
 
-from __future__ import annotations
-
 import pathlib
 from typing import Any
 

@@ -5,8 +5,6 @@ being generated is sigmoid(logit / temperature + bias). Around its middle lies a
 for which no verdict is given (El-Yaniv and Wiener, JMLR 2010: selective classification).
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

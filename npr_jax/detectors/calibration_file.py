@@ -4,8 +4,6 @@
 values of the preprocessing it was fitted with; version 1 wrote the preprocessing in words.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import pathlib

@@ -5,8 +5,6 @@ Its item ``model`` holds what scores, the parameters and batch statistics; ``pro
 step was the best so far. Runs of version 1 kept all of the train state in one item, ``state``.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import fnmatch

@@ -1,7 +1,5 @@
 """The file that holds a run's frozen numbers: remembered by content, never exchanged in silence."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import pathlib

@@ -1,7 +1,5 @@
 """What a run has trained: its network with a checkpoint's numbers, and how it prepares files."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import pathlib

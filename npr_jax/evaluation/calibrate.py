@@ -5,8 +5,6 @@ band and threshold, the other says what these are worth. Every image is scored o
 deliveries, a third of the images in each.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

@@ -3,8 +3,6 @@
 Labels are int ``[n]``, 1 for generated and 0 for photographs, logits float ``[n]``.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

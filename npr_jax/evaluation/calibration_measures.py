@@ -4,8 +4,6 @@ Labels are int ``[n]``, 1 for generated and 0 for photographs; logits and probab
 generated are float ``[n]``.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The images of a test split, prepared as a detector prepares files."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Does the heat map point at what was generated? Measured on composites of the embedded data."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import pathlib

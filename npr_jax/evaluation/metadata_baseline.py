@@ -3,8 +3,6 @@
 A detector that beats this by little may have learned the file format or the image size.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import pathlib

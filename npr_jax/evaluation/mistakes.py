@@ -1,7 +1,5 @@
 """Which images a detector is most wrong about."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

@@ -1,7 +1,5 @@
 """The published protocol of a data set, beside the preprocessing a detector has of its own."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from typing import Any

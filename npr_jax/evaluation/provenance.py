@@ -1,7 +1,5 @@
 """Which code on which machine made a number."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import pathlib
 import platform

@@ -1,7 +1,5 @@
 """One test split in every transformation, and what is left of it: scores, tables, files."""
 
-from __future__ import annotations
-
 import collections
 import dataclasses
 import json

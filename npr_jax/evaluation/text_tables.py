@@ -1,7 +1,5 @@
 """A table of text as Markdown and as LaTeX (packages booktabs and graphicx)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 

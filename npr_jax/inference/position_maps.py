@@ -1,7 +1,5 @@
 """Where in an image a detector finds what it scores: maps over positions, one image at a time."""
 
-from __future__ import annotations
-
 import pathlib
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Files become pixels in a few threads ahead of the network, and results come in their order."""
 
-from __future__ import annotations
-
 import collections
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor

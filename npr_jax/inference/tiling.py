@@ -5,8 +5,6 @@ positions it contributes (its core) are computed from exactly the pixels they wo
 the whole image. Cores partition the feature map: their sums add up to the image's.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 

@@ -1,7 +1,5 @@
 """What a detector says of one file: score and verdict."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE, Calibration, probabilities

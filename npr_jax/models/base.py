@@ -5,8 +5,6 @@ large for memory is cut into tiles, the tiles' sums are added, and the head sees
 what it would have seen of the whole image.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any, NamedTuple, Protocol
 

@@ -11,8 +11,6 @@ There are three ways to run them:
 Which one is faster is measured by ``benchmarks/branches.py`` (docs/benchmarks.md, "Branches").
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import jax

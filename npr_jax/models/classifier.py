@@ -4,8 +4,6 @@ NPR, CNNDetection, DIRE, SAFE, LaDeDa and residuals stacked as channels are all 
 differ in their front ends, in their backbone and in how the linear layer starts.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 from flax import nnx

@@ -5,8 +5,6 @@ Radford et al., "Learning Transferable Visual Models From Natural Language Super
 norm before the first block. Layer norms use epsilon 1e-5, the activation is x * sigmoid(1.702 x).
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import jax

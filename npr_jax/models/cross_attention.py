@@ -6,8 +6,6 @@ attention of Vaswani et al., NeurIPS 2017, section 3.2.2, once, with normalisati
 residual connection after), and both sides' mean tokens go to a linear classifier.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -6,8 +6,6 @@ with a kernel as large as the image, and batch statistics are reduced once per u
 function below says what its derivative is. They support reverse mode only.
 """
 
-from __future__ import annotations
-
 import functools
 
 import jax

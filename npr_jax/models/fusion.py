@@ -4,8 +4,6 @@ A head is a model of its own: its layers lie beside the branches, so the names o
 parameters say which head it has. Cross attention, which is not linear, has a file of its own.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 import numpy as np

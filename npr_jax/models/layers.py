@@ -5,8 +5,6 @@ Images and feature maps are NHWC. ``mask`` arguments are float ``[b, h, w, 1]`` 
 what makes a padded image score as if it were alone.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 from flax import nnx

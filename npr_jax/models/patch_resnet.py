@@ -8,8 +8,6 @@ Output (i, j) is a function of the pixels ``[8 i, 8 i + 9) x [8 j, 8 j + 9)`` al
 ``(n - 9) // 8 + 1`` positions come of n pixels.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 

@@ -4,8 +4,6 @@ He et al., CVPR 2016, in torchvision's form (the stride of a bottleneck sits on 
 with torchvision's 7x7 stem or the NPR paper's: a 3x3 convolution, of stride 2 as well.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import jax

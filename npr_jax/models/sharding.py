@@ -1,7 +1,5 @@
 """Where arrays live: parameters everywhere, each batch split over the ``data`` axis."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import jax

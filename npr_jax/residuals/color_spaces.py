@@ -6,8 +6,6 @@ the constant 128. A residual of ``ycbcr`` therefore holds exactly what the one o
 one of ``differences`` (rank 2) less. ``lab`` is not linear: its residuals depend on the level too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import jax

@@ -8,8 +8,6 @@ between, the last sample may lie beyond the axis and repeats its last pixel, so 
 changes continuously with f.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

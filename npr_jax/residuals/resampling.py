@@ -4,8 +4,6 @@ Each function gives the weights with which the pixels of one axis make the pixel
 axis, at the ``outputs`` asked for only, so that a tile of a large image needs no whole matrix.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 BICUBIC_A = -0.75  # torch's cubic coefficient; PIL and jax.image use -0.5

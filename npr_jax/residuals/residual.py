@@ -14,8 +14,6 @@ axis alone and are made on the host; with a leading batch axis they let images o
 share one padded batch. Frequency responses and linear dependences: docs/residuals.md.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 

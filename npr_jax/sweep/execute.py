@@ -4,8 +4,6 @@ Any number of processes may work in one directory, each on its shard or all on t
 that another one is at work on is passed over.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import functools

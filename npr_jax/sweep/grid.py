@@ -1,7 +1,5 @@
 """A sweep's config -> its runs: variants x grid x seeds, checked, named and dealt to shards."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import re

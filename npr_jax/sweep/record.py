@@ -1,7 +1,5 @@
 """What a finished run leaves beside its results, so that it is neither repeated nor mistaken."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import pathlib

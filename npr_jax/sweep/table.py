@@ -1,7 +1,5 @@
 """``runs.csv``: one row per run and generator, rebuilt from the runs that lie on disk."""
 
-from __future__ import annotations
-
 import csv
 import json
 import pathlib

@@ -5,8 +5,6 @@ batches are stacked, and the same step is mapped over the stacks. A run by itsel
 mapped axis of length 1 would turn convolutions into slow grouped ones.
 """
 
-from __future__ import annotations
-
 import contextlib
 import pathlib
 from collections.abc import Callable, Sequence

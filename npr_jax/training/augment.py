@@ -7,8 +7,6 @@ label. What a row undergoes depends on the key and the row's place in the global
 on how many devices share the batch.
 """
 
-from __future__ import annotations
-
 import functools
 
 import jax

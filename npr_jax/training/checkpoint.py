@@ -6,8 +6,6 @@ while saving leaves the previous checkpoint as the latest. ``npr_jax.detectors.c
 the network alone.
 """
 
-from __future__ import annotations
-
 import contextlib
 import pathlib
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Features of a run's images, computed once and kept: what a head alone is trained on."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json

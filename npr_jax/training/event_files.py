@@ -5,8 +5,6 @@ brings along. ``clu.metric_writers`` would write it with TensorFlow: 1.3 GB to i
 640 MB to import. Its writer is used where the process has imported TensorFlow already.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import pathlib

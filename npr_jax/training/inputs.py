@@ -1,7 +1,5 @@
 """From a config to the input pipeline: which data set, which split, which preprocessing."""
 
-from __future__ import annotations
-
 import functools
 import logging
 import pathlib

@@ -6,8 +6,6 @@ in the end is a running mean of its parameters. The order of the loop, images, c
 and resumption are the same.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import logging

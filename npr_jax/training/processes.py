@@ -1,7 +1,5 @@
 """Where several processes train or score together: waiting for, and collecting from, all."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

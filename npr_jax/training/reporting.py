@@ -1,7 +1,5 @@
 """What a run says while it trains: curves on disk, TensorBoard, progress on a terminal."""
 
-from __future__ import annotations
-
 import json
 import pathlib
 import sys

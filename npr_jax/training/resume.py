@@ -1,7 +1,5 @@
 """What must not change between the start of a run and its resumption."""
 
-from __future__ import annotations
-
 import pathlib
 from typing import Any
 

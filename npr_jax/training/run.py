@@ -1,7 +1,5 @@
 """One run on the host: its images, checkpoints, curves, and what validation has shown so far."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import logging

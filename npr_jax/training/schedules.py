@@ -4,8 +4,6 @@
 what validation finds, so the training loop changes the rate in the train state between epochs.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import jax.numpy as jnp

@@ -6,8 +6,6 @@ only clock; an epoch is ``steps_per_epoch`` steps. Several runs as one program a
 ``npr_jax.sweep``.
 """
 
-from __future__ import annotations
-
 import contextlib
 import pathlib
 

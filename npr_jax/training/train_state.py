@@ -1,7 +1,5 @@
 """Everything a training step changes, as one pytree, and how it starts."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Scoring the validation images during training, and remembering the best epoch."""
 
-from __future__ import annotations
-
 import dataclasses
 import sys
 from collections.abc import Iterable, Iterator

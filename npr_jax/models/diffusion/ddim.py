@@ -4,8 +4,6 @@ Song et al., "Denoising Diffusion Implicit Models", ICLR 2021, equation 12 with 
 same equation read backwards (their equation 13; DIRE, Wang et al., ICCV 2023, section 3).
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable

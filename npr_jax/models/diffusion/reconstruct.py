@@ -5,8 +5,6 @@ keeps the maps of photographs as JPEG and those of generated images as PNG, so t
 trained on it can tell the classes by the file format alone.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import os

@@ -6,8 +6,6 @@ and shift by the time step inside the normalisation, attention with heads of a f
 dropout, which the published 256-pixel model does not use either.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Sequence

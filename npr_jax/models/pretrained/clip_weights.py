@@ -6,8 +6,6 @@ queries, keys and values in one array, in half precision). Files of the whole mo
 tower too; its keys are known by name and ignored, any other unknown key is refused.
 """
 
-from __future__ import annotations
-
 import pathlib
 import re
 from collections.abc import Callable

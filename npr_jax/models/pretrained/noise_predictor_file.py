@@ -6,8 +6,6 @@ unconditional model of 256x256 pixels, trained on ImageNet, ``256x256_diffusion_
 of other shapes are saved under the same names.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import itertools

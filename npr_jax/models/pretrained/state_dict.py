@@ -1,7 +1,5 @@
 """Reads a published state dict from a file: name to float32 array."""
 
-from __future__ import annotations
-
 import pathlib
 import pickle
 import struct

@@ -8,8 +8,6 @@ torchvision's ResNets, which count stages from 1 (``layer1``) and name a block's
 normalisation.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from collections.abc import Callable, Mapping

@@ -4,8 +4,6 @@ Wang et al., "CNN-generated images are surprisingly easy to spot... for now", CV
 section 4.1; 23,510,081 parameters with torchvision's ResNet-50.
 """
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 import ml_collections
 from flax import nnx

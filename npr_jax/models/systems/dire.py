@@ -5,8 +5,6 @@ npr_jax/diffusion; `reconstruct` keeps those of a data set, on which the network
 any images. Files are turned into error maps before they are scored.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -13,8 +13,6 @@ definition:
   (0, 0), periodically. No transform is needed.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 import ml_collections

@@ -4,8 +4,6 @@ Cavia et al., "Real-Time Deepfake Detection in the Real-World", 2024, section 3.
 layer may come before the mean over patches or after it.
 """
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 import ml_collections
 from flax import nnx

@@ -5,8 +5,6 @@ Format, height, width, bytes per pixel, JPEG's luminance table and whether colou
 the files were saved.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import jax

@@ -1,7 +1,5 @@
 """Residuals at several scales and the ways to fuse them, chosen by config."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -4,8 +4,6 @@ Tan et al., "Rethinking the Up-Sampling Operations in CNN-Based Generative Netwo
 Deepfake Detection", CVPR 2024, section 3; 1,437,761 parameters with the cut ResNet-50.
 """
 
-from __future__ import annotations
-
 import ml_collections
 from flax import nnx
 

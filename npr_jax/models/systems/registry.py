@@ -3,8 +3,6 @@
 It also knows whose published weights a state dict holds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

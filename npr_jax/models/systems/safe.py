@@ -5,8 +5,6 @@ Perspective", KDD 2025. 1,438,274 parameters: NPR's 1,437,761 and a second row o
 which is kept so that weights and AdamW's decay are the published ones.
 """
 
-from __future__ import annotations
-
 import ml_collections
 from flax import nnx
 

@@ -1,7 +1,5 @@
 """What a setting may be: rules that say in words what they test; those of the front ends."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable

@@ -5,8 +5,6 @@ The azimuthally averaged power spectrum as a detector of generated images: Dural
 so that images of any size share one feature vector, and its logarithm is averaged over them.
 """
 
-from __future__ import annotations
-
 import functools
 
 import jax

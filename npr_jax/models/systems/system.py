@@ -1,7 +1,5 @@
 """How a system of the field enters the harness: one entry that says all others need to know."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol

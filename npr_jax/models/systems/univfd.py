@@ -1,7 +1,5 @@
 """UnivFD: a frozen CLIP image embedding and one trained linear layer."""
 
-from __future__ import annotations
-
 import logging
 import pathlib
 from collections.abc import Sequence
