@@ -28,14 +28,11 @@ from npr_jax.models.systems.setting_rules import (
     is_range,
     is_real,
     number,
+    several,
     text,
 )
 
 SCHEDULES = ("step", "cosine", "plateau")  # of the learning rate, see training/schedules.py
-
-
-def _is_qualities(value: Any) -> bool:
-    return is_range(value, 1, 100, is_integer)
 
 
 def _is_codecs(value: Any) -> bool:
@@ -45,7 +42,9 @@ def _is_codecs(value: Any) -> bool:
     return known and len(set(value)) == len(value)
 
 
-_QUALITIES = Rule(_is_qualities, "two qualities from 1 to 100, lowest first")
+_QUALITIES = Rule(
+    lambda value: is_range(value, 1, 100, is_integer), "two qualities from 1 to 100, lowest first"
+)
 
 
 def _is_paths(value: Any) -> bool:
@@ -56,10 +55,10 @@ def _is_paths(value: Any) -> bool:
 
 
 def _is_weights(value: Any) -> bool:
-    positive = number(0, math.inf).accepts
-    return isinstance(value, tuple | list) and all(map(positive, value))
+    return value in ((), []) or several(number(0, math.inf), "").accepts(value)
 
 
+_SHARE = Rule(lambda value: is_real(value) and 0 <= value < 1, "a number from 0 to below 1")
 # Of every system; what its own section `model` holds besides is the system's (npr_jax.models).
 RULES: dict[str, Rule] = {
     "seed": integer(0, 2**31 - 1),
@@ -85,7 +84,7 @@ RULES: dict[str, Rule] = {
     "data.crop": integer(32, 4096),
     "data.flip": BOOLEAN,
     "data.reencode": Rule(
-        lambda value: value in ((), []) or _is_qualities(value),
+        lambda value: value in ((), []) or _QUALITIES.accepts(value),
         "() or two JPEG qualities from 1 to 100, lowest first",
     ),
     "data.augment.blur_probability": PROBABILITY,
@@ -132,17 +131,13 @@ RULES: dict[str, Rule] = {
     "optimizer.decay_rate": number(0, 1, closed=True),
     "optimizer.decay_every_epochs": integer(1),
     "optimizer.name": choice("adam", "adamw"),
-    "optimizer.weight_decay": Rule(
-        lambda value: is_real(value) and 0 <= value < 1, "a number from 0 to below 1"
-    ),
+    "optimizer.weight_decay": _SHARE,
     "optimizer.schedule": choice(*SCHEDULES),
     "optimizer.plateau_epochs": integer(1),
     "optimizer.plateau_improvement": number(0, 1),
     "optimizer.min_learning_rate": number(0, 10),
     "optimizer.warmup_epochs": integer(0),
-    "label_smoothing": Rule(
-        lambda value: is_real(value) and 0 <= value < 1, "a number from 0 to below 1"
-    ),
+    "label_smoothing": _SHARE,
     "batch_size": integer(2),
     "num_epochs": integer(1),
     "best_checkpoint": choice("validation_ap", "last"),
@@ -214,11 +209,6 @@ def rules_of(system: Any) -> dict[str, Rule]:
     return RULES | {f"model.{key}": rule for key, rule in SYSTEMS[system].rules.items()}
 
 
-def _known_model_rules() -> dict[str, Rule]:
-    entries = SYSTEMS.values()
-    return {f"model.{key}": rule for entry in entries for key, rule in entry.rules.items()}
-
-
 def flatten(config: Mapping, prefix: str = "") -> dict[str, Any]:
     """The settings of nested sections by their dotted names."""
     flat = {}
@@ -248,7 +238,9 @@ def explain_override(argument: str, error: str) -> str:
         return ""
     base, key, value = match.groups()  # a sweep's settings are those of its base
     full = f"config.{base or ''}{key}"
-    rules = RULES | _known_model_rules() | _SWEEP_RULES
+    rules = RULES | _SWEEP_RULES
+    for system in SYSTEMS:
+        rules |= rules_of(system)
     if key not in rules or f"'{full}'" in error:
         return f"--{full}: no such setting{_suggest(key, rules)}"
     if not base and error.strip("\"'") == key.partition(".")[0]:
@@ -332,11 +324,7 @@ def _tuples(value: Any) -> Any:
 
 
 def load_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
-    """The checked config of a run.
-
-    Raises:
-        ValueError: where there is no run, or its config is unreadable or unusable.
-    """
+    """The checked config of a run; ``UserError`` where there is none, or it cannot be used."""
     path = workdir / "config.json"
     if not path.is_file():
         raise UserError(f"{workdir} holds no run (no config.json); give the --workdir of one")

@@ -7,22 +7,45 @@ import difflib
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from absl import flags
 from absl import flags as absl_flags
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.options import Options
+
+
+class Options:
+    """Adds flags to those of one command, never to absl's global ones."""
+
+    def __init__(self, values: flags.FlagValues) -> None:
+        self._values = values
+
+    def text(self, name: str, what: str, *, default: str = "") -> None:
+        """Any text."""
+        flags.DEFINE_string(name, default, what, flag_values=self._values)
+
+    def choice(self, name: str, default: str, choices: Sequence[str], what: str) -> None:
+        """One of some words."""
+        flags.DEFINE_enum(name, default, choices, what, flag_values=self._values)
+
+    def switch(self, name: str, what: str) -> None:
+        """On where the flag is given."""
+        flags.DEFINE_bool(name, False, what, flag_values=self._values)
+
+    def integer(
+        self, name: str, default: int | None, what: str, *, lower_bound: int | None = None
+    ) -> None:
+        """A whole number."""
+        flags.DEFINE_integer(name, default, what, lower_bound=lower_bound, flag_values=self._values)
+
+    def number(self, name: str, default: float | None, what: str) -> None:
+        """Any number."""
+        flags.DEFINE_float(name, default, what, flag_values=self._values)
+
 
 # absl's own, which would read flags from a file or let unknown ones pass.
 _REFUSED = ("flagfile", "undefok")
 # What absl and ml_collections raise for a value, a setting or a file that cannot be used.
-_UNUSABLE = (
-    absl_flags.Error,
-    AttributeError,
-    KeyError,
-    TypeError,
-    ValueError,
-    OSError,
-)
+_UNUSABLE = (absl_flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,12 +104,8 @@ class Command:
     ) -> tuple[absl_flags.FlagValues, list[str]]:
         """The flags with their values, and the arguments that are none.
 
-        Args:
-            arguments: what follows the command's name.
-            others: all commands, to say whose a flag is.
-
-        Raises:
-            UserError: for a flag that it does not have or a value that cannot be used.
+        ``UserError`` for a flag that it does not have, which may be one of ``others``, or a value
+        that cannot be used.
         """
         for argument in arguments[: _end_of_flags(arguments)]:
             if flag_name(argument) in _REFUSED:

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command
-from npr_jax.cli.options import Options
+from npr_jax.cli.command import Command, Options
 
 if TYPE_CHECKING:
     from input_pipeline.prepare.folders import Source
@@ -23,7 +22,7 @@ def _define_prepare(options: Options) -> None:
     options.text("dataset", "Which published data set --source is, see --list.")
     options.text("split", "Name of the only split, for trees without.")
     options.text("output", "Directory to write, which does not exist yet; with --check: JSON file.")
-    _define_name(options)
+    options.text("name", "Name of the data set. Without it: the source's.")
     options.choice("storage", "encoded", ["encoded", "decoded"], "Files as they are, or pixels.")
     options.integer(
         "image_size",
@@ -36,10 +35,6 @@ def _define_prepare(options: Options) -> None:
     options.text("against", "With --check: prepared data sets, A or A,B, to share no file with.")
 
 
-def _define_name(options: Options) -> None:
-    options.text("name", "Name of the data set. Without it: the source's.")
-
-
 def _define_reconstruct(options: Options) -> None:
     options.text("data", "A prepared data set.")
     options.text("noise_predictor", "File of a noise predictor, or the run that made it.")
@@ -48,7 +43,7 @@ def _define_reconstruct(options: Options) -> None:
     options.integer(
         "image_size", None, "Side in pixels of the images. Without it: the noise predictor's."
     )
-    _define_name(options)
+    options.text("name", "Name of the data set. Without it: the source's.")
 
 
 def _prepare(flags: Any) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.path_lists import split_paths
-from npr_jax.cli.options import Options
+from npr_jax.cli.command import Options
 
 if TYPE_CHECKING:
     import ml_collections
@@ -27,10 +27,7 @@ def define_run(options: Options, what: str = "Directory of the run.") -> None:
 def define_detector(options: Options, *, ensembles: bool = True, protocol: bool = False) -> None:
     """--workdir, --checkpoint, --weights and --resize.
 
-    Args:
-        options: where they are added.
-        ensembles: whether the command takes several runs.
-        protocol: whether it takes --resize=protocol.
+    ``ensembles``: whether the command takes several runs; ``protocol``: and --resize=protocol.
     """
     several = "; A,B,C: the ensemble of several" if ensembles else ""
     define_run(options, f"Directory of the run{several}.")
@@ -65,13 +62,9 @@ def open_test(
 ) -> tuple[Detector | Ensemble, ml_collections.ConfigDict, MixedDataset, pathlib.Path]:
     """Detector, settings, data set and directory of a command that scores a test split.
 
-    Args:
-        command: its name, for messages.
-        flags: those of ``define_detector`` and ``define_data``, and ``output``.
-        delivery: how images are sent first, see ``configs/default.py``; empty: as the recipe says.
-
-    Raises:
-        ValueError: for flags that do not go together, or name what is not there.
+    Flags are those of ``define_detector`` and ``define_data``, and ``output``. ``delivery``: how
+    images are sent first, see ``configs/default.py``; empty: as the recipe says. ``UserError`` for
+    flags that do not go together, or name what is not there.
     """
     from configs import default
     from npr_jax.cli import host
@@ -124,14 +117,8 @@ def load_detector(
 ) -> Detector | Ensemble:
     """A run's detector, an ensemble of several runs' or published weights, whichever is named.
 
-    Args:
-        workdir: a run, or several separated by commas; empty: none.
-        weights: a file; empty: none.
-        checkpoint: ``best`` or ``last``, of every run.
-        resize: see ``Detector``; None: as each run's config says.
-
-    Raises:
-        ValueError: unless exactly one of workdir and weights is given.
+    ``workdir``: a run, or several separated by commas; ``checkpoint``: ``best`` or ``last``, of
+    every run; ``resize``: see ``Detector``. Exactly one of workdir and weights is not empty.
     """
     from npr_jax.inference.detector import Detector
 
@@ -159,11 +146,7 @@ def load_detector(
 
 
 def load_one_detector(command: str, flags: Any) -> Detector:
-    """As ``load_detector``, for a command that has no use for several.
-
-    Raises:
-        ValueError: for several runs, or flags that name no detector.
-    """
+    """As ``load_detector``, for a command that has no use for several."""
     if len(workdirs_of(flags.workdir)) > 1:
         raise UserError(
             f"{command} --workdir={flags.workdir}: {command} takes one detector, not an ensemble; "
@@ -177,11 +160,7 @@ def load_one_detector(command: str, flags: Any) -> Detector:
 
 
 def workdirs_of(text: str, flag: str = "--workdir") -> list[str]:
-    """The runs that ``--workdir=A,B``, or another flag, names; see ``split_paths``.
-
-    Raises:
-        ValueError: if there is nothing before, after or between commas, or a run is there twice.
-    """
+    """The runs that ``--workdir=A,B``, or another flag, names, each once; see ``split_paths``."""
     names = split_paths(text, flag)
     if len({pathlib.Path(name).resolve() for name in names}) < len(names):
         raise UserError(f"{flag}={text} names a run twice; give each of them once")
@@ -189,11 +168,7 @@ def workdirs_of(text: str, flag: str = "--workdir") -> list[str]:
 
 
 def resize_of(text: str) -> int | None:
-    """The side that ``--resize`` asks for: 0 for native, None where it is empty.
-
-    Raises:
-        ValueError: for anything else.
-    """
+    """The side that ``--resize`` asks for: 0 for native, None where it is empty."""
     if not text:
         return None
     if text == "native":

@@ -4,7 +4,7 @@ import pathlib
 from typing import Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command
+from npr_jax.cli.command import Command, Options
 from npr_jax.cli.detector_flags import (
     define_data,
     define_detector,
@@ -13,7 +13,6 @@ from npr_jax.cli.detector_flags import (
     open_test,
     workdirs_of,
 )
-from npr_jax.cli.options import Options
 
 _RESULTS = "Directory for the results. Without it: the run's; --weights and ensembles need it."
 

@@ -15,8 +15,6 @@ import jax
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -3, -4, -8
 # Each device scores a batch of its own, up to half a gigabyte for tiles of 1024 pixels.
 MAX_CPU_DEVICES = 4
-
-
 # Bytes. Batches of scoring stay below, tiles of large photographs above: kept, they would make
 # the process twice as large.
 LARGEST_KEPT_WHEN_SCORING = 2**28
@@ -25,15 +23,11 @@ LARGEST_KEPT_WHEN_SCORING = 2**28
 def keep_freed_memory(largest: int | None = None) -> bool:
     """Makes glibc keep what is freed for the next use instead of handing it to the kernel.
 
-    XLA asks for the memory of a whole step at once and gives it back after. Fresh from the
-    kernel it is cleared page by page, which takes a third of a step on a CPU. The process then
-    stays as large as it once was.
+    XLA asks for the memory of a whole step at once and gives it back after. Fresh from the kernel
+    it is cleared page by page, which takes a third of a step on a CPU. The process then stays as
+    large as it once was; with ``largest``, blocks of at least so many bytes still go back.
 
-    Args:
-        largest: blocks of at least so many bytes still go back to the kernel; None: none do.
-
-    Returns:
-        Whether this process has glibc and the setting was made.
+    Returns whether this process has glibc and the setting was made.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

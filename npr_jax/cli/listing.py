@@ -4,7 +4,6 @@ import importlib
 from typing import NamedTuple
 
 import jax
-import ml_collections
 from flax import nnx
 
 from npr_jax.models.base import Frozen, Model, count_parameters, predict
@@ -36,23 +35,17 @@ def list_systems() -> list[Listed]:
         model = nnx.eval_shape(
             lambda c=config: build_model(c.model, nnx.Rngs(params=0), load=False)
         )
-        side = evaluation_side(config)
+        data = config.data
+        side = data.evaluate_crop or data.evaluate_resize or DEFAULT_SIDE
         trained, frozen = count_parameters(model), count_parameters(model, Frozen)
         rows.append(Listed(name, trained, frozen, count_flops(model, side), side, system.paper))
     return rows
 
 
-def evaluation_side(config: ml_collections.ConfigDict) -> int:
-    """Side in pixels of the images that a recipe's test scores."""
-    return config.data.evaluate_crop or config.data.evaluate_resize or DEFAULT_SIDE
-
-
 def count_flops(model: Model, side: int) -> float:
-    """Floating-point operations of scoring one image, from XLA's cost analysis.
+    """Floating-point operations of scoring one square image, from XLA's cost analysis.
 
-    Args:
-        model: its arrays may be abstract, as ``nnx.eval_shape`` gives them.
-        side: of the square image, in pixels.
+    The model's arrays may be abstract, as ``nnx.eval_shape`` gives them.
     """
     model.eval()
     graphdef, variables = nnx.split(model)

@@ -1,21 +1,50 @@
 """The entry of the command line: finds the command, runs it, turns errors into exit statuses."""
 
+import contextlib
 import difflib
 import logging as python_logging
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from absl import logging
 from absl.flags import FLAGS
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import asks_for_help, flag_name
-from npr_jax.cli.commands import COMMANDS
-from npr_jax.cli.extras import extra_named
+from npr_jax.cli.command import Command, asks_for_help, flag_name
+from npr_jax.cli.data import PREPARE, RECONSTRUCT
+from npr_jax.cli.evaluate import CALIBRATE, EVALUATE, LOCALIZE, ROBUSTNESS
 from npr_jax.cli.help import format_command, format_commands
+from npr_jax.cli.report import REPORT
+from npr_jax.cli.score import EXPORT, PREDICT, SERVE
+from npr_jax.cli.sweep import SWEEP
+from npr_jax.cli.train import LIST, NOISE_PREDICTOR, TRAIN
+
+# In the order in which they are listed.
+_ALL = (
+    *(TRAIN, EVALUATE, PREDICT, PREPARE, ROBUSTNESS, CALIBRATE, SWEEP, NOISE_PREDICTOR),
+    *(RECONSTRUCT, REPORT, LOCALIZE, EXPORT, SERVE, LIST),
+)
+COMMANDS: dict[str, Command] = {command.name: command for command in _ALL}
+# Modules of the extra ``train`` in pyproject.toml that this project imports.
+EXTRA = ("clu", "cv2", "grain", "jinja2", "matplotlib", "sklearn", "tensorboard", "threadpoolctl")
+
+
+@contextlib.contextmanager
+def extra_named() -> Iterator[None]:
+    """Turns a missing library of the extra ``train`` into the command that installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or "").split(".")[0]
+        if module not in EXTRA:
+            raise
+        raise UserError(
+            f"this needs {module}, which is not installed; run pip install 'npr-jax[train]'"
+        ) from error
+
 
 DONE = 0
 # Some files could not be scored, or the work ended for a reason outside this program.
@@ -81,14 +110,15 @@ def _dispatch(arguments: list[str]) -> int:
         return USAGE_ERROR
     first, *rest = arguments
     if first == "help" or asks_for_help([first]):
-        named = [word for word in rest if word in COMMANDS]
-        text = format_command(COMMANDS[named[0]]) if named else format_commands(COMMANDS.values())
-        print(text)
+        named = [COMMANDS[word] for word in rest if word in COMMANDS]
+        print(format_command(named[0]) if named else format_commands(COMMANDS.values()))
         return DONE
     if flag_name(first):
         first, rest = "train", arguments
     if first not in COMMANDS:
-        raise UserError(_no_such_command(first))
+        close = difflib.get_close_matches(first, COMMANDS, n=1)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        raise UserError(f"there is no command {first!r}{meant}; commands: {', '.join(COMMANDS)}")
     command = COMMANDS[first]
     if asks_for_help(rest):
         print(format_command(command))
@@ -96,12 +126,6 @@ def _dispatch(arguments: list[str]) -> int:
     with extra_named():
         flags, words = command.parse(rest, COMMANDS.values())
         return command.run(flags, words) if command.words else command.run(flags)
-
-
-def _no_such_command(word: str) -> str:
-    close = difflib.get_close_matches(word, COMMANDS, n=1)
-    meant = f"; did you mean {close[0]}?" if close else ""
-    return f"there is no command {word!r}{meant}; commands: {', '.join(COMMANDS)}"
 
 
 def _stop(message: str, status: int) -> int:

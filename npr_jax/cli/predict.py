@@ -45,10 +45,10 @@ def predict_files(
         output: the CSV file; until the last row is known it is called OUTPUT.partial, and stays so
             where the work ends early. Empty: standard output.
         confidence: probability below which a verdict is ``unsure``; None: see ``Detector.score``.
-        maps: directory, made where missing, for one .npz of position maps per scored file; empty:
-            none are made.
-        evidence: directory, made where missing, for pictures of what each file was scored by, see
-            ``npr_jax.analysis.evidence``; empty: none are made.
+        maps: directory, made where missing, for one .npz of position maps per scored file, or
+            empty.
+        evidence: the same for pictures of what each file was scored by,
+            ``npr_jax.analysis.evidence``.
         heat_map: how those find where the evidence lies, see ``npr_jax.inference.heat_map``.
 
     Returns:

@@ -11,11 +11,7 @@ from input_pipeline.errors import UserError
 
 
 def recipe_of(command: str, flags: Any, folder: str) -> ml_collections.ConfigDict:
-    """The settings of ``--config``, changed as the flags say.
-
-    Raises:
-        UserError: where there is no such file, or no ``--workdir`` with it.
-    """
+    """The settings of ``--config``, changed as the flags say; with it goes a ``--workdir``."""
     config = flags.config
     if config is None:
         raise UserError(f"{command} needs --config={folder}/NAME.py; see the folder {folder}")

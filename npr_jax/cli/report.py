@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command
+from npr_jax.cli.command import Command, Options
 from npr_jax.cli.detector_flags import workdirs_of
-from npr_jax.cli.options import Options
 
 
 def _define(options: Options) -> None:
@@ -40,11 +39,7 @@ def _report(flags: Any) -> int:
 
 
 def report_sweep(flags: Any) -> Iterator[str]:
-    """The page of a sweep; a line that says where it is.
-
-    Raises:
-        ValueError: for flags that are of runs, or for more than the one sweep.
-    """
+    """The page of a sweep; a line that says where it is."""
     from npr_jax.analysis.report import build_report
     from npr_jax.analysis.sweep_results import is_sweep
 
@@ -60,11 +55,7 @@ def report_sweep(flags: Any) -> Iterator[str]:
 
 
 def report_runs(workdirs: Sequence[str], flags: Any) -> Iterator[str]:
-    """The pages of runs and what else the flags ask for; lines that say where it is.
-
-    Raises:
-        ValueError: for flags that do not go together, or name what is not there.
-    """
+    """The pages of runs and what else the flags ask for; lines that say where it is."""
     from npr_jax.analysis.paper_tables.export import report_tables
     from npr_jax.analysis.report import build_report
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command
+from npr_jax.cli.command import Command, Options
 from npr_jax.cli.detector_flags import (
     define_detector,
     define_heat_map,
@@ -11,7 +11,6 @@ from npr_jax.cli.detector_flags import (
     load_one_detector,
     resize_of,
 )
-from npr_jax.cli.options import Options
 
 
 def _define_predict(options: Options) -> None:

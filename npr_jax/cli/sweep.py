@@ -4,8 +4,7 @@ import pathlib
 import sys
 from typing import Any
 
-from npr_jax.cli.command import Command
-from npr_jax.cli.options import Options
+from npr_jax.cli.command import Command, Options
 
 RECIPES = "configs/sweeps"
 

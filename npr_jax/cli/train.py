@@ -4,8 +4,7 @@ import pathlib
 from typing import Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command
-from npr_jax.cli.options import Options
+from npr_jax.cli.command import Command, Options
 
 RECIPES = "configs"
 NOISE_RECIPES = "configs/diffusion"

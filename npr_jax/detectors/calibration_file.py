@@ -68,7 +68,7 @@ def load(
         own: what they go through unless the user asks for something else.
 
     Raises:
-        ValueError: the file is damaged, or belongs to other weights or another preprocessing
+        UserError: the file is damaged, or belongs to other weights or another preprocessing
             although the user asked for nothing else: scores would be others than yesterday's.
     """
     path = file_of(workdir, step)
@@ -98,12 +98,7 @@ def load(
 
 
 def _preprocessing(saved: Mapping[str, Any] | str, used: Preprocessing) -> Preprocessing:
-    """What a calibration was fitted with.
-
-    Raises:
-        ValueError: words that version 1 did not write.
-        TypeError: a setting that is not known here.
-    """
+    """What a calibration was fitted with; ``ValueError`` or ``TypeError`` where that is unknown."""
     if not isinstance(saved, str):
         return Preprocessing.from_values(saved)
     found = _VERSION_1.fullmatch(saved)

@@ -6,7 +6,6 @@ step was the best so far. Runs of version 1 kept all of the train state in one i
 """
 
 import contextlib
-import dataclasses
 import fnmatch
 import pathlib
 import tempfile
@@ -22,28 +21,17 @@ MODEL, PROGRESS = "model", "progress"  # items
 WHOLE_STATE = "state"  # the item of version 1
 
 
-@dataclasses.dataclass(frozen=True)
-class Restored:
-    """What was read.
-
-    Attributes:
-        which: ``best`` or ``last``; a run that has not been validated yet has no best.
-        step: optimizer steps done.
-        variables: a tree like the one that was asked for.
-    """
-
-    which: str
-    step: int
-    variables: dict[str, Any]
-
-
-def restore_model(workdir: pathlib.Path, which: str, variables: dict[str, Any]) -> Restored:
-    """Reads the network of a run's ``best`` or ``last`` checkpoint.
+def restore_model(
+    workdir: pathlib.Path, which: str, variables: dict[str, Any]
+) -> tuple[str, int, dict[str, Any]]:
+    """Reads the network of a run's ``best`` or ``last`` checkpoint: which of them, its step, a
+    tree.
 
     Args:
         workdir: directory of the run.
         which: until the first validation ``best`` is the last.
-        variables: ``params`` and ``batch_stats`` as ``jax.ShapeDtypeStruct`` with shardings.
+        variables: ``params`` and ``batch_stats`` as ``jax.ShapeDtypeStruct`` with shardings; the
+            tree is like it.
 
     Raises:
         UserError: for another name, a run without a complete checkpoint, or a checkpoint that is
@@ -73,7 +61,7 @@ def restore_model(workdir: pathlib.Path, which: str, variables: dict[str, Any]) 
                 )
             which, step = ("best", best) if best else ("last", step)
         with _named_if_damaged(directory / str(step)):
-            return Restored(which, step, _read(manager, path, step, variables))
+            return which, step, _read(manager, path, step, variables)
 
 
 def _best_step(manager: ocp.CheckpointManager, latest: int) -> int:

@@ -15,11 +15,7 @@ NO_FILE = "random numbers"  # stands for the content where no file is given
 
 
 def fingerprint(model: ml_collections.ConfigDict) -> str:
-    """SHA-256 of the file of frozen numbers; empty for systems that have none.
-
-    Raises:
-        ValueError: where the file does not exist.
-    """
+    """SHA-256 of the file of frozen numbers, which has to exist; empty for systems with none."""
     setting = SYSTEMS[model.name].frozen_file
     if not setting:
         return ""
@@ -43,11 +39,7 @@ def remember(workdir: pathlib.Path, model: ml_collections.ConfigDict, found: str
 
 
 def check(workdir: pathlib.Path, model: ml_collections.ConfigDict, found: str) -> None:
-    """Refuses another content than the one that the workdir's run was trained with.
-
-    Raises:
-        ValueError: naming both files and the beginnings of their digests.
-    """
+    """Refuses another content than the one that the workdir's run was trained with."""
     path = workdir / NAME
     if not found or not path.is_file():
         return

@@ -53,11 +53,10 @@ def load_trained(workdir: pathlib.Path, checkpoint: str) -> Trained:
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=own),
         {"params": params, "batch_stats": batch_stats},
     )
-    restored = restore_model(workdir, checkpoint, shapes)
-    read = restored.variables
+    which, step, read = restore_model(workdir, checkpoint, shapes)
     model = nnx.merge(graphdef, read["params"], read["batch_stats"], frozen)
     data = json.loads((workdir / "training_data.json").read_text())
-    return Trained(config, model, restored.which, restored.step, data)
+    return Trained(config, model, which, step, data)
 
 
 def preprocessing_of(config: ml_collections.ConfigDict) -> Preprocessing:

@@ -62,15 +62,10 @@ class Detector:
         system: str = "npr",
         calibration: Calibration | None = None,
     ):
-        """Args:
-        model: see the class; its front ends and numbers are never changed.
-        preprocessing: limits and file reader are set here, as model and system want them.
-        source: see the class.
-        system: see the class.
-        calibration: fitted to this model with this preprocessing; None: scores are not calibrated.
+        """Limits and file reader of the preprocessing are set here, as model and system want them.
 
-        Raises:
-            ValueError: a resize to fewer pixels than the networks need.
+        A calibration is one that was fitted to this model with this preprocessing. Raises
+        ``UserError`` for a resize to fewer pixels than the networks need.
         """
         self.model = evaluation_copy(model)
         self.source = source
@@ -105,7 +100,7 @@ class Detector:
                 and a warning is logged.
 
         Raises:
-            ValueError: if there is no run, no complete checkpoint, or its calibration is damaged or
+            UserError: if there is no run, no complete checkpoint, or its calibration is damaged or
                 was made with other weights or preprocessing than the run's.
         """
         workdir = pathlib.Path(workdir)
@@ -135,7 +130,7 @@ class Detector:
             resize: see ``load``; None: as that system was published.
 
         Raises:
-            ValueError: if no system has these keys and shapes.
+            UserError: if no system has these keys and shapes.
         """
         return cls._published(state_dict, resize, source="a state dict")
 
@@ -212,11 +207,7 @@ class Detector:
 
     @functools.cached_property
     def file_view(self) -> FileView | None:
-        """What prepared files go through before the network; made when the first is scored.
-
-        Raises:
-            ValueError: what it needs is not there, or is not what the run was trained with.
-        """
+        """What prepared files go through before the network; made when the first is scored."""
         make = SYSTEMS[self.system].file_view
         if make is None or self.config is None:
             return None
@@ -226,13 +217,10 @@ class Detector:
         """Scores pixels as they are, without any preprocessing.
 
         Args:
-            images: uint8 ``[n, h, w, 3]`` RGB, or images ``[h, w, 3]`` of any sizes.
+            images: uint8 ``[n, h, w, 3]`` RGB, or images ``[h, w, 3]`` of any sizes from 32 pixels.
 
         Returns:
             float32 ``[n]``; positive means generated, the probability is its sigmoid.
-
-        Raises:
-            ValueError: for other arrays, or sides under 32 pixels.
         """
         return self._scorer.score_all(images)[0]
 
@@ -248,27 +236,18 @@ class Detector:
 
     @functools.cached_property
     def maps(self) -> PositionMaps:
-        """Called with an image, says what each position adds to its logit.
-
-        Raises:
-            ValueError: for a system without such a map.
-        """
+        """Called with an image, says what each position adds to its logit; not of every system."""
         return PositionMaps(self.model)
 
     def see(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Files' own pixels, uint8 ``[h, w, 3]``, as the network gets them.
 
-        Raises:
-            ImageProblem: an image is too small, or too large for the system.
+        ``ImageProblem`` for an image that is too small, or too large for the system.
         """
         return self._viewed(map(self.preprocessing, images))
 
     def read(self, path: str) -> np.ndarray:
-        """A file as the network gets it, uint8 ``[h, w, 3]``.
-
-        Raises:
-            ImageProblem: naming the file, with the reason.
-        """
+        """A file as the network gets it, uint8 ``[h, w, 3]``; ``ImageProblem`` names the file."""
         try:
             data = pathlib.Path(path).read_bytes()
             [seen] = self.see([self.preprocessing.decode(data)])

@@ -27,12 +27,7 @@ class Ensemble:
     """
 
     def __init__(self, members: Sequence[Detector]):
-        """Args:
-        members: at least two detectors, each with its own preprocessing.
-
-        Raises:
-            ValueError: for fewer than two.
-        """
+        """At least two detectors, each with its own preprocessing."""
         if len(members) < 2:
             raise UserError(f"an ensemble of {len(members)} detectors; give at least two")
         self.members = tuple(members)

@@ -23,17 +23,11 @@ _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def residual_pixels(image: np.ndarray, front_end: FrontEnd) -> np.ndarray:
-    """The residual of a whole image as a picture, with one scaling for all images and scales.
+    """The residual of a uint8 image ``[h, w, 3]`` as another, with one scaling for all.
 
-    A difference of -``RESIDUAL_RANGE``, 0, +``RESIDUAL_RANGE`` (pixel values in [0, 1]) is
-    black, mid-grey, white; channels stay red, green, blue. Larger differences are clipped.
-
-    Args:
-        image: uint8 ``[h, w, 3]``.
-        front_end: the detector's; its own scaling is left out.
-
-    Returns:
-        uint8 ``[h, w, 3]``.
+    A difference of -``RESIDUAL_RANGE``, 0, +``RESIDUAL_RANGE`` (pixel values in [0, 1]) is black,
+    mid-grey, white; channels stay red, green, blue. Larger differences are clipped; the detector's
+    own scaling is left out.
     """
     return shown_residual(np.asarray(unscaled(front_end)(image[None]))[0])
 
@@ -57,14 +51,7 @@ def residuals(front_ends: Sequence[FrontEnd]) -> list[FrontEnd]:
 def overlay(image: np.ndarray, found: HeatMap) -> np.ndarray:
     """A heat map over the grey image: orange speaks for generated, blue for a photograph.
 
-    The largest value is the most opaque, 0 is clear.
-
-    Args:
-        image: uint8 ``[h, w, 3]``.
-        found: its map.
-
-    Returns:
-        uint8 ``[h, w, 3]``.
+    The largest value is the most opaque, 0 is clear; uint8 ``[h, w, 3]`` to the same.
     """
     values = found.to_pixels(*image.shape[:2])
     strength = STRONGEST * np.abs(values) / max(largest(found), 1e-12)

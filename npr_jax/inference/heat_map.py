@@ -61,16 +61,10 @@ class HeatMap:
 
 
 def heat_map(detector: Detector, image: np.ndarray, method: str = "auto") -> HeatMap:
-    """The map of one picture as the detector sees it.
+    """The map of one picture, uint8 ``[h, w, 3]`` as it is scored, see ``Detector.read``.
 
-    Args:
-        detector: of any system.
-        image: uint8 ``[h, w, 3]``, pixels as they are scored, see ``Detector.read``.
-        method: ``positions``, ``occlusion``, or ``auto``: positions where the system has them.
-
-    Raises:
-        ValueError: for an unknown method, ``positions`` of a system without, or an image too
-            large for maps.
+    ``method`` is ``positions``, ``occlusion``, or ``auto``: positions where the system has them.
+    ``UserError`` for another one, for ``positions`` of a system without, or too large an image.
     """
     if method not in METHODS:
         raise UserError(f"the method of the heat map is {method!r}; allowed: {', '.join(METHODS)}")
@@ -99,16 +93,10 @@ def occlusion(
 ) -> np.ndarray:
     """By how much the logit falls when each place of a picture is covered, all in one stream.
 
-    A place is a square of ``step`` pixels with half as much around it; it is covered by its own
-    mean colour, in which no pixel differs from its neighbours.
-
-    Args:
-        logits: scores a stream of images, as ``Detector.logits``, which batches them.
-        image: uint8 ``[h, w, 3]``.
-        step: pixels, even.
-
-    Returns:
-        float32 ``[ceil(h / step), ceil(w / step)]``.
+    A place is a square of ``step`` pixels, an even number, with half as much around it; it is
+    covered by its own mean colour, in which no pixel differs from its neighbours. The image is
+    uint8 ``[h, w, 3]``, ``logits`` are as ``Detector.logits``; float32
+    ``[ceil(h / step), ceil(w / step)]``.
     """
     rows, columns = (-(-length // step) for length in image.shape[:2])
 

@@ -27,12 +27,7 @@ class PositionMaps:
     """A model's maps, compiled once per shape of ``tiling.SHAPES``, whatever the images' sizes."""
 
     def __init__(self, model: Model):
-        """Args:
-        model: a detector with ``position_logits``.
-
-        Raises:
-            ValueError: for a system without.
-        """
+        """The model has ``position_logits``; ``UserError`` for one without."""
         check_has_map(model)
         self._model = evaluation_copy(model)
         self._graphdef, self._variables = nnx.split(self._model)
@@ -41,20 +36,16 @@ class PositionMaps:
         self._of_image = jax.jit(self._maps_of_image)
 
     def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """The maps of one image, whole.
+        """The maps of one image, uint8 ``[h, w, 3]``, whole.
 
-        Args:
-            image: uint8 ``[h, w, 3]``.
-
-        Returns:
-            ``position_logits`` float32 ``[rows, columns]``, whose mean is the image's ``logit``;
-            ``grid`` int32 ``(stride, field)`` in pixels: position (i, j) lies at pixel
+        Returns: ``position_logits`` float32 ``[rows, columns]``, whose mean is the image's
+            ``logit``; ``grid`` int32 ``(stride, field)`` in pixels: position (i, j) lies at pixel
             ``(stride i, stride j)`` and sees ``field`` pixels from there on, or, where that is 0, a
             neighbourhood. Models with weights add ``weights`` float32 ``[scales]``, those with
             weights of each position add them by name, float32 ``[rows, columns]``.
 
         Raises:
-            ValueError: for an image too large for maps, or for the system.
+            UserError: for an image too large for maps, or for the system.
         """
         height, width = image.shape[:2]
         check_map_size(height, width)
@@ -90,30 +81,16 @@ class PositionMaps:
     def _batch(self, image: np.ndarray, tile: tiling.Tile) -> tuple[np.ndarray, Placement | None]:
         return tiling.batch_of([(image, tile)], 1, self._model)
 
-    def _feature_sums(
-        self, variables: nnx.State, images: jax.Array, placement: Placement | None
-    ) -> list[jax.Array]:
+    def _feature_sums(self, variables, images, placement) -> list[jax.Array]:
         return feature_sums(nnx.merge(self._graphdef, variables), images, placement)
 
-    def _maps_of_image(
-        self,
-        variables: nnx.State,
-        images: jax.Array,
-        placement: Placement | None,
-        counts: jax.Array,
-    ) -> dict[str, jax.Array]:
+    def _maps_of_image(self, variables, images, placement, counts) -> dict[str, jax.Array]:
         model = nnx.merge(self._graphdef, variables)
         maps = placed_maps(model, images, placement)
         means = [s / counts[i] for i, s in enumerate(sums_of(maps, placement))]
         return _described(model, maps, model.head(means))
 
-    def _maps_of_tile(
-        self,
-        variables: nnx.State,
-        images: jax.Array,
-        placement: Placement | None,
-        means: list[jax.Array],
-    ) -> dict[str, jax.Array]:
+    def _maps_of_tile(self, variables, images, placement, means) -> dict[str, jax.Array]:
         model = nnx.merge(self._graphdef, variables)
         return _described(model, placed_maps(model, images, placement), model.head(means))
 

@@ -20,12 +20,8 @@ Opener = Callable[[], bytes | memoryview]
 def read_pixels(
     openers: Sequence[Opener], preprocessing: Preprocessing
 ) -> Iterator[np.ndarray | str]:
-    """Each file's pixels as they are scored, uint8 ``[h, w, 3]``, or why there are none; in order.
-
-    Args:
-        openers: one per file.
-        preprocessing: what each goes through.
-    """
+    """Each file's pixels as they are scored, uint8 ``[h, w, 3]``, or why there are none; in
+    order."""
 
     def read(opener: Opener) -> np.ndarray | str:
         try:
@@ -52,11 +48,8 @@ def in_order(
 ) -> Iterator[ImageScore]:
     """A result for each file, as soon as it and those before it are known.
 
-    Args:
-        names: of the files.
-        outcomes: of ``read_pixels``.
-        score: gives each image's logit, in any order.
-        judge: what is said of a file.
+    ``outcomes`` are those of ``read_pixels``; ``score`` gives each image's logit, in any order, and
+    ``judge`` says what that means for a file.
     """
     results: dict[int, ImageScore] = {}
     places: list[int] = []

@@ -72,10 +72,8 @@ class Scorer:
     """A model compiled once per batch shape, on this process's own devices."""
 
     def __init__(self, model: Model, shapes: tuple[tuple[int, int], ...] = tiling.SHAPES):
-        """Args:
-        model: a detector; stays as it is.
-        shapes: (height, width) of the padded batches, the largest last.
-        """
+        """``shapes``: (height, width) of the padded batches, the largest last. The model stays as
+        it is."""
         self._shapes = shapes
         self._mesh = data_mesh(jax.local_devices())
         model = evaluation_copy(model)
@@ -103,11 +101,8 @@ class Scorer:
     def score(self, images: Iterable[np.ndarray]) -> Iterator[Scored]:
         """Scores images as they come; results come out of order and each exactly once.
 
-        Args:
-            images: uint8 ``[h, w, 3]`` each, RGB, any mix of sizes from 32 pixels.
-
-        Raises:
-            ValueError: for an array of another kind, or a side under 32 pixels.
+        Images are uint8 ``[h, w, 3]`` each, RGB, any mix of sizes from 32 pixels; ``UserError`` for
+        others.
         """
         finished: list[tuple[int, list[np.ndarray]]] = []
         for features in self.features(images):

@@ -19,16 +19,8 @@ from npr_jax.residuals.front_end import FrontEnd
 # (height, width) in pixels of the padded batches, multiples of every network's stride. One
 # compilation each; images that fit none are cut into tiles of the last.
 SHAPES = (
-    (64, 64),
-    (128, 128),
-    (256, 256),
-    (384, 384),
-    (384, 512),
-    (512, 384),
-    (512, 512),
-    (768, 1024),
-    (1024, 768),
-    (1024, 1024),
+    *((64, 64), (128, 128), (256, 256), (384, 384), (384, 512), (512, 384), (512, 512)),
+    *((768, 1024), (1024, 768), (1024, 1024)),
 )
 MIN_SIDE = 32  # pixels; below, little is left of an image after the network's strides
 MAX_WHOLE_PIXELS = 2048 * 2048  # of an image that a model must see whole: some GB of features
@@ -78,10 +70,8 @@ def plan(
 ) -> list[Tile]:
     """The tiles that score an image of the given size: one, if it fits a shape.
 
-    Raises:
-        ImageProblem: a side has fewer than ``MIN_SIDE`` pixels, or the image is too large for a
-            model that sees images whole.
-        ValueError: it needs tiles and the last shape is no wider than two halos.
+    ``ImageProblem`` where a side has fewer than ``MIN_SIDE`` pixels, or the image is too large for
+    a model that sees images whole; ``UserError`` where the last shape is no wider than two halos.
     """
     check_size((height, width), MIN_SIDE, most_pixels(model))
     if model.whole:
@@ -129,13 +119,8 @@ def batch_of(
 ) -> tuple[np.ndarray, Placement | None]:
     """Lays tiles of one shape into a batch of ``rows`` rows, the rest of them empty.
 
-    Args:
-        tiles: each image, uint8 ``[h, w, 3]``, with the tile to take of it.
-        rows: the batch size, at least ``len(tiles)``.
-        model: whose front ends and grids to prepare for.
-
-    Returns:
-        uint8 ``[rows, H, W, 3]`` and its placement; None for a model that sees images whole.
+    Each tile comes with its image, uint8 ``[h, w, 3]``. Returns uint8 ``[rows, H, W, 3]`` and its
+    placement; None for a model that sees images whole.
     """
     height, width = tiles[0][1].shape
     images = np.zeros((rows, height, width, 3), np.uint8)

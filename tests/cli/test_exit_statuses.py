@@ -11,7 +11,7 @@ from jax.errors import JaxRuntimeError
 
 from input_pipeline.errors import UserError
 from npr_jax.cli import main
-from npr_jax.cli.commands import COMMANDS
+from npr_jax.cli.main import COMMANDS
 from tests import runs
 
 
@@ -92,7 +92,7 @@ def test_control_c_is_one_line_and_a_status_of_its_own(tmp_path):
     """While the server waits for requests, say, or a run trains."""
     program = (
         "import dataclasses, sys, time; from npr_jax.cli import main; "
-        "from npr_jax.cli.commands import COMMANDS; "
+        "from npr_jax.cli.main import COMMANDS; "
         "wait = lambda flags: (print('ready', flush=True), time.sleep(60)); "
         "COMMANDS['list'] = dataclasses.replace(COMMANDS['list'], run=wait); "
         "sys.argv[1:] = ['list']; sys.exit(main.main())"

@@ -9,7 +9,7 @@ import tomllib
 import pytest
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.extras import TRAIN, extra_named
+from npr_jax.cli.main import EXTRA, extra_named
 
 
 def test_a_missing_library_of_the_extra_is_named(monkeypatch):
@@ -32,7 +32,7 @@ def test_all_libraries_of_the_extra_are_known(root):
         for line in project["optional-dependencies"]["train"]
     }
     modules = importlib.metadata.packages_distributions()
-    known = {name.lower() for module in TRAIN for name in modules[module]}
+    known = {name.lower() for module in EXTRA for name in modules[module]}
     # JAX brings SciPy, Flax Optax, and imagecodecs is done without where it is missing.
     assert extra - {"scipy", "optax", "imagecodecs"} == known & extra
-    assert all({name.lower() for name in modules[module]} & extra for module in TRAIN)
+    assert all({name.lower() for name in modules[module]} & extra for module in EXTRA)

@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from npr_jax.cli.command import flag_name
-from npr_jax.cli.commands import COMMANDS
-from npr_jax.cli.main import run
+from npr_jax.cli.main import COMMANDS, run
 from tests import runs
 
 # What a user may set at each command, written down by hand.

@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-from npr_jax.cli.extras import TRAIN
+from npr_jax.cli.main import EXTRA
 from tests import runs
 
 # Imports of TensorFlow then fail as if it were absent.
@@ -27,7 +27,7 @@ def test_training_writes_what_it_writes_with_tensorflow(tiny_data, tmp_path):
 def test_predicting_needs_neither(trained, tmp_path):
     """Nor any other library of the extra `train`."""
     Image.fromarray(runs.picture(0, False)).save(tmp_path / "image.png")
-    blocked = BLOCKED.replace("'tensorflow',", f"'tensorflow', *{(*TRAIN, 'imagecodecs')},")
+    blocked = BLOCKED.replace("'tensorflow',", f"'tensorflow', *{(*EXTRA, 'imagecodecs')},")
     finished = runs.python(
         "-c", blocked, "predict", f"--workdir={trained.workdir}", tmp_path / "image.png"
     )
