@@ -50,31 +50,21 @@ _UNUSABLE = (absl_flags.Error, AttributeError, KeyError, TypeError, ValueError, 
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """What a user can ask for, by one word.
+    """What a user can ask for, by one word."""
 
-    Attributes:
-        name: the word.
-        summary: one line for the list of commands.
-        usage: what follows the name, in the form of a manual's synopsis.
-        examples: whole arguments, the name first.
-        define: adds the command's flags.
-        run: does the work; gets the parsed flags and, where ``words`` is not empty, the other
-            arguments. Returns the exit status.
-        details: a paragraph for ``--help``.
-        words: what the arguments besides flags are; empty: it takes none.
-        recipes: folder of the recipes that its ``--config`` names; empty: it has no ``--config``.
-        advice: flag of another command -> what to do instead here.
-    """
-
-    name: str
-    summary: str
-    usage: str
-    examples: tuple[str, ...]
-    define: Callable[[Options], None]
+    name: str  # the word
+    summary: str  # one line for the list of commands
+    usage: str  # what follows the name, in the form of a manual's synopsis
+    examples: tuple[str, ...]  # whole arguments, the name first
+    define: Callable[[Options], None]  # adds the command's flags
+    # does the work; gets the parsed flags and, where ``words`` is not empty, the other arguments.
+    # Returns the exit status
     run: Callable[..., int]
-    details: str = ""
-    words: str = ""
+    details: str = ""  # a paragraph for ``--help``
+    words: str = ""  # what the arguments besides flags are; empty: it takes none
+    # folder of the recipes that its ``--config`` names; empty: it has no ``--config``
     recipes: str = ""
+    # flag of another command -> what to do instead here
     advice: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def flags(self, arguments: Sequence[str] = ()) -> absl_flags.FlagValues:

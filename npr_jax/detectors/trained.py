@@ -19,21 +19,13 @@ from npr_jax.models.systems.registry import build_model
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """One checkpoint of a run.
+    """One checkpoint of a run."""
 
-    Attributes:
-        config: of the run.
-        model: with the checkpoint's numbers.
-        checkpoint: ``best`` or ``last``; a run that has not been validated yet has no best.
-        step: optimizer steps done.
-        data: what the run learned from, JSON values.
-    """
-
-    config: ml_collections.ConfigDict
-    model: Model
-    checkpoint: str
-    step: int
-    data: dict[str, Any]
+    config: ml_collections.ConfigDict  # of the run
+    model: Model  # with the checkpoint's numbers
+    checkpoint: str  # ``best`` or ``last``; a run that has not been validated yet has no best
+    step: int  # optimizer steps done
+    data: dict[str, Any]  # what the run learned from, JSON values
 
 
 def load_trained(workdir: pathlib.Path, checkpoint: str) -> Trained:

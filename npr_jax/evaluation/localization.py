@@ -29,28 +29,18 @@ COLUMNS = ("family", "shift", "composite", "pixel_auc", "other_mask_auc", "hit",
 
 @dataclasses.dataclass(frozen=True)
 class Located:
-    """How well one composite's map finds its region.
+    """How well one composite's map finds its region."""
 
-    Attributes:
-        family: that made the region.
-        shift: see ``input_pipeline.simulation.composites``.
-        composite: its number.
-        pixel_auc: how often a pixel of the region has a higher value than one outside.
-        other_mask_auc: the same with the next composite's region, which says what looking at
-            pictures in general, as at their centre, is worth: about 0.5 if nothing.
-        hit: whether the highest value lies in the region; by chance with probability ``area``.
-        area: the region's share of the picture.
-        logit: of the whole composite.
-    """
-
-    family: str
-    shift: int
-    composite: int
-    pixel_auc: float
+    family: str  # that made the region
+    shift: int  # see ``input_pipeline.simulation.composites``
+    composite: int  # its number
+    pixel_auc: float  # how often a pixel of the region has a higher value than one outside
+    # the same with the next composite's region, which says what looking at pictures in general, as
+    # at their centre, is worth: about 0.5 if nothing
     other_mask_auc: float
-    hit: bool
-    area: float
-    logit: float
+    hit: bool  # whether the highest value lies in the region; by chance with probability ``area``
+    area: float  # the region's share of the picture
+    logit: float  # of the whole composite
 
 
 def localize(

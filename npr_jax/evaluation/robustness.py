@@ -48,21 +48,13 @@ class NotScored(NamedTuple):
 
 @dataclasses.dataclass
 class TransformedScores:
-    """Every image of a split in every transformation.
+    """Every image of a split in every transformation."""
 
-    Attributes:
-        logits: float32 [t, n]; above 0 means generated, NaN where there is no score.
-        labels: int64 [n]; 1 generated, 0 photograph.
-        generators: str [n].
-        filenames: str [n].
-        not_scored: the NaNs.
-    """
-
-    logits: np.ndarray
-    labels: np.ndarray
-    generators: np.ndarray
-    filenames: np.ndarray
-    not_scored: list[NotScored]
+    logits: np.ndarray  # float32 [t, n]; above 0 means generated, NaN where there is no score
+    labels: np.ndarray  # int64 [n]; 1 generated, 0 photograph
+    generators: np.ndarray  # str [n]
+    filenames: np.ndarray  # str [n]
+    not_scored: list[NotScored]  # the NaNs
 
 
 def measure_robustness(

@@ -22,24 +22,19 @@ MEANS = {"mean": "mean", "weighted": "image-weighted mean", "unseen": "mean of u
 class Scores:
     """One row per scored image.
 
-    Attributes:
-        labels: int [n]; 1 generated, 0 photograph.
-        logits: float32 [n]; above 0 means generated.
-        generators: str [n]; which generator (or which source of photographs) the image is from.
-        filenames: str [n]; as stored in the data set.
-        weights: float32 [n, s] softmax weights over the scales, or None for a single-scale model.
-        scales: the s names of the scales, e.g. ("0.25", "0.5", "0.75"); empty without weights.
-
     Raises:
         ValueError: no rows, columns of different lengths, a label other than 0 and 1, or a logit
         or weight that is not finite (the message names the file).
     """
 
-    labels: np.ndarray
-    logits: np.ndarray
+    labels: np.ndarray  # int [n]; 1 generated, 0 photograph
+    logits: np.ndarray  # float32 [n]; above 0 means generated
+    # str [n]; which generator (or which source of photographs) the image is from
     generators: np.ndarray
-    filenames: np.ndarray
+    filenames: np.ndarray  # str [n]; as stored in the data set
+    # float32 [n, s] softmax weights over the scales, or None for a single-scale model
     weights: np.ndarray | None = None
+    # the s names of the scales, e.g. ("0.25", "0.5", "0.75"); empty without weights
     scales: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -100,17 +95,12 @@ class Scores:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """The images that one row of a table is computed from.
+    """The images that one row of a table is computed from."""
 
-    Attributes:
-        name: the generator.
-        index: int [m] positions in the scores.
-        pairing: "own" (the generator brings its photographs), "pooled" (all photographs of the
-            split stand beside it) or "none" (the split has no photographs).
-    """
-
-    name: str
-    index: np.ndarray
+    name: str  # the generator
+    index: np.ndarray  # int [m] positions in the scores
+    # "own" (the generator brings its photographs), "pooled" (all photographs of the split stand
+    # beside it) or "none" (the split has no photographs)
     pairing: str
 
 

@@ -19,18 +19,12 @@ _LATEX = {
 
 
 class Sheet(NamedTuple):
-    """One table.
+    """One table."""
 
-    Attributes:
-        caption: what it shows: data, images, seeds.
-        heads: of the columns.
-        rows: a cell for each head. A tuple has as many parts as `parts`.
-        parts: names of the parts of every cell but the first; empty where cells are plain.
-    """
-
-    caption: str
-    heads: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+    caption: str  # what it shows: data, images, seeds
+    heads: Sequence[str]  # of the columns
+    rows: Sequence[Sequence[Cell]]  # a cell for each head. A tuple has as many parts as `parts`
+    # names of the parts of every cell but the first; empty where cells are plain
     parts: tuple[str, ...] = ()
 
 

@@ -30,19 +30,12 @@ UNITS = {
 
 @dataclasses.dataclass(frozen=True)
 class HeatMap:
-    """Evidence over a picture; positive values speak for generated, negative for a photograph.
+    """Evidence over a picture; positive values speak for generated, negative for a photograph."""
 
-    Attributes:
-        values: float32 ``[rows, columns]``, logits, see ``UNITS``.
-        stride: pixels between neighbouring positions; a whole number unless `reduced`.
-        first: pixel, along either axis, at which the first position is centred.
-        method: ``positions`` or ``occlusion``.
-    """
-
-    values: np.ndarray
-    stride: float
-    first: float
-    method: str
+    values: np.ndarray  # float32 ``[rows, columns]``, logits, see ``UNITS``
+    stride: float  # pixels between neighbouring positions; a whole number unless `reduced`
+    first: float  # pixel, along either axis, at which the first position is centred
+    method: str  # ``positions`` or ``occlusion``
 
     @property
     def unit(self) -> str:

@@ -36,18 +36,13 @@ class Prediction(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """Where the positions of a feature map lie; all lengths in input pixels.
+    """Where the positions of a feature map lie; all lengths in input pixels."""
 
-    Attributes:
-        stride: between neighbouring positions; a power of two.
-        reach: on each side of pixel ``stride * i``, within which position i is influenced.
-        field: 0 for padded layers, which give ``ceil(n / stride)`` positions. Otherwise layers
-            are unpadded: position i sees exactly the ``field`` pixels from ``stride * i`` on,
-            and there are only positions whose field lies inside the image.
-    """
-
-    stride: int
-    reach: int
+    stride: int  # between neighbouring positions; a power of two
+    reach: int  # on each side of pixel ``stride * i``, within which position i is influenced
+    # 0 for padded layers, which give ``ceil(n / stride)`` positions. Otherwise layers are unpadded:
+    # position i sees exactly the ``field`` pixels from ``stride * i`` on, and there are only
+    # positions whose field lies inside the image
     field: int = 0
 
     def positions(self, length: int) -> int:
@@ -60,42 +55,29 @@ class Grid:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """Where each image, or tile of one, lies in a padded batch ``[b, H, W, 3]``.
+    """Where each image, or tile of one, lies in a padded batch ``[b, H, W, 3]``."""
 
-    Attributes:
-        rows: for each front end its operator along the height, ``int32 [b, H]`` or
-            ``float32 [b, H, H]`` (see npr_jax.residuals.residual).
-        columns: likewise along the width.
-        inside_rows: bool ``[b, H]``, true where the row belongs to the image.
-        inside_columns: bool ``[b, W]``.
-        core_rows: for each feature map bool ``[b, positions]``, the rows of it to be summed:
-            those of the image, less those that another tile sums.
-        core_columns: likewise along the width.
-    """
-
+    # for each front end its operator along the height, ``int32 [b, H]`` or ``float32 [b, H, H]``
+    # (see npr_jax.residuals.residual)
     rows: tuple[jax.Array | np.ndarray, ...]
-    columns: tuple[jax.Array | np.ndarray, ...]
-    inside_rows: jax.Array | np.ndarray
-    inside_columns: jax.Array | np.ndarray
+    columns: tuple[jax.Array | np.ndarray, ...]  # likewise along the width
+    inside_rows: jax.Array | np.ndarray  # bool ``[b, H]``, true where the row belongs to the image
+    inside_columns: jax.Array | np.ndarray  # bool ``[b, W]``
+    # for each feature map bool ``[b, positions]``, the rows of it to be summed: those of the image,
+    # less those that another tile sums
     core_rows: tuple[jax.Array | np.ndarray, ...]
-    core_columns: tuple[jax.Array | np.ndarray, ...]
+    core_columns: tuple[jax.Array | np.ndarray, ...]  # likewise along the width
 
 
 class Model(Protocol):
-    """The interface of ``npr_jax.models``: all systems share training, scoring and reports.
+    """The interface of ``npr_jax.models``: all systems share training, scoring and reports."""
 
-    Attributes:
-        front_ends: the views that ``feature_maps`` gets, in order.
-        grids: one for each map that ``feature_maps`` returns.
-        whole: whether the model needs images whole and at their own size, as a Fourier transform
-            of all pixels does: they are then neither padded nor tiled.
-        scales: names of the columns of ``Prediction.weights``; () for models without.
-    """
-
-    front_ends: tuple[FrontEnd, ...]
-    grids: tuple[Grid, ...]
+    front_ends: tuple[FrontEnd, ...]  # the views that ``feature_maps`` gets, in order
+    grids: tuple[Grid, ...]  # one for each map that ``feature_maps`` returns
+    # whether the model needs images whole and at their own size, as a Fourier transform of all
+    # pixels does: they are then neither padded nor tiled
     whole: bool
-    scales: tuple[str, ...]
+    scales: tuple[str, ...]  # names of the columns of ``Prediction.weights``; () for models without
 
     def train(self) -> None:
         """Normalises with the statistics of each batch from now on."""

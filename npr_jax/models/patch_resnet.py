@@ -22,17 +22,12 @@ from npr_jax.models.resnet import Projection
 
 @dataclasses.dataclass(frozen=True)
 class PatchShape:
-    """Stages of a patch ResNet: as published, or thinner for tests and two cores.
+    """Stages of a patch ResNet: as published, or thinner for tests and two cores."""
 
-    Attributes:
-        width: channels after the stem.
-        stages: ``(channels, blocks, stride)`` each; blocks expand the channels by four.
-        spatial_stages: stages whose first block keeps its 3x3 convolution.
-    """
-
-    width: int = 64
+    width: int = 64  # channels after the stem
+    # ``(channels, blocks, stride)`` each; blocks expand the channels by four
     stages: tuple[tuple[int, int, int], ...] = ((64, 3, 2), (128, 4, 2), (256, 6, 2), (512, 3, 1))
-    spatial_stages: int = 2
+    spatial_stages: int = 2  # stages whose first block keeps its 3x3 convolution
 
     @property
     def features(self) -> int:

@@ -17,19 +17,12 @@ from npr_jax.models.base import Grid
 
 @dataclasses.dataclass(frozen=True)
 class ResNetShape:
-    """Which blocks a ResNet stacks.
+    """Which blocks a ResNet stacks."""
 
-    Attributes:
-        stages: ``(channels, blocks)`` of each.
-        bottleneck: whether blocks are bottlenecks, which give four times their channels.
-        width: channels of the stem.
-        stem: pixels, height and width of the stem's kernel, 3 or 7.
-    """
-
-    stages: tuple[tuple[int, int], ...]
-    bottleneck: bool
-    width: int = 64
-    stem: int = 3
+    stages: tuple[tuple[int, int], ...]  # ``(channels, blocks)`` of each
+    bottleneck: bool  # whether blocks are bottlenecks, which give four times their channels
+    width: int = 64  # channels of the stem
+    stem: int = 3  # pixels, height and width of the stem's kernel, 3 or 7
 
     @property
     def features(self) -> int:

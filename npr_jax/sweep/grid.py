@@ -21,17 +21,11 @@ _LARGEST_SEED = 2**31 - 1
 
 @dataclasses.dataclass(frozen=True)
 class PlannedRun:
-    """One run of a sweep.
+    """One run of a sweep."""
 
-    Attributes:
-        variant: name of its point of the grid.
-        seed: of everything random in it.
-        config: all its settings; ``data.path`` as the sweep gives it.
-    """
-
-    variant: str
-    seed: int
-    config: ml_collections.ConfigDict
+    variant: str  # name of its point of the grid
+    seed: int  # of everything random in it
+    config: ml_collections.ConfigDict  # all its settings; ``data.path`` as the sweep gives it
 
     @property
     def folder(self) -> str:

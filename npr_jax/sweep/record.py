@@ -23,23 +23,15 @@ NOT_IN_RESULTS = (
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """A finished run.
+    """A finished run."""
 
-    Attributes:
-        variant: name of its point of the grid.
-        seed: of everything random in it.
-        settings: {dotted key: value} of all that is in its results, as JSON gives it back.
-        data: fingerprint of its data set.
-        evaluation: name of the folder under ``evaluation`` that holds its results.
-        folder: the run's directory; not written.
-    """
-
-    variant: str
-    seed: int
+    variant: str  # name of its point of the grid
+    seed: int  # of everything random in it
+    # {dotted key: value} of all that is in its results, as JSON gives it back
     settings: Mapping[str, Any]
-    data: str
-    evaluation: str
-    folder: pathlib.Path
+    data: str  # fingerprint of its data set
+    evaluation: str  # name of the folder under ``evaluation`` that holds its results
+    folder: pathlib.Path  # the run's directory; not written
 
     def results(self) -> dict[str, Any]:
         """Its results.json."""

@@ -120,19 +120,12 @@ def _layout(config: ml_collections.ConfigDict, fingerprint: str) -> dict[str, An
 
 @flax.struct.dataclass
 class NoiseState:
-    """What a step changes, saved whole.
+    """What a step changes, saved whole."""
 
-    Attributes:
-        step: int32 scalar, steps done.
-        params: trained parameters, float32.
-        mean_params: their running mean, which is what is used in the end.
-        opt_state: Adam's moments and count.
-    """
-
-    step: jax.Array
-    params: nnx.State
-    mean_params: nnx.State
-    opt_state: Any
+    step: jax.Array  # int32 scalar, steps done
+    params: nnx.State  # trained parameters, float32
+    mean_params: nnx.State  # their running mean, which is what is used in the end
+    opt_state: Any  # Adam's moments and count
 
 
 def train_noise_predictor(

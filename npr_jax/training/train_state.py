@@ -17,23 +17,14 @@ from npr_jax.training.schedules import share_of_rate
 
 @flax.struct.dataclass
 class TrainState:
-    """Donated to each step, replicated over devices, saved whole.
+    """Donated to each step, replicated over devices, saved whole."""
 
-    Attributes:
-        step: int32 scalar, optimizer steps done.
-        key: uint32 ``[2]``, data of the key that all randomness on the device derives from.
-        learning_rate: float32 scalar, the rate that the schedule multiplies.
-        params: trained parameters, float32.
-        batch_stats: running means and variances of the normalisation layers, float32.
-        opt_state: Adam's moments and count.
-    """
-
-    step: jax.Array
-    key: jax.Array
-    learning_rate: jax.Array
-    params: nnx.State
-    batch_stats: nnx.State
-    opt_state: Any
+    step: jax.Array  # int32 scalar, optimizer steps done
+    key: jax.Array  # uint32 ``[2]``, data of the key that all randomness on the device derives from
+    learning_rate: jax.Array  # float32 scalar, the rate that the schedule multiplies
+    params: nnx.State  # trained parameters, float32
+    batch_stats: nnx.State  # running means and variances of the normalisation layers, float32
+    opt_state: Any  # Adam's moments and count
 
     def items(self) -> dict[str, dict[str, Any]]:
         """The state in the two parts that a checkpoint keeps apart.

@@ -60,17 +60,11 @@ def respaced_timesteps(steps: int, count: int) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Trajectory:
-    """The S + 1 noise levels between an image (level 0) and noise (level S).
+    """The S + 1 noise levels between an image (level 0) and noise (level S)."""
 
-    Attributes:
-        timesteps: int32 ``[S]``: what the noise predictor is told at levels 1 to S.
-        signal: float32 ``[S + 1]``: sqrt(alpha_bar), 1 at level 0.
-        noise: float32 ``[S + 1]``: sqrt(1 - alpha_bar), 0 at level 0.
-    """
-
-    timesteps: np.ndarray
-    signal: np.ndarray
-    noise: np.ndarray
+    timesteps: np.ndarray  # int32 ``[S]``: what the noise predictor is told at levels 1 to S
+    signal: np.ndarray  # float32 ``[S + 1]``: sqrt(alpha_bar), 1 at level 0
+    noise: np.ndarray  # float32 ``[S + 1]``: sqrt(1 - alpha_bar), 0 at level 0
 
 
 def trajectory(name: str, steps: int, count: int) -> Trajectory:

@@ -23,24 +23,16 @@ _LONGEST_PERIOD = 10_000.0
 
 @dataclasses.dataclass(frozen=True)
 class UNetShape:
-    """What a U-Net is made of.
+    """What a U-Net is made of."""
 
-    Attributes:
-        channels: at full resolution, a multiple of ``groups``, even.
-        multipliers: of ``channels`` at each resolution, each half the one before.
-        blocks: residual blocks at each resolution on the way down; one more on the way up.
-        attention: reductions (1, 2, 4, ...) at which attention follows each residual block.
-        head_channels: width of an attention head; divides the channels at those resolutions.
-        groups: of the group normalisation.
-        learned_sigma: whether three more outputs follow the noise (the variance; not used here).
-    """
-
-    channels: int
-    multipliers: tuple[int, ...]
-    blocks: int
+    channels: int  # at full resolution, a multiple of ``groups``, even
+    multipliers: tuple[int, ...]  # of ``channels`` at each resolution, each half the one before
+    blocks: int  # residual blocks at each resolution on the way down; one more on the way up
+    # reductions (1, 2, 4, ...) at which attention follows each residual block
     attention: tuple[int, ...] = ()
-    head_channels: int = 64
-    groups: int = 32
+    head_channels: int = 64  # width of an attention head; divides the channels at those resolutions
+    groups: int = 32  # of the group normalisation
+    # whether three more outputs follow the noise (the variance; not used here)
     learned_sigma: bool = False
 
     def __post_init__(self):

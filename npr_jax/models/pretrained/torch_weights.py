@@ -29,34 +29,23 @@ COUNTERS = r".*\.num_batches_tracked"
 
 @dataclasses.dataclass(frozen=True)
 class KeyRule:
-    """One line of a table.
+    """One line of a table."""
 
-    Attributes:
-        pattern: regular expression that the whole torch key matches.
-        path: our parameter's path, from the match.
-        transform: torch's array to ours. Several rules may match one key: each takes its part.
-    """
-
-    pattern: str
-    path: Callable[[re.Match[str]], Path]
+    pattern: str  # regular expression that the whole torch key matches
+    path: Callable[[re.Match[str]], Path]  # our parameter's path, from the match
+    # torch's array to ours. Several rules may match one key: each takes its part
     transform: Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
 class KeyTable:
-    """How one published state dict maps to our parameters.
+    """How one published state dict maps to our parameters."""
 
-    Attributes:
-        title: what the weights belong to, for messages: ``the NPR detector``.
-        rules: tried on every key; each that matches takes the array.
-        ignored: regular expression of keys that nothing of ours corresponds to.
-        under: our parameters that the keys must give all lie below this path; () means that
-            every parameter and running statistic of the model must be given.
-    """
-
-    title: str
-    rules: tuple[KeyRule, ...]
-    ignored: str = COUNTERS
+    title: str  # what the weights belong to, for messages: ``the NPR detector``
+    rules: tuple[KeyRule, ...]  # tried on every key; each that matches takes the array
+    ignored: str = COUNTERS  # regular expression of keys that nothing of ours corresponds to
+    # our parameters that the keys must give all lie below this path; () means that every parameter
+    # and running statistic of the model must be given
     under: Path = ()
 
 

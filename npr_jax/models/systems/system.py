@@ -17,20 +17,13 @@ from npr_jax.models.systems.setting_rules import Rule
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """The weights that a system's authors publish, and how their evaluation prepares files.
+    """The weights that a system's authors publish, and how their evaluation prepares files."""
 
-    Attributes:
-        table: their keys.
-        build: the model as published, from ``nnx.Rngs``.
-        resize: pixels: side of the square that files are squashed to before scoring; 0: native
-            size.
-        crop: pixels: side of the centre crop that is scored after that; 0: the whole image.
-    """
-
-    table: KeyTable
-    build: Callable[[nnx.Rngs], Model]
+    table: KeyTable  # their keys
+    build: Callable[[nnx.Rngs], Model]  # the model as published, from ``nnx.Rngs``
+    # pixels: side of the square that files are squashed to before scoring; 0: native size
     resize: int
-    crop: int = 0
+    crop: int = 0  # pixels: side of the centre crop that is scored after that; 0: the whole image
 
     def abstract(self) -> Model:
         """The model's shapes, without numbers."""
