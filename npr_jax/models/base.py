@@ -185,20 +185,10 @@ def placed_maps(model: Model, images: jax.Array, placement: Placement | None) ->
     """The feature maps that ``feature_sums`` adds up, whatever comes out on the padding."""
     if placement is None:
         return whole_maps(model, images)
-    mask = inside_mask(placement)
-    views = [placed_view(model, i, images, placement) for i in range(len(model.front_ends))]
+    mask = _outer(placement.inside_rows, placement.inside_columns)
+    operators = zip(model.front_ends, placement.rows, placement.columns, strict=True)
+    views = [front_end.placed(images, *own) * mask for front_end, *own in operators]
     return jax.lax.optimization_barrier(model.feature_maps(views, mask, None))
-
-
-def inside_mask(placement: Placement) -> jax.Array:
-    """1 on the images and 0 on padding, float32 ``[b, H, W, 1]``."""
-    return _outer(placement.inside_rows, placement.inside_columns)
-
-
-def placed_view(model: Model, index: int, images: jax.Array, placement: Placement) -> jax.Array:
-    """What the front end of that index sees of placed images, zero on padding."""
-    rows, columns = placement.rows[index], placement.columns[index]
-    return model.front_ends[index].placed(images, rows, columns) * inside_mask(placement)
 
 
 def sums_of(maps: list[jax.Array], placement: Placement | None) -> list[jax.Array]:

@@ -13,7 +13,7 @@ from flax import nnx
 
 from npr_jax.models import layers
 from npr_jax.models.base import Grid, Prediction
-from npr_jax.models.branches import BranchedModel
+from npr_jax.models.fusion import BranchedModel
 from npr_jax.models.resnet import ResNetShape
 from npr_jax.residuals.front_end import NONE, FrontEnd, distinct
 

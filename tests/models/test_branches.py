@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from npr_jax.models.branches import run_branches
+from npr_jax.models.fusion import run_branches
 from npr_jax.models.resnet import ResNet, ResNetShape
 from tests.models.test_models import randomize_statistics
 
