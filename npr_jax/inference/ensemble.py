@@ -26,6 +26,11 @@ class Ensemble:
     ...     print(result.path, result.score, result.verdict)
     """
 
+    # The members' calibrations hold for the logits of each, not for their mean.
+    calibration: Calibration | None = None
+    calibration_in_words = "not calibrated (its members' calibrations hold for each alone)"
+    step = None  # the members have one each
+
     def __init__(self, members: Sequence[Detector]):
         """At least two detectors, each with its own preprocessing."""
         if len(members) < 2:
@@ -41,7 +46,6 @@ class Ensemble:
         resize: int | None = None,
     ) -> Ensemble:
         """The detectors of several runs; see ``Detector.load``."""
-        # Members' calibrations hold for the logits of each, not for their mean.
         options: dict[str, Any] = {"checkpoint": checkpoint, "resize": resize, "calibrated": False}
         return cls([Detector.load(workdir, **options) for workdir in workdirs])
 
@@ -60,21 +64,6 @@ class Ensemble:
     def config(self) -> ml_collections.ConfigDict | None:
         """The first member's: where test images are, if nothing else is said."""
         return self.members[0].config
-
-    @property
-    def calibration(self) -> Calibration | None:
-        """None: the members' calibrations hold for the logits of each, not for their mean."""
-        return None
-
-    @property
-    def calibration_in_words(self) -> str:
-        """That scores are not calibrated, and why."""
-        return "not calibrated (its members' calibrations hold for each alone)"
-
-    @property
-    def step(self) -> None:
-        """The members have a step each."""
-        return None
 
     @property
     def training_data(self) -> dict[str, Any]:

@@ -73,17 +73,18 @@ def embed(
 
 def _compute(images: Iterable[Mapping[str, Any]], scorer: Scorer) -> Embedded:
     labels: list[int] = []
-
-    def pixels() -> Iterator[np.ndarray]:
-        for element in images:
-            labels.append(int(element["label"]))
-            yield element["image"]
-
-    found = dict(scorer.features(pixels()))
+    found = dict(scorer.features(labelled(images, labels)))
     features = [found[position][0] for position in range(len(found))]
     return Embedded(
         _in_order(np.array(features, np.float32)), _in_order(np.array(labels, np.int32))
     )
+
+
+def labelled(images: Iterable[Mapping[str, Any]], labels: list[int]) -> Iterator[np.ndarray]:
+    """The pixels of elements with ``image`` and ``label``; the labels go into the list."""
+    for element in images:
+        labels.append(int(element["label"]))
+        yield element["image"]
 
 
 def _in_order(own: np.ndarray) -> np.ndarray:

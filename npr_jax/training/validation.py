@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import jax
 import numpy as np
@@ -10,7 +10,7 @@ from sklearn import metrics
 
 from input_pipeline.errors import UserError
 from npr_jax.inference.scorer import Scorer
-from npr_jax.training.embeddings import Embedded
+from npr_jax.training.embeddings import Embedded, labelled
 from npr_jax.training.processes import gather_rows
 
 
@@ -50,7 +50,7 @@ def validate(scorer: Scorer, images: Iterable[dict]) -> dict[str, float]:
         ValueError: unless both classes are present.
     """
     labels: list[int] = []
-    logits, _ = scorer.score_all(_pixels(images, labels))
+    logits, _ = scorer.score_all(labelled(images, labels))
     return _measures(np.array(labels, np.int32), logits)
 
 
@@ -74,9 +74,3 @@ def _measures(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         "ap": float(metrics.average_precision_score(labels, logits)),
         "auc": float(metrics.roc_auc_score(labels, logits)),
     }
-
-
-def _pixels(images: Iterable[dict], labels: list[int]) -> Iterator[np.ndarray]:
-    for element in images:
-        labels.append(int(element["label"]))
-        yield element["image"]

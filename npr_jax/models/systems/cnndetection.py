@@ -33,10 +33,6 @@ def build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> Classifie
     return rgb_resnet(BACKBONES[config.backbone], dtype=dtype, rngs=rngs)
 
 
-def _published(rngs: nnx.Rngs) -> Classifier:
-    return rgb_resnet(TORCHVISION_RESNET50, rngs=rngs)
-
-
 def imagenet_problems(config: ml_collections.ConfigDict) -> list[str]:
     """See ``System.problems``: whether ImageNet weights are read for another network."""
     model = config.model
@@ -70,5 +66,9 @@ SYSTEM = System(
     problems=imagenet_problems,
     start=start_from_imagenet,
     # The paper tests images at their own size, without a crop (section 4.1).
-    published=Published(table=torch_weights.CNNDETECTION, build=_published, resize=0),
+    published=Published(
+        table=torch_weights.CNNDETECTION,
+        build=lambda rngs: rgb_resnet(TORCHVISION_RESNET50, rngs=rngs),
+        resize=0,
+    ),
 )

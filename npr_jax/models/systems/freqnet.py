@@ -15,7 +15,6 @@ definition:
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 from flax import nnx
 
@@ -182,12 +181,8 @@ def _stage(channels_in: int, channels: int, blocks: int, stride: int, *, dtype, 
     return nnx.List([first, *others])
 
 
-def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> FreqNet:
-    return FreqNet(width=config.width, dtype=dtype, rngs=rngs)
-
-
 SYSTEM = System(
-    build=_build,
+    build=lambda config, dtype, rngs: FreqNet(width=config.width, dtype=dtype, rngs=rngs),
     rules={"width": integer(1, 1024)},
     paper="Tan et al., Frequency-Aware Deepfake Detection, AAAI 2024",
     published=Published(

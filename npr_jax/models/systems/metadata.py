@@ -57,11 +57,6 @@ class Metadata(nnx.Module):
         return Prediction(self.classifier(nnx.relu(self.hidden(features[0])))[:, 0], None)
 
 
-def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> Metadata:
-    del dtype  # a few hundred multiplications
-    return Metadata(hidden=config.hidden, rngs=rngs)
-
-
 def _problems(config: ml_collections.ConfigDict) -> list[str]:
     data = config.data
     wanted: dict[str, Any] = dict.fromkeys(("resize", "evaluate_resize"), 0)
@@ -93,7 +88,7 @@ def _data_facts(config: ml_collections.ConfigDict, dataset: MixedDataset) -> dic
 
 
 SYSTEM = System(
-    build=_build,
+    build=lambda config, dtype, rngs: Metadata(hidden=config.hidden, rngs=rngs),
     rules={"hidden": integer(1, 4096)},
     paper="baseline: format, size and compression of the file, no pixels",
     problems=_problems,

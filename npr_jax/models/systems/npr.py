@@ -4,10 +4,7 @@ Tan et al., "Rethinking the Up-Sampling Operations in CNN-Based Generative Netwo
 Deepfake Detection", CVPR 2024, section 3; 1,437,761 parameters with the cut ResNet-50.
 """
 
-import ml_collections
-from flax import nnx
-
-from npr_jax.models.classifier import Classifier, resnet_classifier
+from npr_jax.models.classifier import resnet_classifier
 from npr_jax.models.pretrained import torch_weights
 from npr_jax.models.resnet import BACKBONES, CUT_RESNET50
 from npr_jax.models.systems.setting_rules import (
@@ -19,21 +16,16 @@ from npr_jax.models.systems.setting_rules import (
 from npr_jax.models.systems.system import Published, System
 from npr_jax.residuals.front_end import paper_front_end
 
-
-def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> Classifier:
-    return resnet_classifier(
-        front_ends_of(config), BACKBONES[config.backbone], dtype=dtype, rngs=rngs
-    )
-
-
-def _published(rngs: nnx.Rngs) -> Classifier:
-    return resnet_classifier((paper_front_end(0.5),), CUT_RESNET50, rngs=rngs)
-
-
 SYSTEM = System(
-    build=_build,
+    build=lambda config, dtype, rngs: resnet_classifier(
+        front_ends_of(config), BACKBONES[config.backbone], dtype=dtype, rngs=rngs
+    ),
     rules=FRONT_END_RULES | {"backbone": choice(*BACKBONES)},
     paper="Tan et al., Rethinking the Up-Sampling Operations ..., CVPR 2024",
     problems=lambda config: one_residual_problems(config.model),
-    published=Published(table=torch_weights.NPR, build=_published, resize=256),
+    published=Published(
+        table=torch_weights.NPR,
+        build=lambda rngs: resnet_classifier((paper_front_end(0.5),), CUT_RESNET50, rngs=rngs),
+        resize=256,
+    ),
 )

@@ -5,10 +5,7 @@ Perspective", KDD 2025. 1,438,274 parameters: NPR's 1,437,761 and a second row o
 which is kept so that weights and AdamW's decay are the published ones.
 """
 
-import ml_collections
-from flax import nnx
-
-from npr_jax.models.classifier import Classifier, resnet_classifier
+from npr_jax.models.classifier import resnet_classifier
 from npr_jax.models.pretrained import torch_weights
 from npr_jax.models.resnet import BACKBONES, CUT_RESNET50
 from npr_jax.models.systems.setting_rules import choice
@@ -19,19 +16,17 @@ from npr_jax.residuals.front_end import FrontEnd
 FRONT_END = FrontEnd(mode="hh", scale=(1.0 / 255.0,) * 3)
 
 
-def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> Classifier:
-    shape = BACKBONES[config.backbone]
-    return resnet_classifier((FRONT_END,), shape, outputs=2, dtype=dtype, rngs=rngs)
-
-
-def _published(rngs: nnx.Rngs) -> Classifier:
-    return resnet_classifier((FRONT_END,), CUT_RESNET50, outputs=2, rngs=rngs)
-
-
 SYSTEM = System(
-    build=_build,
+    build=lambda config, dtype, rngs: resnet_classifier(
+        (FRONT_END,), BACKBONES[config.backbone], outputs=2, dtype=dtype, rngs=rngs
+    ),
     rules={"backbone": choice(*BACKBONES)},
     paper="Li et al., Improving Synthetic Image Detection Towards Generalization, KDD 2025",
     # Its published evaluation cuts the centre 256 pixels at native size.
-    published=Published(table=torch_weights.SAFE, build=_published, resize=0, crop=256),
+    published=Published(
+        table=torch_weights.SAFE,
+        build=lambda rngs: resnet_classifier((FRONT_END,), CUT_RESNET50, outputs=2, rngs=rngs),
+        resize=0,
+        crop=256,
+    ),
 )

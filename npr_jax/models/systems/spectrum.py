@@ -9,7 +9,6 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 from flax import nnx
 
@@ -113,13 +112,9 @@ def _rings(window: int) -> np.ndarray:
     return (member / member.sum(0)).astype(np.float32)
 
 
-def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> Spectrum:
-    del dtype  # a Fourier transform in half precision would be noise at high frequencies
-    return Spectrum(window=config.window, rngs=rngs)
-
-
 SYSTEM = System(
-    build=_build,
+    # Whatever the dtype: a Fourier transform in half precision would be noise at high frequencies.
+    build=lambda config, dtype, rngs: Spectrum(window=config.window, rngs=rngs),
     rules={"window": Rule(lambda v: is_integer(v) and v in (8, 16, 32), "8, 16 or 32 (pixels)")},
     paper="baseline: radial power spectrum, Durall et al., Watch your Up-Convolution, CVPR 2020",
 )
