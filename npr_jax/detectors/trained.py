@@ -1,6 +1,5 @@
 """What a run has trained: its network with a checkpoint's numbers, and how it prepares files."""
 
-import dataclasses
 import json
 import pathlib
 from typing import Any
@@ -17,22 +16,15 @@ from npr_jax.models.base import Frozen, Model
 from npr_jax.models.systems.registry import build_model
 
 
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """One checkpoint of a run."""
-
-    config: ml_collections.ConfigDict  # of the run
-    model: Model  # with the checkpoint's numbers
-    checkpoint: str  # ``best`` or ``last``; a run that has not been validated yet has no best
-    step: int  # optimizer steps done
-    data: dict[str, Any]  # what the run learned from, JSON values
-
-
-def load_trained(workdir: pathlib.Path, checkpoint: str) -> Trained:
+def load_trained(
+    workdir: pathlib.Path, checkpoint: str
+) -> tuple[ml_collections.ConfigDict, Model, str, int, dict[str, Any]]:
     """Reads a run's ``best`` or ``last`` checkpoint, and nothing that only training needs.
 
-    Raises:
-        ValueError: there is no run, no complete checkpoint, or other frozen numbers than the run's.
+    Its config, the model with the checkpoint's numbers, which checkpoint it is (a run that has not
+    been validated yet has no best), the optimizer steps done, and what the run learned from, JSON
+    values. ``UserError``: there is no run, no complete checkpoint, or other frozen numbers than the
+    run's.
     """
     config = load_config(workdir)
     frozen_weights.check(workdir, config.model, frozen_weights.fingerprint(config.model))
@@ -48,7 +40,7 @@ def load_trained(workdir: pathlib.Path, checkpoint: str) -> Trained:
     which, step, read = restore_model(workdir, checkpoint, shapes)
     model = nnx.merge(graphdef, read["params"], read["batch_stats"], frozen)
     data = json.loads((workdir / "training_data.json").read_text())
-    return Trained(config, model, which, step, data)
+    return config, model, which, step, data
 
 
 def preprocessing_of(config: ml_collections.ConfigDict) -> Preprocessing:

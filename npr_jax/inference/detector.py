@@ -104,17 +104,17 @@ class Detector:
                 was made with other weights or preprocessing than the run's.
         """
         workdir = pathlib.Path(workdir)
-        run = load_trained(workdir, checkpoint)
-        own = preprocessing_of(run.config)
-        source = f"{workdir} ({run.checkpoint}, step {run.step})"
-        detector = cls(run.model, own, source=source, system=run.config.model.name)
-        detector.config, detector.step, detector.checkpoint = run.config, run.step, run.checkpoint
-        detector.training_data = run.data
+        config, model, which, step, learned_from = load_trained(workdir, checkpoint)
+        own = preprocessing_of(config)
+        source = f"{workdir} ({which}, step {step})"
+        detector = cls(model, own, source=source, system=config.model.name)
+        detector.config, detector.step, detector.checkpoint = config, step, which
+        detector.training_data = learned_from
         if resize is not None:
             detector = detector.with_preprocessing(dataclasses.replace(own, resize=resize))
         if calibrated:
             detector.calibration, detector.calibration_note = calibration_file.load(
-                workdir, run.step, run.model, used=detector.preprocessing, own=own
+                workdir, step, model, used=detector.preprocessing, own=own
             )
             detector._warn_if_dropped()
         return detector

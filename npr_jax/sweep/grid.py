@@ -9,14 +9,15 @@ from typing import Any
 import ml_collections
 
 from input_pipeline.errors import UserError
-from npr_jax.config import problems_of
+from npr_jax.config import RULES, problems_of
+from npr_jax.models.systems.setting_rules import several
 from npr_jax.sweep.vectorized import likeness
 
 SECTIONS = ("base", "variants", "grid", "seeds")
 # Names become folders and cells of a table.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=,-]*")
 _RESERVED = ("simulation", "compiled", "data")
-_LARGEST_SEED = 2**31 - 1
+_SEEDS = several(RULES["seed"], "one or more integers of at least 0, as (0, 1, 2)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,11 +158,11 @@ def _structural_problems(sweep: Any) -> list[str]:
         return problems
     if not sweep.variants and not sweep.grid:
         problems.append("variants and grid are both empty; give at least one of them")
-    if not _is_sequence(sweep.variants) or not all(map(_is_variant, sweep.variants)):
+    if not isinstance(sweep.variants, tuple | list) or not all(map(_is_variant, sweep.variants)):
         problems.append(
             "variants: expected a tuple of {'name': text, 'settings': {'optimizer.b1': 0.8}}"
         )
-    if not _is_sequence(sweep.grid) or not all(map(_is_axis, sweep.grid)):
+    if not isinstance(sweep.grid, tuple | list) or not all(map(_is_axis, sweep.grid)):
         problems.append(
             f"grid is {sweep.grid!r}; expected a tuple of (setting, values), as "
             "(('optimizer.learning_rate', (1e-4, 2e-4)),)"
@@ -169,10 +170,8 @@ def _structural_problems(sweep: Any) -> list[str]:
     else:
         problems += _duplicates("grid setting", [key for key, _ in sweep.grid])
     seeds = sweep.seeds
-    if not _is_sequence(seeds) or not seeds or not all(map(_is_seed, seeds)):
-        problems.append(
-            f"seeds is {seeds!r}; expected one or more integers of at least 0, as (0, 1, 2)"
-        )
+    if not _SEEDS.accepts(seeds):
+        problems.append(f"seeds is {seeds!r}; expected {_SEEDS.allowed}")
     else:
         problems += _duplicates("seed", list(seeds))
     return problems
@@ -209,10 +208,6 @@ def _duplicates(what: str, values: list[Any]) -> list[str]:
     return [f"{what} {value}: given more than once" for value in twice]
 
 
-def _is_sequence(value: Any) -> bool:
-    return isinstance(value, tuple | list)
-
-
 def _is_variant(value: Any) -> bool:
     if not isinstance(value, Mapping) or set(value) != {"name", "settings"}:
         return False
@@ -221,11 +216,5 @@ def _is_variant(value: Any) -> bool:
 
 
 def _is_axis(value: Any) -> bool:
-    if not _is_sequence(value) or len(value) != 2 or not isinstance(value[0], str):
-        return False
-    return _is_sequence(value[1]) and len(value[1]) > 0
-
-
-def _is_seed(value: Any) -> bool:
-    inside = isinstance(value, int) and not isinstance(value, bool)
-    return inside and 0 <= value <= _LARGEST_SEED
+    pair = isinstance(value, tuple | list) and len(value) == 2 and isinstance(value[0], str)
+    return pair and isinstance(value[1], tuple | list) and len(value[1]) > 0

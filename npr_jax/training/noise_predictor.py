@@ -192,7 +192,10 @@ def train_noise_predictor(
             state, loss = train_step(state, sharding.to_devices(next(batches), mesh))
             window.append(loss)
             bar.update(config.batch_size)
-    return _save(config, graphdef, state, workdir)
+    unet = nnx.merge(graphdef, jax.device_get(state.mean_params))
+    shape = config.schedule, config.diffusion_steps, _image_side(config)
+    save_noise_predictor(NoisePredictor(unet, *shape), workdir / FILE_NAME)
+    return workdir / FILE_NAME
 
 
 def make_noise_step(
@@ -273,16 +276,3 @@ def _mean(losses: list[jax.Array], step: int) -> float:
             "the last checkpoint"
         )
     return loss
-
-
-def _save(
-    config: ml_collections.ConfigDict,
-    graphdef: nnx.GraphDef,
-    state: NoiseState,
-    workdir: pathlib.Path,
-) -> pathlib.Path:
-    unet = nnx.merge(graphdef, jax.device_get(state.mean_params))
-    side = _image_side(config)
-    path = workdir / FILE_NAME
-    save_noise_predictor(NoisePredictor(unet, config.schedule, config.diffusion_steps, side), path)
-    return path

@@ -13,11 +13,8 @@ from npr_jax.models.systems.registry import SYSTEMS, current_settings
 
 # May change on resumption: they decide when to stop, report and save, not what is computed.
 _FREE = (
-    "num_epochs",
-    "early_stopping_epochs",
-    "best_checkpoint",
-    "log_every_steps",
-    "checkpoint_every_steps",
+    *("num_epochs", "early_stopping_epochs", "best_checkpoint"),
+    *("log_every_steps", "checkpoint_every_steps"),
 )
 
 

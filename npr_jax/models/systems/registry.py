@@ -30,18 +30,8 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 SHOWN = 20  # problems of the nearest system that a refusal lists
 # Of systems that share all keys of their published weights the likelier comes first.
-SYSTEMS: dict[str, System] = {
-    "npr": npr.SYSTEM,
-    "cnndetection": cnndetection.SYSTEM,
-    "ladeda": ladeda.SYSTEM,
-    "spectrum": spectrum.SYSTEM,
-    "multiscale": multiscale.SYSTEM,
-    "freqnet": freqnet.SYSTEM,
-    "safe": safe.SYSTEM,
-    "dire": dire.SYSTEM,
-    "univfd": univfd.SYSTEM,
-    "metadata": metadata.SYSTEM,
-}
+_FILES = (npr, cnndetection, ladeda, spectrum, multiscale, freqnet, safe, dire, univfd, metadata)
+SYSTEMS: dict[str, System] = {file.__name__.rpartition(".")[2]: file.SYSTEM for file in _FILES}
 
 
 def build_model(config, rngs: nnx.Rngs, *, load: bool = True) -> Model:
