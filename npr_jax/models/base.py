@@ -19,6 +19,10 @@ from npr_jax.residuals.learned_factor import LIMITS
 _FACTORS = "learned_factors"  # the attribute of a model that holds them
 
 
+Maps = list[jax.Array]  # images or feature maps, float ``[b, h, w, channels]`` each
+Mask = jax.Array | None  # of pixels or of rows of a batch, see ``Model.feature_maps``
+
+
 class Frozen(nnx.Variable):
     """Numbers of a model that are not trained and lie in a file of their own, as CLIP's tower.
 
@@ -87,9 +91,7 @@ class Model(Protocol):
         """Normalises with the running statistics from now on."""
         ...
 
-    def feature_maps(
-        self, views: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
-    ) -> list[jax.Array]:
+    def feature_maps(self, views: Maps, mask: Mask, examples: Mask) -> Maps:
         """Feature maps of the views.
 
         Args:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from npr_jax.models import layers
-from npr_jax.models.base import Prediction
+from npr_jax.models.base import Maps, Mask, Prediction
 from npr_jax.models.patch_resnet import PatchResNet
 from npr_jax.models.resnet import ResNet, ResNetShape
 from npr_jax.residuals.front_end import FrontEnd
@@ -42,9 +42,7 @@ class Classifier(nnx.Module):
         self.backbone = backbone
         self.classifier = layers.torch_linear(backbone.shape.features, outputs, rngs=rngs)
 
-    def feature_maps(
-        self, views: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
-    ) -> list[jax.Array]:
+    def feature_maps(self, views: Maps, mask: Mask, examples: Mask) -> Maps:
         """See ``npr_jax.models.base.Model``."""
         image = views[0] if len(views) == 1 else jnp.concatenate(views, axis=-1)
         return [self.backbone(image, mask, examples)]

@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 
 from npr_jax.models import layers
-from npr_jax.models.base import Grid, Prediction
+from npr_jax.models.base import Grid, Maps, Mask, Prediction
 from npr_jax.models.fusion import BranchedModel
 from npr_jax.models.resnet import ResNetShape
 from npr_jax.residuals.front_end import NONE, FrontEnd, distinct
@@ -116,9 +116,7 @@ class Cross(BranchedModel):
         self.frequencies_ask = CrossAttention(width, attention_heads, rngs=rngs)
         self.classifier = layers.torch_linear(2 * width, 1, rngs=rngs)
 
-    def feature_maps(
-        self, views: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
-    ) -> list[jax.Array]:
+    def feature_maps(self, views: Maps, mask: Mask, examples: Mask) -> Maps:
         """The branches' maps, and the windows' log-amplitude spectra."""
         maps = super().feature_maps(views[:-1], mask, examples)
         return [*maps, log_amplitudes(views[-1])]

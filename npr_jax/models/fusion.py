@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 
 from npr_jax.models import layers
-from npr_jax.models.base import Prediction
+from npr_jax.models.base import Maps, Mask, Prediction
 from npr_jax.models.resnet import ResNet, ResNetShape
 from npr_jax.residuals.front_end import FrontEnd, distinct
 
@@ -44,21 +44,14 @@ class BranchedModel(nnx.Module):
         self.branches = nnx.List([ResNet(backbone, dtype=dtype, rngs=rngs) for _ in range(count)])
         self.batch_branches = batch_branches
 
-    def feature_maps(
-        self, views: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
-    ) -> list[jax.Array]:
+    def feature_maps(self, views: Maps, mask: Mask, examples: Mask) -> Maps:
         """See ``npr_jax.models.base.Model``; one map per view."""
         return run_branches(self.branches, views, mask, examples, batched=self.batch_branches)
 
 
 def run_branches(
-    branches: Sequence[ResNet],
-    views: list[jax.Array],
-    mask: jax.Array | None,
-    examples: jax.Array | None,
-    *,
-    batched: bool,
-) -> list[jax.Array]:
+    branches: Sequence[ResNet], views: Maps, mask: Mask, examples: Mask, *, batched: bool
+) -> Maps:
     """One feature map per view, in their order: ``[b, h / stride, w / stride, features]``.
 
     Separate networks run one after the other or, ``batched``, as one computation: their numbers are
@@ -220,9 +213,7 @@ class Spatial(_Weighing):
         super().__init__(**settings)
         self.grids = self.grids[:1] * 2
 
-    def feature_maps(
-        self, views: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
-    ) -> list[jax.Array]:
+    def feature_maps(self, views: Maps, mask: Mask, examples: Mask) -> Maps:
         """The fused map ``[b, h, w, features]`` and the weights ``[b, h, w, scales]``, float32.
 
         On padding the fused map is zero, as the branches' maps are; the weights are not.

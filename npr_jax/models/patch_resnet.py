@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from npr_jax.models import derivatives, layers
-from npr_jax.models.base import Grid
+from npr_jax.models.base import Grid, Mask
 from npr_jax.models.resnet import Projection
 
 
@@ -119,9 +119,7 @@ class PatchResNet(nnx.Module):
             stages.append(nnx.List(stage))
         self.stages = nnx.List(stages)
 
-    def __call__(
-        self, x: jax.Array, mask: jax.Array | None = None, examples: jax.Array | None = None
-    ) -> jax.Array:
+    def __call__(self, x: jax.Array, mask: Mask = None, examples: Mask = None) -> jax.Array:
         """Feature maps ``[b, (h - 9) // 8 + 1, (w - 9) // 8 + 1, features]`` of ``[b, h, w, 3]``.
 
         ``examples`` as in ``layers.BatchNorm``; no mask is used: no position sees padding.

@@ -12,7 +12,7 @@ from flax import nnx
 from jax import lax
 
 from npr_jax.models import derivatives, layers
-from npr_jax.models.base import Grid
+from npr_jax.models.base import Grid, Mask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,9 +160,7 @@ class ResNet(nnx.Module):
             stages.append(nnx.List(stage))
         self.stages = nnx.List(stages)
 
-    def __call__(
-        self, x: jax.Array, mask: jax.Array | None = None, examples: jax.Array | None = None
-    ) -> jax.Array:
+    def __call__(self, x: jax.Array, mask: Mask = None, examples: Mask = None) -> jax.Array:
         """Feature maps of float ``[b, h, w, channels]``; see ``layers`` for the mask and
         examples."""
         mask = layers.halve(mask)

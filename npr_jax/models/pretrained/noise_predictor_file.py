@@ -90,14 +90,6 @@ def published_arrays(unet: UNet) -> dict[str, np.ndarray]:
     }
 
 
-def published_shapes(shape: UNetShape) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the arrays that ``load_unet`` expects; no numbers are made."""
-    return {
-        published_name(path): _published_shape(path, variable)
-        for path, variable in _abstract(shape)[1].items()
-    }
-
-
 def _published_shape(path: tuple, variable: nnx.Variable) -> tuple[int, ...]:
     # Zero strides: such an array takes no memory.
     return _to_published(path, np.broadcast_to(np.float32(0), variable.get_value().shape)).shape

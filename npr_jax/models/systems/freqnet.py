@@ -19,7 +19,7 @@ import numpy as np
 from flax import nnx
 
 from npr_jax.models import derivatives, layers
-from npr_jax.models.base import Grid, Prediction
+from npr_jax.models.base import Grid, Maps, Mask, Prediction
 from npr_jax.models.pretrained import torch_weights
 from npr_jax.models.resnet import Bottleneck
 from npr_jax.models.systems.setting_rules import integer
@@ -151,9 +151,7 @@ class FreqNet(nnx.Module):
         )
         self.classifier = layers.torch_linear(2 * middle, 1, rngs=rngs)
 
-    def feature_maps(
-        self, views: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
-    ) -> list[jax.Array]:
+    def feature_maps(self, views: Maps, mask: Mask, examples: Mask) -> Maps:
         """See ``npr_jax.models.base.Model``; there is never a mask."""
         del mask
         x = self.frequency[1](self.frequency[0](views[0]))

@@ -17,7 +17,7 @@ from input_pipeline.images.metadata import FEATURES
 from input_pipeline.images.metadata_picture import LEVELS, LOG_RANGE, SIDE, metadata_picture
 from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.models import layers
-from npr_jax.models.base import Grid, Prediction
+from npr_jax.models.base import Grid, Maps, Mask, Prediction
 from npr_jax.models.systems.setting_rules import integer
 from npr_jax.models.systems.spectrum import Standardise
 from npr_jax.models.systems.system import System
@@ -42,9 +42,7 @@ class Metadata(nnx.Module):
         self.hidden = layers.torch_linear(len(FEATURES), hidden, rngs=rngs)
         self.classifier = layers.torch_linear(hidden, 1, rngs=rngs)
 
-    def feature_maps(
-        self, views: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
-    ) -> list[jax.Array]:
+    def feature_maps(self, views: Maps, mask: Mask, examples: Mask) -> Maps:
         """See ``npr_jax.models.base.Model``; one position, ``log(1 + feature)`` standardised."""
         del mask
         red, green, blue = jnp.split(views[0][:, None, : len(FEATURES), 0], 3, axis=-1)

@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 
 from npr_jax.models import layers
-from npr_jax.models.base import Grid, Prediction
+from npr_jax.models.base import Grid, Maps, Mask, Prediction
 from npr_jax.models.systems.setting_rules import Rule, is_integer
 from npr_jax.models.systems.system import System
 from npr_jax.residuals.front_end import FrontEnd
@@ -39,9 +39,7 @@ class Spectrum(nnx.Module):
         self.standardise = Standardise(rings)
         self.classifier = layers.torch_linear(rings, 1, rngs=rngs)
 
-    def feature_maps(
-        self, views: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
-    ) -> list[jax.Array]:
+    def feature_maps(self, views: Maps, mask: Mask, examples: Mask) -> Maps:
         """See ``npr_jax.models.base.Model``; windows beside the image are not counted."""
         del mask
         grey = jnp.einsum("bhwc,c->bhw", views[0], jnp.array(GREY), precision="highest")

@@ -11,7 +11,7 @@ from flax import nnx
 
 from input_pipeline.errors import UserError
 from npr_jax.models import layers
-from npr_jax.models.base import Frozen, Grid, Model, Prediction
+from npr_jax.models.base import Frozen, Grid, Maps, Mask, Model, Prediction
 from npr_jax.models.clip import CLIP_MEAN, CLIP_STD, VIT_L14, ClipShape, ClipVision
 from npr_jax.models.pretrained.clip_weights import load_head, load_tower
 from npr_jax.models.systems.setting_rules import integer, text
@@ -47,9 +47,7 @@ class UnivFD(nnx.Module):
         self.tower = ClipVision(shape, kind=Frozen, dtype=dtype, rngs=tower_rngs)
         self.classifier = layers.torch_linear(shape.projection, 1, rngs=rngs)
 
-    def feature_maps(
-        self, views: list[jax.Array], mask: jax.Array | None, examples: jax.Array | None
-    ) -> list[jax.Array]:
+    def feature_maps(self, views: Maps, mask: Mask, examples: Mask) -> Maps:
         """See ``npr_jax.models.base.Model``; one position, the embedding."""
         del mask, examples
         return [self.tower(views[0])[:, None, None, :]]
