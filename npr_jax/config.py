@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import ml_collections
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import JPEG_CODECS
@@ -156,14 +156,14 @@ _SWEEP_RULES: dict[str, Rule] = {
 SINCE_VERSION_1 = {"best_checkpoint": "validation_ap"}
 
 
-def check_config(config: ml_collections.ConfigDict) -> None:
+def check_config(config: ConfigDict) -> None:
     """Raises one ``UserError`` that lists every wrong key, type and value with its fix."""
     if "base" in config:
         raise UserError("the config is a sweep's; use `python main.py sweep` with it")
     refuse(problems_of(config))
 
 
-def problems_of(config: ml_collections.ConfigDict) -> list[str]:
+def problems_of(config: ConfigDict) -> list[str]:
     """A line for every wrong key, type and value, with its fix."""
     settings = flatten(config)
     system = settings.get("model.name")
@@ -211,7 +211,7 @@ def flatten(config: Mapping, prefix: str = "") -> dict[str, Any]:
     """The settings of nested sections by their dotted names."""
     flat = {}
     for key, value in config.items():
-        if isinstance(value, Mapping | ml_collections.ConfigDict):
+        if isinstance(value, Mapping | ConfigDict):
             flat.update(flatten(value, f"{prefix}{key}."))
         else:
             flat[prefix + key] = value
@@ -248,7 +248,7 @@ def explain_override(argument: str, error: str) -> str:
     return ""
 
 
-def _contradictions(config: ml_collections.ConfigDict) -> list[str]:
+def _contradictions(config: ConfigDict) -> list[str]:
     """Settings that are each allowed but not together."""
     data = config.data
     system = SYSTEMS[config.model.name]
@@ -298,7 +298,7 @@ def _contradictions(config: ml_collections.ConfigDict) -> list[str]:
     return problems
 
 
-def _optimizer_problems(config: ml_collections.ConfigDict) -> list[str]:
+def _optimizer_problems(config: ConfigDict) -> list[str]:
     optimizer = config.optimizer
     problems = []
     if optimizer.weight_decay and optimizer.name != "adamw":
@@ -321,7 +321,7 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-def load_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
+def load_config(workdir: pathlib.Path) -> ConfigDict:
     """The checked config of a run; ``UserError`` where there is none, or it cannot be used."""
     path = workdir / "config.json"
     if not path.is_file():
@@ -332,6 +332,6 @@ def load_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
         raise UserError(f"{path} is no valid JSON: {error}") from error
     if isinstance(settings, dict) and isinstance(settings.get("model"), dict):
         settings["model"] = current_settings(settings["model"])
-    config = ml_collections.ConfigDict(_tuples(settings), convert_dict=True)
+    config = ConfigDict(_tuples(settings), convert_dict=True)
     check_config(config)
     return config

@@ -11,7 +11,7 @@ from input_pipeline.storage.path_lists import split_paths
 from npr_jax.cli.command import Options
 
 if TYPE_CHECKING:
-    import ml_collections
+    from ml_collections import ConfigDict
 
     from input_pipeline.loading.mixture import MixedDataset
     from npr_jax.inference.detector import Detector
@@ -59,7 +59,7 @@ def define_heat_map(options: Options, what: str) -> None:
 
 def open_test(
     command: str, flags: Any, *, delivery: str = ""
-) -> tuple[Detector | Ensemble, ml_collections.ConfigDict, MixedDataset, pathlib.Path]:
+) -> tuple[Detector | Ensemble, ConfigDict, MixedDataset, pathlib.Path]:
     """Detector, settings, data set and directory of a command that scores a test split.
 
     Flags are those of ``define_detector`` and ``define_data``, and ``output``. ``delivery``: how

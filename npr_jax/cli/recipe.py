@@ -4,18 +4,17 @@ import importlib.util
 import pathlib
 from typing import Any
 
-import ml_collections
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from input_pipeline.errors import UserError
 
 
-def recipe_of(command: str, flags: Any, folder: str) -> ml_collections.ConfigDict:
+def recipe_of(command: str, flags: Any, folder: str) -> ConfigDict:
     """The settings of ``--config``, changed as the flags say; with it goes a ``--workdir``."""
     config = flags.config
     if config is None:
         raise UserError(f"{command} needs --config={folder}/NAME.py; see the folder {folder}")
-    if not isinstance(config, ml_collections.ConfigDict):
+    if not isinstance(config, ConfigDict):
         # What ml_collections gives for a missing file fails on first use only.
         path = config_flags.get_config_filename(flags["config"])
         raise UserError(f"--config={path} does not exist; see the folder {folder}")

@@ -51,12 +51,7 @@ def to_json(calibration: Calibration) -> dict[str, Any]:
 
 
 def load(
-    workdir: pathlib.Path,
-    step: int,
-    model: nnx.Module,
-    *,
-    used: Preprocessing,
-    own: Preprocessing,
+    workdir: pathlib.Path, step: int, model: nnx.Module, *, used: Preprocessing, own: Preprocessing
 ) -> tuple[Calibration | None, str]:
     """The calibration of a checkpoint, and one line on why one that is there is not used.
 

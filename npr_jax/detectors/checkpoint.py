@@ -43,10 +43,7 @@ def restore_model(
     if not directory.is_dir():
         raise UserError(f"{workdir} has no checkpoints yet; train first, or give another run")
     options = ocp.CheckpointManagerOptions(create=False)
-    with (
-        plain_path(directory) as path,
-        ocp.CheckpointManager(path, options=options) as manager,
-    ):
+    with plain_path(directory) as path, ocp.CheckpointManager(path, options=options) as manager:
         steps = manager.all_steps()
         if not steps:
             raise UserError(f"{directory} has no complete checkpoint yet; wait for the first")

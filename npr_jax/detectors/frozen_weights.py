@@ -4,7 +4,7 @@ import hashlib
 import json
 import pathlib
 
-import ml_collections
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import write_json
@@ -14,7 +14,7 @@ NAME = "frozen.json"  # in the workdir
 NO_FILE = "random numbers"  # stands for the content where no file is given
 
 
-def fingerprint(model: ml_collections.ConfigDict) -> str:
+def fingerprint(model: ConfigDict) -> str:
     """SHA-256 of the file of frozen numbers, which has to exist; empty for systems with none."""
     setting = SYSTEMS[model.name].frozen_file
     if not setting:
@@ -31,14 +31,14 @@ def fingerprint(model: ml_collections.ConfigDict) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def remember(workdir: pathlib.Path, model: ml_collections.ConfigDict, found: str) -> None:
+def remember(workdir: pathlib.Path, model: ConfigDict, found: str) -> None:
     """Notes in the workdir which content it was trained with; nothing for other systems."""
     if found:
         path = model[SYSTEMS[model.name].frozen_file]
         write_json(workdir / NAME, {"path": str(path), "content": found}, sort_keys=True)
 
 
-def check(workdir: pathlib.Path, model: ml_collections.ConfigDict, found: str) -> None:
+def check(workdir: pathlib.Path, model: ConfigDict, found: str) -> None:
     """Refuses another content than the one that the workdir's run was trained with."""
     path = workdir / NAME
     if not found or not path.is_file():

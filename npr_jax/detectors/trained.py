@@ -5,8 +5,8 @@ import pathlib
 from typing import Any
 
 import jax
-import ml_collections
 from flax import nnx
+from ml_collections import ConfigDict
 
 from input_pipeline.images.preprocessing import Preprocessing, middle_quality
 from npr_jax.config import load_config
@@ -18,7 +18,7 @@ from npr_jax.models.systems.registry import build_model
 
 def load_trained(
     workdir: pathlib.Path, checkpoint: str
-) -> tuple[ml_collections.ConfigDict, Model, str, int, dict[str, Any]]:
+) -> tuple[ConfigDict, Model, str, int, dict[str, Any]]:
     """Reads a run's ``best`` or ``last`` checkpoint, and nothing that only training needs.
 
     Its config, the model with the checkpoint's numbers, which checkpoint it is (a run that has not
@@ -43,7 +43,7 @@ def load_trained(
     return config, model, which, step, data
 
 
-def preprocessing_of(config: ml_collections.ConfigDict) -> Preprocessing:
+def preprocessing_of(config: ConfigDict) -> Preprocessing:
     """What a run's config says of files to be scored."""
     data = config.data
     return Preprocessing(

@@ -12,8 +12,8 @@ import pathlib
 import time
 from typing import Any, NamedTuple
 
-import ml_collections
 import numpy as np
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.degradations import Transformation
@@ -127,11 +127,7 @@ def calibrate(
 
 
 def _images(
-    detector: Detector,
-    config: ml_collections.ConfigDict,
-    dataset: MixedDataset,
-    data: str,
-    split: str,
+    detector: Detector, config: ConfigDict, dataset: MixedDataset, data: str, split: str
 ) -> tuple[TFRecordSource, str]:
     """The images to calibrate with, and what they are in words."""
     if not (data or split):
@@ -170,7 +166,7 @@ def deal(filenames: list[str], labels: np.ndarray, seed: int) -> Dealt:
 
 
 def _score(
-    detector: Detector, config: ml_collections.ConfigDict, source: TFRecordSource
+    detector: Detector, config: ConfigDict, source: TFRecordSource
 ) -> tuple[np.ndarray, np.ndarray, Dealt, int]:
     """Labels and logits of the images that can be scored, where they go, and how many cannot."""
     started = time.monotonic()

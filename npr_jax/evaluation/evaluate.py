@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import NATIVE, Preprocessing
@@ -44,7 +44,7 @@ SAMPLE_SIDE = 1024  # pixels; larger images are no use in a report
 
 def evaluate_run(
     detector: Detector | Ensemble,
-    config: ml_collections.ConfigDict,
+    config: ConfigDict,
     dataset: MixedDataset,
     workdir: pathlib.Path,
     *,
@@ -99,9 +99,7 @@ def evaluate_run(
     return results
 
 
-def evaluate_trained(
-    config: ml_collections.ConfigDict, workdir: pathlib.Path
-) -> dict[str, Any] | None:
+def evaluate_trained(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Any] | None:
     """As ``evaluate_run``, of a run that has just been trained, with its best checkpoint."""
     detector, dataset = Detector.load(workdir), open_dataset(config, workdir)
     return evaluate_run(detector, config, dataset, workdir)
@@ -119,9 +117,7 @@ class _Part:
     logits: np.ndarray
 
 
-def check_deliverable(
-    detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset
-) -> None:
+def check_deliverable(detector: Detector, config: ConfigDict, dataset: MixedDataset) -> None:
     """Raises ``UserError`` unless images can be re-saved and resized before the detector's own
     preparation, and the data set is what its system learns from."""
     if not detector.config:
@@ -139,9 +135,7 @@ def check_deliverable(
         raise UserError(f"{detector.system} cannot score re-saved images: {problems[0]}")
 
 
-def _check_data(
-    detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset
-) -> None:
+def _check_data(detector: Detector, config: ConfigDict, dataset: MixedDataset) -> None:
     """Raises ``ValueError`` for a data set or delivery that says nothing about the detector."""
     if detector.config:
         SYSTEMS[detector.system].data_facts(detector.config, dataset)
@@ -152,9 +146,7 @@ def _check_data(
         )
 
 
-def _score(
-    detector: Detector, config: ml_collections.ConfigDict, dataset: MixedDataset, per_kind: int
-) -> _Part:
+def _score(detector: Detector, config: ConfigDict, dataset: MixedDataset, per_kind: int) -> _Part:
     rows: list[dict[str, Any]] = []
     # What a system that looks at no pixels reads is nothing for a report to show.
     samples = SampleKeeper(0 if detector.preprocessing.read_file else per_kind)
@@ -177,10 +169,7 @@ def _score(
 
 
 def _mistakes(
-    scores: Scores,
-    preprocessing: Preprocessing,
-    config: ml_collections.ConfigDict,
-    dataset: MixedDataset,
+    scores: Scores, preprocessing: Preprocessing, config: ConfigDict, dataset: MixedDataset
 ) -> dict[int, np.ndarray]:
     """The most confident mistakes by their row, reduced to be looked at; read once more."""
     rows = most_confident(scores)
@@ -191,7 +180,7 @@ def _mistakes(
 
 def evaluation_name(
     detector: Detector | Ensemble,
-    config: ml_collections.ConfigDict,
+    config: ConfigDict,
     dataset: MixedDataset,
     *,
     delivery: bool = True,
@@ -216,11 +205,7 @@ def evaluation_name(
 
 
 def describe(
-    detector: Detector | Ensemble,
-    config: ml_collections.ConfigDict,
-    dataset: MixedDataset,
-    *,
-    seconds: float,
+    detector: Detector | Ensemble, config: ConfigDict, dataset: MixedDataset, *, seconds: float
 ) -> dict[str, Any]:
     """What the numbers were made with, for whoever wants to make them again."""
     members = detector.members
@@ -249,10 +234,7 @@ def describe(
 
 
 def cheap_baselines(
-    detector: Detector | Ensemble,
-    config: ml_collections.ConfigDict,
-    dataset: MixedDataset,
-    workdir: pathlib.Path,
+    detector: Detector | Ensemble, config: ConfigDict, dataset: MixedDataset, workdir: pathlib.Path
 ) -> dict[str, Any] | None:
     """AUC per generator of classifiers that see no up-sampling; None where there are none.
 

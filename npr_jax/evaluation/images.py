@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
+from ml_collections import ConfigDict
 
 from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset, MixedSplit
@@ -15,7 +15,7 @@ from npr_jax.training import inputs
 
 
 def test_images(
-    config: ml_collections.ConfigDict, dataset: MixedDataset, preprocessing: Preprocessing
+    config: ConfigDict, dataset: MixedDataset, preprocessing: Preprocessing
 ) -> Iterator[dict[str, Any]]:
     """This process's test images, each once: elements of ``pipeline.evaluation_images``.
 
@@ -35,7 +35,7 @@ def test_images(
     return uniquely_named(images, split)
 
 
-def test_split(config: ml_collections.ConfigDict, dataset: MixedDataset) -> MixedSplit:
+def test_split(config: ConfigDict, dataset: MixedDataset) -> MixedSplit:
     """The split that the config calls test; ``UserError`` where the data sets have none."""
     return inputs.named_split(dataset, config.data.test_split, "data.test_split")
 
@@ -60,10 +60,7 @@ def scored_elements(
 
 
 def chosen_test_images(
-    config: ml_collections.ConfigDict,
-    dataset: MixedDataset,
-    preprocessing: Preprocessing,
-    records: Sequence[int],
+    config: ConfigDict, dataset: MixedDataset, preprocessing: Preprocessing, records: Sequence[int]
 ) -> Iterator[np.ndarray]:
     """The pixels of some test images, uint8 ``[h, w, 3]``, all in this process, in the order given.
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import ml_collections
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import Preprocessing
@@ -81,9 +81,7 @@ def departure(preprocessing: Preprocessing, split: str, dataset: MixedDataset) -
 
 
 def published_table(
-    preprocessings: Sequence[Preprocessing],
-    config: ml_collections.ConfigDict,
-    dataset: MixedDataset,
+    preprocessings: Sequence[Preprocessing], config: ConfigDict, dataset: MixedDataset
 ) -> dict[str, Any]:
     """Which published table an evaluation belongs to, for its results.
 

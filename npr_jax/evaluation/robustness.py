@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import ml_collections
 import numpy as np
+from ml_collections import ConfigDict
 
 from input_pipeline.images.degradations import Transformation
 from input_pipeline.loading.mixture import MixedDataset
@@ -59,7 +59,7 @@ class TransformedScores:
 
 def measure_robustness(
     detector: Detector | Ensemble,
-    config: ml_collections.ConfigDict,
+    config: ConfigDict,
     dataset: MixedDataset,
     workdir: pathlib.Path,
     transformations: Sequence[Transformation],
@@ -101,7 +101,7 @@ def measure_robustness(
 
 def _score(
     detector: Detector,
-    config: ml_collections.ConfigDict,
+    config: ConfigDict,
     dataset: MixedDataset,
     transformations: Sequence[Transformation],
 ) -> TransformedScores:

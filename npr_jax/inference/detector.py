@@ -10,8 +10,8 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import ml_collections
 import numpy as np
+from ml_collections import ConfigDict
 
 from input_pipeline.images.preprocessing import NATIVE, Preprocessing
 from input_pipeline.images.problems import ImageProblem
@@ -71,7 +71,7 @@ class Detector:
         self.source = source
         self.system = system
         self.preprocessing = self._fitted(preprocessing)
-        self.config: ml_collections.ConfigDict | None = None
+        self.config: ConfigDict | None = None
         self.step: int | None = None
         self.checkpoint = ""
         self.training_data: dict[str, Any] = {}

@@ -9,8 +9,8 @@ import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import ml_collections
 import numpy as np
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from npr_jax.detectors.calibration import Calibration
@@ -61,7 +61,7 @@ class Ensemble:
         return ways[0] if len(ways) == 1 else "each member's own: " + "; ".join(ways)
 
     @property
-    def config(self) -> ml_collections.ConfigDict | None:
+    def config(self) -> ConfigDict | None:
         """The first member's: where test images are, if nothing else is said."""
         return self.members[0].config
 

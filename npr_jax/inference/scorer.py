@@ -15,14 +15,7 @@ from flax import nnx
 
 from input_pipeline.errors import UserError
 from npr_jax.inference import tiling
-from npr_jax.models.base import (
-    Frozen,
-    Model,
-    Placement,
-    Prediction,
-    evaluation_copy,
-    feature_sums,
-)
+from npr_jax.models.base import Frozen, Model, Placement, Prediction, evaluation_copy, feature_sums
 from npr_jax.models.sharding import data_mesh, replicated, split_rows
 
 _LOG = logging.getLogger(__name__)

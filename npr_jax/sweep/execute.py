@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import ml_collections
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
@@ -31,9 +31,7 @@ from npr_jax.training import train as training
 _LOG = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
-Train = Callable[
-    [list[ml_collections.ConfigDict], list[pathlib.Path]], Sequence[Mapping[str, Any] | None]
-]
+Train = Callable[[list[ConfigDict], list[pathlib.Path]], Sequence[Mapping[str, Any] | None]]
 # What ends a run and not the sweep: a refused setting or folder, a loss that is not finite, a
 # device without the memory for it.
 _RUN_ERRORS = (ValueError, FloatingPointError, jax.errors.JaxRuntimeError)
@@ -60,7 +58,7 @@ class Tally:
 
 
 def run_sweep(
-    sweep: ml_collections.ConfigDict,
+    sweep: ConfigDict,
     workdir: str | pathlib.Path,
     *,
     name: str,
@@ -116,10 +114,7 @@ def run_sweep(
 
 
 def train_and_evaluate(
-    configs: Sequence[ml_collections.ConfigDict],
-    workdirs: Sequence[pathlib.Path],
-    *,
-    kept: KeptProgram,
+    configs: Sequence[ConfigDict], workdirs: Sequence[pathlib.Path], *, kept: KeptProgram
 ) -> list[dict[str, Any] | None]:
     """Trains runs, several of them as one program; what ``evaluate_run`` returns of each."""
     if len(configs) == 1:
@@ -129,7 +124,7 @@ def train_and_evaluate(
     return [evaluate_trained(*run) for run in zip(configs, workdirs, strict=True)]
 
 
-def prepare_simulation(base: ml_collections.ConfigDict, workdir: pathlib.Path) -> pathlib.Path:
+def prepare_simulation(base: ConfigDict, workdir: pathlib.Path) -> pathlib.Path:
     """The images that all runs share, rendered with the seed of ``base`` unless they are there.
 
     Of several processes one renders and the others wait. Nothing is left over by one that is
@@ -203,7 +198,7 @@ def _run_group(
 
 
 def _finish(
-    waiting: Sequence[tuple[grid.PlannedRun, ml_collections.ConfigDict, str]],
+    waiting: Sequence[tuple[grid.PlannedRun, ConfigDict, str]],
     workdir: pathlib.Path,
     train: Train,
     tally: Tally,

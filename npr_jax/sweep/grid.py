@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import ml_collections
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from npr_jax.config import RULES, problems_of
@@ -26,7 +26,7 @@ class PlannedRun:
 
     variant: str  # name of its point of the grid
     seed: int  # of everything random in it
-    config: ml_collections.ConfigDict  # all its settings; ``data.path`` as the sweep gives it
+    config: ConfigDict  # all its settings; ``data.path`` as the sweep gives it
 
     @property
     def folder(self) -> str:
@@ -34,7 +34,7 @@ class PlannedRun:
         return f"{self.variant}/seed{self.seed}"
 
 
-def expand(sweep: ml_collections.ConfigDict) -> list[PlannedRun]:
+def expand(sweep: ConfigDict) -> list[PlannedRun]:
     """The runs of a sweep, variant by variant, each with all seeds.
 
     Args:
@@ -103,7 +103,7 @@ def shard_of(groups: Sequence[list[PlannedRun]], index: int, count: int) -> list
     return list(groups[index::count])
 
 
-def _points(sweep: ml_collections.ConfigDict) -> Iterator[tuple[str, dict[str, Any]]]:
+def _points(sweep: ConfigDict) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and settings of each variant at each point of the grid."""
     variants = [(v["name"], dict(v["settings"])) for v in sweep.variants] or [("", {})]
     keys = [key for key, _ in sweep.grid]
@@ -121,9 +121,7 @@ def _in_name(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _changed(
-    base: ml_collections.ConfigDict, settings: Mapping[str, Any]
-) -> ml_collections.ConfigDict:
+def _changed(base: ConfigDict, settings: Mapping[str, Any]) -> ConfigDict:
     """A copy with the settings in place, whether or not there are such settings."""
     config = base.copy_and_resolve_references()
     with config.unlocked():
@@ -131,19 +129,19 @@ def _changed(
             *sections, last = key.split(".")
             section = config
             for name in sections:
-                if not isinstance(section.get(name), ml_collections.ConfigDict):
-                    section[name] = ml_collections.ConfigDict()
+                if not isinstance(section.get(name), ConfigDict):
+                    section[name] = ConfigDict()
                 section = section[name]
-            replaced = isinstance(value, Mapping | ml_collections.ConfigDict)
+            replaced = isinstance(value, Mapping | ConfigDict)
             # Taken out first: a setting may change its type, from a number to a tuple say.
             if last in section:
                 del section[last]
-            section[last] = ml_collections.ConfigDict(value) if replaced else value
+            section[last] = ConfigDict(value) if replaced else value
     return config
 
 
 def _structural_problems(sweep: Any) -> list[str]:
-    if not isinstance(sweep, ml_collections.ConfigDict) or "base" not in sweep:
+    if not isinstance(sweep, ConfigDict) or "base" not in sweep:
         return [
             "it has no base: this is a recipe of one run, if anything; a sweep has "
             f"{', '.join(SECTIONS)}, see configs/sweeps"
@@ -186,9 +184,7 @@ def _name_problems(name: Any) -> list[str]:
     ]
 
 
-def _shared_problems(
-    config: ml_collections.ConfigDict, base: ml_collections.ConfigDict
-) -> list[str]:
+def _shared_problems(config: ConfigDict, base: ConfigDict) -> list[str]:
     """Settings that no variant may change: the runs of a sweep see the same images."""
     pairs = {
         "seed": (config.seed, base.seed),

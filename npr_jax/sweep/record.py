@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import ml_collections
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import write_json
@@ -64,13 +64,13 @@ def read_record(folder: pathlib.Path) -> Record | None:
     return record if record.results_path.is_file() else None
 
 
-def is_done(folder: pathlib.Path, config: ml_collections.ConfigDict, data: str) -> bool:
+def is_done(folder: pathlib.Path, config: ConfigDict, data: str) -> bool:
     """Whether a directory holds the results of these settings on these data."""
     record = read_record(folder)
     return record is not None and (record.settings, record.data) == (settings_of(config), data)
 
 
-def settings_of(config: ml_collections.ConfigDict) -> dict[str, Any]:
+def settings_of(config: ConfigDict) -> dict[str, Any]:
     """{dotted key: value} of all settings that results depend on, sorted, lists for tuples."""
     flat = flatten(json.loads(json.dumps(config.to_dict())))
     return {key: flat[key] for key in sorted(flat.keys() - set(NOT_IN_RESULTS))}

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
 import optax
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from npr_jax.models import sharding
@@ -25,7 +25,7 @@ from npr_jax.training.step import Program, TrainMetrics, make_program
 from npr_jax.training.train_state import TrainState, init_train_state
 
 
-def likeness(config: ml_collections.ConfigDict) -> str:
+def likeness(config: ConfigDict) -> str:
     """Equal for configs that one compiled program can train: all but seed and learning rate."""
     config = config.copy_and_resolve_references()
     config.seed, config.optimizer.learning_rate = 0, 0.0
@@ -40,7 +40,7 @@ class KeptProgram:
 
     def __call__(
         self,
-        config: ml_collections.ConfigDict,
+        config: ConfigDict,
         model: Model,
         optimizer: optax.GradientTransformation,
         steps_per_epoch: int,
@@ -56,7 +56,7 @@ class KeptProgram:
 
 
 def train_vectorized(
-    configs: Sequence[ml_collections.ConfigDict],
+    configs: Sequence[ConfigDict],
     workdirs: Sequence[str | pathlib.Path],
     *,
     kept: KeptProgram | None = None,
@@ -142,7 +142,7 @@ def member(tree: Any, index: int) -> Any:
     return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
-def check_alike(configs: Sequence[ml_collections.ConfigDict]) -> None:
+def check_alike(configs: Sequence[ConfigDict]) -> None:
     """Raises ``ValueError`` unless one program can train all of the configs together."""
     first = configs[0]
     if any(likeness(config) != likeness(first) for config in configs):

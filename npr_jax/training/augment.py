@@ -11,7 +11,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import ml_collections
+from ml_collections import ConfigDict
 
 # Luma weights of ITU-R BT.601, to the digits that torchvision uses.
 LUMA = (0.2989, 0.587, 0.114)
@@ -20,7 +20,7 @@ LUMA = (0.2989, 0.587, 0.114)
 TOP, LEFT, FLIP, ROTATION, JITTER, MASK = range(6)
 
 
-def augment(key: jax.Array, images: jax.Array, data: ml_collections.ConfigDict) -> jax.Array:
+def augment(key: jax.Array, images: jax.Array, data: ConfigDict) -> jax.Array:
     """All that the ``data`` section of a config switches on, in the order of this file.
 
     Args:

@@ -8,8 +8,8 @@ from typing import Any
 
 import grain
 import jax
-import ml_collections
 import numpy as np
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import augmentations
@@ -29,7 +29,7 @@ from npr_jax.training.processes import wait_for_all
 _LOG = logging.getLogger(__name__)
 
 
-def open_dataset(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> MixedDataset:
+def open_dataset(config: ConfigDict, workdir: pathlib.Path) -> MixedDataset:
     """The data sets a config names; the embedded simulation is generated on first use."""
     if config.data.path:
         return MixedDataset.load(split_paths(config.data.path, "data.path"))
@@ -46,7 +46,7 @@ def open_dataset(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Mi
 class TrainInput:
     """The training and validation images of a run, held apart by file name if need be."""
 
-    def __init__(self, config: ml_collections.ConfigDict, dataset: MixedDataset):
+    def __init__(self, config: ConfigDict, dataset: MixedDataset):
         """Raises ``ValueError`` for a data set that the config's system cannot learn from."""
         self._config = config
         self.dataset = dataset

@@ -18,10 +18,10 @@ import flax
 import grain
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import optax
 from flax import nnx
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
@@ -84,19 +84,19 @@ _FREE = ("num_steps", "log_every_steps", "checkpoint_every_steps")
 _FIXED_DATA = ("train_split", "resize", "crop")
 
 
-def _unet_shape(config: ml_collections.ConfigDict) -> UNetShape:
+def _unet_shape(config: ConfigDict) -> UNetShape:
     """The U-Net that section ``unet`` describes; ``UserError`` where its layers do not fit."""
     unet = config.unet.to_dict().items()
     settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in unet}
     return UNetShape(**settings)
 
 
-def _image_side(config: ml_collections.ConfigDict) -> int:
+def _image_side(config: ConfigDict) -> int:
     """Side in pixels of the images that the predictor learns from."""
     return config.data.resize or config.data.crop
 
 
-def check_noise_config(config: ml_collections.ConfigDict) -> None:
+def check_noise_config(config: ConfigDict) -> None:
     """Raises one ``ValueError`` that lists every wrong setting with its fix."""
     recipe = "configs/diffusion/noise_predictor.py"
     refuse(broken_rules(flatten(config), RULES, recipe=recipe))
@@ -108,7 +108,7 @@ def check_noise_config(config: ml_collections.ConfigDict) -> None:
         )
 
 
-def _layout(config: ml_collections.ConfigDict, fingerprint: str) -> dict[str, Any]:
+def _layout(config: ConfigDict, fingerprint: str) -> dict[str, Any]:
     """What must not change between the start of a run and its resumption, as JSON values."""
     settings: dict[str, Any] = {
         key: config[key] for key in RULES if "." not in key and key not in _FREE
@@ -128,9 +128,7 @@ class NoiseState:
     opt_state: Any  # Adam's moments and count
 
 
-def train_noise_predictor(
-    config: ml_collections.ConfigDict, workdir: str | pathlib.Path
-) -> pathlib.Path:
+def train_noise_predictor(config: ConfigDict, workdir: str | pathlib.Path) -> pathlib.Path:
     """Trains as the config says, resuming what the workdir holds.
 
     Args:
@@ -199,9 +197,7 @@ def train_noise_predictor(
 
 
 def make_noise_step(
-    config: ml_collections.ConfigDict,
-    graphdef: nnx.GraphDef,
-    optimizer: optax.GradientTransformation,
+    config: ConfigDict, graphdef: nnx.GraphDef, optimizer: optax.GradientTransformation
 ):
     """The jitted step ``(state, batch) -> (state, loss)``; the old state is donated.
 
@@ -239,7 +235,7 @@ def make_noise_step(
     return train_step
 
 
-def _initial_state(config: ml_collections.ConfigDict):
+def _initial_state(config: ConfigDict):
     unet = UNet(_unet_shape(config), rngs=nnx.Rngs(params=config.seed))
     graphdef, params = nnx.split(unet)
     optimizer = optax.adam(config.learning_rate)
@@ -249,7 +245,7 @@ def _initial_state(config: ml_collections.ConfigDict):
     return graphdef, optimizer, state
 
 
-def _photographs(config: ml_collections.ConfigDict, dataset: MixedDataset) -> grain.DatasetIterator:
+def _photographs(config: ConfigDict, dataset: MixedDataset) -> grain.DatasetIterator:
     """Endless batches of the photographs of the training split, resized or cut."""
     split = dataset.split(config.data.train_split)
     photographs = np.flatnonzero(split.table().labels == PHOTOGRAPH)

@@ -4,7 +4,7 @@ import pathlib
 from typing import Any
 
 import jax
-import ml_collections
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
@@ -18,9 +18,7 @@ _FREE = (
 )
 
 
-def layout_of(
-    config: ml_collections.ConfigDict, dataset: MixedDataset, steps_per_epoch: int
-) -> dict[str, Any]:
+def layout_of(config: ConfigDict, dataset: MixedDataset, steps_per_epoch: int) -> dict[str, Any]:
     """The settings, data and machine layout that the saved input position depends on."""
     # The cosine ends with the last epoch: another number of epochs is another rate at every step.
     free = _FREE[1:] if config.optimizer.schedule == "cosine" else _FREE

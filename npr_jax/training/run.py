@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
 from clu import parameter_overview
 from flax import nnx
 from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
 from input_pipeline.storage.atomic_files import write_file, write_json
 from npr_jax.config import check_config
@@ -35,7 +35,7 @@ from npr_jax.training.validation import Progress, validate, validate_embedded
 _LOG = logging.getLogger(__name__)
 
 
-def check_start(config: ml_collections.ConfigDict, workdir: pathlib.Path, mesh: Mesh) -> None:
+def check_start(config: ConfigDict, workdir: pathlib.Path, mesh: Mesh) -> None:
     """Makes the workdir; ``UserError`` for a setting that cannot be used, a batch that the devices
     cannot share, or a file of frozen numbers that is missing or not the workdir's."""
     check_config(config)
@@ -58,7 +58,7 @@ class Run:
 
     def __init__(
         self,
-        config: ml_collections.ConfigDict,
+        config: ConfigDict,
         workdir: pathlib.Path,
         images: TrainInput,
         scorer: Scorer,

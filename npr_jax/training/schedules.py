@@ -7,13 +7,11 @@ what validation finds, so the training loop changes the rate in the train state 
 import dataclasses
 
 import jax.numpy as jnp
-import ml_collections
 import optax
+from ml_collections import ConfigDict
 
 
-def share_of_rate(
-    config: ml_collections.ConfigDict, steps_per_epoch: int, num_epochs: int
-) -> optax.Schedule:
+def share_of_rate(config: ConfigDict, steps_per_epoch: int, num_epochs: int) -> optax.Schedule:
     """What the learning rate is multiplied with at each step (0-based); 1 for plateaus.
 
     ``config`` is the ``optimizer`` section; the cosine ends with the last epoch.

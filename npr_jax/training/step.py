@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import flax
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import optax
 
 # clu reads the metrics' types from the class body: no postponed annotations here.
 from clu import metrics
 from flax import nnx
+from ml_collections import ConfigDict
 
 from npr_jax.inference.scorer import Scorer
 from npr_jax.models.base import Frozen, Model, predict
@@ -61,13 +61,11 @@ class Program:
 
 
 # From a config, its model, its optimizer and the steps of an epoch.
-MakeProgram = Callable[
-    [ml_collections.ConfigDict, Model, optax.GradientTransformation, int], Program
-]
+MakeProgram = Callable[[ConfigDict, Model, optax.GradientTransformation, int], Program]
 
 
 def make_program(
-    config: ml_collections.ConfigDict,
+    config: ConfigDict,
     model: Model,
     optimizer: optax.GradientTransformation,
     steps_per_epoch: int,
@@ -82,7 +80,7 @@ def make_program(
 
 
 def make_train_step(
-    config: ml_collections.ConfigDict,
+    config: ConfigDict,
     model: Model,
     optimizer: optax.GradientTransformation,
     *,
@@ -148,7 +146,7 @@ def make_train_step(
 
 
 def _logits(
-    model: Model, config: ml_collections.ConfigDict, key: jax.Array, batch: dict[str, jax.Array]
+    model: Model, config: ConfigDict, key: jax.Array, batch: dict[str, jax.Array]
 ) -> jax.Array:
     if SYSTEMS[config.model.name].trains_head_only:
         return model.head([batch["features"]]).logits

@@ -10,7 +10,7 @@ import contextlib
 import pathlib
 
 import jax
-import ml_collections
+from ml_collections import ConfigDict
 
 from npr_jax.models import sharding
 from npr_jax.models.base import learned_factors
@@ -22,10 +22,7 @@ from npr_jax.training.train_state import init_train_state
 
 
 def train(
-    config: ml_collections.ConfigDict,
-    workdir: str | pathlib.Path,
-    *,
-    make_program: MakeProgram = make_program,
+    config: ConfigDict, workdir: str | pathlib.Path, *, make_program: MakeProgram = make_program
 ) -> None:
     """Trains as the config says, resuming what the workdir holds.
 

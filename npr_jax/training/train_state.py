@@ -6,9 +6,9 @@ from typing import Any
 import flax
 import jax
 import jax.numpy as jnp
-import ml_collections
 import optax
 from flax import nnx
+from ml_collections import ConfigDict
 
 from npr_jax.models.base import Model
 from npr_jax.models.systems.registry import build_model
@@ -37,7 +37,7 @@ class TrainState:
 
 
 def make_optimizer(
-    config: ml_collections.ConfigDict, steps_per_epoch: int, num_epochs: int = 1
+    config: ConfigDict, steps_per_epoch: int, num_epochs: int = 1
 ) -> optax.GradientTransformation:
     """Adam or AdamW at a learning rate of 1 times the schedule's share.
 
@@ -69,7 +69,7 @@ def create_train_state(
 
 
 def init_train_state(
-    config: ml_collections.ConfigDict, steps_per_epoch: int, *, load: bool = True
+    config: ConfigDict, steps_per_epoch: int, *, load: bool = True
 ) -> tuple[Model, optax.GradientTransformation, TrainState]:
     """Model, optimizer and fresh state; the seed decides the initial weights.
 

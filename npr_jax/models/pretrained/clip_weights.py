@@ -147,10 +147,7 @@ OPENAI = KeyTable(
 # Ojha et al., CVPR 2023 publish one linear layer, ``fc_weights.pth``.
 UNIVFD_HEAD = KeyTable(
     title="UnivFD's linear layer",
-    rules=(
-        KeyRule("weight", fixed("kernel"), transposed),
-        KeyRule("bias", fixed("bias"), same),
-    ),
+    rules=(KeyRule("weight", fixed("kernel"), transposed), KeyRule("bias", fixed("bias"), same)),
 )
 
 

@@ -5,8 +5,8 @@ section 4.1; 23,510,081 parameters with torchvision's ResNet-50.
 """
 
 import jax.numpy as jnp
-import ml_collections
 from flax import nnx
+from ml_collections import ConfigDict
 
 from npr_jax.models.classifier import Classifier, resnet_classifier
 from npr_jax.models.pretrained import torch_weights
@@ -28,12 +28,12 @@ def rgb_resnet(shape: ResNetShape, *, dtype=jnp.float32, rngs: nnx.Rngs) -> Clas
     return model
 
 
-def build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> Classifier:
+def build(config: ConfigDict, dtype, rngs: nnx.Rngs) -> Classifier:
     """See ``System.build``."""
     return rgb_resnet(BACKBONES[config.backbone], dtype=dtype, rngs=rngs)
 
 
-def imagenet_problems(config: ml_collections.ConfigDict) -> list[str]:
+def imagenet_problems(config: ConfigDict) -> list[str]:
     """See ``System.problems``: whether ImageNet weights are read for another network."""
     model = config.model
     if not model.imagenet_weights or model.backbone == "torchvision_resnet50":
@@ -46,7 +46,7 @@ def imagenet_problems(config: ml_collections.ConfigDict) -> list[str]:
 
 
 def start_from_imagenet(
-    config: ml_collections.ConfigDict, params: nnx.State, batch_stats: nnx.State
+    config: ConfigDict, params: nnx.State, batch_stats: nnx.State
 ) -> tuple[nnx.State, nnx.State]:
     """See ``System.start``: torchvision's ResNet-50 in place of the backbone's random numbers."""
     if not config.imagenet_weights:

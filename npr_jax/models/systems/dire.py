@@ -8,7 +8,7 @@ any images. Files are turned into error maps before they are scored.
 from collections.abc import Mapping
 from typing import Any
 
-import ml_collections
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
@@ -21,7 +21,7 @@ from npr_jax.models.systems.system import FileView, System
 _FACTS = "dire"  # key of what decides an error map, in dataset.json and training_data.json
 
 
-def _problems(config: ml_collections.ConfigDict) -> list[str]:
+def _problems(config: ConfigDict) -> list[str]:
     data, problems = config.data, imagenet_problems(config)
     if not config.model.noise_predictor:
         return problems
@@ -40,7 +40,7 @@ def _problems(config: ml_collections.ConfigDict) -> list[str]:
     return problems
 
 
-def _data_facts(config: ml_collections.ConfigDict, dataset: MixedDataset) -> dict[str, Any]:
+def _data_facts(config: ConfigDict, dataset: MixedDataset) -> dict[str, Any]:
     """What the data sets' error maps were made with; where a predictor is named, it must be it."""
     model = config.model
     if not model.noise_predictor:
@@ -58,7 +58,7 @@ def _data_facts(config: ml_collections.ConfigDict, dataset: MixedDataset) -> dic
     return {_FACTS: dataset.datasets[0].info[_FACTS]}
 
 
-def _file_view(model: ml_collections.ConfigDict, facts: Mapping[str, Any]) -> FileView | None:
+def _file_view(model: ConfigDict, facts: Mapping[str, Any]) -> FileView | None:
     """Makes error maps of files; None where no predictor is named: files hold maps already."""
     if not model.noise_predictor:
         return None
@@ -71,7 +71,7 @@ def _file_view(model: ml_collections.ConfigDict, facts: Mapping[str, Any]) -> Fi
     return ErrorMaps(predictor, steps=model.ddim_steps, image_size=model.image_size)
 
 
-def _check_same(model: ml_collections.ConfigDict, found: Mapping[str, Any], what: str) -> None:
+def _check_same(model: ConfigDict, found: Mapping[str, Any], what: str) -> None:
     wanted = {
         "noise_predictor_sha256": hash_of(model.noise_predictor),
         "ddim_steps": model.ddim_steps,

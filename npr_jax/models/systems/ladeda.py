@@ -5,8 +5,8 @@ layer may come before the mean over patches or after it.
 """
 
 import jax.numpy as jnp
-import ml_collections
 from flax import nnx
+from ml_collections import ConfigDict
 
 from npr_jax.models.classifier import Classifier
 from npr_jax.models.patch_resnet import LADEDA9, PATCH_SHAPES, PatchResNet, PatchShape
@@ -35,7 +35,7 @@ def ladeda(
     return Classifier((front_end,), backbone, rngs=rngs)
 
 
-def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> Classifier:
+def _build(config: ConfigDict, dtype, rngs: nnx.Rngs) -> Classifier:
     [front_end] = front_ends_of(config)
     shape, momentum = PATCH_SHAPES[config.backbone], config.stem_momentum
     return ladeda(front_end, shape, stem_momentum=momentum, dtype=dtype, rngs=rngs)

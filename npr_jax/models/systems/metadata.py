@@ -9,8 +9,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 from flax import nnx
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.metadata import FEATURES
@@ -55,7 +55,7 @@ class Metadata(nnx.Module):
         return Prediction(self.classifier(nnx.relu(self.hidden(features[0])))[:, 0], None)
 
 
-def _problems(config: ml_collections.ConfigDict) -> list[str]:
+def _problems(config: ConfigDict) -> list[str]:
     data = config.data
     wanted: dict[str, Any] = dict.fromkeys(("resize", "evaluate_resize"), 0)
     wanted |= dict.fromkeys(("host_crop", "crop", "validation_crop", "evaluate_crop"), SIDE)
@@ -75,7 +75,7 @@ def _problems(config: ml_collections.ConfigDict) -> list[str]:
     ]
 
 
-def _data_facts(config: ml_collections.ConfigDict, dataset: MixedDataset) -> dict[str, Any]:
+def _data_facts(config: ConfigDict, dataset: MixedDataset) -> dict[str, Any]:
     del config
     if dataset.storages != {"encoded"}:
         raise UserError(

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-import ml_collections
 from flax import nnx
+from ml_collections import ConfigDict
 
 from npr_jax.models import fusion
 from npr_jax.models.base import Model
@@ -43,7 +43,7 @@ def _is_scale_weights(value: Any) -> bool:
     return numbers and (not value or sum(value) > 0)
 
 
-def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> Model:
+def _build(config: ConfigDict, dtype, rngs: nnx.Rngs) -> Model:
     model, names = FUSIONS[config.fusion]
     settings = {name: config[name] for name in names}
     return model(
@@ -55,7 +55,7 @@ def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> Model:
     )
 
 
-def _problems(config: ml_collections.ConfigDict) -> list[str]:
+def _problems(config: ConfigDict) -> list[str]:
     model, problems = config.model, []
     _, names = FUSIONS[model.fusion]
     weights, count = tuple(model.scale_weights), front_end_count(model)

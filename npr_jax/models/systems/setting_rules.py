@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import ml_collections
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from npr_jax.residuals import color_spaces
@@ -103,12 +103,12 @@ FRONT_END_RULES: dict[str, Rule] = {
 }
 
 
-def front_end_count(config: ml_collections.ConfigDict) -> int:
+def front_end_count(config: ConfigDict) -> int:
     """How many front ends a model section describes: the most values that a setting gives."""
     return max(len(config[key]) for key in FRONT_END_RULES)
 
 
-def front_ends_of(config: ml_collections.ConfigDict) -> tuple[FrontEnd, ...]:
+def front_ends_of(config: ConfigDict) -> tuple[FrontEnd, ...]:
     """The front ends that the settings of ``FRONT_END_RULES`` in a model section describe.
 
     Each setting gives one value for each front end, or a single one for all. ``UserError`` for
@@ -124,7 +124,7 @@ def front_ends_of(config: ml_collections.ConfigDict) -> tuple[FrontEnd, ...]:
     return tuple(paper_front_end(*values) for values in zip(*broadcast, strict=True))
 
 
-def one_residual_problems(config: ml_collections.ConfigDict) -> list[str]:
+def one_residual_problems(config: ConfigDict) -> list[str]:
     """One text for each setting with several values, for a system that takes one residual."""
     return [
         f"model.{key} is {tuple(config[key])} for model.name {config.name}, which takes exactly "
@@ -134,7 +134,7 @@ def one_residual_problems(config: ml_collections.ConfigDict) -> list[str]:
     ]
 
 
-def front_end_problems(config: ml_collections.ConfigDict) -> list[str]:
+def front_end_problems(config: ConfigDict) -> list[str]:
     """What is wrong with a model section whose settings are each allowed; [] if nothing."""
     try:
         front_ends_of(config)

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-import ml_collections
 import numpy as np
 from flax import nnx
+from ml_collections import ConfigDict
 
 from input_pipeline.images.preprocessing import FileReader
 from input_pipeline.loading.mixture import MixedDataset
@@ -73,19 +73,15 @@ class System:
     build: Callable[..., Model]
     rules: Mapping[str, Rule]
     paper: str
-    problems: Callable[[ml_collections.ConfigDict], list[str]] = dataclasses.field(
-        default=lambda config: []
-    )
-    start: Callable[[ml_collections.ConfigDict, nnx.State, nnx.State], tuple] = dataclasses.field(
+    problems: Callable[[ConfigDict], list[str]] = dataclasses.field(default=lambda config: [])
+    start: Callable[[ConfigDict, nnx.State, nnx.State], tuple] = dataclasses.field(
         default=lambda config, params, batch_stats: (params, batch_stats)
     )
-    data_facts: Callable[[ml_collections.ConfigDict, MixedDataset], dict[str, Any]] = (
-        dataclasses.field(default=lambda config, dataset: {})
+    data_facts: Callable[[ConfigDict, MixedDataset], dict[str, Any]] = dataclasses.field(
+        default=lambda config, dataset: {}
     )
-    file_view: Callable[[ml_collections.ConfigDict, Mapping[str, Any]], FileView | None] | None = (
-        None
-    )
-    load: Callable[[Model, ml_collections.ConfigDict], Model] = dataclasses.field(
+    file_view: Callable[[ConfigDict, Mapping[str, Any]], FileView | None] | None = None
+    load: Callable[[Model, ConfigDict], Model] = dataclasses.field(
         default=lambda model, config: model
     )
     frozen_file: str = ""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 from flax import nnx
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from npr_jax.models import layers
@@ -75,16 +75,16 @@ def load_univfd(
     return model
 
 
-def _shape(config: ml_collections.ConfigDict) -> ClipShape:
+def _shape(config: ConfigDict) -> ClipShape:
     return ClipShape(**{key: config[key] for key in _SHAPE_SETTINGS})
 
 
-def _build(config: ml_collections.ConfigDict, dtype, rngs: nnx.Rngs) -> UnivFD:
+def _build(config: ConfigDict, dtype, rngs: nnx.Rngs) -> UnivFD:
     tower_rngs = None if config.weights else nnx.Rngs(params=_TOWER_SEED)
     return UnivFD(_shape(config), dtype=dtype, tower_rngs=tower_rngs, rngs=rngs)
 
 
-def _load(model: Model, config: ml_collections.ConfigDict) -> Model:
+def _load(model: Model, config: ConfigDict) -> Model:
     if not isinstance(model, UnivFD):
         raise UserError(f"a {type(model).__name__} has no vision tower; expected a UnivFD")
     if config.weights:
@@ -98,7 +98,7 @@ def _load(model: Model, config: ml_collections.ConfigDict) -> Model:
     return model
 
 
-def _problems(config: ml_collections.ConfigDict) -> list[str]:
+def _problems(config: ConfigDict) -> list[str]:
     try:
         side = _shape(config.model).image_side
     except ValueError as error:
