@@ -12,15 +12,26 @@ from input_pipeline.storage.dataset_writer import write_dataset
 from input_pipeline.storage.prepared_dataset import PreparedDataset
 from input_pipeline.storage.records import ImageRecord
 from npr_jax.models.diffusion.unet import NoisePredictor, UNet, UNetShape
+from npr_jax.models.pretrained import noise_predictor_file
 from npr_jax.models.pretrained.noise_predictor_file import (
     load_noise_predictor,
     load_unet,
-    published_shapes,
     save_noise_predictor,
 )
 
 SIDE = 32
 SHAPE = UNetShape(8, (1, 2), 1, head_channels=8, groups=4)
+
+
+def published_shapes(shape):
+    """Names and shapes of the arrays that ``load_unet`` expects; no numbers are made."""
+    _, ours = noise_predictor_file._abstract(shape)
+    return {
+        noise_predictor_file.published_name(path): noise_predictor_file._published_shape(
+            path, value
+        )
+        for path, value in ours.items()
+    }
 
 
 def unet(seed: int = 0) -> UNet:
