@@ -44,7 +44,9 @@ def format_command(command: Command) -> str:
         flag = flags[name]
         lines.append(f"  --{name}{_value(flag, command.usage)}")
         help = flag.help.rpartition(">: ")[2]  # absl puts the choices before it
-        lines += _wrapped(f"{help}{_default(flag)}", INDENT, INDENT)
+        if not flag.boolean and flag.default not in (None, ""):
+            help += f" Default: {flag.default}."
+        lines += _wrapped(help, INDENT, INDENT)
     return "\n".join(lines)
 
 
@@ -69,7 +71,3 @@ def _value(flag: Flag, usage: str) -> str:
         return f"={named[1]}"
     kind = flag.flag_type()
     return {"int": "=N", "float": "=NUMBER"}.get(kind, "=TEXT")
-
-
-def _default(flag: Flag) -> str:
-    return "" if flag.boolean or flag.default in (None, "") else f" Default: {flag.default}."

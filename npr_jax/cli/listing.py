@@ -63,11 +63,8 @@ def format_systems() -> str:
     head = f"{'system':{width}}  {'parameters':>11}  {'frozen':>11}  {'GFLOPs':>7}  {'pixels':>7}"
     lines = [f"{head}  described in"]
     for row in rows:
-        numbers = f"{row.parameters:>11,}  {_count(row.frozen):>11}  {row.flops / 1e9:>7.2f}"
+        frozen = f"{row.frozen:,}" if row.frozen else "-"
+        numbers = f"{row.parameters:>11,}  {frozen:>11}  {row.flops / 1e9:>7.2f}"
         lines.append(f"{row.name:{width}}  {numbers}  {row.side:>3}x{row.side:<3}  {row.paper}")
     lines.append("GFLOPs: one image of that size, forward, by XLA's cost analysis.")
     return "\n".join(lines)
-
-
-def _count(number: int) -> str:
-    return f"{number:,}" if number else "-"

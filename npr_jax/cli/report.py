@@ -60,7 +60,12 @@ def report_runs(workdirs: Sequence[str], flags: Any) -> Iterator[str]:
     from npr_jax.analysis.report import build_report
 
     baseline = workdirs_of(flags.baseline, "--baseline") if flags.baseline else []
-    _check_baseline(workdirs, baseline)
+    ours = {pathlib.Path(workdir).resolve() for workdir in workdirs}
+    for name in baseline:
+        if not pathlib.Path(name).is_dir():
+            raise UserError(f"--baseline: {name} does not exist; give runs, A or A,B,C")
+        if pathlib.Path(name).resolve() in ours:
+            raise UserError(f"--baseline: {name} is in --workdir too; compare with another run")
     if (flags.sweep or flags.families) and not flags.attention:
         raise UserError("--sweep and --families are of report --attention; give that too")
     if flags.output and pathlib.Path(flags.output).is_file():
@@ -78,15 +83,6 @@ def report_runs(workdirs: Sequence[str], flags: Any) -> Iterator[str]:
             "lies in the workdir; evaluate one that was prepared with --dataset=NAME"
         )
     yield from tables
-
-
-def _check_baseline(workdirs: Sequence[str], baseline: Sequence[str]) -> None:
-    ours = {pathlib.Path(workdir).resolve() for workdir in workdirs}
-    for name in baseline:
-        if not pathlib.Path(name).is_dir():
-            raise UserError(f"--baseline: {name} does not exist; give runs, A or A,B,C")
-        if pathlib.Path(name).resolve() in ours:
-            raise UserError(f"--baseline: {name} is in --workdir too; compare with another run")
 
 
 def _attention(workdir: str, flags: Any) -> Iterator[str]:

@@ -50,7 +50,9 @@ def restore_model(
         step = max(steps)
         if which == "best":
             with _named_if_damaged(directory / str(step)):
-                best = _best_step(manager, step)
+                args = ocp.args.Composite(**{PROGRESS: ocp.args.JsonRestore()})
+                # As the latest checkpoint knows it; 0 before any validation.
+                best = manager.restore(step, args=args)[PROGRESS]["validation"]["best_step"]
             if best and best not in steps:
                 raise UserError(
                     f"the best checkpoint of {workdir}, step {best}, is missing from {directory}; "
@@ -59,12 +61,6 @@ def restore_model(
             which, step = ("best", best) if best else ("last", step)
         with _named_if_damaged(directory / str(step)):
             return which, step, _read(manager, path, step, variables)
-
-
-def _best_step(manager: ocp.CheckpointManager, latest: int) -> int:
-    """The best step as the latest checkpoint knows it; 0 before any validation."""
-    args = ocp.args.Composite(**{PROGRESS: ocp.args.JsonRestore()})
-    return manager.restore(latest, args=args)[PROGRESS]["validation"]["best_step"]
 
 
 def _read(

@@ -69,7 +69,13 @@ def evaluate_run(
             to a system that does not look at pixels.
     """
     for member in detector.members:
-        _check_data(member, config, dataset)
+        if member.config:
+            SYSTEMS[member.system].data_facts(member.config, dataset)
+        if member.preprocessing.read_file and config.data.delivery != "clean":
+            raise UserError(
+                f"--delivery={config.data.delivery} changes pixels, which {member.system} does not "
+                "look at; leave it out, or deliver the files themselves before `prepare`"
+            )
     started = time.monotonic()
     parts = [_score(member, config, dataset, samples) for member in detector.members]
     if jax.process_index() != 0:
@@ -133,17 +139,6 @@ def check_deliverable(detector: Detector, config: ConfigDict, dataset: MixedData
     delivered.model, delivered.data.delivery = detector.config.model, "web"
     if problems := system.problems(delivered):
         raise UserError(f"{detector.system} cannot score re-saved images: {problems[0]}")
-
-
-def _check_data(detector: Detector, config: ConfigDict, dataset: MixedDataset) -> None:
-    """Raises ``ValueError`` for a data set or delivery that says nothing about the detector."""
-    if detector.config:
-        SYSTEMS[detector.system].data_facts(detector.config, dataset)
-    if detector.preprocessing.read_file and config.data.delivery != "clean":
-        raise UserError(
-            f"--delivery={config.data.delivery} changes pixels, which {detector.system} does not "
-            "look at; leave it out, or deliver the files themselves before `prepare`"
-        )
 
 
 def _score(detector: Detector, config: ConfigDict, dataset: MixedDataset, per_kind: int) -> _Part:

@@ -234,7 +234,8 @@ def _sorted_names(names: np.ndarray) -> list[str]:
 
 def format_table(results: Mapping[str, Any]) -> str:
     """The results as a plain-text table, measures in percent; `*` marks the families trained on."""
-    width = max([len("image-weighted mean")] + [len(r["generator"]) + 1 for r in _rows(results)])
+    rows = [*results["generators"], *results["control"], *results["photographs"]]
+    width = max([len("image-weighted mean")] + [len(row["generator"]) + 1 for row in rows])
     head = ("photos", "fakes", "acc", "real", "fake", "best", "at p", "AP", "AUC")
     lines = [f"{results['name']}: {results['n_images']} images, measures in %"]
     lines.append(f"{'generator':{width}} " + " ".join(f"{name:>6}" for name in head) + "  pairing")
@@ -296,7 +297,3 @@ def baseline_rows(
         for row in rows
         if isinstance(baselines.get(row["generator"]), Mapping)
     ]
-
-
-def _rows(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [*results["generators"], *results["control"], *results["photographs"]]

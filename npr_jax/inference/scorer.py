@@ -87,7 +87,10 @@ class Scorer:
 
     def _set_variables(self, params: nnx.State, batch_stats: nnx.State) -> None:
         # Through this process's copy: a scorer works alone, also where processes train together.
-        local = jax.tree.map(_local_copy, (params, batch_stats))
+        local = jax.tree.map(
+            lambda x: np.asarray(x.addressable_data(0)) if isinstance(x, jax.Array) else x,
+            (params, batch_stats),
+        )
         self._model = evaluation_copy(nnx.merge(self._graphdef, *local, self._frozen))
         self._variables = (*jax.device_put(local, replicated(self._mesh)), self._frozen)
 
@@ -219,7 +222,3 @@ def _land(batch, partial: dict[int, _Partial]) -> list[tuple[int, list[np.ndarra
             means = [s / n for s, n in zip(done.sums, done.positions, strict=True)]
             finished.append((position, means))
     return finished
-
-
-def _local_copy(x: jax.Array) -> np.ndarray:
-    return np.asarray(x.addressable_data(0)) if isinstance(x, jax.Array) else x

@@ -80,17 +80,12 @@ def plan(
         fitting = [shape for shape in shapes if shape[0] >= height and shape[1] >= width]
         shape = min(fitting, key=lambda s: s[0] * s[1]) if fitting else shapes[-1]
     stride = max(grid.stride for grid in model.grids)
-    spans = [
-        _spans(n, side, _halo(model, stride, n), stride)
-        for n, side in zip((height, width), shape, strict=True)
-    ]
-    return [Tile(shape, rows, columns) for rows in spans[0] for columns in spans[1]]
-
-
-def _halo(model: Model, stride: int, length: int) -> int:
     reach = max(max(grid.reach, grid.field) for grid in model.grids)
-    reach += max(front_end.reach(length) for front_end in model.front_ends)
-    return -(-reach // stride) * stride
+    spans = []
+    for n, side in zip((height, width), shape, strict=True):
+        halo = reach + max(front_end.reach(n) for front_end in model.front_ends)
+        spans.append(_spans(n, side, -(-halo // stride) * stride, stride))
+    return [Tile(shape, rows, columns) for rows in spans[0] for columns in spans[1]]
 
 
 def _spans(length: int, side: int, halo: int, stride: int) -> list[Span]:

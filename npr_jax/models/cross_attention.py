@@ -37,7 +37,7 @@ def log_amplitudes(pixels: jax.Array) -> jax.Array:
     ``|F|`` of about 3.5.
     """
     grey = (pixels * np.array(GREY, np.float32)).sum(axis=-1)
-    rows, columns = (_window_starts(n) for n in grey.shape[1:])
+    rows, columns = (STRIDE * np.arange(WINDOW_GRID.positions(n)) for n in grey.shape[1:])
     inside = np.arange(WINDOW)
     # [b, windows down, 32, windows along, 32]
     windows = grey[:, rows[:, None] + inside][..., columns[:, None] + inside]
@@ -47,10 +47,6 @@ def log_amplitudes(pixels: jax.Array) -> jax.Array:
     spectra = jnp.fft.fft(jnp.fft.rfft(windows, axis=4), axis=2)
     spectra = jnp.log1p(jnp.abs(spectra)).transpose(0, 1, 3, 4, 2)
     return spectra.reshape(*spectra.shape[:3], BINS * WINDOW)
-
-
-def _window_starts(length: int) -> np.ndarray:
-    return STRIDE * np.arange(WINDOW_GRID.positions(length))
 
 
 class CrossAttention(nnx.Module):

@@ -33,10 +33,6 @@ def _convolve(x, kernel, stride, padding):
     return lax.conv_general_dilated(x, kernel, (stride,) * 2, around, dimension_numbers=NHWC)
 
 
-def _convolution_forward(x, kernel, stride, padding):
-    return _convolve(x, kernel, stride, padding), (x, kernel)
-
-
 def _convolution_backward(stride, padding, saved, cotangent):
     x, kernel = saved
     [x_gradient] = jax.linear_transpose(lambda v: _convolve(v, kernel, stride, padding), x)(
@@ -54,7 +50,9 @@ def _convolution_backward(stride, padding, saved, cotangent):
     return x_gradient, kernel_gradient
 
 
-convolution.defvjp(_convolution_forward, _convolution_backward)
+convolution.defvjp(
+    lambda x, kernel, *how: (_convolve(x, kernel, *how), (x, kernel)), _convolution_backward
+)
 
 
 def _kernel_gradient_by_taps(
@@ -100,8 +98,6 @@ def convolution_1x1(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """
     return x @ kernel
 
-
-def _pointwise_forward(x, kernel):
     return x @ kernel, (x, kernel)
 
 
@@ -123,7 +119,7 @@ def _pointwise_backward(saved, cotangent):
     return cotangent @ kernel.T, kernel_gradient.astype(kernel.dtype)
 
 
-convolution_1x1.defvjp(_pointwise_forward, _pointwise_backward)
+convolution_1x1.defvjp(lambda x, kernel: (x @ kernel, (x, kernel)), _pointwise_backward)
 
 
 @jax.custom_vjp

@@ -66,7 +66,9 @@ class FrontEnd:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> FrontEnd:
         """As ``dataclasses.asdict`` gave it and JSON brought it back, with lists for tuples."""
-        plain: dict[str, Any] = {k: _tuple(v) for k, v in values.items()}
+        plain: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
         return cls(**plain)
 
     @property
@@ -142,10 +144,6 @@ def distinct(names: Sequence[str]) -> tuple[str, ...]:
     counts = [names[: i + 1].count(name) for i, name in enumerate(names)]
     pairs = zip(names, counts, strict=True)
     return tuple(f"{name} ({count})" if count > 1 else name for name, count in pairs)
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def paper_front_end(

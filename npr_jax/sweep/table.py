@@ -55,11 +55,13 @@ def write_table(
         The rows, {column: value}.
     """
     with locked(workdir / f".{FILE}.lock", wait=True):
+        found = (read_record(path.parent) for path in workdir.glob("*/seed*/sweep_run.json"))
+        records = sorted(filter(None, found), key=lambda record: (record.variant, record.seed))
+        folders = [record.folder.relative_to(workdir).as_posix() for record in records]
         records = [
             record
-            for record in _records(workdir)
-            if planned.get(record.folder.relative_to(workdir).as_posix(), record.settings)
-            == record.settings
+            for record, folder in zip(records, folders, strict=True)
+            if planned.get(folder, record.settings) == record.settings
         ]
         varied = varied_settings([*planned.values(), *(record.settings for record in records)])
         rows = [row for record in records for row in run_rows(record, sweep, varied)]
@@ -124,13 +126,6 @@ def run_rows(record: Record, sweep: str, varied: Iterable[str]) -> Iterator[dict
         label = 0 if kind == "photographs" else 1
         weights = attention.get((row["generator"], label), {})
         yield {**common, "kind": kind, **measures, **weights}
-
-
-def _records(workdir: pathlib.Path) -> list[Record]:
-    """Finished runs on disk, by variant and seed."""
-    folders = (path.parent for path in workdir.glob("*/seed*/sweep_run.json"))
-    found = [record for folder in folders if (record := read_record(folder)) is not None]
-    return sorted(found, key=lambda record: (record.variant, record.seed))
 
 
 def _images_trained(meta: Mapping[str, Any], batch_size: int) -> int | None:

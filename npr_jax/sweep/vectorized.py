@@ -84,7 +84,10 @@ def train_vectorized(
             run = Run(config, workdir, images, program.scorer, mesh)
             runs.append(at_end.enter_context(contextlib.closing(run)))
             states.append(run.restore(fresh))
-        start_step, num_steps = _common_step(runs), runs[0].num_steps
+        start_step, num_steps = runs[0].start_step, runs[0].num_steps
+        if any(run.start_step != start_step for run in runs):
+            where = ", ".join(f"{run.workdir} at {run.start_step}" for run in runs)
+            raise UserError(f"runs side by side must stand at one step: {where}; go on one by one")
         state = stack(states)
         del states, fresh
         bar = at_end.enter_context(
@@ -160,11 +163,3 @@ def check_alike(configs: Sequence[ConfigDict]) -> None:
             f"early_stopping_epochs is {first.early_stopping_epochs}, but runs side by side "
             "end together; set it to 0 or train them one by one"
         )
-
-
-def _common_step(runs: Sequence[Run]) -> int:
-    steps = {run.start_step for run in runs}
-    if len(steps) > 1:
-        where = ", ".join(f"{run.workdir} at {run.start_step}" for run in runs)
-        raise UserError(f"runs side by side must stand at one step: {where}; go on one by one")
-    return steps.pop()

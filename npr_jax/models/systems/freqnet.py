@@ -63,12 +63,9 @@ def convolve_spectrum(x: jax.Array, real: jax.Array, imaginary: jax.Array) -> ja
     """
     kernel = jnp.concatenate([real + imaginary, real - imaginary], axis=1) / 2
     straight, turned = jnp.split(derivatives.convolution_1x1(x, kernel), 2, axis=-1)
-    return derivatives.relu(straight + _turn(turned))
-
-
-def _turn(x: jax.Array) -> jax.Array:
-    """``x[-i mod h, -j mod w]`` at (i, j)."""
-    return jnp.roll(x[:, ::-1, ::-1], (1, 1), axis=(1, 2))
+    # ``turned[-i mod h, -j mod w]`` at (i, j).
+    turned = jnp.roll(turned[:, ::-1, ::-1], (1, 1), axis=(1, 2))
+    return derivatives.relu(straight + turned)
 
 
 def _central_half(length: int) -> np.ndarray:
