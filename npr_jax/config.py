@@ -16,7 +16,7 @@ from input_pipeline.images.transforms import RESIZE_MODES, SMALL_IMAGES
 from input_pipeline.loading.sampling import BALANCES
 from input_pipeline.storage.path_lists import split_paths
 from npr_jax.models.systems.registry import DTYPES, SYSTEMS, current_settings
-from npr_jax.models.systems.setting_rules import (
+from npr_jax.models.systems.system import (
     BOOLEAN,
     FRONT_END_RULES,
     PROBABILITY,
@@ -32,7 +32,7 @@ from npr_jax.models.systems.setting_rules import (
     text,
 )
 
-SCHEDULES = ("step", "cosine", "plateau")  # of the learning rate, see training/schedules.py
+SCHEDULES = ("step", "cosine", "plateau")  # of the learning rate, see training/train_state.py
 
 
 def _is_codecs(value: Any) -> bool:

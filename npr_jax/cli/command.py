@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import importlib.util
+import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from absl import flags
@@ -101,8 +103,6 @@ class Command:
             if flag_name(argument) in _REFUSED:
                 raise UserError(self.refusal(flag_name(argument), others))
         if self.recipes:
-            from npr_jax.cli.recipe import shipped_recipe
-
             arguments = [shipped_recipe(argument) for argument in arguments]
         values = self.flags(arguments)
         try:
@@ -150,6 +150,22 @@ class Command:
         lines = [line for line in str(error).splitlines() if line.strip()]
         problem = lines[-1].removeprefix("ValueError: ") if lines else type(error).__name__
         return f"{problem}; see `{self.name} --help`"
+
+
+def shipped_recipe(argument: str) -> str:
+    """``--config=configs/NAME.py`` with the path of the recipe that is installed.
+
+    Other arguments, and recipes that are there, are returned as they are.
+    """
+    flag, _, recipe = argument.partition("=")
+    path, colon, variant = recipe.partition(":")
+    package = importlib.util.find_spec("configs")
+    if flag.lstrip("-") != "config" or package is None or not package.submodule_search_locations:
+        return argument
+    installed = pathlib.Path(package.submodule_search_locations[0]).parent / path
+    if not path.startswith("configs/") or pathlib.Path(path).exists() or not installed.is_file():
+        return argument
+    return f"{flag}={installed}{colon}{variant}"
 
 
 def flag_name(argument: str) -> str:

@@ -1,6 +1,7 @@
-"""``train``, ``noise_predictor``: a recipe in, a run out; ``list``: the systems there are."""
+"""``train``, ``noise_predictor``, ``sweep``: a recipe in, runs out; ``list``: the systems."""
 
 import pathlib
+import sys
 from typing import Any
 
 from input_pipeline.errors import UserError
@@ -8,6 +9,22 @@ from npr_jax.cli.command import Command, Options
 
 RECIPES = "configs"
 NOISE_RECIPES = "configs/diffusion"
+
+
+def _recipe_of(command: str, flags: Any, folder: str) -> Any:
+    """The settings of ``--config``, changed as the flags say; with it goes a ``--workdir``."""
+    from ml_collections import ConfigDict, config_flags
+
+    config = flags.config
+    if config is None:
+        raise UserError(f"{command} needs --config={folder}/NAME.py; see the folder {folder}")
+    if not isinstance(config, ConfigDict):
+        # What ml_collections gives for a missing file fails on first use only.
+        path = config_flags.get_config_filename(flags["config"])
+        raise UserError(f"--config={path} does not exist; see the folder {folder}")
+    if not flags.workdir:
+        raise UserError(f"{command} needs --workdir=DIR, a directory for checkpoints and reports")
+    return config
 
 
 def _define_train(options: Options) -> None:
@@ -30,12 +47,11 @@ def _train(flags: Any) -> int:
 
     from npr_jax.analysis.report import build_report
     from npr_jax.cli import host
-    from npr_jax.cli.recipe import recipe_of
     from npr_jax.evaluation.evaluate import evaluate_trained
     from npr_jax.training.processes import join_processes
     from npr_jax.training.train import train
 
-    config = recipe_of("train", flags, RECIPES)
+    config = _recipe_of("train", flags, RECIPES)
     alone = [f"--{name}" for name in ("process_id", "num_processes") if flags[name].present]
     if alone and not flags.coordinator:
         raise UserError(f"{', '.join(alone)} without --coordinator=HOST:PORT; give all three")
@@ -51,10 +67,9 @@ def _train(flags: Any) -> int:
 
 def _noise_predictor(flags: Any) -> int:
     from npr_jax.cli import host
-    from npr_jax.cli.recipe import recipe_of
     from npr_jax.training.noise_predictor import train_noise_predictor
 
-    config = recipe_of("noise_predictor", flags, NOISE_RECIPES)
+    config = _recipe_of("noise_predictor", flags, NOISE_RECIPES)
     host.keep_freed_memory()
     print(f"noise predictor: {train_noise_predictor(config, flags.workdir)}")
     return 0
@@ -106,4 +121,61 @@ LIST = Command(
     examples=("list",),
     define=lambda options: None,
     run=_list,
+)
+
+
+SWEEPS = "configs/sweeps"
+
+
+def _define_sweep(options: Options) -> None:
+    options.text(
+        "workdir",
+        "Directory of the sweep, made where missing; finished runs there are not repeated.",
+    )
+    options.text(
+        "shard",
+        "Every n-th run from number i on, which counts from 0; to share a sweep among machines.",
+    )
+    options.integer(
+        "side_by_side",
+        1,
+        "Up to so many runs that differ in seed and learning rate only are trained as one program.",
+    )
+
+
+def _sweep(flags: Any) -> int:
+    from ml_collections import config_flags
+
+    from npr_jax.cli import host
+    from npr_jax.sweep.execute import run_sweep
+    from npr_jax.sweep.grid import parse_shard
+
+    config = _recipe_of("sweep", flags, SWEEPS)
+    host.keep_freed_memory()
+    tally = run_sweep(
+        config,
+        flags.workdir,
+        name=pathlib.Path(config_flags.get_config_filename(flags["config"])).stem,
+        shard=parse_shard(flags.shard),
+        side_by_side=flags.side_by_side,
+    )
+    for folder, problem in tally.failed:
+        print(f"failed: {folder}: {problem}", file=sys.stderr)
+    return 1 if tally.failed else 0
+
+
+SWEEP = Command(
+    name="sweep",
+    summary="Train and evaluate many variants of a recipe, with several seeds each.",
+    usage="--config=FILE --workdir=DIR [--shard=i/n] [--side_by_side=N] [--config.KEY=VALUE ...]",
+    details="Settings of the runs are --config.base.KEY. A sweep that was stopped goes on where it "
+    "was.",
+    examples=(
+        "sweep --config=configs/sweeps/scales.py --workdir=sweeps/scales",
+        "sweep --config=configs/sweeps/scales.py:full --workdir=sweeps/scales --shard=0/4",
+    ),
+    define=_define_sweep,
+    run=_sweep,
+    recipes=SWEEPS,
+    advice={"coordinator": "start it on each machine with --shard=i/n"},
 )

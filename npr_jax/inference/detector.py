@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import dataclasses
 import functools
 import logging
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,6 @@ from npr_jax.detectors.calibration import Calibration
 from npr_jax.detectors.trained import load_trained, preprocessing_of
 from npr_jax.inference import tiling
 from npr_jax.inference.position_maps import PositionMaps
-from npr_jax.inference.reading import Opener, in_order, read_pixels
 from npr_jax.inference.scorer import Scored, Scorer
 from npr_jax.inference.verdict import ImageScore, score_of
 from npr_jax.models.base import Model, evaluation_copy
@@ -29,6 +30,69 @@ from npr_jax.models.pretrained.state_dict import load_state_dict
 from npr_jax.models.systems.registry import SYSTEMS, recognise
 from npr_jax.models.systems.system import FileView
 from npr_jax.models.systems.univfd import load_univfd
+
+# Files decoded ahead of the network; each may be a large photograph, so few.
+AHEAD = 4
+
+# Gives a file's bytes; called once, in one of the threads.
+Opener = Callable[[], bytes | memoryview]
+
+
+def read_pixels(
+    openers: Sequence[Opener], preprocessing: Preprocessing
+) -> Iterator[np.ndarray | str]:
+    """Each file's pixels as they are scored, uint8 ``[h, w, 3]``, or why there are none; in
+    order."""
+
+    def read(opener: Opener) -> np.ndarray | str:
+        try:
+            return preprocessing(preprocessing.decode(opener()))
+        except OSError as error:
+            return error.strerror or str(error)
+        except ValueError as error:  # an ImageProblem is one
+            return str(error)
+
+    with ThreadPoolExecutor(AHEAD) as pool:
+        ahead = collections.deque(pool.submit(read, opener) for opener in openers[:AHEAD])
+        for place in range(len(openers)):
+            outcome = ahead.popleft().result()
+            if place + AHEAD < len(openers):
+                ahead.append(pool.submit(read, openers[place + AHEAD]))
+            yield outcome
+
+
+def in_order(
+    names: Sequence[str],
+    outcomes: Iterable[np.ndarray | str],
+    score: Callable[[Iterator[np.ndarray]], Iterable[Scored]],
+    judge: Callable[[str, Scored], ImageScore],
+) -> Iterator[ImageScore]:
+    """A result for each file, as soon as it and those before it are known.
+
+    ``outcomes`` are those of ``read_pixels``; ``score`` gives each image's logit, in any order, and
+    ``judge`` says what that means for a file.
+    """
+    results: dict[int, ImageScore] = {}
+    places: list[int] = []
+
+    def usable() -> Iterator[np.ndarray]:
+        for place, outcome in enumerate(outcomes):
+            if isinstance(outcome, str):
+                results[place] = ImageScore(names[place], None, "", outcome)
+            else:
+                places.append(place)
+                yield outcome
+
+    done = 0
+    for scored in score(usable()):
+        place = places[scored.position]
+        results[place] = judge(names[place], scored)
+        while done in results:
+            yield results.pop(done)
+            done += 1
+    for place in range(done, len(names)):
+        yield results.pop(place)
+
 
 _LOG = logging.getLogger(__name__)
 

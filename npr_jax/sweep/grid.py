@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from npr_jax.config import RULES, problems_of
-from npr_jax.models.systems.setting_rules import several
+from npr_jax.models.systems.system import several
 from npr_jax.sweep.vectorized import likeness
 
 SECTIONS = ("base", "variants", "grid", "seeds")

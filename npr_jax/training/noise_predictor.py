@@ -34,7 +34,7 @@ from npr_jax.models.diffusion import ddim
 from npr_jax.models.diffusion.ddim import SCHEDULES, alpha_bars
 from npr_jax.models.diffusion.unet import NoisePredictor, UNet, UNetShape
 from npr_jax.models.pretrained.noise_predictor_file import FILE_NAME, save_noise_predictor
-from npr_jax.models.systems.setting_rules import (
+from npr_jax.models.systems.system import (
     Rule,
     choice,
     integer,

@@ -15,7 +15,7 @@ from npr_jax.config import check_config
 from npr_jax.inference.detector import Detector
 from npr_jax.models.base import learned_factors, predict
 from npr_jax.models.systems.registry import build_model
-from npr_jax.models.systems.setting_rules import front_ends_of
+from npr_jax.models.systems.system import front_ends_of
 from npr_jax.residuals.front_end import FrontEnd, paper_front_end
 from npr_jax.training.train import train
 from tests import runs

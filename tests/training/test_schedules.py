@@ -7,8 +7,7 @@ import optax
 import pytest
 
 from configs import default, safe
-from npr_jax.training.schedules import Plateau, share_of_rate, warm_up_and_cosine
-from npr_jax.training.train_state import make_optimizer
+from npr_jax.training.train_state import Plateau, make_optimizer, share_of_rate, warm_up_and_cosine
 
 
 def test_learning_rate_is_the_published_one():

@@ -15,10 +15,10 @@ import npr_jax.training.train_state
 from configs import default
 from npr_jax.inference.detector import Detector
 from npr_jax.models.base import predict
+from npr_jax.training.run import Progress
 from npr_jax.training.step import make_train_step
 from npr_jax.training.train import train
 from npr_jax.training.train_state import init_train_state
-from npr_jax.training.validation import Progress
 from tests import runs
 
 

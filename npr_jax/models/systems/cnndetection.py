@@ -13,8 +13,7 @@ from npr_jax.models.pretrained import torch_weights
 from npr_jax.models.pretrained.state_dict import load_state_dict
 from npr_jax.models.pretrained.torch_weights import fill_state
 from npr_jax.models.resnet import BACKBONES, TORCHVISION_RESNET50, ResNetShape
-from npr_jax.models.systems.setting_rules import choice, text
-from npr_jax.models.systems.system import Published, System
+from npr_jax.models.systems.system import Published, System, choice, text
 from npr_jax.residuals.front_end import rgb_front_end
 
 HEAD_DEVIATION = 0.02  # of the linear layer's initial weights, as CNNDetection draws them

@@ -15,8 +15,7 @@ from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.models.pretrained.noise_predictor_file import hash_of, load_noise_predictor
 from npr_jax.models.resnet import BACKBONES
 from npr_jax.models.systems.cnndetection import build, imagenet_problems, start_from_imagenet
-from npr_jax.models.systems.setting_rules import choice, integer, text
-from npr_jax.models.systems.system import FileView, System
+from npr_jax.models.systems.system import FileView, System, choice, integer, text
 
 _FACTS = "dire"  # key of what decides an error map, in dataset.json and training_data.json
 

@@ -22,8 +22,7 @@ from npr_jax.models import derivatives, layers
 from npr_jax.models.base import Grid, Maps, Mask, Prediction
 from npr_jax.models.pretrained import torch_weights
 from npr_jax.models.resnet import Bottleneck
-from npr_jax.models.systems.setting_rules import integer
-from npr_jax.models.systems.system import Published, System
+from npr_jax.models.systems.system import Published, System, integer
 from npr_jax.residuals.front_end import rgb_front_end
 
 

@@ -11,14 +11,15 @@ from ml_collections import ConfigDict
 from npr_jax.models.classifier import Classifier
 from npr_jax.models.patch_resnet import LADEDA9, PATCH_SHAPES, PatchResNet, PatchShape
 from npr_jax.models.pretrained import torch_weights
-from npr_jax.models.systems.setting_rules import (
+from npr_jax.models.systems.system import (
     FRONT_END_RULES,
+    Published,
+    System,
     choice,
     front_ends_of,
     number,
     one_residual_problems,
 )
-from npr_jax.models.systems.system import Published, System
 from npr_jax.residuals.front_end import FrontEnd, paper_front_end
 
 

@@ -18,9 +18,8 @@ from input_pipeline.images.metadata_picture import LEVELS, LOG_RANGE, SIDE, meta
 from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.models import layers
 from npr_jax.models.base import Grid, Maps, Mask, Prediction
-from npr_jax.models.systems.setting_rules import integer
 from npr_jax.models.systems.spectrum import Standardise
-from npr_jax.models.systems.system import System
+from npr_jax.models.systems.system import System, integer
 from npr_jax.residuals.front_end import FrontEnd
 
 

@@ -11,17 +11,17 @@ from npr_jax.models.base import Model
 from npr_jax.models.classifier import resnet_classifier
 from npr_jax.models.cross_attention import Cross
 from npr_jax.models.resnet import BACKBONES
-from npr_jax.models.systems.setting_rules import (
+from npr_jax.models.systems.system import (
     BOOLEAN,
     FRONT_END_RULES,
     Rule,
+    System,
     choice,
     front_end_count,
     front_ends_of,
     integer,
     is_real,
 )
-from npr_jax.models.systems.system import System
 
 # By name: the model, and which settings it takes besides front ends and backbone.
 BRANCHES = ("share_branches", "batch_branches")

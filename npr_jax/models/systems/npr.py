@@ -7,13 +7,14 @@ Deepfake Detection", CVPR 2024, section 3; 1,437,761 parameters with the cut Res
 from npr_jax.models.classifier import resnet_classifier
 from npr_jax.models.pretrained import torch_weights
 from npr_jax.models.resnet import BACKBONES, CUT_RESNET50
-from npr_jax.models.systems.setting_rules import (
+from npr_jax.models.systems.system import (
     FRONT_END_RULES,
+    Published,
+    System,
     choice,
     front_ends_of,
     one_residual_problems,
 )
-from npr_jax.models.systems.system import Published, System
 from npr_jax.residuals.front_end import paper_front_end
 
 SYSTEM = System(

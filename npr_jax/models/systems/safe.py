@@ -8,8 +8,7 @@ which is kept so that weights and AdamW's decay are the published ones.
 from npr_jax.models.classifier import resnet_classifier
 from npr_jax.models.pretrained import torch_weights
 from npr_jax.models.resnet import BACKBONES, CUT_RESNET50
-from npr_jax.models.systems.setting_rules import choice
-from npr_jax.models.systems.system import Published, System
+from npr_jax.models.systems.system import Published, System, choice
 from npr_jax.residuals.front_end import FrontEnd
 
 # One-level DWT bior1.3 (symmetric), HH band, resized bilinearly to the image, over 255.

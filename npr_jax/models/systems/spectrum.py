@@ -14,8 +14,7 @@ from flax import nnx
 
 from npr_jax.models import layers
 from npr_jax.models.base import Grid, Maps, Mask, Prediction
-from npr_jax.models.systems.setting_rules import Rule, is_integer
-from npr_jax.models.systems.system import System
+from npr_jax.models.systems.system import Rule, System, is_integer
 from npr_jax.residuals.front_end import FrontEnd
 
 # ITU-R BT.601, as Pillow's conversion to grey.

@@ -14,8 +14,7 @@ from npr_jax.models import layers
 from npr_jax.models.base import Frozen, Grid, Maps, Mask, Model, Prediction
 from npr_jax.models.clip import CLIP_MEAN, CLIP_STD, VIT_L14, ClipShape, ClipVision
 from npr_jax.models.pretrained.clip_weights import load_head, load_tower
-from npr_jax.models.systems.setting_rules import integer, text
-from npr_jax.models.systems.system import System
+from npr_jax.models.systems.system import System, integer, text
 from npr_jax.residuals.front_end import rgb_front_end
 
 
