@@ -59,19 +59,16 @@ class ErrorMaps:
         self._mesh = sharding.data_mesh(jax.local_devices())
         self._params = jax.device_put(params, sharding.replicated(self._mesh))
         self.image_size = image_size
-        self.rows = self._rows()
+        platform = self._mesh.devices.flat[0].platform
+        pixels = _BATCH_PIXELS.get(platform, _ACCELERATOR_BATCH_PIXELS)
+        rows = max(1, pixels // image_size**2)
+        self.rows = -(-rows // self._mesh.size) * self._mesh.size
 
         @jax.jit
         def compute(params, images):
             return ddim.error_map(functools.partial(predict_noise, graphdef, params), images, way)
 
         self._compute = compute
-
-    def _rows(self) -> int:
-        platform = self._mesh.devices.flat[0].platform
-        pixels = _BATCH_PIXELS.get(platform, _ACCELERATOR_BATCH_PIXELS)
-        rows = max(1, pixels // self.image_size**2)
-        return -(-rows // self._mesh.size) * self._mesh.size
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Error maps of at most ``rows`` images, uint8 ``[n, s, s, 3]`` to the same."""

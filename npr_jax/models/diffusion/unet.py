@@ -152,10 +152,8 @@ class UNet(nnx.Module):
                 nnx.Linear(time_width, time_width, rngs=rngs),
             ]
         )
-        make = _Blocks(shape, time_width, rngs)
-        self.input_blocks, skips = make.down()
-        self.middle_block = make.middle()
-        self.output_blocks = make.up(skips)
+        blocks = _blocks(shape, time_width, rngs)
+        self.input_blocks, self.middle_block, self.output_blocks = blocks
         self.norm = _norm(shape.channels, shape.groups, rngs)
         outputs = 6 if shape.learned_sigma else 3
         self.conv = Convolution(shape.channels, outputs, zero=True, rngs=rngs)
@@ -174,60 +172,40 @@ class UNet(nnx.Module):
         return self.conv(nnx.silu(self.norm(x)))
 
 
-class _Blocks:
-    """Makes the lists of layers, with the channels that connect them."""
+def _blocks(shape: UNetShape, time_width: int, rngs: nnx.Rngs) -> tuple[nnx.List, ...]:
+    """The layers on the way down, in the middle and on the way up."""
+    now, skips = shape.channels, [shape.channels]
 
-    def __init__(self, shape: UNetShape, time_width: int, rngs: nnx.Rngs):
-        self._shape, self._time_width, self._rngs = shape, time_width, rngs
-        self._now = shape.channels
-
-    def _residual(self, channels_out: int, channels_more: int = 0, resample: str = ""):
-        block = ResidualBlock(
-            self._now + channels_more,
-            channels_out,
-            self._time_width,
-            self._shape.groups,
-            resample=resample,
-            rngs=self._rngs,
+    def residual(width: int, more: int = 0, resample: str = "") -> ResidualBlock:
+        nonlocal now
+        channels_in, now = now + more, width
+        return ResidualBlock(
+            channels_in, width, time_width, shape.groups, resample=resample, rngs=rngs
         )
-        self._now = channels_out
-        return block
 
-    def _attention(self):
-        return Attention(self._now, self._shape.head_channels, self._shape.groups, rngs=self._rngs)
+    def attention() -> Attention:
+        return Attention(now, shape.head_channels, shape.groups, rngs=rngs)
 
-    def down(self) -> tuple[nnx.List, list[int]]:
-        """The way down, and the channels of each output that the way up takes again."""
-        shape = self._shape
-        blocks = [nnx.List([Convolution(3, shape.channels, rngs=self._rngs)])]
-        skips = [self._now]
-        for level, multiplier in enumerate(shape.multipliers):
-            for _ in range(shape.blocks):
-                layers = [self._residual(shape.channels * multiplier)]
-                layers += [self._attention()] if 2**level in shape.attention else []
-                blocks.append(nnx.List(layers))
-                skips.append(self._now)
-            if level + 1 < len(shape.multipliers):
-                blocks.append(nnx.List([self._residual(self._now, resample="down")]))
-                skips.append(self._now)
-        return nnx.List(blocks), skips
-
-    def middle(self) -> nnx.List:
-        layers = [self._residual(self._now), self._attention(), self._residual(self._now)]
-        return nnx.List(layers)
-
-    def up(self, skips: list[int]) -> nnx.List:
-        shape = self._shape
-        blocks = []
-        for level in reversed(range(len(shape.multipliers))):
-            for number in range(shape.blocks + 1):
-                width = shape.channels * shape.multipliers[level]
-                layers = [self._residual(width, channels_more=skips.pop())]
-                layers += [self._attention()] if 2**level in shape.attention else []
-                if level and number == shape.blocks:
-                    layers.append(self._residual(width, resample="up"))
-                blocks.append(nnx.List(layers))
-        return nnx.List(blocks)
+    down = [nnx.List([Convolution(3, shape.channels, rngs=rngs)])]
+    for level, multiplier in enumerate(shape.multipliers):
+        for _ in range(shape.blocks):
+            layers: list[nnx.Module] = [residual(shape.channels * multiplier)]
+            layers += [attention()] if 2**level in shape.attention else []
+            down.append(nnx.List(layers))
+            skips.append(now)
+        if level + 1 < len(shape.multipliers):
+            down.append(nnx.List([residual(now, resample="down")]))
+            skips.append(now)
+    middle = nnx.List([residual(now), attention(), residual(now)])
+    up = []
+    for level, multiplier in reversed(list(enumerate(shape.multipliers))):
+        for number in range(shape.blocks + 1):
+            layers = [residual(shape.channels * multiplier, more=skips.pop())]
+            layers += [attention()] if 2**level in shape.attention else []
+            if level and number == shape.blocks:
+                layers.append(residual(now, resample="up"))
+            up.append(nnx.List(layers))
+    return nnx.List(down), middle, nnx.List(up)
 
 
 def _apply(layers: Sequence, x: jax.Array, time: jax.Array) -> jax.Array:

@@ -170,6 +170,7 @@ def _place(values, variable, path: Path, name: str, array: np.ndarray, rule: Key
 NORM = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "var"}
 NORM_LEAF = "(weight|bias|running_mean|running_var)"
 _BLOCK = r"layer(\d)\.(\d+)\."
+_SHORTCUT = {"downsample.0": ("projection", "conv"), "downsample.1": ("projection", "bn")}
 
 
 def kernel_or_matrix(array: np.ndarray) -> np.ndarray:
@@ -199,37 +200,15 @@ def stem_rules(*root: str | int) -> tuple[KeyRule, ...]:
 def bottleneck_rules(*root: str | int) -> tuple[KeyRule, ...]:
     """All stages of bottleneck blocks, below the path ``root``."""
 
-    def block(match: re.Match[str]) -> Path:
-        return (*root, "stages", int(match[1]) - 1, int(match[2]))
+    def inside(match: re.Match[str], leaf: str) -> Path:
+        part = _SHORTCUT.get(match[3], (match[3],))
+        return (*root, "stages", int(match[1]) - 1, int(match[2]), *part, leaf)
 
+    convolution = _BLOCK + r"(conv[123]|downsample\.0)\.weight"
+    norm = _BLOCK + rf"(bn[123]|downsample\.1)\.{NORM_LEAF}"
     return (
-        KeyRule(
-            _BLOCK + r"conv([13])\.weight", lambda m: (*block(m), f"conv{m[3]}", "kernel"), matrix
-        ),
-        KeyRule(
-            _BLOCK + r"conv2\.weight", lambda m: (*block(m), "conv2", "kernel"), kernel_or_matrix
-        ),
-        KeyRule(
-            _BLOCK + rf"bn([123])\.{NORM_LEAF}",
-            lambda m: (*block(m), f"bn{m[3]}", NORM[m[4]]),
-            same,
-        ),
-        *_shortcut_rules(block),
-    )
-
-
-def _shortcut_rules(block) -> tuple[KeyRule, ...]:
-    return (
-        KeyRule(
-            _BLOCK + r"downsample\.0\.weight",
-            lambda m: (*block(m), "projection", "conv", "kernel"),
-            matrix,
-        ),
-        KeyRule(
-            _BLOCK + rf"downsample\.1\.{NORM_LEAF}",
-            lambda m: (*block(m), "projection", "bn", NORM[m[3]]),
-            same,
-        ),
+        KeyRule(convolution, lambda m: inside(m, "kernel"), kernel_or_matrix),
+        KeyRule(norm, lambda m: inside(m, NORM[m[4]]), same),
     )
 
 
