@@ -25,9 +25,9 @@ from npr_jax.models.systems.system import (
     front_end_problems,
     integer,
     is_integer,
-    is_range,
     is_real,
     number,
+    pair,
     several,
     text,
 )
@@ -40,9 +40,7 @@ def _is_codecs(value: Any) -> bool:
     return known and len(set(value)) == len(value)
 
 
-_QUALITIES = Rule(
-    lambda value: is_range(value, 1, 100, is_integer), "two qualities from 1 to 100, lowest first"
-)
+_QUALITIES = pair(1, 100, "qualities", is_integer)
 
 
 def _is_paths(value: Any) -> bool:
@@ -86,9 +84,7 @@ RULES: dict[str, Rule] = {
         "() or two JPEG qualities from 1 to 100, lowest first",
     ),
     "data.augment.blur_probability": PROBABILITY,
-    "data.augment.blur_sigma": Rule(
-        lambda value: is_range(value, 0, 100, is_real), "two numbers from 0 to 100, lowest first"
-    ),
+    "data.augment.blur_sigma": pair(0, 100),
     "data.augment.jpeg_probability": PROBABILITY,
     "data.augment.jpeg_quality": _QUALITIES,
     "data.augment.jpeg_codecs": Rule(
@@ -103,9 +99,7 @@ RULES: dict[str, Rule] = {
     "data.augment.color_jitter": PROBABILITY,
     "data.augment.mask_probability": PROBABILITY,
     "data.augment.mask_patch": integer(1, 4096),
-    "data.augment.mask_ratio": Rule(
-        lambda value: is_range(value, 0, 1, is_real), "two numbers from 0 to 1, lowest first"
-    ),
+    "data.augment.mask_ratio": pair(0, 1),
     "data.validation_crop": integer(32, 4096),
     "data.evaluate_resize": integer(32, 4096, zero="native size"),
     "data.evaluate_crop": integer(32, 4096, zero="none"),

@@ -39,30 +39,29 @@ class Scores:
 
     def __post_init__(self) -> None:
         fix = object.__setattr__
-        raw_labels = np.asarray(self.labels)
-        fix(self, "logits", np.asarray(self.logits, np.float32))
-        fix(self, "generators", np.asarray(self.generators, str))
-        fix(self, "filenames", np.asarray(self.filenames, str))
-        fix(self, "scales", tuple(str(scale) for scale in self.scales))
-        lengths = {
-            "labels": raw_labels.shape,
-            "logits": self.logits.shape,
-            "generators": self.generators.shape,
-            "filenames": self.filenames.shape,
+        kinds: dict[str, Any] = {
+            "labels": None,
+            "logits": np.float32,
+            "generators": str,
+            "filenames": str,
         }
-        if len(set(lengths.values())) != 1 or raw_labels.ndim != 1:
+        for name, kind in kinds.items():
+            fix(self, name, np.asarray(getattr(self, name), kind))
+        fix(self, "scales", tuple(str(scale) for scale in self.scales))
+        lengths = {name: getattr(self, name).shape for name in kinds}
+        if len(set(lengths.values())) != 1 or self.labels.ndim != 1:
             raise UserError(f"scores need columns of one length, one value per image: {lengths}")
-        if not raw_labels.size:
+        if not self.labels.size:
             raise UserError("there are no scores: the split that was evaluated holds no images")
-        if not np.isin(raw_labels, (0, 1)).all():
+        if not np.isin(self.labels, (0, 1)).all():
             raise UserError(
-                f"labels are 0 (photograph) or 1 (generated), found {np.unique(raw_labels)[:5]}"
+                f"labels are 0 (photograph) or 1 (generated), found {np.unique(self.labels)[:5]}"
             )
-        fix(self, "labels", raw_labels.astype(np.int64))
+        fix(self, "labels", self.labels.astype(np.int64))
         self._refuse_not_finite("logit", self.logits[:, None])
         if self.weights is not None:
             fix(self, "weights", np.asarray(self.weights, np.float32))
-            expected = (raw_labels.size, len(self.scales))
+            expected = (self.labels.size, len(self.scales))
             if self.weights.shape != expected:
                 raise UserError(
                     f"weights of shape {self.weights.shape} do not fit {expected} "

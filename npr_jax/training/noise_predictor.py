@@ -38,7 +38,6 @@ from npr_jax.models.systems.system import (
     Rule,
     choice,
     integer,
-    is_integer,
     number,
     several,
     text,
@@ -53,16 +52,15 @@ _LOG = logging.getLogger(__name__)
 _ITEM = "state"  # of a checkpoint; nothing else reads a part of it
 
 
-def _is_reductions(value: Any) -> bool:
-    return isinstance(value, tuple | list) and all(is_integer(v) and v >= 1 for v in value)
-
-
+_MANY = several(integer(1), "a tuple of integers of at least 1, as (1, 2, 2)")
 RULES: Mapping[str, Rule] = {
     "seed": integer(0, 2**31 - 1),
     "unet.channels": integer(2),
-    "unet.multipliers": several(integer(1), "a tuple of integers of at least 1, as (1, 2, 2)"),
+    "unet.multipliers": _MANY,
     "unet.blocks": integer(1),
-    "unet.attention": Rule(_is_reductions, "() or a tuple of reductions, as (4,)"),
+    "unet.attention": Rule(
+        lambda v: v in ((), []) or _MANY.accepts(v), "() or a tuple of reductions, as (4,)"
+    ),
     "unet.head_channels": integer(1),
     "unet.groups": integer(1),
     "schedule": choice(*SCHEDULES),

@@ -80,11 +80,14 @@ def several(rule: Rule, allowed: str) -> Rule:
     return Rule(accepts, allowed)
 
 
-def is_range(value: Any, low: float, high: float, kind: Callable[[Any], bool]) -> bool:
+def pair(low: float, high: float, of: str = "numbers", kind: Callable = is_real) -> Rule:
     """Two values of a kind, lowest first, within ``low`` and ``high``."""
-    if not isinstance(value, tuple | list) or len(value) != 2:
-        return False
-    return all(map(kind, value)) and low <= value[0] <= value[1] <= high
+
+    def accepts(value):
+        two = isinstance(value, tuple | list) and len(value) == 2 and all(map(kind, value))
+        return two and low <= value[0] <= value[1] <= high
+
+    return Rule(accepts, f"two {of} from {low} to {high}, lowest first")
 
 
 BOOLEAN = Rule(lambda value: isinstance(value, bool), "True or False")
