@@ -73,15 +73,11 @@ def main() -> int:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command.
+    """Runs one command and its flags; without a command, those of ``train``.
 
-    Args:
-        arguments: the command and its flags; without a command, those of ``train``.
-
-    Returns:
-        0: done. 1: some files could not be scored, a check found something, or the work ended for
-        a reason outside (disk, memory, a loss that is not finite). 2: arguments, files or settings
-        that cannot be used. 70: a fault of this project. 130: interrupted by the user.
+    Returns 0: done. 1: some files could not be scored, a check found something, or the work ended
+    for a reason outside (disk, memory, a loss that is not finite). 2: arguments, files or settings
+    that cannot be used. 70: a fault of this project. 130: interrupted by the user.
     """
     try:
         status = _dispatch(list(arguments))

@@ -55,16 +55,9 @@ def load(
 ) -> tuple[Calibration | None, str]:
     """The calibration of a checkpoint, and one line on why one that is there is not used.
 
-    Args:
-        workdir: of the run.
-        step: of the checkpoint.
-        model: with the checkpoint's numbers.
-        used: what files go through.
-        own: what they go through unless the user asks for something else.
-
-    Raises:
-        UserError: the file is damaged, or belongs to other weights or another preprocessing
-            although the user asked for nothing else: scores would be others than yesterday's.
+    ``used`` is what files go through, ``own`` what they go through unless the user asks for
+    something else. ``UserError`` where the file is damaged, or belongs to other weights or another
+    preprocessing although the user asked for nothing else: scores would be others than yesterday's.
     """
     path = file_of(workdir, step)
     if not path.is_file():

@@ -24,18 +24,12 @@ WHOLE_STATE = "state"  # the item of version 1
 def restore_model(
     workdir: pathlib.Path, which: str, variables: dict[str, Any]
 ) -> tuple[str, int, dict[str, Any]]:
-    """Reads the network of a run's ``best`` or ``last`` checkpoint: which of them, its step, a
-    tree.
+    """Reads the network of a run's ``best`` or ``last`` checkpoint: which it is, its step, a tree.
 
-    Args:
-        workdir: directory of the run.
-        which: until the first validation ``best`` is the last.
-        variables: ``params`` and ``batch_stats`` as ``jax.ShapeDtypeStruct`` with shardings; the
-            tree is like it.
-
-    Raises:
-        UserError: for another name, a run without a complete checkpoint, or a checkpoint that is
-            missing or damaged.
+    Until the first validation ``best`` is the last. ``variables`` are ``params`` and
+    ``batch_stats`` as ``jax.ShapeDtypeStruct`` with shardings; the tree is like it. ``UserError``
+    for another name, a run without a complete checkpoint, or a checkpoint that is missing or
+    damaged.
     """
     if which not in ("best", "last"):
         raise UserError(f"checkpoint is {which!r}; expected best or last")

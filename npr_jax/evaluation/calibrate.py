@@ -64,6 +64,9 @@ def calibrate(
 ) -> dict[str, Any]:
     """Fits and measures a calibration; returns what ``calibration/<step>.json`` of the run holds.
 
+    ``UserError`` for a run without config, images that were trained on or are too few, or scores
+    that are no higher for generated images.
+
     Args:
         detector: of the run, as it would score files.
         workdir: of the run.
@@ -71,10 +74,6 @@ def calibrate(
         split: which images; empty: the run's validation images, of other data "validation".
         target_error: share of the verdicts that may be wrong, above 0 and below 0.5.
         false_positive_rate: share of photographs above the threshold, above 0 and below 1.
-
-    Raises:
-        UserError: for other numbers, a run without config, images that were trained on or are
-            too few, or scores that are no higher for generated images.
     """
     if not 0 < target_error < 0.5:
         raise UserError(f"--target_error={target_error}; expected above 0 and below 0.5")

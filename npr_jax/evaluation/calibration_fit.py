@@ -26,9 +26,7 @@ def fit_scaling(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
 
     The targets are Platt's, (n1 + 1) / (n1 + 2) for the n1 generated images and 1 / (n0 + 2) for
     the n0 photographs: with 1 and 0 there is no minimum where a threshold separates the classes.
-
-    Raises:
-        UserError: a class is missing, or logits are not higher for generated images.
+    ``UserError`` where a class is missing, or logits are not higher for generated images.
     """
     from sklearn.linear_model import LogisticRegression  # here, so that scoring does without it
 

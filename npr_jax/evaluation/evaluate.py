@@ -53,6 +53,10 @@ def evaluate_run(
 ) -> dict[str, Any] | None:
     """Scores every test image once, prints the table and writes the evaluation.
 
+    Returns the results as in results.json; None on all processes but the first. ``UserError`` where
+    the data set is not what the system learns from, or images are delivered to a system that does
+    not look at pixels.
+
     Args:
         detector: its own preprocessing is used, that of each member of an ensemble for itself.
         config: names the test split and the delivery.
@@ -60,13 +64,6 @@ def evaluate_run(
         workdir: gets ``evaluation/<name>/``.
         name: empty: made of the data set, split, delivery and preprocessing.
         samples: images of each generator and class kept for the report, fewer where they are large.
-
-    Returns:
-        The results as in results.json; None on all processes but the first.
-
-    Raises:
-        UserError: where the data set is not what the system learns from, or images are delivered
-            to a system that does not look at pixels.
     """
     for member in detector.members:
         if member.config:

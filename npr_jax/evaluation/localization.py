@@ -55,6 +55,10 @@ def localize(
 ) -> dict[str, Any]:
     """Makes composites, maps them and writes ``<workdir>/localization``.
 
+    Returns what localization.json holds: ``rows`` with the mean pixel AUC of each family and shift
+    and its 95 % bootstrap interval over composites, and ``meta``. ``UserError`` for a system that
+    does not look at pixels, or where the detector's crop leaves nothing of a region.
+
     Args:
         detector: whose maps are tried; composites go through its preprocessing and file view, and
             regions are moved with their pixels.
@@ -64,14 +68,6 @@ def localize(
         seed: of the scenes; no split of the embedded data has them, whatever its seed.
         method: see ``npr_jax.inference.heat_map``.
         families: whose decoders make the regions.
-
-    Returns:
-        What localization.json holds: ``rows`` with the mean pixel AUC of each family and shift
-        and its 95 % bootstrap interval over composites, and ``meta``.
-
-    Raises:
-        UserError: for a system that does not look at pixels, or where the detector's crop leaves
-            nothing of a region.
     """
     started = time.monotonic()
     if detector.preprocessing.read_file:

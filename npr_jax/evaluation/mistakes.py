@@ -13,16 +13,9 @@ SIDE = 192  # pixels of the longer side of what is kept of an image to look at
 def most_confident(scores: Scores, per_kind: int = PER_KIND, most: int = MOST) -> list[int]:
     """Rows of the most confident mistakes, photographs first, then generators by name.
 
-    Families of controls, made without up-sampling, are left out: calling one a photograph is no
-    mistake of a detector of up-sampling.
-
-    Args:
-        scores: one row per image.
-        per_kind: at most so many of each generator and class.
-        most: at most so many in all; kinds then give up their least confident ones.
-
-    Returns:
-        Within a kind the most confident first.
+    At most ``per_kind`` of each generator and class, the most confident first; where that is more
+    than ``most`` in all, kinds give up their least confident ones. Controls, made without
+    up-sampling, are left out: calling one a photograph is no mistake of a detector of up-sampling.
     """
     wrong = (scores.logits > 0) != (scores.labels == 1)
     kinds: dict[tuple[int, str], list[int]] = {}

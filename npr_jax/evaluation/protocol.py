@@ -29,11 +29,9 @@ def as_published(
 def published_preprocessing(detector: Detector, split: str, dataset: MixedDataset) -> Preprocessing:
     """How the published protocol of a data set has the detector prepare its images.
 
-    A network that takes images of one size crops them to it, whatever the protocol.
-
-    Raises:
-        ValueError: the catalogue has no protocol for these images, several data sets have different
-            ones, or images were made another size when they were stored.
+    A network that takes images of one size crops them to it, whatever the protocol. ``UserError``
+    where the catalogue has no protocol for these images, several data sets have different ones, or
+    images were made another size when they were stored.
     """
     protocols = _protocols(dataset, split)
     protocol = protocols[0] if len(protocols) == 1 else None

@@ -37,28 +37,23 @@ def write_evaluation(
     *,
     verdicts: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Writes scores.csv, results.csv, ..., samples.npz and, last, results.json into `directory`.
+    """Writes scores.csv, results.csv, ..., samples.npz and, last, results.json, which it returns.
 
-    Each file is written beside its place and renamed, so that a reader finds either a whole file
-    or none; results.json is absent while the others change.
+    Each file is written beside its place and renamed, so that a reader finds either a whole file or
+    none; results.json is absent while the others change. ``UserError`` for samples of unequal
+    lengths, not uint8 or not [h, w, 3].
 
     Args:
         directory: `<workdir>/evaluation/<name>`; made where missing, earlier results replaced.
         scores: one row per image.
-        meta: what the evaluation was made with, kept as it is under `meta`: anything JSON can
-            hold. `train_family` (a name or several) decides which generators count as unseen.
-        samples: a few images for the report: images (uint8 [k, h, w, 3], or a list of k
-            [h, w, 3] of any sizes), labels, generators, filenames, logits, each of length k.
+        meta: what the evaluation was made with, kept as it is under `meta`: anything JSON can hold.
+            `train_family` (a name or several) decides which generators count as unseen.
+        samples: a few images for the report: images (uint8 [k, h, w, 3], or a list of k [h, w, 3]
+            of any sizes), labels, generators, filenames, logits, each of length k.
         baselines: AUC of cheap classifiers, {family: {classifier: AUC}}.
         facts: of each image, as `input_pipeline.storage.image_facts` gives them, for facts.csv.
         mistakes: rows of scores to small images uint8 [h, w, 3], for mistakes.npz.
         verdicts: rows of `calibration_measures.verdict_rows`; None: not calibrated.
-
-    Returns:
-        The results, as in results.json.
-
-    Raises:
-        ValueError: samples of unequal lengths, not uint8 or not [h, w, 3].
     """
     directory = pathlib.Path(directory)
     families = meta.get("train_family") or ()

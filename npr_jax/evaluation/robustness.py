@@ -66,7 +66,9 @@ def measure_robustness(
     *,
     chosen: str = "",
 ) -> dict[str, Any]:
-    """Scores every test image in every transformation; writes tables and scores.
+    """Scores every test image in every transformation; returns what results.json holds.
+
+    ``UserError`` where the data set is not what the system learns from, or holds error maps.
 
     Args:
         detector: its own preprocessing is used, after the transformation; of each member of an
@@ -76,12 +78,6 @@ def measure_robustness(
         workdir: gets ``robustness/<name>/``, all files of it or none.
         transformations: the first is the unchanged image.
         chosen: the families asked for, a part of the name; empty: all.
-
-    Returns:
-        The results as in results.json.
-
-    Raises:
-        UserError: where the data set is not what the system learns from, or holds error maps.
     """
     for member in detector.members:
         check_deliverable(member, config, dataset)

@@ -22,9 +22,8 @@ MEANS = {"mean": "mean", "weighted": "image-weighted mean", "unseen": "mean of u
 class Scores:
     """One row per scored image.
 
-    Raises:
-        ValueError: no rows, columns of different lengths, a label other than 0 and 1, or a logit
-        or weight that is not finite (the message names the file).
+    ``UserError`` for no rows, columns of different lengths, a label other than 0 and 1, or a logit
+    or weight that is not finite (the message names the file).
     """
 
     labels: np.ndarray  # int [n]; 1 generated, 0 photograph

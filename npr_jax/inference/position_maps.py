@@ -36,16 +36,14 @@ class PositionMaps:
         self._of_image = jax.jit(self._maps_of_image)
 
     def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """The maps of one image, uint8 ``[h, w, 3]``, whole.
+        """The maps of one image, uint8 ``[h, w, 3]``, whole; ``UserError`` for one too large for
+        maps.
 
-        Returns: ``position_logits`` float32 ``[rows, columns]``, whose mean is the image's
-            ``logit``; ``grid`` int32 ``(stride, field)`` in pixels: position (i, j) lies at pixel
-            ``(stride i, stride j)`` and sees ``field`` pixels from there on, or, where that is 0, a
-            neighbourhood. Models with weights add ``weights`` float32 ``[scales]``, those with
-            weights of each position add them by name, float32 ``[rows, columns]``.
-
-        Raises:
-            UserError: for an image too large for maps, or for the system.
+        ``position_logits`` float32 ``[rows, columns]``, whose mean is the image's ``logit``;
+        ``grid`` int32 ``(stride, field)`` in pixels: position (i, j) lies at pixel
+        ``(stride i, stride j)`` and sees ``field`` pixels from there on, or, where that is 0, a
+        neighbourhood. Models with weights add ``weights`` float32 ``[scales]``, those with weights
+        of each position add them by name, float32 ``[rows, columns]``.
         """
         height, width = image.shape[:2]
         check_map_size(height, width)

@@ -148,12 +148,11 @@ class ClipVision(nnx.Module):
         dtype=jnp.float32,
         rngs: nnx.Rngs | None,
     ):
-        """Args:
-        shape: sizes of the tower.
-        kind: class of its variables, another than ``nnx.Param`` where they are not trained.
-        dtype: of the arithmetic; the numbers are kept in float32.
-        rngs: the stream ``params`` draws the initial weights, which are no published ones;
-            None: all are zero, to be filled from a file.
+        """``kind``: class of its variables, another than ``nnx.Param`` where they are not trained.
+
+        ``dtype`` is of the arithmetic; the numbers are kept in float32. ``rngs``' stream ``params``
+        draws the initial weights, which are no published ones; None: all are zero, to be filled
+        from a file.
         """
         self.shape = shape
         pixels = 3 * shape.patch**2

@@ -138,10 +138,7 @@ class Fixed(Mean):
     """The branches' features, weighed by numbers of the config that are not learned."""
 
     def __init__(self, *, scale_weights: tuple[float, ...], **settings):
-        """Args:
-        scale_weights: one for each front end, not negative; divided by their sum.
-        settings: see ``BranchedModel``.
-        """
+        """``scale_weights``: one for each front end, not negative; divided by their sum."""
         super().__init__(**settings)
         self.scale_weights = tuple(float(w) for w in np.array(scale_weights) / sum(scale_weights))
 

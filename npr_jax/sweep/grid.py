@@ -37,15 +37,11 @@ class PlannedRun:
 def expand(sweep: ConfigDict) -> list[PlannedRun]:
     """The runs of a sweep, variant by variant, each with all seeds.
 
-    Args:
-        sweep: ``base`` (a whole config as of configs/default.py), ``variants`` (a tuple of
-            ``{"name": text, "settings": {dotted key: value}}``, where a mapping as value
-            replaces a whole section), ``grid`` (a tuple of ``(dotted key, values)``) and
-            ``seeds``. Every variant is combined with every point of the grid and every seed;
-            without variants the grid alone is taken, and the other way round.
-
-    Raises:
-        ValueError: listing all that is wrong: sections, names, unknown or unusable settings.
+    ``base`` is a whole config as of configs/default.py, ``variants`` a tuple of
+    ``{"name": text, "settings": {dotted key: value}}``, where a mapping as value replaces a whole
+    section, ``grid`` a tuple of ``(dotted key, values)``. Every variant is combined with every
+    point of the grid and every seed; without variants the grid alone is taken, and the other way
+    round. ``UserError`` lists all that is wrong: sections, names, unknown or unusable settings.
     """
     problems = _structural_problems(sweep)
     if not problems:

@@ -9,19 +9,13 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def locked(path: pathlib.Path, *, wait: bool) -> Iterator[bool]:
-    """Holds an advisory lock on a file for the length of the block.
+    """Holds an advisory lock on a file for the length of the block; yields whether it is held.
 
-    The lock belongs to the open file, not to the file's existence: the kernel drops it when the
-    process ends, killed or not, so that none is ever left over. On a shared disk it works across
-    machines where the disk supports ``flock`` (NFS from Linux 2.6.12 on, Lustre mounted with
-    ``flock``); elsewhere every process gets it.
-
-    Args:
-        path: the lock file; made where missing, never removed.
-        wait: whether to wait for whoever holds it.
-
-    Yields:
-        Whether the lock is held: always if ``wait``.
+    The lock belongs to the open file, which is made where missing and never removed, not to its
+    existence: the kernel drops it when the process ends, killed or not, so that none is ever left
+    over. On a shared disk it works across machines where the disk supports ``flock`` (NFS from
+    Linux 2.6.12 on, Lustre mounted with ``flock``); elsewhere every process gets it. ``wait``: for
+    whoever holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

@@ -39,20 +39,12 @@ WEIGHT_COLUMN = "weight_"
 def write_table(
     workdir: pathlib.Path, sweep: str, planned: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Writes ``runs.csv`` of all finished runs in a sweep's workdir, whole or not at all.
+    """Writes ``runs.csv`` of all finished runs in a sweep's workdir, whole or not at all; its rows.
 
-    The runs are read while a lock is held, so of several processes the last one to write has
-    seen what the others finished before.
-
-    Args:
-        workdir: the sweep's directory.
-        sweep: its name, first column of the table.
-        planned: {folder: settings as ``record.settings_of``} of the runs of this sweep. They decide
-            which settings are columns; a finished run that lies in such a folder with other
-            settings will be repeated and is left out. Runs in other folders are kept.
-
-    Returns:
-        The rows, {column: value}.
+    The runs are read while a lock is held, so of several processes the last one to write has seen
+    what the others finished before. ``planned``: {folder: settings as ``record.settings_of``} of
+    the runs of this sweep. They decide which settings are columns; a finished run that lies in such
+    a folder with other settings will be repeated and is left out. Runs in other folders are kept.
     """
     with locked(workdir / f".{FILE}.lock", wait=True):
         found = (read_record(path.parent) for path in workdir.glob("*/seed*/sweep_run.json"))

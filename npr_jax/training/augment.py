@@ -23,13 +23,8 @@ TOP, LEFT, FLIP, ROTATION, JITTER, MASK = range(6)
 def augment(key: jax.Array, images: jax.Array, data: ConfigDict) -> jax.Array:
     """All that the ``data`` section of a config switches on, in the order of this file.
 
-    Args:
-        key: a key that no other step uses.
-        images: uint8 ``[b, h, w, 3]``.
-        data: ``crop``, ``flip`` and ``augment``, see configs/default.py.
-
-    Returns:
-        ``[b, crop, crop, 3]``, uint8 or, where pixels are changed and not only moved, float32.
+    uint8 ``[b, h, w, 3]`` to ``[b, crop, crop, 3]``, uint8 or, where pixels are changed and not
+    only moved, float32. No other step uses the key.
     """
     images = crop_and_flip(key, images, data.crop, flip=data.flip)
     # A key each, whichever others are switched on.

@@ -47,14 +47,9 @@ def embed(
 ) -> Embedded:
     """Features from the directory's file of that identity; computed and written if there is none.
 
-    Args:
-        directory: made if missing.
-        identity: JSON values; files of other identities stay as they are.
-        images: gives this process's share, every n-th, of elements with ``image`` and ``label``.
-        scorer: of a model with one feature map.
-
-    Raises:
-        ValueError: for a file that cannot be read.
+    The identity is of JSON values; files of others stay as they are. ``images`` gives this
+    process's share, every n-th, of elements with ``image`` and ``label``; the scorer's model has
+    one feature map.
     """
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     path = directory / f"{identity['images']}-{digest[:16]}.npz"

@@ -129,17 +129,9 @@ class NoiseState:
 def train_noise_predictor(config: ConfigDict, workdir: str | pathlib.Path) -> pathlib.Path:
     """Trains as the config says, resuming what the workdir holds.
 
-    Args:
-        config: see configs/diffusion/noise_predictor.py; checked before any work.
-        workdir: directory of the run; made if missing.
-
-    Returns:
-        The file ``noise_predictor.safetensors`` in the workdir, see noise_predictor.py.
-
-    Raises:
-        UserError: for a config or data that cannot be used, or a run with other settings.
-        FloatingPointError: when the loss stops being finite.
-        OSError: a checkpoint could not be written.
+    The config is that of configs/diffusion/noise_predictor.py; the workdir is made if missing.
+    Returns its file ``noise_predictor.safetensors``. Raises what ``npr_jax.training.train.train``
+    does.
     """
     check_noise_config(config)
     mesh = sharding.data_mesh()

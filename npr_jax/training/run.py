@@ -66,11 +66,7 @@ class Progress:
 
 
 def validate(scorer: Scorer, images: Iterable[dict]) -> dict[str, float]:
-    """Loss (nats), accuracy at 0.5, AP and AUC over the validation images of all processes.
-
-    Raises:
-        ValueError: unless both classes are present.
-    """
+    """Loss (nats), accuracy at 0.5, AP and AUC over the validation images of all processes."""
     labels: list[int] = []
     logits, _ = scorer.score_all(labelled(images, labels))
     return _measures(np.array(labels, np.int32), logits)

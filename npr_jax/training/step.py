@@ -88,18 +88,11 @@ def make_train_step(
 ) -> TrainStep:
     """The jitted step ``(state, batch) -> (state, metrics)``; the old state is donated.
 
-    Args:
-        config: of the run.
-        model: its structure and what is frozen are used, its parameters are not.
-        optimizer: see ``make_optimizer``.
-        over_runs: maps the step over several runs' stacked states and batches: ``jax.vmap``; None:
-            it is one run's.
-
-    Returns:
-        The step. ``batch``: uint8 ``image [b, h, w, 3]``, int32 ``label [b]`` (1 = generated) and
-        float32 ``mask [b]``, 0 on padding, which counts neither in the loss nor in batch
-        statistics. For systems that train their head only float32 ``features [b, d]`` takes the
-        place of ``image``.
+    ``batch``: uint8 ``image [b, h, w, 3]``, int32 ``label [b]`` (1 = generated) and float32
+    ``mask [b]``, 0 on padding, which counts neither in the loss nor in batch statistics. For
+    systems that train their head only float32 ``features [b, d]`` takes the place of ``image``. The
+    model's structure and what is frozen are used, its parameters are not. ``over_runs`` maps the
+    step over several runs' stacked states and batches: ``jax.vmap``; None: it is one run's.
     """
     graphdef, _, _, frozen = nnx.split(model, nnx.Param, nnx.BatchStat, Frozen)
 

@@ -32,8 +32,8 @@ def train(
         make_program: gives the compiled step and validation, for whoever keeps them.
 
     Raises:
-        ValueError: for a config that cannot be used, a data set that does not fit it, or a
-            workdir whose run was started with other settings.
+        UserError: for a config that cannot be used, a data set that does not fit it, or a workdir
+            whose run was started with other settings.
         FloatingPointError: when the loss stops being finite; names metric and step.
         OSError: a checkpoint could not be written.
     """

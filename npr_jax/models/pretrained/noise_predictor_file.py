@@ -98,9 +98,8 @@ def _published_shape(path: tuple, variable: nnx.Variable) -> tuple[int, ...]:
 def load_unet(arrays: Mapping[str, np.ndarray], shape: UNetShape, source: str = "") -> UNet:
     """A U-Net with the weights of published names in torch's layout; ``source`` is for messages.
 
-    Raises:
-        UserError: listing the names that are unknown, those that are missing and the arrays of
-            other shapes or with numbers that are not finite.
+    ``UserError`` lists the names that are unknown, those that are missing and the arrays of other
+    shapes or with numbers that are not finite.
     """
     graphdef, wanted = _abstract(shape)
     names = {published_name(path): path for path in wanted}

@@ -66,13 +66,9 @@ def published_weights() -> dict[str, Published]:
 def recognise(arrays: Arrays, name: str = "") -> tuple[str, Published, Model]:
     """The system that the arrays are the published weights of, what is known of them, the model.
 
-    Args:
-        arrays: torch names to arrays in torch's layout, with or without ``num_batches_tracked``.
-        name: the system, where several share all keys; empty: the first that fits.
-
-    Raises:
-        UserError: if no system fits, with the problems of the nearest one, or for an unknown
-            ``name``.
+    Torch names, with or without ``num_batches_tracked``, to arrays in torch's layout. ``name`` is
+    the system, where several share all keys; empty: the first that fits. ``UserError`` if no system
+    fits, with the problems of the nearest one, or for an unknown name.
     """
     candidates = known = published_weights()
     if name:
