@@ -78,14 +78,13 @@ def evaluate_run(
     if jax.process_index() != 0:
         return None
     scores = mean_scores([part.scores for part in parts])
-    parts[0].samples.set_logits(np.mean([part.logits for part in parts], axis=0))
     meta = describe(detector, config, dataset, seconds=time.monotonic() - started)
     directory = workdir / "evaluation" / (name or evaluation_name(detector, config, dataset))
     results = write_evaluation(
         directory,
         scores,
         meta,
-        parts[0].samples.as_dict(),
+        parts[0].samples.as_dict(np.mean([part.logits for part in parts], axis=0)),
         cheap_baselines(detector, config, dataset, workdir),
         parts[0].facts,
         _mistakes(scores, detector.members[0].preprocessing, config, dataset),
@@ -266,13 +265,10 @@ class SampleKeeper:
         self._counts[kind], self._pixels[kind] = count + 1, pixels
         self._kept.append({**element, "position": position})
 
-    def set_logits(self, logits: np.ndarray) -> None:
-        """Takes the logits of all images that passed, in order."""
+    def as_dict(self, logits: np.ndarray) -> dict[str, Any]:
+        """As ``write_evaluation`` wants them; logits are of all images that passed, in order."""
         for sample in self._kept:
             sample["logit"] = float(logits[sample["position"]])
-
-    def as_dict(self) -> dict[str, Any]:
-        """As ``npr_jax.evaluation.results.write_evaluation`` wants them."""
         names = ("image", "label", "generator", "filename", "logit")
         return {f"{name}s": [sample[name] for sample in self._kept] for name in names}
 

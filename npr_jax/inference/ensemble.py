@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from npr_jax.detectors.calibration import Calibration
@@ -36,6 +35,12 @@ class Ensemble:
         if len(members) < 2:
             raise UserError(f"an ensemble of {len(members)} detectors; give at least two")
         self.members = tuple(members)
+        self.source = "mean logit of " + ", ".join(member.source for member in members)
+        ways = list(dict.fromkeys(member.preprocessing_in_words for member in members))
+        own = "each member's own: " + "; ".join(ways)
+        self.preprocessing_in_words = ways[0] if len(ways) == 1 else own
+        # Where test images are, if nothing else is said.
+        self.config = members[0].config
 
     @classmethod
     def load(
@@ -48,22 +53,6 @@ class Ensemble:
         """The detectors of several runs; see ``Detector.load``."""
         options: dict[str, Any] = {"checkpoint": checkpoint, "resize": resize, "calibrated": False}
         return cls([Detector.load(workdir, **options) for workdir in workdirs])
-
-    @property
-    def source(self) -> str:
-        """Where the members' weights came from, for reports."""
-        return "mean logit of " + ", ".join(member.source for member in self.members)
-
-    @property
-    def preprocessing_in_words(self) -> str:
-        """What happens to a file's pixels before the networks."""
-        ways = list(dict.fromkeys(member.preprocessing_in_words for member in self.members))
-        return ways[0] if len(ways) == 1 else "each member's own: " + "; ".join(ways)
-
-    @property
-    def config(self) -> ConfigDict | None:
-        """The first member's: where test images are, if nothing else is said."""
-        return self.members[0].config
 
     @property
     def training_data(self) -> dict[str, Any]:

@@ -57,18 +57,21 @@ class TrainInput:
         if data.validation_split:
             records = np.arange(len(train.source))
             validation = named_split(dataset, data.validation_split, "data.validation_split")
-            self._validation: TFRecordSource = validation.source
+            self.validation_source: TFRecordSource = validation.source
         else:
             held = held_out(table(), data.validation_fraction, config.seed)
             records = np.flatnonzero(~held)
-            self._validation = train.source.subset(np.flatnonzero(held))
+            self.validation_source = train.source.subset(np.flatnonzero(held))
         if not len(records):
             raise UserError("the training split is empty; expected images of both classes")
         drawn = Sampling(data.fraction, data.max_per_class, tuple(data.weights), data.balance)
         records, self._groups = sample(table, records, drawn, config.seed)
         self._read_file = SYSTEMS[config.model.name].read_file
         self._train = train.source.subset(records)
-        if not len(self._validation):
+        self.num_train_images = len(records)  # of one epoch
+        # Batches of one epoch; the last one may be padded.
+        self.steps_per_epoch = steps_per_epoch(len(records), config.batch_size)
+        if not len(self.validation_source):
             raise UserError("the validation split is empty; expected images of both classes")
         if len(self._groups.sizes) > 1 and jax.process_index() == 0:
             draws = self._groups.quotas / self._groups.sizes
@@ -76,21 +79,6 @@ class TrainInput:
                 f"an epoch draws from {len(draws)} groups of images: each image {draws.min():.3g} "
                 f"to {draws.max():.3g} times on average"
             )
-
-    @property
-    def validation_source(self) -> TFRecordSource:
-        """The records of the validation images."""
-        return self._validation
-
-    @property
-    def num_train_images(self) -> int:
-        """Images of one epoch."""
-        return len(self._train)
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches of one epoch; the last one may be padded."""
-        return steps_per_epoch(len(self._train), self._config.batch_size)
 
     @property
     def _share(self) -> dict[str, Any]:
@@ -161,7 +149,7 @@ class TrainInput:
         """This process's validation images, each once, centre-cropped."""
         data = self._config.data
         return pipeline.evaluation_images(
-            self._validation,
+            self.validation_source,
             Preprocessing(
                 resize=data.resize,
                 resize_mode=data.resize_mode,
