@@ -1,4 +1,4 @@
-"""DDIM without randomness: images to noise and back, for any noise predictor.
+"""DDIM without randomness: images to noise and back, for any noise predictor; noise schedules.
 
 Song et al., "Denoising Diffusion Implicit Models", ICLR 2021, equation 12 with sigma = 0, and the
 same equation read backwards (their equation 13; DIRE, Wang et al., ICCV 2023, section 3).
