@@ -45,9 +45,9 @@ def write(workdir, *, best=3):
 
 
 def read(workdir, which):
-    restored = restore_model(workdir, which, shapes())
-    np.testing.assert_array_equal(restored.variables["params"]["kernel"], [restored.step] * 2)
-    return restored.which, restored.step
+    which, step, variables = restore_model(workdir, which, shapes())
+    np.testing.assert_array_equal(variables["params"]["kernel"], [step] * 2)
+    return which, step
 
 
 def test_the_network_is_read_alone(tmp_path):
