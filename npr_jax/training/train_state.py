@@ -70,16 +70,11 @@ class Plateau:
     Source: Wang et al., CVPR 2020 (CNNDetection), section 3.2: the rate drops by 10 where
     accuracy has not increased by 0.1 % for 5 epochs, and training ends at 1e-6. The epochs are
     counted anew after a drop; the best accuracy is kept.
-
-    Attributes:
-        best_accuracy: the last one that counted as an increase.
-        stalled_epochs: since then, or since the last drop.
-        drops: so many times the rate has been multiplied with the factor.
     """
 
-    best_accuracy: float = -1.0
-    stalled_epochs: int = 0
-    drops: int = 0
+    best_accuracy: float = -1.0  # the last one that counted as an increase
+    stalled_epochs: int = 0  # since then, or since the last drop
+    drops: int = 0  # so many times the rate has been multiplied with the factor
 
     def update(self, accuracy: float, *, patience: int, improvement: float) -> bool:
         """Takes in one epoch; true if the rate drops now."""
