@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from input_pipeline.errors import UserError
 from npr_jax.models import layers
 from npr_jax.models.base import Maps, Mask, Prediction
 from npr_jax.models.resnet import ResNet, ResNetShape
@@ -68,6 +69,11 @@ def run_branches(
         examples: bool ``[b, 1, 1, 1]``, the rows that count in batch statistics; None: all.
         batched: see above.
     """
+    if len(branches) not in (1, len(views)):
+        raise UserError(
+            f"{len(branches)} branches for {len(views)} views; expected one for each, "
+            "or a single one that all share"
+        )
     if len(branches) < len(views):
         return _shared(branches[0], views, mask, examples)
     if batched and len(branches) > 1:
