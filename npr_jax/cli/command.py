@@ -9,45 +9,41 @@ import importlib.util
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from absl import flags
 from absl import flags as absl_flags
 
 from input_pipeline.errors import UserError
-
-
-class Options:
-    """Adds flags to those of one command, never to absl's global ones."""
-
-    def __init__(self, values: flags.FlagValues) -> None:
-        self._values = values
-
-    def text(self, name: str, what: str, *, default: str = "") -> None:
-        """Any text."""
-        flags.DEFINE_string(name, default, what, flag_values=self._values)
-
-    def choice(self, name: str, default: str, choices: Sequence[str], what: str) -> None:
-        """One of some words."""
-        flags.DEFINE_enum(name, default, choices, what, flag_values=self._values)
-
-    def switch(self, name: str, what: str) -> None:
-        """On where the flag is given."""
-        flags.DEFINE_bool(name, False, what, flag_values=self._values)
-
-    def integer(
-        self, name: str, default: int | None, what: str, *, lower_bound: int | None = None
-    ) -> None:
-        """A whole number."""
-        flags.DEFINE_integer(name, default, what, lower_bound=lower_bound, flag_values=self._values)
-
-    def number(self, name: str, default: float | None, what: str) -> None:
-        """Any number."""
-        flags.DEFINE_float(name, default, what, flag_values=self._values)
-
 
 # absl's own, which would read flags from a file or let unknown ones pass.
 _REFUSED = ("flagfile", "undefok")
 # What absl and ml_collections raise for a value, a setting or a file that cannot be used.
 _UNUSABLE = (absl_flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError)
+# Adds a flag to those of one command, never to absl's global ones.
+Define = Callable[..., object]
+
+
+def text(name: str, what: str, *, default: str = "") -> Define:
+    """Any text."""
+    return functools.partial(absl_flags.DEFINE_string, name, default, what)
+
+
+def choice(name: str, default: str, choices: Sequence[str], what: str) -> Define:
+    """One of some words."""
+    return functools.partial(absl_flags.DEFINE_enum, name, default, choices, what)
+
+
+def switch(name: str, what: str) -> Define:
+    """On where the flag is given."""
+    return functools.partial(absl_flags.DEFINE_bool, name, False, what)
+
+
+def integer(name: str, default: int | None, what: str, *, lowest: int | None = None) -> Define:
+    """A whole number."""
+    return functools.partial(absl_flags.DEFINE_integer, name, default, what, lower_bound=lowest)
+
+
+def number(name: str, default: float | None, what: str) -> Define:
+    """Any number."""
+    return functools.partial(absl_flags.DEFINE_float, name, default, what)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +54,10 @@ class Command:
     summary: str  # one line for the list of commands
     usage: str  # what follows the name, in the form of a manual's synopsis
     examples: tuple[str, ...]  # whole arguments, the name first
-    define: Callable[[Options], None]  # adds the command's flags
     # does the work; gets the parsed flags and, where ``words`` is not empty, the other arguments.
     # Returns the exit status
     run: Callable[..., int]
+    define: Sequence[Define] = ()  # its flags
     details: str = ""  # a paragraph for ``--help``
     words: str = ""  # what the arguments besides flags are; empty: it takes none
     # folder of the recipes that its ``--config`` names; empty: it has no ``--config``
@@ -83,7 +79,8 @@ class Command:
                 flag_values=values,
                 sys_argv=[self.name, *arguments],
             )
-        self.define(Options(values))
+        for define in self.define:
+            define(flag_values=values)
         return values
 
     @functools.cached_property

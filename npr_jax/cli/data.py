@@ -9,41 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command, Options
+from npr_jax.cli.command import Command, choice, integer, number, switch, text
 
 if TYPE_CHECKING:
     from input_pipeline.prepare.folders import Source
-
-
-def _define_prepare(options: Options) -> None:
-    options.text("source", "Tree [split/]generator/[class/]{0_real,1_fake}/*.")
-    options.text("photographs", "Tree of photographs, with --generated.")
-    options.text("generated", "Tree of generated images, with --photographs.")
-    options.text("dataset", "Which published data set --source is, see --list.")
-    options.text("split", "Name of the only split, for trees without.")
-    options.text("output", "Directory to write, which does not exist yet; with --check: JSON file.")
-    options.text("name", "Name of the data set. Without it: the source's.")
-    options.choice("storage", "encoded", ["encoded", "decoded"], "Files as they are, or pixels.")
-    options.integer(
-        "image_size",
-        None,
-        "With --storage=decoded: side in pixels that images are squashed to; 0: native.",
-    )
-    options.number("max_bad_fraction", 0.05, "Stop if more of the files are unreadable.")
-    options.switch("list", "Print the catalogue of published data sets.")
-    options.switch("check", "Examine the source; write nothing but --output=X.json.")
-    options.text("against", "With --check: prepared data sets, A or A,B, to share no file with.")
-
-
-def _define_reconstruct(options: Options) -> None:
-    options.text("data", "A prepared data set.")
-    options.text("noise_predictor", "File of a noise predictor, or the run that made it.")
-    options.text("output", "Directory to write, which does not exist yet.")
-    options.integer("ddim_steps", 20, "Steps of the inversion, and as many back.")
-    options.integer(
-        "image_size", None, "Side in pixels of the images. Without it: the noise predictor's."
-    )
-    options.text("name", "Name of the data set. Without it: the source's.")
 
 
 def _prepare(flags: Any) -> int:
@@ -175,7 +144,25 @@ PREPARE = Command(
         "prepare --dataset=forensynths --source=ForenSynths --check",
         "prepare --list",
     ),
-    define=_define_prepare,
+    define=(
+        text("source", "Tree [split/]generator/[class/]{0_real,1_fake}/*."),
+        text("photographs", "Tree of photographs, with --generated."),
+        text("generated", "Tree of generated images, with --photographs."),
+        text("dataset", "Which published data set --source is, see --list."),
+        text("split", "Name of the only split, for trees without."),
+        text("output", "Directory to write, which does not exist yet; with --check: JSON file."),
+        text("name", "Name of the data set. Without it: the source's."),
+        choice("storage", "encoded", ["encoded", "decoded"], "Files as they are, or pixels."),
+        integer(
+            "image_size",
+            None,
+            "With --storage=decoded: side in pixels that images are squashed to; 0: native.",
+        ),
+        number("max_bad_fraction", 0.05, "Stop if more of the files are unreadable."),
+        switch("list", "Print the catalogue of published data sets."),
+        switch("check", "Examine the source; write nothing but --output=X.json."),
+        text("against", "With --check: prepared data sets, A or A,B, to share no file with."),
+    ),
     run=_prepare,
 )
 RECONSTRUCT = Command(
@@ -183,6 +170,15 @@ RECONSTRUCT = Command(
     summary="Make the error maps that the system dire is trained on.",
     usage="--data=PREPARED --noise_predictor=FILE --output=DIR [--name=NAME] [--ddim_steps=N]",
     examples=("reconstruct --data=prepared/mine --noise_predictor=runs/noise --output=maps",),
-    define=_define_reconstruct,
+    define=(
+        text("data", "A prepared data set."),
+        text("noise_predictor", "File of a noise predictor, or the run that made it."),
+        text("output", "Directory to write, which does not exist yet."),
+        integer("ddim_steps", 20, "Steps of the inversion, and as many back."),
+        integer(
+            "image_size", None, "Side in pixels of the images. Without it: the noise predictor's."
+        ),
+        text("name", "Name of the data set. Without it: the source's."),
+    ),
     run=_reconstruct,
 )

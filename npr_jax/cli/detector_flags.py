@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.path_lists import split_paths
-from npr_jax.cli.command import Options
+from npr_jax.cli.command import Define, choice, text
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
@@ -18,43 +18,43 @@ if TYPE_CHECKING:
     from npr_jax.inference.ensemble import Ensemble
 
 
-def define_run(options: Options, what: str = "Directory of the run.") -> None:
+DATA_FLAGS = (
+    text("data", "Prepared data sets, A or A,B. Without it: the run's own."),
+    text("split", "Which split of it is scored. Without it: the one that the run's recipe names."),
+)
+
+
+def run_flags(what: str = "Directory of the run.") -> tuple[Define, ...]:
     """--workdir and --checkpoint."""
-    options.text("workdir", what)
-    options.choice("checkpoint", "best", ["best", "last"], "Which checkpoint of the run.")
+    which = choice("checkpoint", "best", ["best", "last"], "Which checkpoint of the run.")
+    return text("workdir", what), which
 
 
-def define_detector(options: Options, *, ensembles: bool = True, protocol: bool = False) -> None:
+def flags_of_detector(*, ensembles: bool = True, protocol: bool = False) -> tuple[Define, ...]:
     """--workdir, --checkpoint, --weights and --resize.
 
     ``ensembles``: whether the command takes several runs; ``protocol``: and --resize=protocol.
     """
     several = "; A,B,C: the ensemble of several" if ensembles else ""
-    define_run(options, f"Directory of the run{several}.")
-    options.text(
-        "weights",
-        "File of published weights, instead of a run. UnivFD has two: "
-        "fc_weights.pth,CLIP.safetensors.",
-    )
     as_published = ", or protocol: as published for the data set" if protocol else ""
-    options.text(
-        "resize",
-        f"What files are squashed to first: a side in pixels, native: nothing{as_published}. "
-        "Without it: what the detector was trained for.",
+    return (
+        *run_flags(f"Directory of the run{several}."),
+        text(
+            "weights",
+            "File of published weights, instead of a run. UnivFD has two: "
+            "fc_weights.pth,CLIP.safetensors.",
+        ),
+        text(
+            "resize",
+            f"What files are squashed to first: a side in pixels, native: nothing{as_published}. "
+            "Without it: what the detector was trained for.",
+        ),
     )
 
 
-def define_data(options: Options) -> None:
-    """--data and --split."""
-    options.text("data", "Prepared data sets, A or A,B. Without it: the run's own.")
-    options.text(
-        "split", "Which split of it is scored. Without it: the one that the run's recipe names."
-    )
-
-
-def define_heat_map(options: Options, what: str) -> None:
+def heat_map_flag(what: str) -> Define:
     """--heat_map."""
-    options.choice("heat_map", "auto", ["auto", "positions", "occlusion"], what)
+    return choice("heat_map", "auto", ["auto", "positions", "occlusion"], what)
 
 
 def open_test(
@@ -62,7 +62,7 @@ def open_test(
 ) -> tuple[Detector | Ensemble, ConfigDict, MixedDataset, pathlib.Path]:
     """Detector, settings, data set and directory of a command that scores a test split.
 
-    Flags are those of ``define_detector`` and ``define_data``, and ``output``. ``delivery``: how
+    Flags are those of ``flags_of_detector`` and ``DATA_FLAGS``, and ``output``. ``delivery``: how
     images are sent first, see ``configs/default.py``; empty: as the recipe says. ``UserError`` for
     flags that do not go together, or name what is not there.
     """

@@ -4,32 +4,17 @@ import pathlib
 from typing import Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command, Options
+from npr_jax.cli.command import Command, choice, integer, number, text
 from npr_jax.cli.detector_flags import (
-    define_data,
-    define_detector,
-    define_heat_map,
-    define_run,
+    DATA_FLAGS,
+    flags_of_detector,
+    heat_map_flag,
     open_test,
+    run_flags,
     workdirs_of,
 )
 
 _RESULTS = "Directory for the results. Without it: the run's; --weights and ensembles need it."
-
-
-def _define_evaluate(options: Options) -> None:
-    define_detector(options, protocol=True)
-    define_data(options)
-    options.choice(
-        "delivery",
-        "",
-        ["", "clean", "web", "hard"],
-        "How test images are sent before they are scored. Without it: as the recipe says.",
-    )
-    options.text("output", _RESULTS)
-    options.integer(
-        "samples", 10, "Images of each kind that are kept for the report.", lower_bound=0
-    )
 
 
 def _evaluate(flags: Any) -> int:
@@ -40,13 +25,6 @@ def _evaluate(flags: Any) -> int:
     if evaluate_run(*opened, samples=flags.samples) is not None:
         print(f"report: {build_report(opened[-1])}")
     return 0
-
-
-def _define_robustness(options: Options) -> None:
-    define_detector(options, protocol=True)
-    define_data(options)
-    options.text("transformations", "Families of them, as jpeg,webp,resize. Without it: all.")
-    options.text("output", _RESULTS)
 
 
 def _robustness(flags: Any) -> int:
@@ -63,15 +41,6 @@ def _robustness(flags: Any) -> int:
     figure = style.figure_files(draw(results), "robustness")
     write_together(opened[-1] / "robustness" / results["name"], figure)
     return 0
-
-
-def _define_calibrate(options: Options) -> None:
-    define_run(options)
-    define_data(options)
-    options.number("target_error", 0.05, "Share of verdicts other than 'unsure' that may be wrong.")
-    options.number(
-        "false_positive_rate", 0.01, "Share of photographs above the threshold that is reported."
-    )
 
 
 def _calibrate(flags: Any) -> int:
@@ -108,13 +77,6 @@ def _calibrate(flags: Any) -> int:
     return 0
 
 
-def _define_localize(options: Options) -> None:
-    define_run(options)
-    options.integer("composites", 50, "Pictures of each family and shift.", lower_bound=2)
-    options.integer("image_size", 128, "Side of the pictures in pixels.")
-    define_heat_map(options, "How it is found where the evidence lies.")
-
-
 def _localize(flags: Any) -> int:
     from npr_jax.cli import host
     from npr_jax.evaluation.localization import folder_of, format_rows, localize
@@ -146,7 +108,18 @@ EVALUATE = Command(
         "evaluate --workdir=runs/npr --delivery=web",
         "evaluate --weights=NPR.pth --data=prepared/forensynths --output=runs/published",
     ),
-    define=_define_evaluate,
+    define=(
+        *flags_of_detector(protocol=True),
+        *DATA_FLAGS,
+        choice(
+            "delivery",
+            "",
+            ["", "clean", "web", "hard"],
+            "How test images are sent before they are scored. Without it: as the recipe says.",
+        ),
+        text("output", _RESULTS),
+        integer("samples", 10, "Images of each kind that are kept for the report.", lowest=0),
+    ),
     run=_evaluate,
 )
 ROBUSTNESS = Command(
@@ -158,7 +131,12 @@ ROBUSTNESS = Command(
         "robustness --workdir=runs/npr",
         "robustness --workdir=runs/npr --transformations=jpeg,webp,resize",
     ),
-    define=_define_robustness,
+    define=(
+        *flags_of_detector(protocol=True),
+        *DATA_FLAGS,
+        text("transformations", "Families of them, as jpeg,webp,resize. Without it: all."),
+        text("output", _RESULTS),
+    ),
     run=_robustness,
     advice={
         "delivery": "deliveries are among the transformations; give --transformations=delivery for "
@@ -174,7 +152,16 @@ CALIBRATE = Command(
         "calibrate --workdir=runs/npr",
         "calibrate --workdir=runs/npr --data=prepared/mine --target_error=0.02",
     ),
-    define=_define_calibrate,
+    define=(
+        *run_flags(),
+        *DATA_FLAGS,
+        number("target_error", 0.05, "Share of verdicts other than 'unsure' that may be wrong."),
+        number(
+            "false_positive_rate",
+            0.01,
+            "Share of photographs above the threshold that is reported.",
+        ),
+    ),
     run=_calibrate,
     advice={
         "weights": "it needs --workdir=RUN: a calibration is kept with its checkpoint",
@@ -187,7 +174,12 @@ LOCALIZE = Command(
     summary="Measure whether heat maps find a generated part of a picture.",
     usage="--workdir=RUN [--composites=N] [--heat_map=METHOD]",
     examples=("localize --workdir=runs/npr --composites=50",),
-    define=_define_localize,
+    define=(
+        *run_flags(),
+        integer("composites", 50, "Pictures of each family and shift.", lowest=2),
+        integer("image_size", 128, "Side of the pictures in pixels."),
+        heat_map_flag("How it is found where the evidence lies."),
+    ),
     run=_localize,
     advice={
         "weights": "it needs --workdir=RUN",

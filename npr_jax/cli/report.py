@@ -5,25 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command, Options
+from npr_jax.cli.command import Command, switch, text
 from npr_jax.cli.detector_flags import workdirs_of
-
-
-def _define(options: Options) -> None:
-    options.text(
-        "workdir",
-        "A run, a sweep or the --output of evaluate; A,B,C: runs that differ in their seed.",
-    )
-    options.text(
-        "baseline",
-        "What to compare with: runs A,B,C (seeds) of a system, or a sweep's variant. "
-        "Without it: the paper's NPR, and the sweep's own.",
-    )
-    options.switch("intervals", "Bootstrap intervals of every generator.")
-    options.switch("attention", "Also write the weights of the scales in detail.")
-    options.text("sweep", "With --attention: runs.csv of a sweep that also left scales out.")
-    options.text("families", "With --attention: FAMILY:generator,generator;FAMILY:generator,...")
-    options.text("output", "Directory for the tables. Without it: the first run's.")
 
 
 def _report(flags: Any) -> int:
@@ -112,6 +95,21 @@ REPORT = Command(
         "report --workdir=runs/seed0,runs/seed1,runs/seed2 --intervals --output=tables",
         "report --workdir=sweeps/scales --baseline=half",
     ),
-    define=_define,
+    define=(
+        text(
+            "workdir",
+            "A run, a sweep or the --output of evaluate; A,B,C: runs that differ in their seed.",
+        ),
+        text(
+            "baseline",
+            "What to compare with: runs A,B,C (seeds) of a system, or a sweep's variant. "
+            "Without it: the paper's NPR, and the sweep's own.",
+        ),
+        switch("intervals", "Bootstrap intervals of every generator."),
+        switch("attention", "Also write the weights of the scales in detail."),
+        text("sweep", "With --attention: runs.csv of a sweep that also left scales out."),
+        text("families", "With --attention: FAMILY:generator,generator;FAMILY:generator,..."),
+        text("output", "Directory for the tables. Without it: the first run's."),
+    ),
     run=_report,
 )

@@ -3,30 +3,14 @@
 from typing import Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command, Options
+from npr_jax.cli.command import Command, integer, number, text
 from npr_jax.cli.detector_flags import (
-    define_detector,
-    define_heat_map,
+    flags_of_detector,
+    heat_map_flag,
     load_detector,
     load_one_detector,
     resize_of,
 )
-
-
-def _define_predict(options: Options) -> None:
-    define_detector(options)
-    options.text(
-        "output",
-        "CSV file; FILE.csv.partial until all rows are known. Without it: standard output.",
-    )
-    options.number(
-        "confidence",
-        None,
-        "Verdicts below this probability are 'unsure'. Without it: as calibrated, else 0.75.",
-    )
-    options.text("maps", "Directory for each file's map of positions (.npz).")
-    options.text("evidence", "Directory for pictures of what each file was scored by.")
-    define_heat_map(options, "With --evidence: how it is found where the evidence lies.")
 
 
 def _predict(flags: Any, words: list[str]) -> int:
@@ -51,17 +35,6 @@ def _predict(flags: Any, words: list[str]) -> int:
     )
 
 
-def _define_export(options: Options) -> None:
-    define_detector(options, ensembles=False)
-    options.text("format", "onnx, stablehlo or web; web writes a folder.")
-    options.text("output", "File or folder to write.")
-    options.text(
-        "web_packages",
-        "With --format=web: folder with the packages that `npm pack` wrote. Without "
-        "it: npm fetches them.",
-    )
-
-
 def _export(flags: Any) -> int:
     from npr_jax.export.formats import check_output, export_detector
 
@@ -73,18 +46,6 @@ def _export(flags: Any) -> int:
     for line in lines:
         print(line)
     return 0
-
-
-def _define_serve(options: Options) -> None:
-    define_detector(options, ensembles=False)
-    options.text("host", "Name or address to listen on.", default="127.0.0.1")
-    options.integer("port", 7860, "0 for any that is free.")
-    options.number("max_megabytes", 30, "Of one file.")
-    options.number("max_megapixels", 40, "Of one picture.")
-    options.integer("max_files", 200, "In one request.")
-    options.number("max_zip_megabytes", 300, "Of a request, its zip files expanded.")
-    options.number("max_seconds", 60, "Of work on one picture.")
-    options.integer("max_waiting", 16, "Requests that may wait; more are refused.")
 
 
 def _serve(flags: Any) -> int:
@@ -115,7 +76,21 @@ PREDICT = Command(
         "predict --workdir=runs/quickstart my_photos/ --evidence=evidence",
         "predict --weights=NPR.pth picture.jpg",
     ),
-    define=_define_predict,
+    define=(
+        *flags_of_detector(),
+        text(
+            "output",
+            "CSV file; FILE.csv.partial until all rows are known. Without it: standard output.",
+        ),
+        number(
+            "confidence",
+            None,
+            "Verdicts below this probability are 'unsure'. Without it: as calibrated, else 0.75.",
+        ),
+        text("maps", "Directory for each file's map of positions (.npz)."),
+        text("evidence", "Directory for pictures of what each file was scored by."),
+        heat_map_flag("With --evidence: how it is found where the evidence lies."),
+    ),
     run=_predict,
     words="image files and folders",
     advice={
@@ -133,7 +108,16 @@ EXPORT = Command(
         "export --workdir=runs/quickstart --format=onnx --output=detector.onnx",
         "export --workdir=runs/quickstart --format=web --output=site",
     ),
-    define=_define_export,
+    define=(
+        *flags_of_detector(ensembles=False),
+        text("format", "onnx, stablehlo or web; web writes a folder."),
+        text("output", "File or folder to write."),
+        text(
+            "web_packages",
+            "With --format=web: folder with the packages that `npm pack` wrote. Without "
+            "it: npm fetches them.",
+        ),
+    ),
     run=_export,
 )
 SERVE = Command(
@@ -141,6 +125,16 @@ SERVE = Command(
     summary="Answer requests over HTTP, with a page to drop pictures on.",
     usage=f"{_DETECTOR} [--resize=native|PIXELS] [--host=NAME] [--port=N]",
     examples=("serve --workdir=runs/quickstart --port=7860",),
-    define=_define_serve,
+    define=(
+        *flags_of_detector(ensembles=False),
+        text("host", "Name or address to listen on.", default="127.0.0.1"),
+        integer("port", 7860, "0 for any that is free."),
+        number("max_megabytes", 30, "Of one file."),
+        number("max_megapixels", 40, "Of one picture."),
+        integer("max_files", 200, "In one request."),
+        number("max_zip_megabytes", 300, "Of a request, its zip files expanded."),
+        number("max_seconds", 60, "Of work on one picture."),
+        integer("max_waiting", 16, "Requests that may wait; more are refused."),
+    ),
     run=_serve,
 )

@@ -5,10 +5,15 @@ import sys
 from typing import Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command, Options
+from npr_jax.cli.command import Command, integer, text
 
 RECIPES = "configs"
 NOISE_RECIPES = "configs/diffusion"
+_WORKDIR = text(
+    "workdir",
+    "Directory for checkpoints and reports, made where missing; a run that was stopped there "
+    "goes on.",
+)
 
 
 def _recipe_of(command: str, flags: Any, folder: str) -> Any:
@@ -25,21 +30,6 @@ def _recipe_of(command: str, flags: Any, folder: str) -> Any:
     if not flags.workdir:
         raise UserError(f"{command} needs --workdir=DIR, a directory for checkpoints and reports")
     return config
-
-
-def _define_train(options: Options) -> None:
-    _define_workdir(options)
-    options.text("coordinator", "Address of process 0, to train as one of several.")
-    options.integer("process_id", 0, "With --coordinator: number of this process.")
-    options.integer("num_processes", 1, "With --coordinator: how many there are.")
-
-
-def _define_workdir(options: Options) -> None:
-    options.text(
-        "workdir",
-        "Directory for checkpoints and reports, made where missing; a run that was "
-        "stopped there goes on.",
-    )
 
 
 def _train(flags: Any) -> int:
@@ -94,7 +84,12 @@ TRAIN = Command(
         "train --config=configs/quickstart.py --workdir=runs/quickstart",
         "train --config=configs/npr.py --workdir=runs/npr --config.data.path=prepared/progan",
     ),
-    define=_define_train,
+    define=(
+        _WORKDIR,
+        text("coordinator", "Address of process 0, to train as one of several."),
+        integer("process_id", 0, "With --coordinator: number of this process."),
+        integer("num_processes", 1, "With --coordinator: how many there are."),
+    ),
     run=_train,
     recipes=RECIPES,
     advice={
@@ -109,7 +104,7 @@ NOISE_PREDICTOR = Command(
     examples=(
         "noise_predictor --config=configs/diffusion/noise_predictor.py --workdir=runs/noise",
     ),
-    define=_define_workdir,
+    define=(_WORKDIR,),
     run=_noise_predictor,
     recipes=NOISE_RECIPES,
     advice={"coordinator": "a noise predictor is trained by one process"},
@@ -119,28 +114,11 @@ LIST = Command(
     summary="List the systems with their size and the arithmetic of one image.",
     usage="",
     examples=("list",),
-    define=lambda options: None,
     run=_list,
 )
 
 
 SWEEPS = "configs/sweeps"
-
-
-def _define_sweep(options: Options) -> None:
-    options.text(
-        "workdir",
-        "Directory of the sweep, made where missing; finished runs there are not repeated.",
-    )
-    options.text(
-        "shard",
-        "Every n-th run from number i on, which counts from 0; to share a sweep among machines.",
-    )
-    options.integer(
-        "side_by_side",
-        1,
-        "Up to so many runs that differ in seed and learning rate only are trained as one program.",
-    )
 
 
 def _sweep(flags: Any) -> int:
@@ -174,7 +152,23 @@ SWEEP = Command(
         "sweep --config=configs/sweeps/scales.py --workdir=sweeps/scales",
         "sweep --config=configs/sweeps/scales.py:full --workdir=sweeps/scales --shard=0/4",
     ),
-    define=_define_sweep,
+    define=(
+        text(
+            "workdir",
+            "Directory of the sweep, made where missing; finished runs there are not repeated.",
+        ),
+        text(
+            "shard",
+            "Every n-th run from number i on, which counts from 0; to share a sweep among "
+            "machines.",
+        ),
+        integer(
+            "side_by_side",
+            1,
+            "Up to so many runs that differ in seed and learning rate only are trained as one "
+            "program.",
+        ),
+    ),
     run=_sweep,
     recipes=SWEEPS,
     advice={"coordinator": "start it on each machine with --shard=i/n"},
