@@ -14,8 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageCms
 
-from input_pipeline.simulation.camera import quantise
-from input_pipeline.simulation.pictures import Shot, inner, shoot
+from input_pipeline.simulation.camera import inner, quantise, shoot
 
 SIDE = 192
 SIZES = {"even": (144, 192), "odd": (131, 187)}  # height, width
@@ -23,7 +22,7 @@ SIZES = {"even": (144, 192), "odd": (131, 187)}  # height, width
 
 def scene(index: int, side: int = SIDE) -> np.ndarray:
     """A photograph of an embedded scene, uint8 ``[side, side, 3]``."""
-    clean, noise = shoot(Shot(0, (index,), side, (0,)))
+    clean, noise = shoot(0, (index,), side, (0,))
     return np.asarray(quantise(inner(clean)[0] + noise[0, 0])).astype(np.uint8)
 
 

@@ -5,7 +5,7 @@ spot... for now", CVPR 2020 (CNNDetection).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -17,14 +17,21 @@ from input_pipeline.images.transforms import jpeg, jpeg_by_opencv, webp
 JPEG_CODECS = {"pil": jpeg, "opencv": jpeg_by_opencv}
 
 
+def derive_seed(seed: int, stream: int) -> int:
+    """Returns the 32-bit seed of one of the random streams that derive from the one seed."""
+    return int(np.random.SeedSequence([seed, stream]).generate_state(1)[0])
+
+
+def generator_of(key: int, position: int) -> np.random.Generator:
+    """Returns the generator of one random stream for the example at a position."""
+    return np.random.Generator(np.random.Philox(key=[key, position]))
+
+
 class Augmentation(Protocol):
-    """A change of an image that draws its chance and its strength from a generator.
+    """A change of an image that draws its chance and its strength from a generator."""
 
-    Attributes:
-      stream: number of its random stream, see `random_streams`. Each kind has its own, so that
-        what one draws for an image does not depend on which others are switched on.
-    """
-
+    # Number of its random stream, see `derive_seed`. Each kind has its own, so that what one draws
+    # for an image does not depend on which others are switched on.
     stream: ClassVar[int]
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -37,13 +44,10 @@ class GaussianBlur:
     """Blurs as `scipy.ndimage.gaussian_filter` on each channel of the uint8 image.
 
     As there, every pass rounds down, which darkens an image by up to two grey levels.
-
-    Attributes:
-      probability: 0 to 1.
-      sigma: pixels; lowest and highest standard deviation, drawn uniformly.
     """
 
-    probability: float
+    probability: float  # 0 to 1
+    # Pixels; lowest and highest standard deviation, drawn uniformly.
     sigma: tuple[float, float] = (0.0, 3.0)
     stream: ClassVar[int] = 3
 
@@ -64,7 +68,29 @@ class GaussianBlur:
 
 
 @dataclass(frozen=True)
-class JpegCompression:
+class _Compression:
+    probability: float
+    quality: tuple[int, int] = (30, 100)
+
+    def __post_init__(self) -> None:
+        _check_probability(self.probability)
+        if not (len(self.quality) == 2 and 1 <= self.quality[0] <= self.quality[1] <= 100):
+            raise UserError(f"quality is {self.quality}; give (lowest, highest) within 1 to 100.")
+
+    def _codec(self, rng: np.random.Generator) -> Callable[[np.ndarray, int], np.ndarray]:
+        """Returns what the image goes through."""
+        raise NotImplementedError
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """See `Augmentation`."""
+        if rng.random() >= self.probability:
+            return image
+        codec = self._codec(rng)
+        return codec(image, int(rng.integers(*self.quality, endpoint=True)))
+
+
+@dataclass(frozen=True)
+class JpegCompression(_Compression):
     """Sends the image through JPEG (4:2:0).
 
     Attributes:
@@ -73,82 +99,42 @@ class JpegCompression:
       codecs: of `JPEG_CODECS`; each as likely.
     """
 
-    probability: float
-    quality: tuple[int, int] = (30, 100)
     codecs: tuple[str, ...] = ("pil", "opencv")
     stream: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
-        _check_probability(self.probability)
-        _check_quality(self.quality)
+        super().__post_init__()
         if not self.codecs or not set(self.codecs) <= JPEG_CODECS.keys():
             raise UserError(
                 f"JPEG codecs are {self.codecs}; give one or more of {tuple(JPEG_CODECS)}."
             )
 
-    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """See `Augmentation`."""
-        if rng.random() >= self.probability:
-            return image
-        codec = self.codecs[rng.integers(len(self.codecs))]
-        return JPEG_CODECS[codec](image, _draw_quality(self.quality, rng))
+    def _codec(self, rng: np.random.Generator) -> Callable[[np.ndarray, int], np.ndarray]:
+        return JPEG_CODECS[self.codecs[rng.integers(len(self.codecs))]]
 
 
 @dataclass(frozen=True)
-class WebpCompression:
-    """Sends the image through PIL's lossy WebP.
+class WebpCompression(_Compression):
+    """Sends the image through PIL's lossy WebP; its attributes are those of `JpegCompression`."""
 
-    Attributes:
-      probability: 0 to 1.
-      quality: lowest and highest, 1 to 100; integers, each as likely.
-    """
-
-    probability: float
-    quality: tuple[int, int] = (30, 100)
     stream: ClassVar[int] = 5
 
-    def __post_init__(self) -> None:
-        _check_probability(self.probability)
-        _check_quality(self.quality)
-
-    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """See `Augmentation`."""
-        if rng.random() >= self.probability:
-            return image
-        return webp(image, _draw_quality(self.quality, rng))
+    def _codec(self, rng: np.random.Generator) -> Callable[[np.ndarray, int], np.ndarray]:
+        return webp
 
 
 def augmentations(settings: Mapping[str, Any]) -> tuple[Augmentation, ...]:
     """Returns those that are switched on, in order: blur, JPEG, WebP.
 
-    Args:
-      settings: `data.augment` of configs/default.py; a probability of 0 switches off.
-
-    Raises:
-      ValueError: a value is not allowed.
+    The settings are `data.augment` of configs/default.py; a probability of 0 switches off.
     """
     blur = GaussianBlur(settings["blur_probability"], tuple(settings["blur_sigma"]))
-    compression = JpegCompression(
-        settings["jpeg_probability"],
-        tuple(settings["jpeg_quality"]),
-        tuple(settings["jpeg_codecs"]),
-    )
-    webp_compression = WebpCompression(
-        settings["webp_probability"], tuple(settings["webp_quality"])
-    )
-    every = (blur, compression, webp_compression)
-    return tuple(augmentation for augmentation in every if augmentation.probability)
-
-
-def _draw_quality(quality: tuple[int, int], rng: np.random.Generator) -> int:
-    return int(rng.integers(quality[0], quality[1], endpoint=True))
+    quality, codecs = tuple(settings["jpeg_quality"]), tuple(settings["jpeg_codecs"])
+    by_jpeg = JpegCompression(settings["jpeg_probability"], quality, codecs)
+    by_webp = WebpCompression(settings["webp_probability"], tuple(settings["webp_quality"]))
+    return tuple(step for step in (blur, by_jpeg, by_webp) if step.probability)
 
 
 def _check_probability(probability: float) -> None:
     if not 0 <= probability <= 1:
         raise UserError(f"probability is {probability}; allowed is 0 to 1.")
-
-
-def _check_quality(quality: Sequence[int]) -> None:
-    if not (len(quality) == 2 and 1 <= quality[0] <= quality[1] <= 100):
-        raise UserError(f"quality is {quality}; give (lowest, highest) within 1 to 100.")

@@ -52,17 +52,11 @@ _JPEG_SAMPLING = frozenset([(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)])
 
 
 class Layout(NamedTuple):
-    """What a faster library needs to know of a file that it decodes as Pillow does.
+    """What a faster library needs to know of a file that it decodes as Pillow does."""
 
-    Attributes:
-      format: 'PNG' or 'JPEG'.
-      size: (width, height) in pixels.
-      samples: per pixel, as the library delivers them: 1 (grey), 3 (RGB) or 4 (RGB and alpha).
-    """
-
-    format: str
-    size: tuple[int, int]
-    samples: int
+    format: str  # 'PNG' or 'JPEG'
+    size: tuple[int, int]  # (width, height) in pixels
+    samples: int  # per pixel, as the library delivers them: 1 (grey), 3 (RGB) or 4 (RGB and alpha)
 
 
 def known_layout(data: bytes | memoryview) -> Layout | None:
@@ -70,9 +64,6 @@ def known_layout(data: bytes | memoryview) -> Layout | None:
 
     The files of one program mostly have one and the same header. To read that, Pillow takes up to a
     tenth as long as the pixels take to decode, while no other Python thread can run.
-
-    Args:
-      data: the bytes of the file.
 
     Returns:
       What `layout_of` gives for the opened file, or None: let Pillow open it.
@@ -90,14 +81,9 @@ def known_layout(data: bytes | memoryview) -> Layout | None:
 
 
 def layout_of(image: Image.Image, data: bytes | memoryview) -> Layout | None:
-    """Tells whether and how a faster library decodes a file to the same pixels.
+    """Tells how a faster library decodes a file, opened as `image`, to the same pixels.
 
-    Args:
-      image: what `PIL.Image.open` made of it.
-      data: the bytes of the file.
-
-    Returns:
-      How, or None: let Pillow decode it.
+    Returns None where Pillow has to decode it.
     """
     layout = _layout(image, data)
     if layout is not None and layout.format == "PNG" and not _ends_after_pixels(data):
@@ -108,11 +94,11 @@ def layout_of(image: Image.Image, data: bytes | memoryview) -> Layout | None:
 def fast_pixels(
     layout: Layout, data: bytes | memoryview, out: np.ndarray | None = None
 ) -> np.ndarray | None:
-    """Decodes a file by the library for its format.
+    """Decodes the bytes of a file with this layout by the library for its format.
 
     Args:
       layout: of this file.
-      data: the bytes of the file.
+      data: its bytes.
       out: contiguous uint8 [h, w, 3] that may be used for the result; it is used if it has the
         shape of the image, and may hold anything if the result is None.
 

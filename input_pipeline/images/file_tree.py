@@ -10,17 +10,11 @@ from input_pipeline.errors import UserError
 
 
 class FoundFile(NamedTuple):
-    """Something below a folder.
+    """Something below a folder."""
 
-    Attributes:
-      path: where it lies.
-      problem: why it cannot be opened; '' for a file that can.
-      is_folder: whether it is a folder that cannot be listed.
-    """
-
-    path: str
-    problem: str = ""
-    is_folder: bool = False
+    path: str  # where it lies
+    problem: str = ""  # why it cannot be opened; '' for a file that can
+    is_folder: bool = False  # whether it is a folder that cannot be listed
 
 
 def walk_files(root: str | os.PathLike[str]) -> Iterator[FoundFile]:

@@ -1,7 +1,7 @@
 """What happens to a file before the network: the one way there, for every command."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,28 +104,12 @@ class Preprocessing:
         return text + (", odd last row or column dropped" if self.even else "")
 
     def values(self) -> dict[str, Any]:
-        """What decides the pixels, as JSON; see `from_values`."""
+        """What decides the pixels, as JSON: arguments that make the same preprocessing again."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.compare}
-
-    @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> "Preprocessing":
-        """The preprocessing that `values` described; what it did not name has its default.
-
-        Raises:
-          TypeError: a name is none of them.
-          ValueError: a setting is not allowed.
-        """
-        return cls(**values)
 
 
 def check_size(shape: Sequence[int], min_side: int, max_pixels: int = 0) -> None:
-    """Raises `ImageProblem` for an image of a (height, width, ...) beyond a network's limits.
-
-    Args:
-      shape: of the image.
-      min_side: pixels; 0: any number.
-      max_pixels: height times width; 0: any number.
-    """
+    """Raises `ImageProblem` for a (height, width, ...) beyond a network's limits; 0: none."""
     height, width = shape[:2]
     if min(height, width) < min_side:
         raise ImageTooSmallError(
@@ -158,11 +142,7 @@ def check_reencode(reencode: Sequence[int]) -> None:
 
 
 def middle_quality(reencode: Sequence[int]) -> int:
-    """The JPEG quality that images are scored with where training draws from a range; 0: none.
-
-    Raises:
-      ValueError: it is no such range.
-    """
+    """The JPEG quality that images are scored with where training draws from a range; 0: none."""
     check_reencode(reencode)
     return sum(reencode) // 2 if reencode else 0
 

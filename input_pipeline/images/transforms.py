@@ -21,8 +21,7 @@ MAX_PIXELS = 178_000_000
 DELIVERIES = ("clean", "web", "hard")
 RESIZE_MODES = ("squash", "short_side")
 SMALL_IMAGES = ("reflect", "tile")
-JPEG_MAX_SIDE = 65_500  # pixels, the limit of libjpeg
-WEBP_MAX_SIDE = 16_383  # pixels, the limit of the format
+_MAX_SIDE = {"JPEG": 65_500, "WebP": 16_383}  # pixels, the limits of libjpeg and of the format
 
 # Formats of images that people and generators publish. Pillow knows more, among them EPS, which it
 # hands to an interpreter: not for files of unknown origin.
@@ -41,7 +40,7 @@ def decode(
     under it stays, nothing is composited), grey and palette images become RGB, 16-bit samples keep
     their upper 8 bits, CMYK is converted by Pillow's formula, of an animation the first frame
     counts. The size is checked before any pixel is decoded. All this is as Pillow does it, also
-    where another library decodes the pixels, see `decoders.fast_pixels`.
+    where another library decodes the pixels, see `codecs.fast_pixels`.
 
     Args:
       data: the bytes of the file.
@@ -52,9 +51,7 @@ def decode(
     Raises:
       UnreadableImageError: with the reason.
     """
-    if not data:
-        raise UnreadableImageError("empty file")
-    with _reasons():
+    with reasons(data):
         image = None
         if (layout := known_layout(data)) is not None:
             _check_size(layout.size, max_pixels)
@@ -71,14 +68,8 @@ def decode(
 
 
 def size_of(data: bytes | memoryview) -> tuple[int, int]:
-    """Returns the height and width that the header of an image file tells; decodes no pixel.
-
-    Raises:
-      UnreadableImageError: with the reason.
-    """
-    if not data:
-        raise UnreadableImageError("empty file")
-    with _reasons():
+    """Returns the height and width that the header of an image file tells; fails as `decode`."""
+    with reasons(data):
         layout = known_layout(data)
         width, height = _open(data).size if layout is None else layout.size
         _check_size((width, height), MAX_PIXELS)
@@ -86,8 +77,10 @@ def size_of(data: bytes | memoryview) -> tuple[int, int]:
 
 
 @contextmanager
-def _reasons() -> Iterator[None]:
-    """Turns what image libraries raise into `UnreadableImageError` with a reason."""
+def reasons(data: bytes | memoryview) -> Iterator[None]:
+    """Turns what image libraries raise on a file into `UnreadableImageError` with a reason."""
+    if not data:
+        raise UnreadableImageError("empty file")
     try:
         yield
     except UnreadableImageError:
@@ -102,30 +95,20 @@ def _reasons() -> Iterator[None]:
 
 
 def resize_to(image: np.ndarray, size: int, mode: str = "squash") -> np.ndarray:
-    """Resizes by `squash` or `resize_short_side`, whichever of `RESIZE_MODES` is named."""
-    return squash(image, size) if mode == "squash" else resize_short_side(image, size)
+    """Resizes by PIL's antialiased bilinear filter; an image of that size is returned as it is.
 
-
-def squash(image: np.ndarray, size: int) -> np.ndarray:
-    """Resizes to [size, size, 3] without keeping the aspect, by PIL's antialiased bilinear filter.
-
-    An image of that size is returned as it is.
-    """
-    if image.shape[:2] == (size, size):
-        return image
-    return resize(image, size, size)
-
-
-def resize_short_side(image: np.ndarray, size: int) -> np.ndarray:
-    """Resizes to a short side of `size` pixels by PIL's antialiased bilinear filter.
-
-    The aspect is kept; the long side is rounded down, as torchvision's `Resize(size)` does. An
-    image of that size is returned as it is.
+    Args:
+      image: uint8 [h, w, 3].
+      size: pixels.
+      mode: of `RESIZE_MODES`: 'squash' to [size, size, 3] without keeping the aspect, or
+        'short_side', which keeps it; the long side is rounded down, as torchvision's does.
     """
     height, width = image.shape[:2]
-    long_side = int(size * max(height, width) / min(height, width))
-    shape = (size, long_side) if height <= width else (long_side, size)
-    return image if image.shape[:2] == shape else resize(image, *shape)
+    shape = (size, size)
+    if mode == "short_side":
+        long_side = int(size * max(height, width) / min(height, width))
+        shape = (size, long_side) if height <= width else (long_side, size)
+    return image if (height, width) == shape else resize(image, *shape)
 
 
 def resize(
@@ -145,10 +128,7 @@ def centre_crop(image: np.ndarray, size: int, small_images: str = "reflect") -> 
 
 
 def drop_odd_edges(image: np.ndarray) -> np.ndarray:
-    """Returns the image without its last row if their number is odd, and the columns likewise.
-
-    AIGCDetectBenchmark scores images so, whose published detectors need even sizes.
-    """
+    """Drops the last of an odd number of rows, and of columns, as AIGCDetectBenchmark does."""
     height, width = image.shape[:2]
     return image[: height - height % 2, : width - width % 2]
 
@@ -170,11 +150,7 @@ def crop_corner(height: int, width: int, size: int, rng: np.random.Generator) ->
 
 
 def random_crop_after_jpeg(
-    image: np.ndarray,
-    size: int,
-    quality: int,
-    rng: np.random.Generator,
-    small_images: str = "reflect",
+    image: np.ndarray, size: int, quality: int, rng: np.random.Generator, small: str = "reflect"
 ) -> np.ndarray:
     """Returns `random_crop` of `jpeg(image, quality)`, encoding only what the crop needs.
 
@@ -183,7 +159,7 @@ def random_crop_after_jpeg(
     """
     height, width = image.shape[:2]
     if min(height, width) < size:
-        return random_crop(jpeg(image, quality), size, rng, small_images)
+        return random_crop(jpeg(image, quality), size, rng, small)
     top, left = crop_corner(height, width, size, rng)
     first_row, first_column = (max(0, edge // 16 - 1) * 16 for edge in (top, left))
     last_row, last_column = ((edge + size) // 16 * 16 + 32 for edge in (top, left))
@@ -193,47 +169,33 @@ def random_crop_after_jpeg(
 
 
 def enlarge(image: np.ndarray, size: int, how: str) -> np.ndarray:
-    """Enlarges without resampling until neither edge is below `size`; else returns it as it is.
+    """Enlarges without resampling until neither edge is below `size` pixels.
 
     Args:
-      image: uint8 [h, w, 3].
+      image: uint8 [h, w, 3], returned as it is if it is large enough.
       size: pixels.
-      how: 'reflect', see `pad_to`, or 'tile', see `tile_to`.
+      how: 'reflect' pads evenly on both sides; 'tile' repeats the image, whole copies from the top
+        left, as GenImage's protocol does (Zhu et al., NeurIPS 2023) before its centre crop.
     """
-    return pad_to(image, size) if how == "reflect" else tile_to(image, size)
-
-
-def pad_to(image: np.ndarray, size: int) -> np.ndarray:
-    """Pads by reflection, evenly on both sides, until neither edge is below `size` pixels."""
     missing = [max(size - edge, 0) for edge in image.shape[:2]]
     if not any(missing):
         return image
+    if how == "tile":
+        return np.tile(image, (*(-(-size // edge) for edge in image.shape[:2]), 1))
     widths = [(gap // 2, gap - gap // 2) for gap in missing]
     return np.pad(image, [*widths, (0, 0)], mode="reflect")
 
 
-def tile_to(image: np.ndarray, size: int) -> np.ndarray:
-    """Repeats the image, whole copies from the top left, until neither edge is below `size` pixels.
-
-    So GenImage's protocol treats small images (Zhu et al., NeurIPS 2023) before its centre crop.
-    """
-    copies = [-(-size // edge) for edge in image.shape[:2]]
-    return image if max(copies) == 1 else np.tile(image, (*copies, 1))
-
-
 def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     """Returns the image after one trip through PIL's JPEG (4:2:0) at this quality, 1 to 100."""
-    _check_encoding(image, quality, "JPEG", JPEG_MAX_SIDE)
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=int(quality), subsampling="4:2:0")
-    return np.asarray(Image.open(buffer))
+    return _saved(image, "JPEG", quality, subsampling="4:2:0")
 
 
 def jpeg_by_opencv(image: np.ndarray, quality: int) -> np.ndarray:
     """Returns the image after one trip through OpenCV's JPEG (4:2:0) at this quality, 1 to 100."""
     import cv2  # here, so that scoring does without it
 
-    _check_encoding(image, quality, "JPEG", JPEG_MAX_SIDE)
+    _check_encoding(image, quality, "JPEG")
     bgr = np.ascontiguousarray(image[:, :, ::-1])
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[:, :, ::-1]
@@ -241,9 +203,13 @@ def jpeg_by_opencv(image: np.ndarray, quality: int) -> np.ndarray:
 
 def webp(image: np.ndarray, quality: int) -> np.ndarray:
     """Returns the image after one trip through PIL's lossy WebP at this quality, 1 to 100."""
-    _check_encoding(image, quality, "WebP", WEBP_MAX_SIDE)
+    return _saved(image, "WebP", quality)
+
+
+def _saved(image: np.ndarray, name: str, quality: int, **options: str) -> np.ndarray:
+    _check_encoding(image, quality, name)
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "WEBP", quality=int(quality))
+    Image.fromarray(image).save(buffer, name, quality=int(quality), **options)
     return np.asarray(Image.open(buffer))
 
 
@@ -267,23 +233,19 @@ def deliver(image: np.ndarray, how: str) -> np.ndarray:
     height, width = image.shape[:2]
     scale = edge / max(height, width)
     if scale < 1:
-        image = resize(
-            image,
-            max(1, round(height * scale)),
-            max(1, round(width * scale)),
-            Image.Resampling.BICUBIC,
-        )
+        height, width = (max(1, round(side * scale)) for side in (height, width))
+        image = resize(image, height, width, Image.Resampling.BICUBIC)
     return jpeg(image, quality)
 
 
-def _check_encoding(image: np.ndarray, quality: int, name: str, max_side: int) -> None:
+def _check_encoding(image: np.ndarray, quality: int, name: str) -> None:
     if not 1 <= quality <= 100:
         raise UserError(f"{name} quality is {quality}; allowed is 1 to 100.")
     height, width = image.shape[:2]
-    if max(height, width) > max_side:
+    if max(height, width) > _MAX_SIDE[name]:
         raise ImageTooLargeError(
             f"an image of {height} x {width} pixels cannot be saved as {name}, which holds at most "
-            f"{max_side} a side. Make it smaller (data.resize), or do without re-encoding."
+            f"{_MAX_SIDE[name]} a side. Make it smaller (data.resize), or do without re-encoding."
         )
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import grain
 import numpy as np
 
-from input_pipeline.images.random_streams import derive_seed
+from input_pipeline.images.augmentations import derive_seed
 from input_pipeline.loading.sampling import Groups
 
-_SHUFFLE_STREAM = 1  # see random_streams.derive_seed
+_SHUFFLE_STREAM = 1  # see derive_seed
 
 
 def steps_per_epoch(num_examples: int, batch_size: int) -> int:

@@ -24,7 +24,8 @@ def training_images_once(
     Args:
       reader: of the records.
       crop: edge in pixels of a centre crop, after all else.
-      workers: as of `pipeline.train_iterator`, as are the others.
+
+    The others are as of `pipeline.train_iterator`.
 
     Yields:
       {'image': uint8 [crop, crop, 3], 'label': int}

@@ -22,19 +22,13 @@ _LONGEST_NAME = 100  # characters; names of data sets become names of directorie
 
 @dataclass(frozen=True)
 class MixedSplit:
-    """One split of all data sets that have it, one after another.
+    """One split of all data sets that have it, one after another."""
 
-    Attributes:
-      names: of the data sets that have it.
-      lengths: images of each.
-      source: random access to the records of all.
-      generators: {name: {'photographs': images, 'generated': images}}; what several data sets have
-        of the same name is added up.
-    """
-
-    names: tuple[str, ...]
-    lengths: tuple[int, ...]
-    source: TFRecordSource
+    names: tuple[str, ...]  # of the data sets that have it
+    lengths: tuple[int, ...]  # images of each
+    source: TFRecordSource  # random access to the records of all
+    # {name: {'photographs': images, 'generated': images}}; what several data sets have of the same
+    # name is added up
     generators: Mapping[str, Mapping[str, int]]
 
     def table(self) -> RecordTable:
@@ -57,24 +51,18 @@ class MixedDataset:
       datasets: the data sets.
       names: what each is called here: by its own name, or, where several have that name, by the
         directory it lies in.
+
+    Raises:
+      ValueError: one is given twice, or two cannot be told apart by name.
     """
 
     def __init__(self, datasets: Sequence[PreparedDataset]) -> None:
-        """Takes one data set or more.
-
-        Raises:
-          ValueError: one is given twice, or two cannot be told apart by name.
-        """
         self.datasets = tuple(datasets)
         self.names = _unique_names(self.datasets)
 
     @classmethod
     def load(cls, paths: Sequence[str | os.PathLike[str]]) -> "MixedDataset":
-        """Opens prepared directories.
-
-        Raises:
-          ValueError: see `PreparedDataset.load`, and one is given twice.
-        """
+        """Opens prepared directories; see `PreparedDataset.load` for what is refused."""
         return cls([PreparedDataset.load(path) for path in paths])
 
     @property
@@ -109,35 +97,19 @@ class MixedDataset:
         return {name: sorted(d.splits) for name, d in named if split not in d.splits}
 
     def split(self, name: str) -> MixedSplit:
-        """Returns that split of all data sets that have it.
-
-        Raises:
-          ValueError: none has.
-        """
-        having = [
-            (own, dataset)
-            for own, dataset in zip(self.names, self.datasets, strict=True)
-            if name in dataset.splits
-        ]
+        """Returns that split of all data sets that have it, or raises ValueError if none has."""
+        named = zip(self.names, self.datasets, strict=True)
+        having = [(own, d.path, d.splits[name]) for own, d in named if name in d.splits]
         if not having:
             raise UserError(f"there is no split {name!r}; {self.lacking(name)} are there.")
-        source = TFRecordSource(
-            [dataset.path / shard for _, dataset in having for shard in dataset.split(name).shards]
-        )
+        source = TFRecordSource([path / s for _, path, split in having for s in split.shards])
         lengths = iter(source.shard_lengths)
+        counted = [sum(itertools.islice(lengths, len(split.shards))) for *_, split in having]
         generators: dict[str, collections.Counter[str]] = {}
-        for _, dataset in having:
-            for generator, counts in dataset.split(name).generators.items():
+        for *_, split in having:
+            for generator, counts in split.generators.items():
                 generators.setdefault(generator, collections.Counter()).update(counts)
-        return MixedSplit(
-            names=tuple(own for own, _ in having),
-            lengths=tuple(
-                sum(itertools.islice(lengths, len(dataset.split(name).shards)))
-                for _, dataset in having
-            ),
-            source=source,
-            generators=generators,
-        )
+        return MixedSplit(tuple(own for own, *_ in having), tuple(counted), source, generators)
 
 
 def _unique_names(datasets: Sequence[PreparedDataset]) -> tuple[str, ...]:

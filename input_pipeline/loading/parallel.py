@@ -77,14 +77,9 @@ def read_ahead(
 
 
 def check_shared_memory(workers: int, element_bytes: int) -> None:
-    """Refuses worker processes where shared memory is too small, which would kill the process.
+    """Raises ValueError where shared memory is too small for workers, which would kill the process.
 
-    Args:
-      workers: worker processes.
-      element_bytes: size of one element that they hand over.
-
-    Raises:
-      ValueError: there is not enough of it.
+    `element_bytes` is the size of one element that they hand over.
     """
     if not workers or not _SHARED_MEMORY.is_dir():
         return

@@ -72,8 +72,7 @@ def train_iterator(
       read_file: what is made of a file's bytes, see `Preprocessing`; None: its pixels are decoded.
       workers: worker processes; 0 reads in threads of this process.
       prefetch: batches held ready per reading process; 0 reads a batch when it is asked for.
-      process_index: which of the `process_count` processes this is.
-      process_count: processes that train together.
+      process_index: which of the `process_count` processes that train together this is.
       groups: of the records, how many of which an epoch draws; None: each once.
 
     Returns:
@@ -98,15 +97,12 @@ def train_iterator(
         )
     groups = groups or Groups.whole(len(source))
     numbers = EpochBatches(groups, seed, batch_size, process_index, process_count)
-    made = {"seed": seed, "resize": resize, "resize_mode": resize_mode, "host_crop": host_crop}
-    settings: dict[str, Any] = made | {"small_images": small_images}
-    compression, steps = tuple(reencode), tuple(augment)
-    reader = BatchReader(
-        source, **settings, reencode=compression, augment=steps, read_file=read_file
-    )
-    settings |= {"reencode": list(compression), "augment": [repr(step) for step in steps]}
     identity = {"images": len(source), "data": _fingerprint(source), "batch_size": batch_size}
-    identity |= {**settings, **groups.settings}
+    identity |= {"seed": seed, "resize": resize, "resize_mode": resize_mode}
+    identity |= {"host_crop": host_crop, "small_images": small_images, "reencode": list(reencode)}
+    identity |= {"augment": [repr(step) for step in augment], **groups.settings}
+    kept = (resize, host_crop, tuple(reencode), resize_mode, small_images, tuple(augment))
+    reader = BatchReader(source, seed, *kept, read_file)
     threads = 1 if reader.only_copies else MOST_THREADS
     return TrainIterator(numbers.map(reader).repeat(), identity, workers, prefetch, threads)
 
@@ -127,7 +123,7 @@ class TrainIterator(grain.DatasetIterator):
         self._identity = identity
         self._workers = workers
         self._prefetch = prefetch
-        self._most_threads = most_threads
+        self._threads = most_threads
         self._next_batch = 0
         self._inner: grain.DatasetIterator | None = None
 
@@ -149,7 +145,7 @@ class TrainIterator(grain.DatasetIterator):
         """Continues where the iterator was that gave this state, with any number of workers.
 
         Raises:
-          ValueError: that iterator had other data or settings, so its batches were others.
+          ValueError: that iterator had other data or settings.
         """
         saved = state["identity"]
         changed = [
@@ -176,15 +172,9 @@ class TrainIterator(grain.DatasetIterator):
             remaining = self._batches[self._next_batch :]
             if self._workers:
                 check_shared_memory(self._workers, remaining[0]["image"].nbytes)
-            self._inner = iter(
-                read_ahead(
-                    remaining,
-                    self._workers,
-                    self._prefetch,
-                    shared_memory=True,
-                    most_threads=self._most_threads,
-                )
-            )
+            what = (remaining, self._workers, self._prefetch)
+            elements = read_ahead(*what, shared_memory=True, most_threads=self._threads)
+            self._inner = iter(elements)
         return self._inner
 
 
@@ -204,10 +194,9 @@ def evaluation_images(
       source: the records.
       preprocessing: what every image goes through.
       delivery: 'clean', 'web' or 'hard', applied first, see `transforms.deliver`.
-      facts: whether elements also have `facts`, see `image_facts.image_facts`.
+      facts: whether elements also have `facts`, see `records.image_facts`.
       workers: worker processes; 0 reads in threads of this process.
       process_index: this process takes the records `process_index`, `+ process_count`, ...
-      process_count: processes that evaluate together.
 
     Yields:
       {'image': uint8 [h, w, 3], 'label': int, 'generator': str, 'filename': str, 'index': int}
@@ -238,10 +227,8 @@ def iterate_once(elements: grain.MapDataset, workers: int) -> Iterator[dict[str,
 
 def _fingerprint(source: TFRecordSource) -> str:
     """Hashes the beginnings of a few records: other data rarely has the same."""
-    digest = hashlib.sha256()
-    for index in np.linspace(0, len(source) - 1, 16).astype(int):
-        digest.update(source.peek(int(index), 4096))
-    return digest.hexdigest()[:16]
+    places = np.linspace(0, len(source) - 1, 16).astype(int)
+    return hashlib.sha256(b"".join(source.peek(int(i), 4096) for i in places)).hexdigest()[:16]
 
 
 def _check_counts(

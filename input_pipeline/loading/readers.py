@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.errors import UserError
-from input_pipeline.images.augmentations import Augmentation
+from input_pipeline.images.augmentations import Augmentation, derive_seed, generator_of
 from input_pipeline.images.preprocessing import FileReader, Preprocessing
 from input_pipeline.images.problems import ImageProblem
-from input_pipeline.images.random_streams import derive_seed, generator_of
 from input_pipeline.images.transforms import (
     deliver,
     jpeg,
@@ -19,12 +18,12 @@ from input_pipeline.images.transforms import (
     random_crop_after_jpeg,
     resize_to,
 )
-from input_pipeline.storage.image_facts import image_facts
 from input_pipeline.storage.records import (
     ImageRecord,
     decode_record,
     decoded_shape,
     image_array,
+    image_facts,
     read_pixels,
 )
 from input_pipeline.storage.tfrecord import FRAME_BYTES, TFRecordSource
@@ -146,12 +145,8 @@ def evaluation_element(
 
 def facts_of(record: ImageRecord, index: int) -> dict[str, Any]:
     """Returns what an element says of its image: label, generator, file name and number."""
-    return {
-        "label": record.label,
-        "generator": record.generator,
-        "filename": record.filename,
-        "index": index,
-    }
+    facts = {"label": record.label, "generator": record.generator, "filename": record.filename}
+    return facts | {"index": index}
 
 
 def record_pixels(

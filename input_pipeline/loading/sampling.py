@@ -27,18 +27,13 @@ BALANCES = {
 
 @dataclass(frozen=True)
 class Groups:
-    """How many records of which kind an epoch draws.
+    """How many records of which kind an epoch draws."""
 
-    Attributes:
-      members: int64 [n]: record numbers, one group after another.
-      sizes: int64 [groups]: records of each group, at least 1.
-      quotas: int64 [groups]: how many of them an epoch draws; more than there are repeats them.
-      settings: JSON values that the groups follow from; an iterator only goes on with the same.
-    """
-
-    members: np.ndarray
-    sizes: np.ndarray
+    members: np.ndarray  # int64 [n]: record numbers, one group after another
+    sizes: np.ndarray  # int64 [groups]: records of each group, at least 1
+    # int64 [groups]: how many of them an epoch draws; more than there are repeats them
     quotas: np.ndarray
+    # JSON values that the groups follow from; an iterator only goes on with the same.
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -57,20 +52,16 @@ class Groups:
 class Sampling:
     """Settings; the defaults draw every image once in every epoch.
 
-    Attributes:
-      fraction: share of the images to train on, above 0 and at most 1, see `select`.
-      max_per_class: at most so many of each data set, generator, class and label; 0: no limit.
-      weights: a positive number for each data set, its share of an epoch; empty: by its size.
-      balance: '', 'label', 'generator' or 'class', see `balance`.
-
     Raises:
       ValueError: a setting is not allowed.
     """
 
-    fraction: float = 1.0
+    fraction: float = 1.0  # share of the images to train on, above 0 and at most 1, see `select`
+    # At most so many of each data set, generator, class and label; 0: no limit.
     max_per_class: int = 0
+    # A positive number for each data set, its share of an epoch; empty: by its size.
     weights: tuple[float, ...] = ()
-    balance: str = ""
+    balance: str = ""  # '', 'label', 'generator' or 'class', see `balance`
 
     def __post_init__(self) -> None:
         if not 0 < self.fraction <= 1:
@@ -92,12 +83,8 @@ def held_out(table: RecordTable, fraction: float, seed: int) -> np.ndarray:
 
     Where an image goes depends on its name and the seed alone: adding or removing other images does
     not move it. Of several data sets, images of the same file name go to the same side: where both
-    are the same image, none is trained on and validated with.
-
-    Args:
-      table: of the split.
-      fraction: expected share of the images on the validation side, above 0 and below 1.
-      seed: another seed gives another division.
+    are the same image, none is trained on and validated with. `fraction` is the expected share of
+    the images held out, above 0 and below 1.
 
     Raises:
       ValueError: fraction is not allowed, or one side would be empty.
@@ -125,14 +112,10 @@ def sample(
     Args:
       table: gives the table of all records; not called where nothing has to be chosen.
       among: int64 [k], the records that may be trained on, in increasing order.
-      sampling: how.
-      seed: of the choice of a subset.
+      sampling: how; `seed`: of the choice of a subset.
 
     Returns:
       The chosen records, int64 [n], and the groups of them, whose members are places in that array.
-
-    Raises:
-      ValueError: see `balance`, or the table cannot be read.
     """
     settings = dataclasses.asdict(sampling) | {"weights": list(sampling.weights)}
     if sampling == Sampling():
@@ -155,13 +138,10 @@ def select(
 
     Args:
       table: of all records.
-      among: int64 [k], the records to choose from.
+      among: int64 [k], the records to choose from; int64 [m] of them are returned, increasing.
       fraction: share of each kind to take, above 0 and at most 1; of every kind at least one.
       max_per_class: at most so many of each kind; 0 for no limit.
       seed: another seed gives another choice.
-
-    Returns:
-      int64 [m], records in increasing order.
     """
     if fraction == 1 and not max_per_class:
         return among
@@ -196,14 +176,10 @@ def balance(table: RecordTable, among: np.ndarray, *, weights: Sequence[float], 
 
     Args:
       table: of all records.
-      among: int64 [k], the records to draw from.
-      weights: a positive number for each data set, in any unit; empty: data sets are not told
-        apart.
+      among: int64 [k], the records to draw from; members of the groups are places in it.
+      weights: a positive number for each data set; empty: data sets are not told apart.
       by: 'label', 'generator' (of a data set), 'class' (of a generator of a data set), or '' to
         divide the data sets no further.
-
-    Returns:
-      The groups; their members are places in `among`.
 
     Raises:
       ValueError: a weighted data set has no records, or one label is missing altogether.
@@ -220,14 +196,13 @@ def balance(table: RecordTable, among: np.ndarray, *, weights: Sequence[float], 
             f"data.balance is {by!r}, but the images to train on have one label only; it needs "
             "photographs and generated images."
         )
-    labels = ("labels",) if by else ()
-    outer = ("datasets",) if weights else ()
-    groups = _kinds_of(table, among, (*outer, *labels, *BALANCES[by]))
+    outer = (*(("datasets",) if weights else ()), *(("labels",) if by else ()))
+    groups = _kinds_of(table, among, (*outer, *BALANCES[by]))
     order = np.argsort(groups, kind="stable")
     sizes = np.bincount(groups)
     # Of each group: the data set and the label it is in, by its first member.
     firsts = order[np.cumsum(sizes) - sizes]
-    within = _kinds_of(table, among[firsts], (*outer, *labels))
+    within = _kinds_of(table, among[firsts], outer)
     above = datasets[firsts]
     share = np.array(weights or [1.0], np.float64)
     share /= share.sum()
@@ -237,11 +212,9 @@ def balance(table: RecordTable, among: np.ndarray, *, weights: Sequence[float], 
 
 
 def apportion(shares: np.ndarray, total: int) -> np.ndarray:
-    """Divides a number of images by the method of largest remainders, at least one to each.
+    """Divides `total` images, at least n, by the method of largest remainders: int64 [n] above 0.
 
-    Args:
-      shares: float [n], above 0.
-      total: what the int64 [n] that are returned add up to; at least n.
+    The shares are float [n], above 0.
     """
     counts = np.ones(len(shares), np.int64)
     free = np.ones(len(shares), bool)  # those that get one image or more by their share

@@ -33,8 +33,7 @@ def transformed_images(
 
     Args:
       source: the records.
-      transformations: each is applied to the image as it is stored.
-      preprocessing: applied after that.
+      transformations: each is applied to the image as it is stored, `preprocessing` after that.
       seed: of what is random, 0 to 2**32 - 1.
       workers: worker processes; 0 reads in threads of this process.
 

@@ -5,69 +5,117 @@ to 5; numbers of images from the publication named beside them. Nothing here was
 the archives themselves, which change: `prepare --check` compares a copy with what is stated here.
 """
 
+import re
 import textwrap
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from input_pipeline.errors import UserError
-from input_pipeline.prepare.catalog_entry import CatalogEntry, Generator, Preprocessing, plain
 from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
 
-_WIDTH = 100  # characters of a line of the listing
+# The two folders, and spellings of them in copies of these archives.
+_LABELS = {"real": PHOTOGRAPH, "fake": GENERATED, "0real": PHOTOGRAPH, "1fake": GENERATED}
+_SPLIT_NAMES = ("train", "val", "validation", "dev", "test", "progantrain", "proganval")
+
+
+@dataclass(frozen=True)
+class Generator:
+    """One generator of a data set."""
+
+    folder: str  # its folder in the published archive, and its name here
+    title: str = ""  # its name in the paper
+    # Other names of the folder, compared without case, '-', '_' and spaces.
+    aliases: tuple[str, ...] = ()
+    # Names of its class folders; empty: no class folders, or not known.
+    classes: tuple[str, ...] = ()
+    images: tuple[tuple[str, int], ...] = ()  # {split: published number of images, both classes}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What happens to images of one split before the network."""
+
+    resize: int  # edge in pixels of the square they are squashed to; 0: native size
+    crop: int  # edge in pixels of a crop after that; 0: none
+    note: str  # in words
+    tile: bool = False  # whether images below the crop are tiled, not padded by reflection
+    even: bool = False  # whether an odd last row or column is dropped
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """One published data set."""
+
+    name: str  # as in `--dataset=`
+    title: str  # as published
+    table: int | None  # of the NPR paper that reports it, or None
+    generators: tuple[Generator, ...]  # what the protocol averages over
+    # {folder name: split}; the first split is that of a tree without split folders
+    splits: dict[str, str]
+    protocol: dict[str, Preprocessing]  # {split: Preprocessing}
+    homepage: str  # where its owner publishes it
+    terms: str  # under what terms, as far as known
+    citation: str  # the publication
+    # Further generators that copies of it hold and the protocol does not count.
+    beside: tuple[Generator, ...] = ()
+    photographs: tuple[str, ...] = ()  # folders of photographs that several generators share
+    # Whether images of classes that it does not name are no part of it; else they are pooled with
+    # the others.
+    only_classes: bool = False
+    class_folders: dict[str, int] | None = None  # {folder name: label}, beside 0_real and 1_fake
+    tolerance: int = 0  # images by which a published, rounded count may differ
+    counts_from: str = ""  # publication of the counts; '' where none is known
+
+    def find(self, folder: str) -> Generator | None:
+        """Returns the generator that a folder name means, among those that count and beside."""
+        wanted = plain(folder)
+        for generator in (*self.generators, *self.beside):
+            if wanted in map(plain, (generator.folder, *generator.aliases)):
+                return generator
+        return None
+
+    def label(self, folder: str) -> int | None:
+        """Returns the label that a folder name means: 0 photographs, 1 generated, else None."""
+        return {**_LABELS, **(self.class_folders or {})}.get(plain(folder))
+
+    def split(self, folder: str) -> str:
+        """Returns the split that a folder name means, '' for none."""
+        return {plain(name): split for name, split in self.splits.items()}.get(plain(folder), "")
+
+    def is_foreign_split(self, folder: str) -> bool:
+        """Returns whether a folder name means a split that is no part of this data set."""
+        return plain(folder) in _SPLIT_NAMES and not self.split(folder)
+
+
+def plain(name: str) -> str:
+    """Reduces a folder name to what spellings have in common: lower-case letters and digits."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
 LSUN_20 = (
     *("airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa"),
     *("train", "tvmonitor"),
 )
+_CLASSES = {
+    "progan": LSUN_20,
+    "stylegan": ("bedroom", "car", "cat"),
+    "stylegan2": ("car", "cat", "church", "horse"),
+    "cyclegan": ("apple", "horse", "orange", "summer", "winter", "zebra"),
+}
+_NPR_TRAIN = Preprocessing(256, 224, "squashed to 256, random crop 224, flip")
+_NPR_VALIDATION = Preprocessing(256, 224, "squashed to 256, centre crop 224")
+_RESIZE_256 = Preprocessing(256, 0, "squashed to 256, no crop")
+_RESIZE_OURS = Preprocessing(256, 0, "not published; squashed to 256, no crop (our choice)")
+_NATIVE = Preprocessing(0, 0, "native size, no crop")
+_NATIVE_EVEN = Preprocessing(0, 0, "native size, odd last row or column dropped", even=True)
+_TILED_TRAIN = Preprocessing(0, 224, "small images tiled, random crop 224", tile=True)
+_TILED_TEST = Preprocessing(0, 224, "small images tiled, centre crop 224", tile=True)
+_TEST = {"test": "test"}
 _OWNERS_TERMS = (
     "None stated with the archive as far as this project knows; the images remain under the terms "
     "of their sources. Ask the publisher."
 )
-
-
-def find_entry(name: str) -> CatalogEntry:
-    """Returns an entry by its name.
-
-    Raises:
-      ValueError: there is none of that name.
-    """
-    for entry in catalog():
-        if plain(entry.name) == plain(name):
-            return entry
-    names = ", ".join(entry.name for entry in catalog())
-    raise UserError(f"--dataset={name} is not in the catalogue; it has {names}.")
-
-
-_NPR_TRAIN = Preprocessing(256, 224, "squashed to 256, random crop 224, flip")
-_NPR_VALIDATION = Preprocessing(256, 224, "squashed to 256, centre crop 224")
-_RESIZE_256 = Preprocessing(256, 0, "squashed to 256, no crop")
-_NATIVE = Preprocessing(0, 0, "native size, no crop")
-_TEST = {"test": "test"}
-
-
-@cache
-def catalog() -> tuple[CatalogEntry, ...]:
-    """Returns every data set, in the order of the tables."""
-    return (
-        _progan_4class(),
-        _forensynths(),
-        _gangen_detection(),
-        _diffusion_forensics(),
-        _universal_fake_detect(),
-        _diffusion_1k_step(),
-        _aigc_detect_benchmark(),
-        _genimage(),
-    )
-
-
-def _generators(text: str, **common: object) -> Iterator[Generator]:
-    """Yields generators from `folder=title|alias|alias` words, a space in a title written `~`."""
-    for word in text.split():
-        folder, _, rest = word.partition("=")
-        title, *aliases = rest.split("|") if rest else [folder]
-        yield Generator(folder, title.replace("~", " "), tuple(aliases), **common)  # type: ignore[arg-type]
-
-
 _CNNDETECTION = "github.com/PeterWang512/CNNDetection"
 _CNNDETECTION_PAPER = "Wang et al., CNN-generated images are surprisingly easy to spot, CVPR 2020"
 _CNNDETECTION_TERMS = (
@@ -76,19 +124,37 @@ _CNNDETECTION_TERMS = (
 )
 
 
-def _progan_4class() -> CatalogEntry:
-    return CatalogEntry(
+def _generators(
+    text: str,
+    classes: Mapping[str, tuple[str, ...]] | None = None,
+    splits: tuple[str, ...] = ("test",),
+) -> tuple[Generator, ...]:
+    """Generators from `folder=title|alias|alias:images/images` words, the images by split.
+
+    A space in a title is written `~`; all but the folder may be missing.
+    """
+    generators = []
+    for word in text.split():
+        names, _, counts = word.partition(":")
+        folder, _, rest = names.partition("=")
+        title, *aliases = (rest or folder).replace("~", " ").split("|")
+        images = tuple(zip(splits, map(int, counts.split("/")), strict=True)) if counts else ()
+        found = (classes or {}).get(folder, ())
+        generators.append(Generator(folder, title, tuple(aliases), found, images))
+    return tuple(generators)
+
+
+# Every data set, in the order of the tables.
+CATALOG = (
+    CatalogEntry(
         name="progan_4class",
         only_classes=True,
         title="ForenSynths, ProGAN training images of car, cat, chair, horse",
         table=None,
-        generators=(
-            Generator(
-                "progan",
-                "ProGAN",
-                classes=("car", "cat", "chair", "horse"),
-                images=(("train", 144_024), ("validation", 800)),
-            ),
+        generators=_generators(
+            "progan=ProGAN:144024/800",
+            {"progan": ("car", "cat", "chair", "horse")},
+            ("train", "validation"),
         ),
         splits={
             **{"train": "train", "progan_train": "train"},
@@ -100,48 +166,22 @@ def _progan_4class() -> CatalogEntry:
         homepage=_CNNDETECTION,
         terms=_CNNDETECTION_TERMS,
         citation=_CNNDETECTION_PAPER,
-    )
-
-
-def _forensynths() -> CatalogEntry:
-    # Images of both classes, CNNDetection paper, table 1, rounded there to hundreds; StyleGAN2 and
-    # WhichFaceIsReal were added to the archive later (counts of the AIGCDetectBenchmark paper).
-    counted = {
-        **{"progan": 8000, "stylegan": 12_000, "stylegan2": 15_900, "biggan": 4000},
-        **{"cyclegan": 2600, "stargan": 4000, "gaugan": 10_000, "deepfake": 5400},
-        **{"crn": 12_800, "imle": 12_800, "seeingdark": 360, "san": 440, "whichfaceisreal": 2000},
-    }
-    classes = {
-        "progan": LSUN_20,
-        "stylegan": ("bedroom", "car", "cat"),
-        "stylegan2": ("car", "cat", "church", "horse"),
-        "cyclegan": ("apple", "horse", "orange", "summer", "winter", "zebra"),
-    }
-
-    def named(text: str) -> tuple[Generator, ...]:
-        """Returns the generators of these words with their classes and counts."""
-        return tuple(
-            Generator(
-                g.folder,
-                g.title,
-                g.aliases,
-                classes.get(g.folder, ()),
-                (("test", counted[g.folder]),),
-            )
-            for g in _generators(text)
-        )
-
-    return CatalogEntry(
+    ),
+    CatalogEntry(
         name="forensynths",
         title="ForenSynths (CNNDetection test set), eight generators of Table 1",
         table=1,
-        generators=named(
-            "biggan=BigGAN cyclegan=CycleGAN deepfake=Deepfake|deepfakes|faceforensics "
-            "gaugan=GauGAN progan=ProGAN|progan_test stargan=StarGAN stylegan=StyleGAN "
-            "stylegan2=StyleGAN2"
+        # Images of both classes; StyleGAN2 and WhichFaceIsReal were added to the archive later.
+        generators=_generators(
+            "biggan=BigGAN:4000 cyclegan=CycleGAN:2600 "
+            "deepfake=Deepfake|deepfakes|faceforensics:5400 gaugan=GauGAN:10000 "
+            "progan=ProGAN|progan_test:8000 stargan=StarGAN:4000 stylegan=StyleGAN:12000 "
+            "stylegan2=StyleGAN2:15900",
+            _CLASSES,
         ),
-        beside=named(
-            "crn=CRN imle=IMLE san=SAN seeingdark=SITD|sitd whichfaceisreal=WhichFaceIsReal|wfir"
+        beside=_generators(
+            "crn=CRN:12800 imle=IMLE:12800 san=SAN:440 seeingdark=SITD|sitd:360 "
+            "whichfaceisreal=WhichFaceIsReal|wfir:2000"
         ),
         splits=_TEST,
         tolerance=100,
@@ -150,19 +190,14 @@ def _forensynths() -> CatalogEntry:
         homepage=_CNNDETECTION,
         terms=_CNNDETECTION_TERMS,
         citation=_CNNDETECTION_PAPER,
-    )
-
-
-def _gangen_detection() -> CatalogEntry:
-    return CatalogEntry(
+    ),
+    CatalogEntry(
         name="gangen_detection",
         title="GANGen-Detection (Self-Synthesis)",
         table=2,
-        generators=tuple(
-            _generators(
-                "AttGAN BEGAN CramerGAN InfoMaxGAN MMDGAN RelGAN S3GAN SNGAN STGAN",
-                images=(("test", 4000),),
-            )
+        generators=_generators(
+            "AttGAN:4000 BEGAN:4000 CramerGAN:4000 InfoMaxGAN:4000 MMDGAN:4000 RelGAN:4000 "
+            "S3GAN:4000 SNGAN:4000 STGAN:4000"
         ),
         splits=_TEST,
         counts_from="FreqNet paper (Tan et al., AAAI 2024): 4,000 per generator, half real",
@@ -170,47 +205,34 @@ def _gangen_detection() -> CatalogEntry:
         homepage="github.com/chuangchuangtan/GANGen-Detection",
         terms=_OWNERS_TERMS,
         citation="Tan et al., GANGen-Detection, 2024",
-    )
-
-
-def _diffusion_forensics() -> CatalogEntry:
-    return CatalogEntry(
+    ),
+    CatalogEntry(
         name="diffusion_forensics",
         title="DiffusionForensics (test images)",
         table=3,
-        generators=tuple(
-            _generators(
-                "adm=ADM ddpm=DDPM iddpm=IDDPM ldm=LDM pndm=PNDM sdv1_new=SDv1|sdv1|sd-v1 "
-                "sdv2=SDv2|sd-v2 vqdiffusion=VQDM|vqdm|vq-diffusion"
-            )
+        generators=_generators(
+            "adm=ADM ddpm=DDPM iddpm=IDDPM ldm=LDM pndm=PNDM sdv1_new=SDv1|sdv1|sd-v1 "
+            "sdv2=SDv2|sd-v2 vqdiffusion=VQDM|vqdm|vq-diffusion"
         ),
-        beside=tuple(
-            _generators(
-                "dalle2=DALLE~2 if=IF midjourney=Midjourney sdv1_new1=SDv1|sdv1new1 "
-                "sdv1_new2=SDv1|sdv1new2 stylegan_official=StyleGAN projectedgan=ProjectedGAN "
-                "diff-stylegan=Diff-StyleGAN diff-projectedgan=Diff-ProjectedGAN"
-            )
+        beside=_generators(
+            "dalle2=DALLE~2 if=IF midjourney=Midjourney sdv1_new1=SDv1|sdv1new1 "
+            "sdv1_new2=SDv1|sdv1new2 stylegan_official=StyleGAN projectedgan=ProjectedGAN "
+            "diff-stylegan=Diff-StyleGAN diff-projectedgan=Diff-ProjectedGAN"
         ),
         splits=_TEST,
         protocol={"test": _RESIZE_256},
         homepage="github.com/ZhendongWang6/DIRE",
         terms=_OWNERS_TERMS,
         citation="Wang et al., DIRE for diffusion-generated image detection, ICCV 2023",
-    )
-
-
-def _universal_fake_detect() -> CatalogEntry:
-    return CatalogEntry(
+    ),
+    CatalogEntry(
         name="universal_fake_detect",
         title="UniversalFakeDetect (diffusion and autoregressive test sets)",
         table=4,
-        generators=tuple(
-            _generators(
-                "dalle=DALLE glide_100_10=Glide100-10 glide_100_27=Glide100-27 "
-                "glide_50_27=Glide50-27 guided=ADM ldm_100=LDM100 ldm_200=LDM200 "
-                "ldm_200_cfg=LDM200cfg",
-                images=(("test", 2000),),
-            )
+        generators=_generators(
+            "dalle=DALLE:2000 glide_100_10=Glide100-10:2000 glide_100_27=Glide100-27:2000 "
+            "glide_50_27=Glide50-27:2000 guided=ADM:2000 ldm_100=LDM100:2000 ldm_200=LDM200:2000 "
+            "ldm_200_cfg=LDM200cfg:2000"
         ),
         photographs=("imagenet", "laion"),
         splits=_TEST,
@@ -219,102 +241,84 @@ def _universal_fake_detect() -> CatalogEntry:
         homepage="github.com/WisconsinAIVision/UniversalFakeDetect",
         terms=_OWNERS_TERMS,
         citation="Ojha et al., Towards universal fake image detectors, CVPR 2023",
-    )
-
-
-def _diffusion_1k_step() -> CatalogEntry:
-    return CatalogEntry(
+    ),
+    CatalogEntry(
         name="diffusion_1k_step",
         title="Diffusion1kStep",
         table=5,
-        generators=tuple(
-            _generators(
-                "DALLE=DALLE|dalle2 ddpm=DDPM|ddpm-google guided-diffusion=ADM "
-                "improved-diffusion=IDDPM midjourney=Midjourney"
-            )
+        generators=_generators(
+            "DALLE=DALLE|dalle2 ddpm=DDPM|ddpm-google guided-diffusion=ADM "
+            "improved-diffusion=IDDPM midjourney=Midjourney"
         ),
         splits=_TEST,
-        protocol={
-            "test": Preprocessing(256, 0, "not published; squashed to 256, no crop (our choice)")
-        },
+        protocol={"test": _RESIZE_OURS},
         homepage="github.com/chuangchuangtan/NPR-DeepfakeDetection",
         terms=_OWNERS_TERMS,
         citation="Tan et al., Rethinking the up-sampling operations (NPR), CVPR 2024",
-    )
-
-
-def _aigc_detect_benchmark() -> CatalogEntry:
-    thousands = {
-        **{"progan=ProGAN": 80, "stylegan=StyleGAN": 120, "biggan=BigGAN": 40},
-        **{"cyclegan=CycleGAN": 26, "stargan=StarGAN": 40, "gaugan=GauGAN": 100},
-        **{"stylegan2=StyleGAN2": 159, "whichfaceisreal=WFIR|wfir": 20, "ADM=ADM": 120},
-        **{"Glide=Glide": 120, "Midjourney=Midjourney": 120},
-        **{"stable_diffusion_v_1_4=SDv1.4|sdv14|sdv4": 120},
-        **{"stable_diffusion_v_1_5=SDv1.5|sdv15|sdv5": 160},
-        **{"VQDM=VQDM": 120, "wukong=Wukong": 120, "DALLE2=DALLE~2|dalle": 20},
-    }
-    classes = {generator.folder: generator.classes for generator in _forensynths().generators}
-    return CatalogEntry(
+    ),
+    CatalogEntry(
         name="aigc_detect_benchmark",
         title="AIGCDetectBenchmark (16 generators)",
         table=None,
-        generators=tuple(
-            Generator(g.folder, g.title, g.aliases, classes.get(g.folder, ()), (("test", n * 100),))
-            for word, n in thousands.items()
-            for g in _generators(word)
+        generators=_generators(
+            "progan=ProGAN:8000 stylegan=StyleGAN:12000 biggan=BigGAN:4000 cyclegan=CycleGAN:2600 "
+            "stargan=StarGAN:4000 gaugan=GauGAN:10000 stylegan2=StyleGAN2:15900 "
+            "whichfaceisreal=WFIR|wfir:2000 ADM=ADM:12000 Glide=Glide:12000 "
+            "Midjourney=Midjourney:12000 stable_diffusion_v_1_4=SDv1.4|sdv14|sdv4:12000 "
+            "stable_diffusion_v_1_5=SDv1.5|sdv15|sdv5:16000 VQDM=VQDM:12000 wukong=Wukong:12000 "
+            "DALLE2=DALLE~2|dalle:2000",
+            _CLASSES,
         ),
-        beside=(Generator("sd_xl", "SDXL", ("sdxl",)),),
+        beside=_generators("sd_xl=SDXL|sdxl"),
         splits=_TEST,
         tolerance=100,
         counts_from="AIGCDetectBenchmark paper (arXiv 2311.12397), rounded to hundreds",
-        protocol={
-            "test": Preprocessing(0, 0, "native size, odd last row or column dropped", even=True)
-        },
+        protocol={"test": _NATIVE_EVEN},
         homepage="github.com/Ekko-zn/AIGCDetectBenchmark",
         terms=_OWNERS_TERMS,
         citation="Zhong et al., Rich and poor texture contrast, arXiv 2311.12397, 2023",
-    )
-
-
-def _genimage() -> CatalogEntry:
-    # Generated images, GenImage paper, table 2; the photographs of a generator are as many.
-    generated = {
-        "ADM=ADM|imagenet_ai_0508_adm": (162_000, 6000),
-        "BigGAN=BigGAN|imagenet_ai_0419_biggan": (162_000, 6000),
-        "glide=GLIDE|imagenet_glide": (162_000, 6000),
-        "Midjourney=Midjourney|imagenet_midjourney": (162_000, 6000),
-        "stable_diffusion_v_1_4=SDv1.4|imagenet_ai_0419_sdv4|sdv14|sdv4": (162_000, 6000),
-        "stable_diffusion_v_1_5=SDv1.5|imagenet_ai_0424_sdv5|sdv15|sdv5": (166_000, 8000),
-        "VQDM=VQDM|imagenet_ai_0419_vqdm": (162_000, 6000),
-        "wukong=Wukong|imagenet_ai_0424_wukong": (162_000, 6000),
-    }
-    return CatalogEntry(
+    ),
+    CatalogEntry(
         name="genimage",
         title="GenImage (train on stable_diffusion_v_1_4, test on all)",
         table=None,
-        generators=tuple(
-            Generator(g.folder, g.title, g.aliases, (), (("train", 2 * train), ("test", 2 * test)))
-            for word, (train, test) in generated.items()
-            for g in _generators(word)
+        # Twice the generated images of GenImage paper, table 2: there are as many photographs.
+        generators=_generators(
+            "ADM=ADM|imagenet_ai_0508_adm:324000/12000 "
+            "BigGAN=BigGAN|imagenet_ai_0419_biggan:324000/12000 "
+            "glide=GLIDE|imagenet_glide:324000/12000 "
+            "Midjourney=Midjourney|imagenet_midjourney:324000/12000 "
+            "stable_diffusion_v_1_4=SDv1.4|imagenet_ai_0419_sdv4|sdv14|sdv4:324000/12000 "
+            "stable_diffusion_v_1_5=SDv1.5|imagenet_ai_0424_sdv5|sdv15|sdv5:332000/16000 "
+            "VQDM=VQDM|imagenet_ai_0419_vqdm:324000/12000 "
+            "wukong=Wukong|imagenet_ai_0424_wukong:324000/12000",
+            splits=("train", "test"),
         ),
         splits={"train": "train", "val": "test"},
         class_folders={"nature": PHOTOGRAPH, "ai": GENERATED},
         # The publisher lists unreadable files per generator; the counts include them.
         tolerance=500,
         counts_from="GenImage paper (Zhu et al., NeurIPS 2023)",
-        protocol={
-            "train": Preprocessing(0, 224, "small images tiled, random crop 224", tile=True),
-            "test": Preprocessing(0, 224, "small images tiled, centre crop 224", tile=True),
-        },
+        protocol={"train": _TILED_TRAIN, "test": _TILED_TEST},
         homepage="github.com/GenImage-Dataset/GenImage",
         terms="See the publisher's page; the photographs are ImageNet's, under its terms.",
         citation="Zhu et al., GenImage, NeurIPS 2023",
-    )
+    ),
+)
+
+
+def find_entry(name: str) -> CatalogEntry:
+    """Returns an entry by its name, or raises ValueError where there is none."""
+    for entry in CATALOG:
+        if plain(entry.name) == plain(name):
+            return entry
+    names = ", ".join(entry.name for entry in CATALOG)
+    raise UserError(f"--dataset={name} is not in the catalogue; it has {names}.")
 
 
 def format_catalog() -> str:
     """Returns every entry as text: table, protocol, generators with counts, source, terms."""
-    return "\n\n".join("\n".join(_lines(entry)) for entry in catalog())
+    return "\n\n".join("\n".join(_lines(entry)) for entry in CATALOG)
 
 
 def _lines(entry: CatalogEntry) -> Iterator[str]:
@@ -349,7 +353,7 @@ def _generator(generator: Generator, split: str) -> str:
 def _wrap(label: str, text: str) -> list[str]:
     return textwrap.wrap(
         text,
-        _WIDTH,
+        100,
         initial_indent=f"  {label}: ",
         subsequent_indent="    ",
         break_on_hyphens=False,

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from input_pipeline.images.metadata import FileFacts, read_facts
-from input_pipeline.images.transforms import UnreadableImageError
-from input_pipeline.prepare.catalog_entry import CatalogEntry, Generator
+from input_pipeline.prepare.catalog import CatalogEntry, Generator
 from input_pipeline.prepare.file_pool import file_pool
 from input_pipeline.prepare.folders import ImageFile, Source
 from input_pipeline.prepare.leak_audit import Audit, audit
@@ -42,27 +41,19 @@ def _examine(file: ImageFile, data: bytes, pixels: np.ndarray) -> tuple[FileFact
     del file
     picture = hashlib.sha256(f"{pixels.shape}".encode())
     picture.update(pixels.data)
-    try:
-        facts = read_facts(data)
-    except OSError as error:
-        raise UnreadableImageError(f"cannot be read: {error}") from error
-    return facts, hashlib.sha256(data).digest(), picture.digest()
+    return read_facts(data), hashlib.sha256(data).digest(), picture.digest()
 
 
 @dataclass
 class CheckReport:
-    """What a check of `title` found.
-
-    Attributes:
-      images: {split: {generator: {'photographs': n, 'generated': n}}} of readable files.
-      problems: in the order in which they were looked for.
-      audit: of the readable files.
-    """
+    """What a check of `title` found."""
 
     title: str
+    # {split: {generator: {'photographs': n, 'generated': n}}} of readable files
     images: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    # In the order in which they were looked for.
     problems: list[Problem] = field(default_factory=list)
-    audit: Audit | None = None
+    audit: Audit | None = None  # of the readable files
 
     def to_json(self) -> dict[str, Any]:
         """Returns everything as JSON values."""
@@ -105,8 +96,7 @@ def check_source(
     Args:
       source: the files, and what the catalogue expects of them.
       against: data sets that must share no file with it, such as the training set of a test set.
-      workers: processes that decode; None takes one per core, 0 decodes in this process.
-      progress: called with (files seen, files in all) after each file.
+      workers: as of `prepare`, as `progress`.
     """
     report, entry = CheckReport(source.title), source.entry
     readable: list[_Found] = []

@@ -91,16 +91,12 @@ def _read_chunk(work: Work, max_pixels: int, files: list[ImageFile]) -> list[Any
 
 def _read_one(work: Work, max_pixels: int, file: ImageFile) -> Any:
     try:
-        data = _read(file.path)
+        if not stat.S_ISREG(os.stat(file.path).st_mode):  # a pipe would keep its reader waiting
+            return "cannot be read: not a regular file"
+        data = Path(file.path).read_bytes()
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    try:
         return work(file, data, decode(data, max_pixels=max_pixels))
     except UnreadableImageError as error:
         return str(error)
-
-
-def _read(path: str) -> bytes:
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would keep its reader waiting
-            raise UnreadableImageError("cannot be read: not a regular file")
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise UnreadableImageError(f"cannot be read: {error.strerror or error}") from error

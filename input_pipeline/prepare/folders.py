@@ -15,17 +15,14 @@ from pathlib import Path
 
 from input_pipeline.errors import UserError
 from input_pipeline.images import file_tree
-from input_pipeline.prepare.catalog_entry import CatalogEntry
+from input_pipeline.prepare.catalog import CatalogEntry
 from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
 from input_pipeline.storage.shard_writer import Skipped
 
 CLASS_FOLDERS = {"0_real": PHOTOGRAPH, "1_fake": GENERATED}
 SPLIT_FOLDERS = {
-    "train": "train",
-    "val": "validation",
-    "validation": "validation",
-    "dev": "dev",
-    "test": "test",
+    **{"train": "train", "val": "validation", "validation": "validation"},
+    **{"dev": "dev", "test": "test"},
 }
 OUTSIDE_SPLITS = "outside the split folders of this tree"
 LAYOUT = "[<split>/]<generator>/[<class>/]{0_real,1_fake}/<file>"
@@ -33,38 +30,24 @@ LAYOUT = "[<split>/]<generator>/[<class>/]{0_real,1_fake}/<file>"
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """A file that should be an image.
+    """A file that should be an image."""
 
-    Attributes:
-      path: where it lies.
-      filename: its path relative to the root of the source, with forward slashes.
-      label: 0 photograph, 1 generated.
-      generator: the folder that names its maker or source.
-      class_name: the folder between the generator and 0_real or 1_fake, '' where there is none.
-    """
-
-    path: str
-    filename: str
-    label: int
-    generator: str
+    path: str  # where it lies
+    filename: str  # its path relative to the root of the source, with forward slashes
+    label: int  # 0 photograph, 1 generated
+    generator: str  # the folder that names its maker or source
+    # The folder between the generator and 0_real or 1_fake, '' where there is none.
     class_name: str = ""
 
 
 @dataclass
 class Source:
-    """Folders of image files, sorted, in an order that depends on names alone.
+    """Folders of image files, sorted, in an order that depends on names alone."""
 
-    Attributes:
-      origin: the name of where they lie.
-      entry: what the catalogue knows of them, or None.
-      splits: {split: its files}.
-      strays: every other file.
-    """
-
-    origin: str
-    entry: CatalogEntry | None = None
-    splits: dict[str, list[ImageFile]] = field(default_factory=dict)
-    strays: list[Skipped] = field(default_factory=list)
+    origin: str  # the name of where they lie
+    entry: CatalogEntry | None = None  # what the catalogue knows of them, or None
+    splits: dict[str, list[ImageFile]] = field(default_factory=dict)  # {split: its files}
+    strays: list[Skipped] = field(default_factory=list)  # every other file
 
     def add(self, split: str, file: ImageFile) -> None:
         """Counts a file."""
@@ -103,9 +86,7 @@ def _size_and_time(path: str) -> str:
 def walk_classes(root: str | os.PathLike[str], split: str = "") -> Source:
     """Sorts the files of a tree with folders `0_real` and `1_fake`.
 
-    Args:
-      root: the tree.
-      split: name of the one split of a tree without split folders; '' means 'test'.
+    `split` is the name of the one split of a tree without split folders; '' means 'test'.
 
     Raises:
       ValueError: no file lies as the layout says, or `split` is given for a tree that has splits.
@@ -198,10 +179,7 @@ def directory(root: str | os.PathLike[str]) -> Path:
 def walk_files(root: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yields (path, parts below the root) of all files, in the order of `file_tree.walk_files`.
 
-    Files that cannot be opened are among them.
-
-    Raises:
-      UserError: a folder cannot be read.
+    Files that cannot be opened are among them; a folder that cannot be read raises UserError.
     """
     for file in file_tree.walk_files(root):
         if file.is_folder:

@@ -27,27 +27,19 @@ Groups = Mapping[tuple[str, str, str, int], Sequence[FileFacts]]
 
 @dataclass(frozen=True)
 class Distribution:
-    """What the files of one generator, class and label look like.
-
-    Attributes:
-      images: number of files.
-      formats: {format: files}.
-      qualities: JPEG quality estimates: lowest, quartiles and highest; () without JPEG files.
-      standard_tables: JPEG files whose table is exactly libjpeg's.
-      subsamplings: {chroma subsampling: JPEG files}.
-      sizes: {'height x width': files}, the five most frequent of `distinct_sizes`.
-    """
+    """What the files of one generator, class and label look like."""
 
     split: str
     generator: str
     class_name: str
     label: int
-    images: int
-    formats: dict[str, int]
+    images: int  # number of files
+    formats: dict[str, int]  # {format: files}
+    # JPEG quality estimates: lowest, quartiles and highest; () without JPEG files.
     qualities: tuple[float, ...]
-    standard_tables: int
-    subsamplings: dict[str, int]
-    sizes: dict[str, int]
+    standard_tables: int  # JPEG files whose table is exactly libjpeg's
+    subsamplings: dict[str, int]  # {chroma subsampling: JPEG files}
+    sizes: dict[str, int]  # {'height x width': files}, the five most frequent of `distinct_sizes`
     distinct_sizes: int
 
     def __str__(self) -> str:
@@ -66,19 +58,13 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Leak:
-    """How well metadata alone separates a generator from photographs.
-
-    Attributes:
-      generator: whose images they are; '' for all of the split together.
-      photographs: number beside it, its own or, where it has none, all of the split.
-      generated: number of its images.
-      auc: cross-validated AUC of the classifier, 0.5 is chance; None with too few images.
-    """
+    """How well metadata alone separates a generator from photographs."""
 
     split: str
-    generator: str
-    photographs: int
-    generated: int
+    generator: str  # whose images they are; '' for all of the split together
+    photographs: int  # number beside it, its own or, where it has none, all of the split
+    generated: int  # number of its images
+    # Cross-validated AUC of the classifier, 0.5 is chance; None with too few images.
     auc: float | None
 
     @property
@@ -96,11 +82,7 @@ class Audit:
 
     def to_json(self) -> dict[str, Any]:
         """Returns everything as JSON values."""
-        return {
-            "distributions": [asdict(entry) for entry in self.distributions],
-            "leaks": [asdict(leak) for leak in self.leaks],
-            "warning_above_auc": WARNING_AUC,
-        }
+        return asdict(self) | {"warning_above_auc": WARNING_AUC}
 
     def __str__(self) -> str:
         lines = ["files by generator, class and label:"]
@@ -128,10 +110,10 @@ class Audit:
         return "\n".join(lines)
 
 
-def audit(groups: Groups, seed: int = 0) -> Audit:
+def audit(groups: Groups) -> Audit:
     """Audits files that decode; the same files in the same order give the same audit."""
     distributions = tuple(_distribution(*key, groups[key]) for key in sorted(groups))
-    return Audit(distributions, tuple(_leaks(groups, seed)))
+    return Audit(distributions, tuple(_leaks(groups)))
 
 
 def _distribution(
@@ -142,11 +124,7 @@ def _distribution(
     sizes = collections.Counter(f"{fact.height}x{fact.width}" for fact in facts)
     subsamplings = collections.Counter(fact.subsampling for fact in facts if fact.subsampling)
     return Distribution(
-        split,
-        generator,
-        class_name,
-        label,
-        len(facts),
+        *(split, generator, class_name, label, len(facts)),
         formats=dict(collections.Counter(fact.format for fact in facts).most_common()),
         qualities=tuple(quartiles),
         standard_tables=sum(fact.standard_table for fact in facts),
@@ -156,7 +134,7 @@ def _distribution(
     )
 
 
-def _leaks(groups: Groups, seed: int) -> Iterator[Leak]:
+def _leaks(groups: Groups) -> Iterator[Leak]:
     for split in sorted({key[0] for key in groups}):
 
         def of(label: int, generator: str = "", split: str = split) -> list[FileFacts]:
@@ -171,13 +149,11 @@ def _leaks(groups: Groups, seed: int) -> Iterator[Leak]:
         for generator in [*makers, ""]:
             photographs = of(PHOTOGRAPH, generator) or of(PHOTOGRAPH)
             generated = of(GENERATED, generator)
-            auc = _metadata_auc(photographs, generated, seed)
+            auc = _metadata_auc(photographs, generated)
             yield Leak(split, generator, len(photographs), len(generated), auc)
 
 
-def _metadata_auc(
-    photographs: Sequence[FileFacts], generated: Sequence[FileFacts], seed: int
-) -> float | None:
+def _metadata_auc(photographs: Sequence[FileFacts], generated: Sequence[FileFacts]) -> float | None:
     """Returns the AUC of a forest on files that it was not grown on."""
     if min(len(photographs), len(generated)) < _MIN_PER_CLASS:
         return None
@@ -186,19 +162,16 @@ def _metadata_auc(
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    kept = [_thin(facts) for facts in (photographs, generated)]
+    kept = []
+    for facts in (photographs, generated):  # at most so many, evenly spread
+        count = min(len(facts), _MAX_PER_CLASS)
+        kept.append([facts[i] for i in np.linspace(0, len(facts) - 1, count).astype(int)])
     features = np.stack([fact.features() for facts in kept for fact in facts])
     labels = np.repeat([PHOTOGRAPH, GENERATED], [len(facts) for facts in kept])
-    forest = ExtraTreesClassifier(_TREES, min_samples_leaf=2, random_state=seed)
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
+    forest = ExtraTreesClassifier(_TREES, min_samples_leaf=2, random_state=0)
+    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
     shares = cross_val_predict(forest, features, labels, cv=folds, method="predict_proba")
     return float(roc_auc_score(labels, shares[:, 1]))
-
-
-def _thin(facts: Sequence[FileFacts]) -> list[FileFacts]:
-    """Returns at most `_MAX_PER_CLASS` of them, evenly spread."""
-    count = min(len(facts), _MAX_PER_CLASS)
-    return [facts[i] for i in np.linspace(0, len(facts) - 1, count).astype(int)]
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.errors import UserError
-from input_pipeline.images.transforms import MAX_PIXELS, squash
-from input_pipeline.prepare.catalog_entry import CatalogEntry
+from input_pipeline.images.transforms import MAX_PIXELS, resize_to
 from input_pipeline.prepare.file_pool import file_pool
 from input_pipeline.prepare.folders import ImageFile, Source
 from input_pipeline.storage.atomic_files import resumable_directory
@@ -32,21 +31,13 @@ from input_pipeline.storage.shard_writer import Skipped, finished_shards, write_
 
 @dataclass(frozen=True)
 class PrepareSummary:
-    """What `prepare` did.
+    """What `prepare` did."""
 
-    Attributes:
-      output: the data set.
-      splits: {name: Split}, with images per generator and class.
-      unreadable: files that should have been images.
-      strays: files that count nowhere.
-      missing: 'split generator' of what the catalogue names and the source lacks.
-    """
-
-    output: Path
-    splits: dict[str, Split]
-    unreadable: list[Skipped]
-    strays: list[Skipped]
-    missing: list[str]
+    output: Path  # the data set
+    splits: dict[str, Split]  # {name: Split}, with images per generator and class
+    unreadable: list[Skipped]  # files that should have been images
+    strays: list[Skipped]  # files that count nowhere
+    missing: list[str]  # 'split generator' of what the catalogue names and the source lacks
 
     def __str__(self) -> str:
         width = max(len(g) for split in self.splits.values() for g in split.generators)
@@ -113,16 +104,22 @@ def prepare(
         arguments, or too many files are unreadable.
     """
     check_listable(output, "--output")
-    image_size = _protocol_size(source.entry) if image_size is None else image_size
+    entry = source.entry
+    if image_size is None:
+        image_size = max(p.resize for p in entry.protocol.values()) if entry else 256
     _check_arguments(storage, image_size, max_bad_fraction, workers)
-    name = name or (source.entry.name if source.entry else _clean(source.origin))
+    if not name:
+        plain = (c if c.isascii() and c.isalnum() else "_" for c in source.origin.lower())
+        cleaned = "".join(plain).strip("_")
+        cleaned = cleaned if cleaned[:1].isalpha() else f"images_{cleaned}".rstrip("_")
+        name = entry.name if entry else cleaned
     splits = dict(sorted(source.splits.items()))
     check_names(name, splits)
     total = sum(map(len, splits.values()))
     plan: dict[str, Any] = {
         **{"name": name, "source": source.origin, "storage": storage, "files": total},
         **{"decoded_size": image_size if storage == "decoded" else None},
-        **{"dataset": source.entry.name if source.entry else "", "max_pixels": int(max_pixels)},
+        **{"dataset": entry.name if entry else "", "max_pixels": int(max_pixels)},
         **{"shard_bytes": shard_bytes, "source_sha256": source.fingerprint()},
     }
     with resumable_directory(Path(output), plan) as folder:
@@ -130,7 +127,14 @@ def prepare(
             with file_pool(workers, total, int(max_pixels)) as mapped:
                 results = partial(mapped, partial(_record, storage, image_size))
                 _write_splits(folder, splits, results, shard_bytes, max_bad_fraction, progress)
-        info = {"made_by": "prepare", **_catalogue_info(source.entry)}
+        info: dict[str, Any] = {"made_by": "prepare"}
+        if entry is None:
+            info["licence"] = "Unknown; the images remain under the terms of their sources."
+        else:
+            info |= {"dataset": entry.name, "title": entry.title, "table": entry.table}
+            info |= {"licence": entry.terms, "homepage": entry.homepage}
+            protocol = {split: asdict(steps) for split, steps in entry.protocol.items()}
+            info |= {"citation": entry.citation, "protocol": protocol}
         info |= {key: plan[key] for key in ("source", "decoded_size")}
         finish_dataset(folder, name, list(splits), info, source.strays)
     dataset = PreparedDataset.load(output)
@@ -138,7 +142,12 @@ def prepare(
     _, rows = read_csv(dataset.path / SKIPPED_FILE)
     skipped = [Skipped(row["path"], row["reason"], "unreadable") for row in rows]
     unreadable = [entry for entry in skipped if entry[:2] not in strays]
-    missing = _missing_generators(source.entry, dataset.splits)
+    missing = [
+        f"{split} {generator.folder}"
+        for split, found in dataset.splits.items()
+        for generator in (entry.generators if entry else ())
+        if not found.generators.get(generator.folder, {}).get("generated")
+    ]
     return PrepareSummary(dataset.path, dataset.splits, unreadable, source.strays, missing)
 
 
@@ -193,53 +202,11 @@ def _record(
 ) -> ImageRecord:
     digest = hashlib.sha256(data).hexdigest()
     if storage == "decoded":
-        pixels = squash(pixels, image_size) if image_size else pixels
+        pixels = resize_to(pixels, image_size) if image_size else pixels
         data = pixels.tobytes()
     height, width = pixels.shape[:2]
-    return ImageRecord(
-        image=data,
-        storage=storage,
-        height=height,
-        width=width,
-        label=file.label,
-        generator=file.generator,
-        filename=file.filename,
-        class_name=file.class_name,
-        sha256=digest,
-    )
-
-
-def _missing_generators(entry: CatalogEntry | None, splits: Mapping[str, Split]) -> list[str]:
-    """Returns 'split generator' of what the catalogue names and a data set lacks."""
-    if entry is None:
-        return []
-    return [
-        f"{name} {generator.folder}"
-        for name, split in splits.items()
-        for generator in entry.generators
-        if not split.generators.get(generator.folder, {}).get("generated")
-    ]
-
-
-def _protocol_size(entry: CatalogEntry | None) -> int:
-    return max(protocol.resize for protocol in entry.protocol.values()) if entry else 256
-
-
-def _catalogue_info(entry: CatalogEntry | None) -> dict[str, Any]:
-    """Returns what the data set keeps of its catalogue entry."""
-    if entry is None:
-        return {"licence": "Unknown; the images remain under the terms of their sources."}
-    return {
-        **{"dataset": entry.name, "title": entry.title, "table": entry.table},
-        **{"licence": entry.terms, "homepage": entry.homepage, "citation": entry.citation},
-        "protocol": {split: asdict(protocol) for split, protocol in entry.protocol.items()},
-    }
-
-
-def _clean(name: str) -> str:
-    """Makes a data set's name of a folder's."""
-    cleaned = "".join(c if c.isascii() and c.isalnum() else "_" for c in name.lower()).strip("_")
-    return cleaned if cleaned[:1].isalpha() else f"images_{cleaned}".rstrip("_")
+    known = (file.label, file.generator, file.filename, file.class_name, digest)
+    return ImageRecord(data, storage, height, width, *known)
 
 
 def _check_arguments(

@@ -16,26 +16,19 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from input_pipeline.errors import UserError
-from input_pipeline.simulation import camera, dataset, decoders, pictures
+from input_pipeline.simulation import camera, dataset, decoders
 
-FIRST_SCENE = 900_000_000
-"""Scenes from here on are in no split of the simulated data set."""
-
+FIRST_SCENE = 900_000_000  # scenes from here on are in no split of the simulated data set
 _REGION_STREAM = 16
 _BATCH = 16
 
 
 @dataclasses.dataclass(frozen=True)
 class Composites:
-    """Pictures and what of them was generated.
+    """Pictures and what of them was generated."""
 
-    Attributes:
-        images: uint8 [n, size, size, 3].
-        masks: bool [n, size, size], true where generated.
-    """
-
-    images: np.ndarray
-    masks: np.ndarray
+    images: np.ndarray  # uint8 [n, size, size, 3]
+    masks: np.ndarray  # bool [n, size, size], true where generated
 
 
 def make_composites(
@@ -48,19 +41,16 @@ def make_composites(
         count: composites of each.
         size: height and width in pixels, a multiple of 8 from 64 to 512.
         seed: of scenes, cameras, noise and regions.
-        shifts: pixels, 0 to `pictures.MARGIN` each, see above.
+        shifts: pixels, 0 to `camera.MARGIN` each, see above.
 
     Yields:
-        family, shift, composites.
-
-    Raises:
-        ValueError: a value is not allowed.
+        Family, shift, composites.
     """
     _check(families, count, size, shifts)
     indices = tuple(range(FIRST_SCENE, FIRST_SCENE + count))
     takes = (0, *(1 + dataset.FAMILIES.index(family) for family in families))
-    clean, noise = pictures.shoot(pictures.Shot(seed, indices, size, takes))
-    photographs = camera.quantise(pictures.inner(clean) + noise[:, 0])
+    clean, noise = camera.shoot(seed, indices, size, takes)
+    photographs = camera.quantise(camera.inner(clean) + noise[:, 0])
     masks = np.zeros((count, size, size), bool)
     for number in range(count):
         masks[number][region_of(seed, number, size)] = True
@@ -90,9 +80,9 @@ def _generated(
 ) -> np.ndarray:
     # What wraps around ends in the last rows and columns, where no region reaches.
     clean, noise = (np.roll(x, (shift, shift), (1, 2)) for x in (clean, noise))
+    batches = [slice(start, start + _BATCH) for start in range(0, len(indices), _BATCH)]
     made = [
-        dataset.generate(family, clean[rows], noise[rows], seed, indices[rows])
-        for rows in (slice(start, start + _BATCH) for start in range(0, len(indices), _BATCH))
+        dataset.generate(family, clean[rows], noise[rows], seed, indices[rows]) for rows in batches
     ]
     return np.roll(np.concatenate(made), (-shift, -shift), (1, 2))
 
@@ -111,5 +101,5 @@ def _check(families: Sequence[str], count: int, size: int, shifts: Sequence[int]
             f"composites of {size} pixels; allowed are multiples of {decoders.MULTIPLE} from 64 to "
             "512."
         )
-    if not all(0 <= shift <= pictures.MARGIN for shift in shifts):
-        raise UserError(f"shifts are {shifts}; allowed is 0 to {pictures.MARGIN} pixels.")
+    if not all(0 <= shift <= camera.MARGIN for shift in shifts):
+        raise UserError(f"shifts are {shifts}; allowed is 0 to {camera.MARGIN} pixels.")

@@ -7,7 +7,6 @@ the noise-free picture, plus the same kind of noise, drawn independently.
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
 import dataclasses
 import hashlib
@@ -16,20 +15,19 @@ import multiprocessing
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import threadpoolctl
 
 from input_pipeline.errors import UserError
-from input_pipeline.simulation import baselines, camera, decoders, matching, pictures
+from input_pipeline.loading.parallel import ahead, available_cores
+from input_pipeline.simulation import baselines, camera, decoders, matching
 from input_pipeline.storage import dataset_writer, records
 from input_pipeline.storage.atomic_files import write_json
 from input_pipeline.storage.prepared_dataset import PreparedDataset
 
-FAMILIES: tuple[str, ...] = tuple(decoders.FAMILIES)
-"""Names of the generator families, in the order of the test split."""
-
+FAMILIES: tuple[str, ...] = tuple(decoders.FAMILIES)  # in the order of the test split
 PHOTOGRAPHS = "photographs"
 BASELINES_FILE = "baselines.json"
 
@@ -38,7 +36,6 @@ _SPLIT_STRIDE = 10_000_000
 _BATCH = 16
 _AHEAD = 4
 _INPUT_NOISE_STREAM = 15
-_Item = TypeVar("_Item")
 _PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
 
 
@@ -74,11 +71,10 @@ def build_simulation(
     Args:
         output: the directory.
         size: height and width of the images in pixels, a multiple of 8 from 32 to 512.
-        train_per_class: scenes of split train, each once per class.
-        validation_per_class: scenes of split validation, each once per class.
+        train_per_class: scenes of split train; `validation_per_class`: of split validation.
         test_per_family: scenes of split test, each once as photograph and once per family.
         train_family: name in `FAMILIES`.
-        seed: seed of scenes, cameras and noise, 0 or more.
+        seed: of scenes, cameras and noise, 0 or more.
         photos: folder of photographs to take scenes from; '' renders scenes.
         workers: processes that render; None takes one per core, 0 renders in this process. The
             images do not depend on it.
@@ -101,10 +97,10 @@ def build_simulation(
                 _info(plan, fingerprint),
             )
     if not (output / BASELINES_FILE).exists():
-        write_baselines(output)
+        _write_baselines(output)
 
 
-def write_baselines(output: pathlib.Path) -> dict[str, dict[str, float]]:
+def _write_baselines(output: pathlib.Path) -> None:
     """Runs the cheap classifiers on split test of a simulated data set and writes the AUCs."""
     source = PreparedDataset.load(output).source("test")
     groups: dict[str, list[records.ImageRecord]] = {}
@@ -114,7 +110,6 @@ def write_baselines(output: pathlib.Path) -> dict[str, dict[str, float]]:
     photographs = groups.pop(PHOTOGRAPHS)
     result = {name: baselines.measure(photographs, made) for name, made in groups.items()}
     write_json(output / BASELINES_FILE, result)
-    return result
 
 
 def generate(
@@ -123,8 +118,8 @@ def generate(
     """A family's version of noise-free pictures.
 
     Args:
-        family: a name in `FAMILIES`.
-        clean: float32 [n, h, w, 3] with the margin of `pictures.MARGIN`.
+        family: one of `FAMILIES`.
+        clean: float32 [n, h, w, 3] with the margin of `camera.MARGIN`.
         noise: float32 [n, h - 2 MARGIN, w - 2 MARGIN, 3], sensor noise to add.
         seed: seed of the data set.
         indices: numbers of the scenes, for the noise that some networks start from.
@@ -132,7 +127,7 @@ def generate(
     Returns:
         uint8, the shape of `noise`.
     """
-    return matching.finish(_made(family, clean, seed, indices), pictures.inner(clean), noise)
+    return matching.finish(_made(family, clean, seed, indices), camera.inner(clean), noise)
 
 
 def _made(family: str, clean: np.ndarray, seed: int, indices: Sequence[int]) -> np.ndarray:
@@ -143,85 +138,55 @@ def _made(family: str, clean: np.ndarray, seed: int, indices: Sequence[int]) -> 
         for picture, index in zip(clean, indices, strict=True):
             rng = np.random.default_rng([seed, index, _INPUT_NOISE_STREAM, number])
             picture += level * rng.standard_normal(picture.shape, dtype=np.float32)
-    return pictures.inner(decoders.decode(family, clean, _BATCH))
+    return camera.inner(decoders.decode(family, clean, _BATCH))
 
 
 def _split_records(
-    plan: _Plan, split: str, executor: concurrent.futures.Executor | None
+    plan: _Plan, split: str, executor: concurrent.futures.Executor
 ) -> Iterator[records.ImageRecord]:
     number = _SPLITS.index(split)
     families = FAMILIES if split == "test" else (plan.train_family,)
     takes = (0, *(1 + FAMILIES.index(family) for family in families))
-    photos = plan.photos[number :: len(_SPLITS)] if plan.photos else ()
+    photos = plan.photos[number :: len(_SPLITS)]
     first = number * _SPLIT_STRIDE
-    shots = (
-        pictures.Shot(
-            plan.seed,
-            tuple(range(start, min(start + _BATCH, first + plan.counts[number]))),
-            plan.size,
-            takes,
-            photos,
-        )
-        for start in range(first, first + plan.counts[number], _BATCH)
-    )
+    every = range(first, first + plan.counts[number])
+    batches = [every[start : start + _BATCH] for start in range(0, len(every), _BATCH)]
 
-    def develop(item):
-        shot, (clean, noise) = item
-        yield shot, PHOTOGRAPHS, camera.quantise(pictures.inner(clean) + noise[:, 0])
-        reference = pictures.inner(clean)
+    def develop(
+        indices: range, clean: np.ndarray, noise: np.ndarray
+    ) -> Iterator[tuple[str, range, Callable[[], np.ndarray]]]:
+        reference = camera.inner(clean)
+        photographs = camera.quantise(reference + noise[:, 0])
+        yield PHOTOGRAPHS, indices, lambda: photographs
         for column, family in enumerate(families, start=1):
-            made = _made(family, clean, plan.seed, shot.indices)
-            work = submit(matching.finish, made, reference, noise[:, column])
-            yield shot, family, work
+            made = _made(family, clean, plan.seed, indices)
+            work = executor.submit(matching.finish, made, reference, noise[:, column])
+            yield family, indices, work.result
 
-    submit = _Now if executor is None else executor.submit
-    rendered = ((shot, submit(pictures.shoot, shot)) for shot in shots)
-    arrived = ((shot, work.result()) for shot, work in _ahead(rendered))
-    jobs = (job for item in arrived for job in develop(item))
-    for shot, generator, images in _ahead(jobs):
-        finished = images if isinstance(images, np.ndarray) else images.result()
-        yield from _records(finished, generator, shot.indices)
-
-
-class _Now:
-    """Work done on the spot, asked for like work given to another process."""
-
-    def __init__(self, function: Callable, *arguments: object) -> None:
-        self._value = function(*arguments)
-
-    def result(self) -> object:
-        return self._value
-
-
-def _ahead(items: Iterator[_Item]) -> Iterator[_Item]:
-    """The same items in order, drawn a few ahead of their use, so that processes stay busy."""
-    waiting: collections.deque[_Item] = collections.deque()
-    for item in items:
-        waiting.append(item)
-        if len(waiting) > _AHEAD:
-            yield waiting.popleft()
-    yield from waiting
+    rendered = (
+        (part, executor.submit(camera.shoot, plan.seed, part, plan.size, takes, photos))
+        for part in batches
+    )
+    jobs = (
+        job for indices, work in ahead(rendered, _AHEAD) for job in develop(indices, *work.result())
+    )
+    for generator, indices, images in ahead(jobs, _AHEAD):
+        label = records.PHOTOGRAPH if generator == PHOTOGRAPHS else records.GENERATED
+        for image, index in zip(images(), indices, strict=True):
+            yield records.ImageRecord(
+                image=image.tobytes(),
+                storage="decoded",
+                height=plan.size,
+                width=plan.size,
+                label=label,
+                generator=generator,
+                filename=f"{generator}/{index:08d}",
+            )
 
 
-def _records(
-    images: np.ndarray, generator: str, indices: Sequence[int]
-) -> Iterator[records.ImageRecord]:
-    label = records.PHOTOGRAPH if generator == PHOTOGRAPHS else records.GENERATED
-    for image, index in zip(images, indices, strict=True):
-        yield records.ImageRecord(
-            image=image.tobytes(),
-            storage="decoded",
-            height=image.shape[0],
-            width=image.shape[1],
-            label=label,
-            generator=generator,
-            filename=f"{generator}/{index:08d}",
-        )
-
-
-def _executor(workers: int | None, scenes: int):
-    """Processes for rendering; a context manager that gives None where one process is enough."""
-    number = (os.cpu_count() or 1) if workers is None else workers
+def _executor(workers: int | None, scenes: int) -> concurrent.futures.Executor:
+    """Processes for rendering, or this one where it is enough."""
+    number = available_cores() if workers is None else workers
     if number == 0 or (workers is None and scenes <= 4 * _BATCH):
         return _InThisProcess()
     return concurrent.futures.ProcessPoolExecutor(
@@ -233,12 +198,11 @@ def _executor(workers: int | None, scenes: int):
     )
 
 
-class _InThisProcess:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *exception: object) -> None:
-        return None
+class _InThisProcess(concurrent.futures.Executor):
+    def submit(self, function: Callable, /, *arguments: Any, **_: Any) -> concurrent.futures.Future:
+        done: concurrent.futures.Future = concurrent.futures.Future()
+        done.set_result(function(*arguments))
+        return done
 
 
 def _check(size: int, counts: tuple[int, int, int], train_family: str, seed: int) -> None:
@@ -268,7 +232,7 @@ def _photographs(photos: str, size: int) -> tuple[pathlib.Path, ...]:
     folder = pathlib.Path(photos)
     if not folder.is_dir():
         raise UserError(f"data.photos is {photos!r}, which is not a folder; give a folder.")
-    side = 2 * (size + 2 * pictures.MARGIN)
+    side = 2 * (size + 2 * camera.MARGIN)
     files = []
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in _PHOTO_SUFFIXES and path.is_file():
@@ -307,7 +271,7 @@ def _fingerprint(plan: _Plan) -> str:
     for path in plan.photos:
         digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
     folder = pathlib.Path(__file__).parent
-    names = ("scenes", "camera", "pictures", "decoders", "matching", "dataset")
+    names = ("scenes", "camera", "decoders", "matching", "dataset")
     code = [folder / f"{name}.py" for name in names]
     for path in [*code, *sorted(decoders.weights_directory().glob("*.npz"))]:
         digest.update(path.read_bytes())
@@ -342,8 +306,8 @@ def _is_same(found: PreparedDataset, plan: _Plan) -> bool:
     if {name: split.num_examples for name, split in found.splits.items()} != images:
         return False
     takes, photos = (0, 1 + FAMILIES.index(plan.train_family)), plan.photos[:: len(_SPLITS)]
-    clean, noise = pictures.shoot(pictures.Shot(plan.seed, (0,), plan.size, takes, photos))
-    photograph = camera.quantise(pictures.inner(clean) + noise[:, 0])
+    clean, noise = camera.shoot(plan.seed, (0,), plan.size, takes, photos)
+    photograph = camera.quantise(camera.inner(clean) + noise[:, 0])
     made = generate(plan.train_family, clean, noise[:, 1], plan.seed, (0,))
     source = found.source("train")
     for index, [image] in ((0, photograph), (min(_BATCH, plan.counts[0]), made)):

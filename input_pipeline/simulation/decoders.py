@@ -19,52 +19,36 @@ from input_pipeline.errors import UserError
 
 Parameters = dict[str, jax.Array]
 
-MULTIPLE = 8
-"""Heights and widths must be divisible by this."""
+MULTIPLE = 8  # heights and widths are divisible by this
 
 _SLOPE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """One generator family.
+    """One generator family."""
 
-    Attributes:
-        summary: which generators up-sample like this, in one line.
-        layers: (kind, output channels) pairs, run in order; the kinds are in `_LAYERS`. "save n"
-            and "join n" (kind only) keep a feature map and concatenate it later.
-        input_noise: standard deviation of white noise on the network's input, in 8-bit levels;
-            such a network removes noise, as a diffusion model's does.
-    """
-
-    summary: str
+    summary: str  # which generators up-sample like this, in one line
+    # (kind, output channels) pairs, run in order; the kinds are in `_LAYERS`. "save n" and "join n"
+    # (kind only) keep a feature map and concatenate it later
     layers: tuple[tuple[str, int], ...]
+    # Standard deviation of white noise on the network's input, in 8-bit levels; such a network
+    # removes noise, as a diffusion model's does.
     input_noise: float = 0.0
 
 
-_ENCODER = (("down", 20), ("down", 40), ("latent", 36), ("conv", 40))
+def _autoencoder(summary: str, kind: str) -> Family:
+    """Twice down, twice up by layers of one kind."""
+    encoder = (("down", 20), ("down", 40), ("latent", 36), ("conv", 40))
+    return Family(summary, (*encoder, (kind, 20), (kind, 16), ("image", 3)))
+
 
 FAMILIES: dict[str, Family] = {
-    "nearest_conv": Family(
-        "nearest x2 + 3x3 convolution (ProGAN)",
-        (*_ENCODER, ("nearest", 20), ("nearest", 16), ("image", 3)),
-    ),
-    "fir_conv": Family(
-        "x2 with the FIR [1, 3, 3, 1] + 3x3 convolution (StyleGAN)",
-        (*_ENCODER, ("fir", 20), ("fir", 16), ("image", 3)),
-    ),
-    "transposed4": Family(
-        "transposed convolution 4x4, stride 2 (DCGAN)",
-        (*_ENCODER, ("transposed4", 20), ("transposed4", 16), ("image", 3)),
-    ),
-    "transposed3": Family(
-        "transposed convolution 3x3, stride 2 (CycleGAN)",
-        (*_ENCODER, ("transposed3", 20), ("transposed3", 16), ("image", 3)),
-    ),
-    "pixel_shuffle": Family(
-        "pixel shuffle x2 (sub-pixel convolution)",
-        (*_ENCODER, ("shuffle", 20), ("shuffle", 16), ("image", 3)),
-    ),
+    "nearest_conv": _autoencoder("nearest x2 + 3x3 convolution (ProGAN)", "nearest"),
+    "fir_conv": _autoencoder("x2 with the FIR [1, 3, 3, 1] + 3x3 convolution (StyleGAN)", "fir"),
+    "transposed4": _autoencoder("transposed convolution 4x4, stride 2 (DCGAN)", "transposed4"),
+    "transposed3": _autoencoder("transposed convolution 3x3, stride 2 (CycleGAN)", "transposed3"),
+    "pixel_shuffle": _autoencoder("pixel shuffle x2 (sub-pixel convolution)", "shuffle"),
     "ldm_vae": Family(
         "three times nearest x2 with residual blocks (VAE of a latent diffusion model)",
         (
@@ -88,10 +72,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "control": Family(
         "no up-sampling: the same capacity at full size throughout",
-        (
-            *(("conv", 24), ("conv", 32), ("latent", 12), ("conv", 32), ("conv", 24)),
-            ("image", 3),
-        ),
+        (*(("conv", 24), ("conv", 32), ("latent", 12), ("conv", 32), ("conv", 24)), ("image", 3)),
     ),
 }
 
@@ -106,19 +87,19 @@ def load_parameters(family: str) -> Parameters:
     path = weights_directory() / f"{family}.npz"
     if family not in FAMILIES:
         raise UserError(f"unknown family {family!r}; the families are {', '.join(FAMILIES)}")
+    refit = f"refit them: python -m docs.research.fit_decoders --families {family}"
     if not path.exists():
-        raise UserError(
-            f"weights of family {family!r} are missing at {path}; "
-            f"refit them: python -m docs.research.fit_decoders --families {family}"
-        )
+        raise UserError(f"weights of family {family!r} are missing at {path}; {refit}")
     with np.load(path) as archive:
         parameters = {name: jnp.asarray(archive[name], jnp.float32) for name in archive.files}
-    expected = {name: value.shape for name, value in _shapes(family).items()}
+    make = functools.partial(initial_parameters, family)
+    wanted = jax.eval_shape(make, jax.ShapeDtypeStruct((2,), jnp.uint32))
+    expected = {name: value.shape for name, value in wanted.items()}
     found = {name: value.shape for name, value in parameters.items()}
     if expected != found:
         raise UserError(
             f"weights of family {family!r} at {path} have shapes {found}, the definition needs "
-            f"{expected}; refit them: python -m docs.research.fit_decoders --families {family}"
+            f"{expected}; {refit}"
         )
     return parameters
 
@@ -172,31 +153,23 @@ def decode(family: str, images: np.ndarray, batch: int = 32) -> np.ndarray:
 
     Args:
         family: a name in `FAMILIES`.
-        images: float32 [n, h, w, 3] as for `apply`.
+        images: float32 [n, h, w, 3] as for `apply`, as is what is returned.
         batch: images per call; the last call is filled up with zeros, so one program serves all.
-
-    Returns:
-        float32 [n, h, w, 3].
     """
     network = _fitted(family)
-    results = []
+    results = [np.empty((0, *images.shape[1:]), np.float32)]
     for start in range(0, len(images), batch):
         part = images[start : start + batch]
         filled = np.zeros((batch, *images.shape[1:]), np.float32)
         filled[: len(part)] = part
         results.append(np.asarray(network(filled))[: len(part)])
-    return np.concatenate(results) if results else np.zeros_like(images)
+    return np.concatenate(results)
 
 
 @functools.cache
 def _fitted(family: str):
     """The compiled network of a family with its weights; compiled once per image size."""
     return functools.partial(jax.jit(functools.partial(apply, family)), load_parameters(family))
-
-
-def _shapes(family: str) -> dict[str, jax.ShapeDtypeStruct]:
-    make = functools.partial(initial_parameters, family)
-    return jax.eval_shape(make, jax.ShapeDtypeStruct((2,), jnp.uint32))
 
 
 def _kernels(kind: str, inner: int, outer: int) -> dict[str, tuple[int, int, int, float]]:
@@ -233,12 +206,9 @@ def strided_convolution(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax
     Computed as a 2x2 convolution over 2x2 blocks, which is fast on a CPU, gradient included.
 
     Args:
-        x: [n, h, w, c], h and w even.
+        x: [n, h, w, c], h and w even; the result is [n, h / 2, w / 2, out].
         kernel: [4, 4, c, out].
         bias: [out].
-
-    Returns:
-        [n, h / 2, w / 2, out].
     """
     inner, outer = kernel.shape[2:]
     kernel = kernel.reshape(2, 2, 2, 2, inner, outer).transpose(0, 2, 1, 3, 4, 5)
@@ -255,12 +225,9 @@ def transposed_convolution(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> 
     Computed as a 3x3 convolution for each of the four output phases.
 
     Args:
-        x: [n, h, w, c].
+        x: [n, h, w, c]; the result is [n, 2h, 2w, out].
         kernel: [k, k, c, out], k 3 or 4, indexed as a convolution of the zero-inserted input.
         bias: [out].
-
-    Returns:
-        [n, 2h, 2w, out].
     """
     taps = _TAPS_3 if kernel.shape[0] == 3 else _TAPS_4
     kernel = jnp.einsum("tak,sbl,klio->tsiabo", taps, taps, kernel)
@@ -319,13 +286,7 @@ def upsample_fir(x: jax.Array) -> jax.Array:
 
 def upsample_bicubic(x: jax.Array) -> jax.Array:
     """Doubles [n, h, w, c] by cubic convolution, a = -0.75, half-pixel centres."""
-    return _upsample(x, _cubic(np.array([1.75, 0.75, 0.25, 1.25])).tolist())
-
-
-def _cubic(distance, a=-0.75):
-    inner = (a + 2) * distance**3 - (a + 3) * distance**2 + 1
-    outer = a * (distance**3 - 5 * distance**2 + 8 * distance - 4)
-    return np.where(distance <= 1, inner, outer)
+    return _upsample(x, (-0.03515625, 0.26171875, 0.87890625, -0.10546875))
 
 
 def pixel_shuffle(x: jax.Array) -> jax.Array:

@@ -22,14 +22,7 @@ def match(pictures: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Gives pictures the channel histograms and azimuthal spectra of their references.
 
     Spectra are cosine spectra, which the mirrored borders keep free of leakage; all three channels
-    are matched together with their correlations.
-
-    Args:
-        pictures: float32 [n, h, w, 3], 8-bit levels.
-        references: float32 [n, h, w, 3].
-
-    Returns:
-        float32 [n, h, w, 3].
+    are matched together with their correlations. All float32 [n, h, w, 3], 8-bit levels.
     """
     height, width = pictures.shape[1:3]
     rows, columns = _cosine_matrix(height), _cosine_matrix(width)
@@ -48,15 +41,12 @@ def match(pictures: np.ndarray, references: np.ndarray) -> np.ndarray:
 
 
 def finish(made: np.ndarray, references: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """The last stages of a generated image: matching, noise, rounding.
+    """The last stages of a generated image: matching, noise, rounding to uint8 [n, h, w, 3].
 
     Args:
         made: float32 [n, h, w, 3], decoded pictures, 8-bit levels.
         references: float32 [n, h, w, 3], noise-free photographs of the same scenes.
         noise: float32 [n, h, w, 3], the sensor's noise.
-
-    Returns:
-        uint8 [n, h, w, 3].
     """
     with threadpoolctl.threadpool_limits(1):
         pictures = np.clip(match(made, references), 0, 255)
@@ -67,15 +57,8 @@ def match_noise(pictures: np.ndarray, references: np.ndarray, noise: np.ndarray)
     """Scales noise so that `pictures + noise` looks as noisy as `references + noise`.
 
     How noisy a channel looks is the median of the noise filter's absolute response: what a decoder
-    adds to smooth regions counts as noise, so less of the sensor's is added.
-
-    Args:
-        pictures: float32 [n, h, w, 3].
-        references: float32 [n, h, w, 3].
-        noise: float32 [n, h, w, 3].
-
-    Returns:
-        float32 [n, h, w, 3], the scaled noise.
+    adds to smooth regions counts as noise, so less of the sensor's is added. All, and the scaled
+    noise, are float32 [n, h, w, 3].
     """
     wanted = noise_level(references + noise) ** 2
     gain = np.ones_like(wanted)

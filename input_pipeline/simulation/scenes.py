@@ -13,9 +13,7 @@ import math
 
 import numpy as np
 
-SUPERSAMPLING = 2
-"""Scene samples per sensor pixel, along each axis."""
-
+SUPERSAMPLING = 2  # scene samples per sensor pixel, along each axis
 _MAX_LEAVES = 170
 _STREAM = 11
 _BLOB, _DIAMOND, _BOX, _ELLIPSE = range(4)
@@ -39,16 +37,11 @@ class _Leaves:
 
 
 def render_scene(seed: int, index: int, side: int) -> np.ndarray:
-    """Renders one scene.
-
-    Args:
-        seed: seed of the data set.
-        index: number of the scene in the data set.
-        side: height and width in scene samples (`SUPERSAMPLING` per sensor pixel).
+    """Renders scene `index` of a data set's `seed`.
 
     Returns:
         float32 [side, side, 3], linear red, green, blue radiance in [0, 1.5]; 1 is the level that
-        an average exposure maps to white.
+        an average exposure maps to white; `SUPERSAMPLING` samples per sensor pixel.
     """
     rng = np.random.default_rng([seed, index, _STREAM])
     fields = _texture_fields(rng, side)
@@ -110,9 +103,8 @@ def _texture_fields(rng: np.random.Generator, side: int) -> np.ndarray:
     frequency[0, 0] = 1.0
     fields = []
     for low, high in ((0.7, 1.1), (1.0, 1.5), (1.3, 1.9)):
-        spectrum = np.fft.rfft2(rng.standard_normal((side, side))) / frequency ** rng.uniform(
-            low, high
-        )
+        white = np.fft.rfft2(rng.standard_normal((side, side)))
+        spectrum = white / frequency ** rng.uniform(low, high)
         spectrum[0, 0] = 0
         field = np.fft.irfft2(spectrum, (side, side))
         fields.append(field / field.std())
@@ -131,9 +123,8 @@ def _palette(rng: np.random.Generator) -> np.ndarray:
 
 
 def _draw_leaves(rng, side, smallest, palette, light, number) -> _Leaves:
-    radius = power_law_radii(rng, number, smallest, 0.6 * side)
-    radius = np.concatenate([[side], radius])
-    number = number + 1
+    radius = np.concatenate([[side], power_law_radii(rng, number, smallest, 0.6 * side)])
+    number += 1
     stretch = np.exp(rng.normal(0, 0.45, number))
     colour = palette[rng.integers(0, len(palette), number)]
     colour = colour * np.exp(rng.normal(0, 0.25, (number, 1)) + rng.normal(0, 0.06, (number, 3)))

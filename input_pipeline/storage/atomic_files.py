@@ -28,9 +28,7 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 def whole_file(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[BinaryIO]:
     """Opens a file to write; it takes its place when the block ends without error.
 
-    Args:
-      path: of the file; its directory exists.
-      durable: have it on disk, name and all, when the block has ended: it outlives a power cut.
+    A `durable` one is then on disk, name and all: it outlives a power cut.
     """
     path = Path(path)
     partial, descriptor = _hold(path, _open_file)
@@ -70,16 +68,12 @@ def write_together(
     *,
     stale: Iterable[str] = (),
 ) -> list[Path]:
-    """Writes the files of one result, then gives all of them their names.
+    """Writes the files of one result, then gives all of them their names; returns their paths.
 
     Args:
       directory: made where missing.
-      contents: by file name; the last one vouches for the others, so it is absent while they
-        change.
+      contents: by file name; the last one vouches for the others: it is absent while they change.
       stale: names of earlier files that are removed before the new ones appear.
-
-    Returns:
-      The paths of the files.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -95,9 +89,7 @@ def write_together(
 
 @contextlib.contextmanager
 def new_directory(output: Path) -> Iterator[Path]:
-    """Yields a directory that becomes `output` when the block ends without error.
-
-    After an error nothing of it is left.
+    """Yields a directory that becomes `output` when the block ends; after an error nothing is left.
 
     Raises:
       UserError: `output` exists and is not an empty directory, or another process is writing it.
@@ -117,12 +109,8 @@ def new_directory(output: Path) -> Iterator[Path]:
 def resumable_directory(output: Path, plan: Mapping[str, Any]) -> Iterator[Path]:
     """Yields a directory that outlives errors and `kill -9`, and becomes `output` in the end.
 
-    The next call with the same plan yields the same directory with all that is in it. It takes its
-    place when the block ends without error.
-
-    Args:
-      output: the directory in the end.
-      plan: JSON values on which the content depends; kept as `plan.json`.
+    The next call with the same plan, JSON values on which the content depends, yields the same
+    directory with all that is in it. It takes its place when the block ends without error.
 
     Raises:
       UserError: `output` exists and is not an empty directory, what an earlier call left follows
@@ -194,11 +182,7 @@ def _partial(path: Path) -> Path:
 
 
 def _hold(path: Path, opened: Callable[[Path], int], *, wait: bool = True) -> tuple[Path, int]:
-    """Opens and locks what takes the place of `path`; closing the descriptor ends the lock.
-
-    Raises:
-      BlockingIOError: another process holds it, and `wait` is false.
-    """
+    """Opens and locks what takes the place of `path`; closing the descriptor ends the lock."""
     partial = _partial(path)
     while True:
         descriptor = opened(partial)
@@ -216,7 +200,10 @@ def _hold(path: Path, opened: Callable[[Path], int], *, wait: bool = True) -> tu
             os.close(descriptor)
             own = partial.with_name(f"{partial.name}-{os.getpid()}-{threading.get_ident()}")
             with contextlib.suppress(OSError):
-                _remove_empty(partial)
+                if partial.is_dir():
+                    partial.rmdir()
+                elif not partial.stat().st_size:
+                    partial.unlink()
             return own, opened(own)
         os.close(descriptor)
 
@@ -230,13 +217,6 @@ def _open_directory(path: Path) -> int:
         path.mkdir(exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _remove_empty(path: Path) -> None:
-    if path.is_dir():
-        path.rmdir()
-    elif not path.stat().st_size:
-        path.unlink()
 
 
 @contextlib.contextmanager

@@ -1,15 +1,25 @@
-"""Writing prepared data sets: records to shards, and what describes them, for us and for TFDS."""
+"""Writing prepared data sets: records to shards, and what describes them, for us and for TFDS.
+
+TensorFlow Datasets (TFDS) opens a directory of shards by `features.json`, the names, types and
+shapes of a record's fields, `dataset_info.json`, the splits and their shards, and one file per
+field of classes, the classes' names. All are the JSON form of its protocol buffers, in which 64-bit
+integers are strings and empty values are left out:
+https://www.tensorflow.org/datasets/external_tfrecord. They are written without it, and equal, byte
+for byte, those of `tfds.folder_dataset.write_metadata` in TFDS 4.9.
+"""
 
 import itertools
+import json
 import os
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from input_pipeline.errors import UserError
-from input_pipeline.storage.atomic_files import new_directory, write_json
+from input_pipeline.storage.atomic_files import new_directory, write_file, write_json
 from input_pipeline.storage.csv_files import write_csv
 from input_pipeline.storage.prepared_dataset import (
     DATASET_FILE,
@@ -17,6 +27,7 @@ from input_pipeline.storage.prepared_dataset import (
     FORMAT_VERSION,
     SKIPPED_FILE,
     PreparedDataset,
+    Split,
 )
 from input_pipeline.storage.records import ImageRecord
 from input_pipeline.storage.shard_writer import (
@@ -29,12 +40,16 @@ from input_pipeline.storage.shard_writer import (
     write_files_table,
     write_split,
 )
-from input_pipeline.storage.tfds_metadata import write_tfds_metadata
 
 SHARD_BYTES = 256 * 1024 * 1024
 VERSION = "1.0.0"
 # What TFDS accepts in the names of data sets and splits.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_FEATURES = "tensorflow_datasets.core.features"
+_TEXT_FIELDS = ("storage", "generator", "filename", "class", "sha256")
+_CLASSES = ("photograph", "generated")
+# How TFDS finds the shards: <name>-<split>.tfrecord-00000-of-00001.
+_TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 
 def write_dataset(
@@ -54,9 +69,6 @@ def write_dataset(
         never held as a whole. All records have the same storage.
       info: JSON values to keep in `dataset.json`, see `finish_dataset`.
       shard_bytes: a shard is closed when it has reached this size.
-
-    Returns:
-      The data set, opened.
 
     Raises:
       ValueError: a name is not allowed, the output exists, or a record does not fit the others.
@@ -90,8 +102,7 @@ def finish_dataset(
 
     Args:
       folder: where `write_split` has written every split.
-      name: name of the data set.
-      split_names: its splits.
+      name: of the data set; `split_names`: of its splits.
       info: JSON values to keep in `dataset.json`. `fingerprint` is the SHA-256 of the content
         unless given; `version`, `licence`, `homepage`, `citation` and `title` go to TFDS as well.
       strays: files of the source that count nowhere.
@@ -116,6 +127,83 @@ def finish_dataset(
             "splits": {split: asdict(entry) for split, entry in splits.items()},
         }
         stored_shape = shape if storage == "decoded" else None
-        write_tfds_metadata(folder, splits, stored_shape, description)
+        _write_tfds_metadata(folder, splits, stored_shape, description)
         write_json(folder / DATASET_FILE, description, durable=True)
     remove_progress(folder)
+
+
+def _write_tfds_metadata(
+    folder: Path,
+    splits: Mapping[str, Split],
+    shape: tuple[int, int] | None,
+    description: Mapping[str, Any],
+) -> None:
+    """Writes `features.json`, `dataset_info.json`, `label.labels.txt` and, if any, `LICENSE`.
+
+    Args:
+      folder: directory of the shards.
+      splits: {name: split}, in order.
+      shape: height and width in pixels of all images where pixels are stored; None where files are.
+      description: the content of `dataset.json`; `title`, `homepage`, `citation` and `licence` may
+        be missing.
+    """
+    features = _described("features_dict.FeaturesDict", featuresDict={"features": _fields(shape)})
+    write_file(folder / "features.json", json.dumps(features, indent=4, sort_keys=True))
+    write_file(folder / "label.labels.txt", "".join(f"{name}\n" for name in _CLASSES))
+    info = _dataset_info(splits, description)
+    write_file(folder / "dataset_info.json", json.dumps(info, indent=2, sort_keys=True))
+    if licence := description.get("licence"):
+        write_file(folder / "LICENSE", licence)
+
+
+def _fields(shape: tuple[int, int] | None) -> dict[str, Any]:
+    """The fields of a record, as `records.py` writes them."""
+    fields = {name: _described("text_feature.Text", text={}) for name in _TEXT_FIELDS}
+    for name in ("height", "width"):
+        fields[name] = _described("scalar.Scalar", tensor=_tensor("int64"))
+    fields["label"] = _described(
+        "class_label_feature.ClassLabel", classLabel={"numClasses": str(len(_CLASSES))}
+    )
+    image = _tensor("string") if shape is None else _tensor("uint8", "bytes", (*shape, 3))
+    fields["image"] = _described("tensor_feature.Tensor", tensor=image)
+    return fields
+
+
+def _described(class_name: str, **content: Any) -> dict[str, Any]:
+    return {"pythonClassName": f"{_FEATURES}.{class_name}", **content}
+
+
+def _tensor(dtype: str, encoding: str = "none", shape: tuple[int, ...] = ()) -> dict[str, Any]:
+    dimensions = {"dimensions": [str(size) for size in shape]} if shape else {}
+    return {"dtype": dtype, "encoding": encoding, "shape": dimensions}
+
+
+def _dataset_info(splits: Mapping[str, Split], description: Mapping[str, Any]) -> dict[str, Any]:
+    text = (
+        f"{description.get('title', description['name'])}: photographs (label 0) and generated "
+        f"images (label 1), written by npr_jax. SHA-256 over all files: "
+        f"{description['content_sha256']}; of each file: {FILES_TABLE}."
+    )
+    licence = description.get("licence")
+    info = {
+        "name": description["name"],
+        "version": description["version"],
+        "description": text,
+        "disableShuffling": True,
+        "fileFormat": "tfrecord",
+        "redistributionInfo": {"license": licence} if licence else {},
+        "splits": [
+            {
+                "filepathTemplate": _TEMPLATE,
+                "name": name,
+                "numBytes": str(split.num_bytes),
+                "shardLengths": [str(length) for length in split.shard_lengths],
+            }
+            for name, split in splits.items()
+        ],
+    }
+    if citation := textwrap.dedent(description.get("citation", "")).strip():
+        info["citation"] = citation
+    if homepage := description.get("homepage"):
+        info["location"] = {"urls": [homepage]}
+    return info

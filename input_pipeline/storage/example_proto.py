@@ -50,34 +50,28 @@ _LENGTH_DELIMITED_FIELD_2 = 0x12
 _HEAD_BYTES = 4096
 
 
-# The map `Features.feature` of the definition; its type exists at run time only.
-Features = Any
+Features = Any  # the map `Features.feature` of the definition, whose type exists at run time only
 
 
 @cache
-def _message(name: str) -> Any:
-    """Returns the class of a message of `_DESCRIPTOR`."""
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"npr_jax.example.{name}"))
-
-
-@cache
-def _pool() -> descriptor_pool.DescriptorPool:
+def _messages() -> tuple[Any, Any]:
+    """The classes of the messages `Example` and `Features` of the definition."""
     pool = descriptor_pool.DescriptorPool()
     pool.Add(text_format.Parse(_DESCRIPTOR, descriptor_pb2.FileDescriptorProto()))
-    return pool
+    found = (pool.FindMessageTypeByName(f"npr_jax.example.{n}") for n in ("Example", "Features"))
+    example, features = map(message_factory.GetMessageClass, found)
+    return example, features
 
 
 def serialize_example(small: Mapping[str, bytes | str | int], last: tuple[str, bytes]) -> bytes:
-    """Serialises one example.
+    """Serialises a `tf.train.Example`; the same input gives the same bytes.
 
     Args:
       small: features of a few bytes each, written first, sorted by name. Strings are UTF-8.
       last: name and bytes of the one large feature, written last.
-
-    Returns:
-      The bytes of a `tf.train.Example`, the same for the same input.
     """
-    head = _message("Features")()
+    _, features = _messages()
+    head, tail = features(), features()
     for name in sorted(small):
         value = small[name]
         if isinstance(value, int):
@@ -85,7 +79,6 @@ def serialize_example(small: Mapping[str, bytes | str | int], last: tuple[str, b
         else:
             data = value.encode() if isinstance(value, str) else value
             head.feature[name].bytes_list.value.append(data)
-    tail = _message("Features")()
     tail.feature[last[0]].bytes_list.value.append(last[1])
     # Concatenated serialisations of a message parse as one message holding the fields of both.
     payload = head.SerializeToString(deterministic=True) + tail.SerializeToString()
@@ -93,13 +86,9 @@ def serialize_example(small: Mapping[str, bytes | str | int], last: tuple[str, b
 
 
 def parse_example(data: bytes | memoryview) -> Features:
-    """Parses any `tf.train.Example` into its map from feature names to `Feature` messages.
-
-    Raises:
-      ValueError: the bytes are no such message.
-    """
+    """Parses any `tf.train.Example` into its map from feature names to `Feature` messages."""
     try:
-        example = _message("Example").FromString(bytes(data))
+        example = _messages()[0].FromString(bytes(data))
     except DecodeError as error:
         raise UserError(f"not a tf.train.Example: {error}") from error
     return example.features.feature
@@ -130,14 +119,9 @@ def split_example(
 
 
 def leading_features(data: bytes, last: str) -> Features | None:
-    """Parses the features in front of the large one from the first bytes of an example.
+    """Parses the features in front of the large one, `last`, from the first bytes of an example.
 
-    Args:
-      data: the beginning of a `tf.train.Example`; it may be cut inside the large feature.
-      last: name of the large feature.
-
-    Returns:
-      Those features, or None if the large one does not begin within `data`.
+    Returns None if the large feature, inside which `data` may be cut, does not begin there.
     """
     try:
         return _split(data[:_HEAD_BYTES], last.encode())[0]
@@ -146,27 +130,17 @@ def leading_features(data: bytes, last: str) -> Features | None:
 
 
 def bytes_value(features: Features, name: str) -> bytes:
-    """Returns the first bytes value of a feature.
-
-    Raises:
-      KeyError: there is none.
-    """
-    values = features[name].bytes_list.value
-    if not values:
-        raise KeyError(name)
-    return values[0]
+    """Returns the first bytes value of a feature, or raises KeyError."""
+    for value in features[name].bytes_list.value:
+        return value
+    raise KeyError(name)
 
 
 def int_value(features: Features, name: str) -> int:
-    """Returns the first integer of a feature.
-
-    Raises:
-      KeyError: there is none.
-    """
-    values = features[name].int64_list.value
-    if not values:
-        raise KeyError(name)
-    return values[0]
+    """Returns the first integer of a feature, or raises KeyError."""
+    for value in features[name].int64_list.value:
+        return value
+    raise KeyError(name)
 
 
 def _split(head: bytes, key: bytes) -> tuple[Features, int, int, int]:
@@ -179,7 +153,7 @@ def _split(head: bytes, key: bytes) -> tuple[Features, int, int, int]:
     front = bytes([_LENGTH_DELIMITED_FIELD_1]) + _to_varint(total - at)
     if at < 0 or not head.endswith(front, first, at):
         raise IndexError(f"no feature {key!r} at the end")
-    features = _message("Features").FromString(head[first : at - len(front)])
+    features = _messages()[1].FromString(head[first : at - len(front)])
     at += 2 + len(key)
     _, at = _tagged(head, at, _LENGTH_DELIMITED_FIELD_2)  # the map's value, a Feature
     _, at = _tagged(head, at, _LENGTH_DELIMITED_FIELD_1)  # its bytes_list

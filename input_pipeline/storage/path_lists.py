@@ -11,12 +11,8 @@ def split_paths(text: str, flag: str) -> list[str]:
     It is split at commas, and blanks around a path do not count. A file or directory of exactly the
     whole name is taken for what it is: `cats, dogs` is one path where there is such a file.
 
-    Args:
-      text: of the user; empty: no path.
-      flag: what it was given as, for messages: `--data`.
-
     Raises:
-      UserError: there is nothing between two commas, or before the first or after the last.
+      UserError: naming `flag`; there is nothing between two commas, or at an end.
     """
     if not text or os.path.exists(text):
         return [text] if text else []
@@ -30,11 +26,7 @@ def split_paths(text: str, flag: str) -> list[str]:
 
 
 def check_listable(path: str | os.PathLike[str], flag: str) -> None:
-    """Refuses a new directory whose name no list could hold.
-
-    Raises:
-      UserError: its name holds a comma, or begins or ends with a blank.
-    """
+    """Raises UserError for a new directory whose name no list could hold."""
     name = os.path.basename(os.path.abspath(path))
     if "," in name or name != name.strip():
         raise UserError(

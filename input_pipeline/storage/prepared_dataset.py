@@ -29,20 +29,13 @@ SIMULATION = "simulation"  # what the embedded simulation calls itself as a make
 
 @dataclass(frozen=True)
 class Split:
-    """One split of a prepared data set; its fields are those of its entry in `dataset.json`.
+    """One split of a prepared data set; its fields are those of its entry in `dataset.json`."""
 
-    Attributes:
-      num_examples: images in it.
-      num_bytes: size of all its shards in bytes.
-      shards: file names of its shards, in order.
-      shard_lengths: images per shard.
-      generators: {name: {'photographs': images, 'generated': images}}.
-    """
-
-    num_examples: int
-    num_bytes: int
-    shards: Sequence[str]
-    shard_lengths: Sequence[int]
+    num_examples: int  # number of images
+    num_bytes: int  # size of all its shards in bytes
+    shards: Sequence[str]  # file names of its shards, in order
+    shard_lengths: Sequence[int]  # images per shard
+    # {name: {'photographs': images, 'generated': images}}
     generators: Mapping[str, Mapping[str, int]]
 
 
@@ -59,8 +52,7 @@ class PreparedDataset:
         """Opens a prepared directory.
 
         Raises:
-          ValueError: it does not exist, is no prepared data set, was written by a newer version, or
-            shards are missing; the message says how to mend it.
+          ValueError: it is missing, no prepared data set or of a newer version, or lacks shards.
         """
         path = Path(path)
         file = path / DATASET_FILE
@@ -95,11 +87,7 @@ class PreparedDataset:
         return self.info.get("made_by") == SIMULATION or self.info.get("simulated", False)
 
     def split(self, name: str) -> Split:
-        """Returns a split.
-
-        Raises:
-          ValueError: there is none of that name.
-        """
+        """Returns a split, or raises ValueError where there is none of that name."""
         if name not in self.splits:
             raise UserError(
                 f"data set {self.path} has no split {name!r}; it has {sorted(self.splits)}."
@@ -107,11 +95,7 @@ class PreparedDataset:
         return self.splits[name]
 
     def files(self) -> Iterator[dict[str, str]]:
-        """Yields the rows of `files.csv`, one per record: split, filename, label, sha256, ...
-
-        Raises:
-          ValueError: there is no such table.
-        """
+        """Yields the rows of `files.csv`, one per record: split, filename, label, sha256, ..."""
         path = self.path / FILES_TABLE
         try:
             with open(path, encoding="utf-8", newline="") as file:
@@ -125,14 +109,11 @@ class PreparedDataset:
 
 
 def missing_labels(generators: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """Which generators of a split lack images of one label, in words.
+    """Which generators of a split, as `Split` has them, lack images of one label, in words.
 
     Photographs under a name of their own stand beside all generators that have none. Where there
     are no such photographs, a generator without any has an empty or missing 0_real; where no
     generator needs them, they are a generator's with an empty or missing 1_fake.
-
-    Args:
-      generators: {name: {'photographs': images, 'generated': images}}.
     """
     without_photographs = [name for name, counts in generators.items() if not counts["photographs"]]
     without_generated = [name for name, counts in generators.items() if not counts["generated"]]

@@ -21,32 +21,29 @@ from input_pipeline.storage.records import RecordFacts, record_facts
 from input_pipeline.storage.tfrecord import TFRecordSource
 
 TABLE_SUFFIX = ".table.npz"
+# What the file holds, by name and type: the shard's size, and the fields of `RecordTable`.
+_COLUMNS = {
+    **{"shard_bytes": np.int64, "names": np.uint8, "ends": np.int64, "labels": np.uint8},
+    **{"generators": np.int32, "generator_names": np.str_},
+    **{"classes": np.int32, "class_names": np.str_},
+}
+_PER_RECORD = ("ends", "labels", "generators", "classes")
 _COMPARED = 8  # records of a shard that a table is compared with before it is trusted
 
 
 @dataclass(frozen=True)
 class RecordTable:
-    """Facts about n records, in their order.
+    """Facts about n records, in their order."""
 
-    Attributes:
-      names: uint8 [bytes]: the file names in UTF-8, one after another.
-      ends: int64 [n]: where each of them ends.
-      labels: uint8 [n]: 0 photograph, 1 generated.
-      generators: int32 [n]: numbers in `generator_names`.
-      classes: int32 [n]: numbers in `class_names`.
-      datasets: int32 [n]: which of several data sets a record is of; 0 where there is one.
-      generator_names: in alphabetical order.
-      class_names: in alphabetical order; '' stands for none.
-    """
-
-    names: np.ndarray
-    ends: np.ndarray
-    labels: np.ndarray
-    generators: np.ndarray
-    classes: np.ndarray
+    names: np.ndarray  # uint8 [bytes]: the file names in UTF-8, one after another
+    ends: np.ndarray  # int64 [n]: where each of them ends
+    labels: np.ndarray  # uint8 [n]: 0 photograph, 1 generated
+    generators: np.ndarray  # int32 [n]: numbers in `generator_names`
+    classes: np.ndarray  # int32 [n]: numbers in `class_names`
+    # int32 [n]: which of several data sets a record is of; 0 where there is one
     datasets: np.ndarray
-    generator_names: tuple[str, ...]
-    class_names: tuple[str, ...]
+    generator_names: tuple[str, ...]  # in alphabetical order
+    class_names: tuple[str, ...]  # in alphabetical order; '' stands for none
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -92,12 +89,7 @@ def read_table(source: TFRecordSource) -> RecordTable:
 
 
 def write_table(path: str | os.PathLike[str]) -> None:
-    """Writes the table of a complete shard beside it.
-
-    Raises:
-      ValueError: there is no such shard, or one of its records lacks one of the facts.
-      OSError: the directory cannot be written.
-    """
+    """Writes the table of a complete shard beside it; fails as `read_table` does."""
     source = TFRecordSource([path])
     _write(source.paths[0], _scan(source, range(len(source))))
 
@@ -107,21 +99,29 @@ def _concatenate(tables: Sequence[RecordTable]) -> RecordTable:
     generators, generator_names = _join_codes([(t.generators, t.generator_names) for t in tables])
     classes, class_names = _join_codes([(t.classes, t.class_names) for t in tables])
     starts = np.cumsum([0, *(len(table.names) for table in tables)])
+    ends = (table.ends + start for table, start in zip(tables, starts, strict=False))
     return RecordTable(
-        names=_join((table.names for table in tables), np.uint8),
-        ends=_join((t.ends + start for t, start in zip(tables, starts, strict=False)), np.int64),
-        labels=_join((table.labels for table in tables), np.uint8),
-        generators=generators,
-        classes=classes,
-        datasets=_join((table.datasets for table in tables), np.int32),
-        generator_names=generator_names,
-        class_names=class_names,
+        _join((table.names for table in tables), np.uint8),
+        _join(ends, np.int64),
+        _join((table.labels for table in tables), np.uint8),
+        generators,
+        classes,
+        _join((table.datasets for table in tables), np.int32),
+        generator_names,
+        class_names,
     )
 
 
 def _shard_table(source: TFRecordSource, path: str, records: range) -> RecordTable:
+    """Reads a shard's table if it agrees with a few of its records; else writes it anew.
+
+    Shards of other decoded images may have the same size and count.
+    """
     table = _read(path, len(records))
-    if table is not None and _agrees(table, source, records):
+    places = np.linspace(0, len(records) - 1, min(_COMPARED, len(records))).astype(int).tolist()
+    if table is not None and all(
+        table.facts(i) == record_facts(source, records[i]) for i in places
+    ):
         return table
     table = _scan(source, records)
     with contextlib.suppress(OSError):
@@ -129,49 +129,39 @@ def _shard_table(source: TFRecordSource, path: str, records: range) -> RecordTab
     return table
 
 
-def _agrees(table: RecordTable, source: TFRecordSource, records: range) -> bool:
-    """Compares a few records: shards of other decoded images may have the same size and count."""
-    places = np.linspace(0, len(records) - 1, min(_COMPARED, len(records))).astype(int).tolist()
-    return all(table.facts(place) == record_facts(source, records[place]) for place in places)
-
-
 def _scan(source: TFRecordSource, records: range) -> RecordTable:
     """Makes the table of some records by looking at the beginning of each."""
-    names, ends = bytearray(), np.empty(len(records), np.int64)
-    labels = np.empty(len(records), np.uint8)
-    generators, classes = np.empty((2, len(records)), np.int32)
-    generator_codes: dict[str, int] = {}
-    class_codes: dict[str, int] = {}
-    for row, record in enumerate(records):
-        facts = record_facts(source, record)
-        names += facts.filename.encode()
-        ends[row], labels[row] = len(names), facts.label
-        generators[row] = generator_codes.setdefault(facts.generator, len(generator_codes))
-        classes[row] = class_codes.setdefault(facts.class_name, len(class_codes))
-    generators, generator_names = _join_codes([(generators, tuple(generator_codes))])
-    classes, class_names = _join_codes([(classes, tuple(class_codes))])
+    facts = [record_facts(source, record) for record in records]
+    names = [fact.filename.encode() for fact in facts]
+    generators, generator_names = _numbered([fact.generator for fact in facts])
+    classes, class_names = _numbered([fact.class_name for fact in facts])
     return RecordTable(
-        names=np.frombuffer(bytes(names), np.uint8),
-        ends=ends,
-        labels=labels,
-        generators=generators,
-        classes=classes,
-        datasets=np.zeros(len(records), np.int32),
-        generator_names=generator_names,
-        class_names=class_names,
+        np.frombuffer(b"".join(names), np.uint8),
+        np.cumsum([0, *map(len, names)])[1:],
+        np.array([fact.label for fact in facts], np.uint8),
+        generators,
+        classes,
+        np.zeros(len(facts), np.int32),
+        generator_names,
+        class_names,
     )
+
+
+def _numbered(values: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Numbers values in the alphabetical order of those there are."""
+    names = tuple(sorted(set(values)))
+    number = {name: code for code, name in enumerate(names)}
+    return np.array([number[value] for value in values], np.int32), names
 
 
 def _join_codes(
     columns: Sequence[tuple[np.ndarray, Sequence[str]]],
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Numbers the names of several columns anew, in the alphabetical order of all."""
-    every = sorted({name for _, names in columns for name in names})
-    number = {name: code for code, name in enumerate(every)}
-    recoded = (
-        np.array([number[name] for name in names], np.int32)[codes] for codes, names in columns
-    )
-    return _join(recoded, np.int32), tuple(every)
+    codes, names = _numbered([name for _, names in columns for name in names])
+    starts = np.cumsum([0, *(len(own) for _, own in columns)])
+    recoded = (codes[start:][old] for start, (old, _) in zip(starts, columns, strict=False))
+    return _join(recoded, np.int32), names
 
 
 def _join(parts: Iterable[np.ndarray], dtype: type) -> np.ndarray:
@@ -180,45 +170,27 @@ def _join(parts: Iterable[np.ndarray], dtype: type) -> np.ndarray:
 
 
 def _write(path: str, table: RecordTable) -> None:
-    columns: dict[str, Any] = {
-        "shard_bytes": np.array(os.stat(path).st_size, np.int64),
-        "names": table.names,
-        "ends": table.ends,
-        "labels": table.labels,
-        "generators": table.generators,
-        "generator_names": np.array(table.generator_names, np.str_),
-        "classes": table.classes,
-        "class_names": np.array(table.class_names, np.str_),
-    }
+    values = {"shard_bytes": os.stat(path).st_size, **vars(table)}
+    columns: Any = {name: np.asarray(values[name], kind) for name, kind in _COLUMNS.items()}
     with whole_file(path + TABLE_SUFFIX) as file:
         np.savez(file, **columns)
 
 
 def _read(path: str, count: int) -> RecordTable | None:
     """Returns the table beside a shard; None where it is missing, damaged or of another shard."""
-    dtypes = {"shard_bytes": np.int64, "names": np.uint8, "ends": np.int64, "labels": np.uint8}
-    dtypes |= {"generators": np.int32, "classes": np.int32}
-    dtypes |= {"generator_names": np.str_, "class_names": np.str_}
     try:
         # Opened here: of a damaged file, NumPy would leave its own open.
         with open(path + TABLE_SUFFIX, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            columns = {name: arrays[name] for name in dtypes}
+            columns = {name: arrays[name] for name in _COLUMNS}
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
         return None
-    if any(columns[name].dtype.type is not dtype for name, dtype in dtypes.items()):
-        return None
-    per_record = ("ends", "labels", "generators", "classes")
-    if columns["shard_bytes"].tolist() != os.stat(path).st_size or any(
-        columns[name].shape != (count,) for name in per_record
-    ):
-        return None
-    return RecordTable(
-        names=columns["names"],
-        ends=columns["ends"],
-        labels=columns["labels"],
-        generators=columns["generators"],
-        classes=columns["classes"],
-        datasets=np.zeros(count, np.int32),
-        generator_names=tuple(columns["generator_names"].tolist()),
-        class_names=tuple(columns["class_names"].tolist()),
+    fits = (
+        all(columns[name].dtype.type is kind for name, kind in _COLUMNS.items())
+        and all(columns[name].shape == (count,) for name in _PER_RECORD)
+        and columns.pop("shard_bytes").tolist() == os.stat(path).st_size
     )
+    if not fits:
+        return None
+    for name in ("generator_names", "class_names"):
+        columns[name] = tuple(columns[name].tolist())
+    return RecordTable(**columns, datasets=np.zeros(count, np.int32))

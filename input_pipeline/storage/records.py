@@ -1,13 +1,14 @@
-"""One image as one record: its fields, and how they are laid out in a `tf.train.Example`."""
+"""One image as one record: its fields, their layout in a `tf.train.Example`, and simple facts."""
 
 import contextlib
 import hashlib
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.metadata import read_facts
 from input_pipeline.images.transforms import decode
 from input_pipeline.storage.example_proto import (
     bytes_value,
@@ -22,42 +23,32 @@ from input_pipeline.storage.tfrecord import TFRecordSource
 PHOTOGRAPH, GENERATED = 0, 1
 STORAGES = ("encoded", "decoded")
 _PEEK_BYTES = 1024
+FACT_COLUMNS = (
+    *("format", "height", "width", "bytes_per_pixel", "jpeg_quality"),
+    *("brightness", "contrast", "sharpness"),
+)
+_LARGEST = 512  # pixels: a large image is judged by its central square of that side
 
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """An image with what is known of it.
+    """An image with what is known of it."""
 
-    Attributes:
-      image: storage 'encoded': the bytes of the original file; 'decoded': uint8 pixels, row by row,
-        RGB, height * width * 3 bytes.
-      storage: 'encoded' or 'decoded'.
-      height: rows of the decoded image.
-      width: columns of the decoded image.
-      label: 0 photograph, 1 generated.
-      generator: what made it: the name of the generator, or of the source of the photographs.
-      filename: where it came from, relative to the root of the source; unique in a split.
-      class_name: what it shows where the source says so ('car', 'horse'), else ''.
-      sha256: of the original file, in hex; '' before it is encoded: of `image` itself.
-    """
-
+    # Storage 'encoded': the bytes of the original file; 'decoded': uint8 pixels, row by row, RGB,
+    # height * width * 3 bytes.
     image: bytes | memoryview
-    storage: str
-    height: int
-    width: int
-    label: int
-    generator: str
-    filename: str
-    class_name: str = ""
-    sha256: str = ""
+    storage: str  # 'encoded' or 'decoded'
+    height: int  # rows of the decoded image
+    width: int  # columns of the decoded image
+    label: int  # 0 photograph, 1 generated
+    generator: str  # what made it: the name of the generator, or of the source of the photographs
+    filename: str  # where it came from, relative to the root of the source; unique in a split
+    class_name: str = ""  # what it shows where the source says so ('car', 'horse'), else ''
+    sha256: str = ""  # of the original file, in hex; '' before it is encoded: of `image` itself
 
 
 def encode_record(record: ImageRecord) -> bytes:
-    """Serialises a record as a `tf.train.Example`, the image last.
-
-    Raises:
-      ValueError: storage or label is none of the allowed, or decoded pixels do not fill the shape.
-    """
+    """Serialises a record as a `tf.train.Example`, the image last; ValueError where it is none."""
     _check(record)
     small: dict[str, bytes | str | int] = {
         "storage": record.storage,
@@ -73,11 +64,7 @@ def encode_record(record: ImageRecord) -> bytes:
 
 
 def decode_record(data: bytes | memoryview, *, copy: bool = True) -> ImageRecord:
-    """Reads what `encode_record` wrote.
-
-    Args:
-      data: the serialised record.
-      copy: False leaves the image a view into `data` instead of copying its bytes.
+    """Reads what `encode_record` wrote; without `copy` the image is a view into `data`.
 
     Raises:
       ValueError: the bytes are no such record; the message says what is missing.
@@ -110,9 +97,7 @@ def decode_record(data: bytes | memoryview, *, copy: bool = True) -> ImageRecord
 def image_array(record: ImageRecord, out: np.ndarray | None = None) -> np.ndarray:
     """Returns the pixels of a record, uint8 [h, w, 3], RGB, read-only for decoded storage.
 
-    Args:
-      record: the record.
-      out: memory that may be used for encoded images, see `transforms.decode`.
+    For encoded images, `out` is memory that may be used, see `transforms.decode`.
 
     Raises:
       UnreadableImageError: encoded bytes that do not decode.
@@ -134,11 +119,7 @@ def read_pixels(
       pixels: contiguous uint8 [h, w, 3] to fill.
 
     Returns:
-      The label, or None if the record is not a decoded image of that shape; `pixels` then holds
-      nothing of use.
-
-    Raises:
-      CorruptRecordError: the record does not match its checksum.
+      The label, or None if it is not a decoded image of that shape; `pixels` is then of no use.
     """
     if source.length(index) < pixels.size:
         return None
@@ -177,11 +158,7 @@ class RecordFacts(NamedTuple):
 
 
 def record_facts(source: TFRecordSource, index: int) -> RecordFacts:
-    """Reads the facts of a record from its first bytes where they hold them.
-
-    Raises:
-      ValueError: the record lacks one of them, or its label is not allowed.
-    """
+    """Reads the facts of a record, from its first bytes where they hold them."""
     head = leading_features(source.peek(index, _PEEK_BYTES), "image")
     with contextlib.suppress(KeyError, UnicodeDecodeError):
         if head is not None and (label := int_value(head, "label")) in (PHOTOGRAPH, GENERATED):
@@ -206,3 +183,33 @@ def _check(record: ImageRecord) -> None:
             f"decoded record {record.filename!r} has {len(record.image)} bytes; its shape "
             f"[{record.height}, {record.width}, 3] needs {pixels}."
         )
+
+
+def image_facts(record: ImageRecord, image: np.ndarray) -> dict[str, Any]:
+    """The facts of a record, JSON values; `image` are its pixels as scored, uint8 [h, w, 3].
+
+    Returns:
+      ``format`` as Pillow names it, ``bytes_per_pixel`` and ``jpeg_quality`` (libjpeg's whose table
+      is nearest) of the file, None where only pixels are stored, the quality also for other
+      formats; ``height`` and ``width`` of the stored image. Of the scored pixels' luma (0 to 255),
+      or of its central square of 512 pixels: ``brightness``, its mean; ``contrast``, its standard
+      deviation; ``sharpness``, the standard deviation of its Laplacian.
+    """
+    facts: dict[str, Any] = {"format": None, "bytes_per_pixel": None, "jpeg_quality": None}
+    if record.storage == "encoded":
+        file = read_facts(record.image)
+        facts["format"], facts["jpeg_quality"] = file.format, file.quality
+        facts["bytes_per_pixel"] = file.num_bytes / (file.height * file.width)
+    return facts | {"height": record.height, "width": record.width} | _look(image)
+
+
+def _look(image: np.ndarray) -> dict[str, float]:
+    import cv2  # slow to import, and only evaluation needs it
+
+    top, left = (max(0, (length - _LARGEST) // 2) for length in image.shape[:2])
+    part = np.ascontiguousarray(image[top : top + _LARGEST, left : left + _LARGEST])
+    luma = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
+    mean, deviation = cv2.meanStdDev(luma)
+    edges = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))[1]
+    values = {"brightness": mean, "contrast": deviation, "sharpness": edges}
+    return {name: float(value[0, 0]) for name, value in values.items()}

@@ -36,47 +36,29 @@ ROW = ("filename", "label", "generator", "class", "height", "width", "sha256", "
 
 
 class Skipped(NamedTuple):
-    """A file of the source that is no record.
+    """A file of the source that is no record."""
 
-    Attributes:
-      path: relative to the root of the source.
-      reason: why.
-      kind: of the reason, for summaries.
-    """
-
-    path: str
-    reason: str
-    kind: str = "outside the layout"
+    path: str  # relative to the root of the source
+    reason: str  # why
+    kind: str = "outside the layout"  # of the reason, for summaries
 
 
 @dataclass
 class Shard:
-    """A finished shard.
+    """A finished shard."""
 
-    Attributes:
-      items: items of the source it covers, records and skipped files.
-      records: records in it; without any there is no file.
-      num_bytes: size of the file.
-      storage: of all its records; '' without any.
-      shape: (height, width) of all its images, or None if they differ.
-      generators: {name: {'photographs': images, 'generated': images}}.
-      skipped: files left out on the way.
-    """
-
-    items: int = 0
-    records: int = 0
-    num_bytes: int = 0
-    storage: str = ""
+    items: int = 0  # of the source, records and skipped files, that it covers
+    records: int = 0  # records in it; without any there is no file
+    num_bytes: int = 0  # size of the file
+    storage: str = ""  # of all its records; '' without any
+    # (height, width) of all its images, or None if they differ
     shape: tuple[int, int] | None = None
+    # {name: {'photographs': images, 'generated': images}}
     generators: dict[str, dict[str, int]] = field(default_factory=dict)
-    skipped: list[Skipped] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)  # files left out on the way
 
     def add(self, record: ImageRecord) -> None:
-        """Counts a record.
-
-        Raises:
-          ValueError: its storage is another than that of the records before.
-        """
+        """Counts a record, whose storage has to be that of the records before."""
         shape = (record.height, record.width)
         if not self.records:
             self.storage, self.shape = record.storage, shape
@@ -110,7 +92,7 @@ def write_split(
 
     Args:
       folder: the directory of the data set.
-      split: name of the split.
+      split: its name.
       items: what follows the items of the finished shards, read once and never held as a whole.
       shard_bytes: a shard ends with the record that makes it as large as this.
     """
@@ -122,11 +104,7 @@ def write_split(
 
 
 def _write_shard(
-    folder: Path,
-    split: str,
-    number: int,
-    items: Iterator[ImageRecord | Skipped],
-    shard_bytes: int,
+    folder: Path, split: str, number: int, items: Iterator[ImageRecord | Skipped], shard_bytes: int
 ) -> bool:
     """Writes one shard; returns whether there were items for it."""
     shard, rows = Shard(), io.StringIO(newline="")
@@ -143,7 +121,9 @@ def _write_shard(
                 writer = open_file.enter_context(new_shard(_shard(folder, split, number)))
             data = encode_record(item)
             writer.write(data)
-            table.writerow(_row(item, data))
+            digest = item.sha256 or hashlib.sha256(item.image).hexdigest()
+            what = (item.filename, item.label, item.generator, item.class_name)
+            table.writerow((*what, item.height, item.width, digest, masked_crc32c(data)))
             if writer.num_bytes >= shard_bytes:
                 break
         if writer is not None:
@@ -154,15 +134,6 @@ def _write_shard(
     write_file(_progress(folder, split, number, "csv"), rows.getvalue(), durable=True)
     write_file(_progress(folder, split, number, "json"), json.dumps(asdict(shard)), durable=True)
     return True
-
-
-def _row(record: ImageRecord, data: bytes) -> tuple[str | int, ...]:
-    return (
-        *(record.filename, record.label, record.generator, record.class_name),
-        *(record.height, record.width),
-        record.sha256 or hashlib.sha256(record.image).hexdigest(),
-        masked_crc32c(data),
-    )
 
 
 def name_shards(folder: Path, name: str, split: str) -> Split:
@@ -182,15 +153,20 @@ def name_shards(folder: Path, name: str, split: str) -> Split:
             written = Path(f"{_shard(folder, split, number)}{suffix}")
             if written.exists():  # else it has its final name already
                 os.replace(written, folder / f"{final}{suffix}")
-        _check_size(folder / final, shards[number].num_bytes)
-        write_table(folder / final)
+        path, expected = folder / final, shards[number].num_bytes
+        size = path.stat().st_size if path.exists() else 0
+        if size != expected:
+            raise UserError(
+                f"{path} of the unfinished conversion has {size} bytes; {expected} were written. "
+                f"Remove the directory {folder} and start again."
+            )
+        write_table(path)
         names.append(final)
     generators: dict[str, dict[str, int]] = {}
     for shard in shards:
         for generator, counts in shard.generators.items():
-            total = generators.setdefault(generator, dict.fromkeys(counts, 0))
-            for kind, count in counts.items():
-                total[kind] += count
+            total = generators.get(generator, {})
+            generators[generator] = {k: total.get(k, 0) + count for k, count in counts.items()}
     lengths = [shards[number].records for number in numbers]
     return Split(
         num_examples=sum(lengths),
@@ -199,15 +175,6 @@ def name_shards(folder: Path, name: str, split: str) -> Split:
         shard_lengths=lengths,
         generators=dict(sorted(generators.items())),
     )
-
-
-def _check_size(path: Path, expected: int) -> None:
-    size = path.stat().st_size if path.exists() else 0
-    if size != expected:
-        raise UserError(
-            f"{path} of the unfinished conversion has {size} bytes; {expected} were written. "
-            f"Remove the directory {path.parent} and start again."
-        )
 
 
 def common_layout(shards: Iterable[Shard]) -> tuple[str, tuple[int, int] | None]:
@@ -230,19 +197,16 @@ def write_files_table(folder: Path, splits: Iterable[str], output: Path) -> str:
 
     def rows() -> Iterator[tuple[str, ...]]:
         for split in splits:
-            for row in _rows(folder, split):
-                digest.update("\0".join((split, *row, "")).encode(errors="surrogateescape"))
-                yield split, *row
+            for number in range(len(finished_shards(folder, split))):
+                path = _progress(folder, split, number, "csv")
+                with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+                    for row in csv.reader(file):
+                        text = "\0".join((split, *row, ""))
+                        digest.update(text.encode(errors="surrogateescape"))
+                        yield split, *row
 
     write_csv(output, ("split", *ROW), rows(), line_end=LINE_END)
     return digest.hexdigest()
-
-
-def _rows(folder: Path, split: str) -> Iterator[list[str]]:
-    for number in range(len(finished_shards(folder, split))):
-        path = _progress(folder, split, number, "csv")
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            yield from csv.reader(file)
 
 
 def remove_progress(folder: Path) -> None:

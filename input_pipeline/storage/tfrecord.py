@@ -88,15 +88,13 @@ class TFRecordSource:
     Attributes:
       paths: the shards.
       shard_lengths: records of each; () of a `subset`.
+
+    Raises:
+      ValueError: a shard does not exist.
+      CorruptRecordError: a shard without a fitting index does not parse to its end.
     """
 
     def __init__(self, paths: Sequence[str | os.PathLike[str]]) -> None:
-        """Loads or rebuilds the index of every shard.
-
-        Raises:
-          ValueError: a shard does not exist.
-          CorruptRecordError: a shard without a fitting index does not parse to its end.
-        """
         self.paths = tuple(os.fspath(path) for path in paths)
         tables = [_load_index(path) for path in self.paths]
         self.shard_lengths = tuple(map(len, tables))
@@ -247,41 +245,38 @@ def _load_index(path: str) -> np.ndarray:
         raise UserError(
             f"shard {path} does not exist. Prepare the data set again, or correct its path."
         ) from error
-    table = _read_index(path)
-    whole = table is not None and _is_without_gaps(table, size)
-    if table is not None and whole and _agrees_with_headers(table[1:], path):
-        return table[1:]
+    table = _read_index(path, size)
+    if table is not None and _agrees_with_headers(table, path):
+        return table
     try:
         entries = _scan(path, size)
     except CorruptRecordError:
-        if table is None or not whole:
+        if table is None:
             raise
-        return table[1:]  # the other records can still be read
+        return table  # the other records can still be read
     # A read-only data set works too; its index is rebuilt every time.
     with contextlib.suppress(OSError):
         _write_index(path, size, entries)
     return np.array(entries, np.int64).reshape(-1, 2)
 
 
-def _read_index(path: str) -> np.ndarray | None:
+def _read_index(path: str, size: int) -> np.ndarray | None:
+    """Returns the index beside a shard; None where it is missing, damaged or of another size.
+
+    An index of a shard of this size names record after record to its end, without gaps.
+    """
     try:
         table = np.load(path + INDEX_SUFFIX, allow_pickle=False)
     except (OSError, ValueError, EOFError):
-        return None  # Missing or damaged: the caller rebuilds it.
-    if not isinstance(table, np.ndarray) or table.dtype != np.int64:
         return None
-    return table if table.ndim == 2 and table.shape[1] == 2 else None
-
-
-def _is_without_gaps(table: np.ndarray, size: int) -> bool:
-    """Returns whether an index is of a shard of this size, record after record to its end."""
-    if not len(table) or table[0].tolist() != [size, len(table) - 1]:
-        return False
+    if not isinstance(table, np.ndarray) or table.dtype != np.int64 or table.shape[1:] != (2,):
+        return None
+    if table[:1].tolist() != [[size, len(table) - 1]]:
+        return None
     offsets, lengths = table[1:].T
-    ends = offsets + lengths + _FOOTER_BYTES
-    begins = np.concatenate([[0], ends])
-    follow = (begins[:-1] + _HEADER_BYTES == offsets).all()
-    return bool((lengths >= 0).all() and follow and begins[-1] == size)
+    begins = np.concatenate([[0], offsets + lengths + _FOOTER_BYTES])
+    follow = (begins[:-1] + _HEADER_BYTES == offsets).all() and begins[-1] == size
+    return table[1:] if follow and (lengths >= 0).all() else None
 
 
 def _agrees_with_headers(table: np.ndarray, path: str) -> bool:

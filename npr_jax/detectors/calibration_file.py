@@ -88,7 +88,7 @@ def load(
 def _preprocessing(saved: Mapping[str, Any] | str, used: Preprocessing) -> Preprocessing:
     """What a calibration was fitted with; ``ValueError`` or ``TypeError`` where that is unknown."""
     if not isinstance(saved, str):
-        return Preprocessing.from_values(saved)
+        return Preprocessing(**saved)
     found = _VERSION_1.fullmatch(saved)
     if found is None:
         raise ValueError(f"preprocessing {saved!r} is not known")

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
-from input_pipeline.prepare.catalog_entry import Preprocessing as Protocol
+from input_pipeline.prepare.catalog import Preprocessing as Protocol
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.ensemble import Ensemble
 from npr_jax.models.base import fixed_side

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.errors import UserError
-from input_pipeline.storage import image_facts
 from input_pipeline.storage.atomic_files import write_together
 from input_pipeline.storage.csv_files import csv_text, read_csv
+from input_pipeline.storage.records import FACT_COLUMNS
 from npr_jax.evaluation import measures, tables
 from npr_jax.evaluation.tables import Scores, format_table, tabulate
 
@@ -51,7 +51,7 @@ def write_evaluation(
         samples: a few images for the report: images (uint8 [k, h, w, 3], or a list of k [h, w, 3]
             of any sizes), labels, generators, filenames, logits, each of length k.
         baselines: AUC of cheap classifiers, {family: {classifier: AUC}}.
-        facts: of each image, as `input_pipeline.storage.image_facts` gives them, for facts.csv.
+        facts: of each image, as `records.image_facts` gives them, for facts.csv.
         mistakes: rows of scores to small images uint8 [h, w, 3], for mistakes.npz.
         verdicts: rows of `calibration_measures.verdict_rows`; None: not calibrated.
     """
@@ -132,7 +132,7 @@ def _facts_csv(scores: Scores, facts: Sequence[Mapping[str, Any]]) -> str:
         | {"filename": filename}
         for filename, row in zip(scores.filenames, facts, strict=True)
     )
-    return csv_text(("filename", *image_facts.COLUMNS), rows)
+    return csv_text(("filename", *FACT_COLUMNS), rows)
 
 
 def _npz(images: Mapping[int, np.ndarray], **columns: np.ndarray) -> bytes:

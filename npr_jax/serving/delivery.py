@@ -6,6 +6,7 @@ from itertools import zip_longest
 from typing import TypeVar
 
 import numpy as np
+from PIL import Image
 
 from input_pipeline.images.degradations import scale
 from input_pipeline.images.transforms import jpeg, webp
@@ -22,7 +23,7 @@ NOT_REACHED = "not computed: the time for this picture was up"
 JPEG_QUALITIES = (95, 90, 80, 70, 60, 50, 40)
 WEBP_QUALITIES = (90, 80, 50)
 FACTORS = (0.5, 0.75, 1.25, 1.5, 2.0)
-_FILTER = "bicubic"  # what platforms and viewers mostly use
+_FILTER = Image.Resampling.BICUBIC  # what platforms and viewers mostly use
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from input_pipeline.prepare.catalog import catalog
+from input_pipeline.prepare.catalog import CATALOG
 from npr_jax.analysis.paper_tables import published
 from npr_jax.analysis.paper_tables.criterion import criterion
 from npr_jax.analysis.paper_tables.export import report_tables, write_paper_tables
@@ -59,7 +59,7 @@ def test_the_papers_means_are_means_of_its_generators():
 
 
 def test_the_paper_and_the_catalogue_name_the_same_generators():
-    tables = {entry.table: entry for entry in catalog() if entry.table}
+    tables = {entry.table: entry for entry in CATALOG if entry.table}
     assert set(tables) == set(published.NPR) == {1, 2, 3, 4, 5}
     for number, entry in tables.items():
         assert {g.folder for g in entry.generators} == set(published.NPR[number])

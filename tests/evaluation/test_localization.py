@@ -9,7 +9,7 @@ from flax import nnx
 
 from configs import default
 from input_pipeline.images.preprocessing import NATIVE, Preprocessing
-from input_pipeline.simulation import composites, pictures
+from input_pipeline.simulation import camera, composites
 from input_pipeline.simulation.composites import Composites, make_composites, region_of
 from npr_jax import Detector
 from npr_jax.evaluation.localization import folder_of, judge, localize, seen_by, summarize
@@ -42,8 +42,8 @@ def test_only_the_region_differs_between_families_and_shifts(made):
 def test_the_region_shows_the_photographs_scene(made):
     """No content of its own: what differs from the photograph is small beside the scene."""
     scenes = tuple(range(composites.FIRST_SCENE, composites.FIRST_SCENE + 3))
-    clean, _ = pictures.shoot(pictures.Shot(5, scenes, 64, (0,)))
-    clean = pictures.inner(clean)
+    clean, _ = camera.shoot(5, scenes, 64, (0,))
+    clean = camera.inner(clean)
     for composite in made.values():
         inside = composite.masks
         error = composite.images[inside] - clean[inside]

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.errors import UserError
-from input_pipeline.prepare.catalog import catalog
-from input_pipeline.prepare.catalog_entry import CatalogEntry
+from input_pipeline.prepare.catalog import CATALOG, CatalogEntry
 from npr_jax.analysis.paper_tables.published import NPR
 from npr_jax.analysis.run_results import read_results
 from npr_jax.analysis.statistics.bootstrap import N_RESAMPLES, interval_over_seeds, resample
@@ -97,7 +96,7 @@ def read_paper_tables(workdirs: Sequence[str | os.PathLike[str]]) -> list[PaperT
     if len({os.path.realpath(name) for name in names}) < len(names):
         raise UserError(f"--workdir={','.join(names)} names a directory twice; each is one seed")
     results = {name: read_results(name) for name in names}
-    return [_table(entry, results) for entry in catalog() if entry.table]
+    return [_table(entry, results) for entry in CATALOG if entry.table]
 
 
 def image_intervals(tables: Sequence[PaperTable], *, n_resamples: int = N_RESAMPLES) -> Intervals:

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from input_pipeline.errors import UserError
-from input_pipeline.images.transforms import UnreadableImageError, squash
+from input_pipeline.images.transforms import UnreadableImageError, resize_to
 from input_pipeline.storage.atomic_files import resumable_directory
 from input_pipeline.storage.dataset_writer import check_names, finish_dataset
 from input_pipeline.storage.path_lists import check_listable
@@ -92,7 +92,7 @@ class ErrorMaps:
         """uint8 ``[h, w, 3]`` at the size of the maps."""
         if image.shape[:2] == (self.image_size, self.image_size):
             return image
-        return squash(image, self.image_size)
+        return resize_to(image, self.image_size)
 
 
 def reconstruct(

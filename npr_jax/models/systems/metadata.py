@@ -13,8 +13,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
-from input_pipeline.images.metadata import FEATURES
-from input_pipeline.images.metadata_picture import LEVELS, LOG_RANGE, SIDE, metadata_picture
+from input_pipeline.images.metadata import FEATURES, LEVELS, LOG_RANGE, SIDE, metadata_picture
 from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.models import layers
 from npr_jax.models.base import Grid, Maps, Mask, Prediction
@@ -26,7 +25,7 @@ from npr_jax.residuals.front_end import FrontEnd
 class Metadata(nnx.Module):
     """Logarithms of the features, standardised, one hidden layer, one logit.
 
-    The features come as a picture, see ``input_pipeline.images.metadata_picture``.
+    The features come as a picture, see ``input_pipeline.images.metadata``.
     """
 
     whole = True

@@ -9,7 +9,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from input_pipeline.simulation import camera, composites, dataset, pictures
+from input_pipeline.simulation import camera, composites, dataset
 
 SIDE = 256
 SEED = 7
@@ -31,8 +31,8 @@ def make_examples() -> list[Example]:
     """Photographs of some scenes, the same scenes generated, and one with a generated part."""
     indices = tuple(composites.FIRST_SCENE + scene for scene in _SCENES)
     takes = (0, *(1 + dataset.FAMILIES.index(family) for family in _FAMILIES))
-    clean, noise = pictures.shoot(pictures.Shot(SEED, indices, SIDE, takes))
-    photographs = camera.quantise(pictures.inner(clean) + noise[:, 0])
+    clean, noise = camera.shoot(SEED, indices, SIDE, takes)
+    photographs = camera.quantise(camera.inner(clean) + noise[:, 0])
     found = [
         _example(f"photograph-{number}.png", f"Photograph {number}", photographs[number - 1])
         for number in (1, 2)

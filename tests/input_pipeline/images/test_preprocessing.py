@@ -90,7 +90,7 @@ def test_another_reader_takes_the_place_of_decoding():
 
 def test_values_survive_json_and_limits_are_not_among_them():
     way = Preprocessing(64, "short_side", 40, "tile", even=True, jpeg_quality=75)
-    assert Preprocessing.from_values(way.values()) == way
+    assert Preprocessing(**way.values()) == way
     limited = dataclasses.replace(way, min_side=32, max_pixels=9999, read_file=read_nothing)
     assert limited == way
     assert limited.values() == way.values()

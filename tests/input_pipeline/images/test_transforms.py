@@ -151,8 +151,8 @@ def test_no_mutation_of_any_format_escapes_as_another_exception():
 def test_squash_is_pils_antialiased_bilinear():
     pixels = scene(300, 200)
     expected = np.asarray(Image.fromarray(pixels).resize((256, 256), Image.BILINEAR))
-    np.testing.assert_array_equal(transforms.squash(pixels, 256), expected)
-    assert transforms.squash(expected, 256) is expected
+    np.testing.assert_array_equal(transforms.resize_to(pixels, 256), expected)
+    assert transforms.resize_to(expected, 256) is expected
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 50), (41, 53), (30, 30), (33, 64)])
@@ -200,7 +200,7 @@ def test_small_images_are_tiled_in_whole_copies_from_the_top_left(height, width)
     tiled = np.array(
         [[pixels[row % height, column % width] for column in range(wide)] for row in range(tall)]
     )
-    np.testing.assert_array_equal(transforms.tile_to(pixels, size), tiled)
+    np.testing.assert_array_equal(transforms.enlarge(pixels, size, "tile"), tiled)
     top, left = round((tall - size) / 2), round((wide - size) / 2)
     np.testing.assert_array_equal(
         transforms.centre_crop(pixels, size, "tile"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from input_pipeline.prepare.catalog import catalog, find_entry, format_catalog
+from input_pipeline.prepare.catalog import CATALOG, find_entry, format_catalog
 from input_pipeline.prepare.sources import find_source
 from input_pipeline.storage.prepared_dataset import PreparedDataset
 from tests.trees import prepare, records, save, skipped
@@ -23,7 +23,7 @@ def test_the_five_tables_are_the_papers():
             entry.protocol["test"].resize,
             " ".join(generator.folder for generator in entry.generators),
         )
-        for entry in catalog()
+        for entry in CATALOG
         if entry.table
     }
     assert found == TABLES
@@ -34,7 +34,7 @@ def test_the_five_tables_are_the_papers():
 
 def test_every_entry_says_where_it_is_from_and_under_what_terms():
     text = format_catalog()
-    for entry in catalog():
+    for entry in CATALOG:
         assert entry.homepage
         assert entry.terms
         assert entry.citation
@@ -66,7 +66,7 @@ def published_layout(entry, root):
     return count
 
 
-@pytest.mark.parametrize("entry", catalog(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", CATALOG, ids=lambda entry: entry.name)
 def test_the_published_layout_of_every_entry_is_read(entry, tmp_path):
     root = tmp_path / "in"
     count = published_layout(entry, root)

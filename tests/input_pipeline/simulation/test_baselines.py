@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from input_pipeline.simulation import baselines, camera, dataset, pictures
+from input_pipeline.simulation import baselines, camera, dataset
 from input_pipeline.storage import records
 
 
@@ -45,8 +45,8 @@ def test_control_family_gives_nothing_away():
     take = 1 + dataset.FAMILIES.index("control")
     for start in range(0, 400, 50):
         indices = tuple(range(start, start + 50))
-        clean, noise = pictures.shoot(pictures.Shot(5, indices, 64, (0, take)))
-        photographs.extend(camera.quantise(pictures.inner(clean) + noise[:, 0]))
+        clean, noise = camera.shoot(5, indices, 64, (0, take))
+        photographs.extend(camera.quantise(camera.inner(clean) + noise[:, 0]))
         generated.extend(dataset.generate("control", clean, noise[:, 1], 5, indices))
     result = baselines.measure(_as_records(photographs, 0), _as_records(generated, 1))
     assert max(result.values()) <= 0.6, result

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from input_pipeline.simulation import camera, matching, pictures, scenes
+from input_pipeline.simulation import camera, matching, scenes
 
 
 def test_scene_is_a_function_of_seed_and_index():
@@ -108,6 +108,6 @@ def test_noise_is_lowered_where_the_decoder_left_some():
 
 def test_photographs_become_scenes_of_linear_light():
     grey = np.full((100, 120, 3), 188, np.uint8)
-    scene = pictures.crop_of_photograph(grey, 80, np.random.default_rng(0))
+    scene = camera.crop_of_photograph(grey, 80, np.random.default_rng(0))
     assert scene.shape == (80, 80, 3)
     np.testing.assert_allclose(scene, ((188 / 255 + 0.055) / 1.055) ** 2.4, rtol=1e-5)

@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from input_pipeline.storage.image_facts import COLUMNS, image_facts
-from input_pipeline.storage.records import ImageRecord
+from input_pipeline.storage.records import FACT_COLUMNS, ImageRecord, image_facts
 
 
 def record(content, storage, height, width):
@@ -28,7 +27,7 @@ def test_of_a_jpeg():
     Image.fromarray(image).save(buffer, "JPEG", quality=83)
     content = buffer.getvalue()
     facts = image_facts(record(content, "encoded", 80, 120), image)
-    assert set(facts) == set(COLUMNS)
+    assert set(facts) == set(FACT_COLUMNS)
     assert (facts["format"], facts["jpeg_quality"]) == ("JPEG", 83)
     assert (facts["height"], facts["width"]) == (80, 120)
     assert facts["bytes_per_pixel"] == pytest.approx(len(content) / 9600)

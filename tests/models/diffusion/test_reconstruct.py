@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from input_pipeline.images.transforms import squash
+from input_pipeline.images.transforms import resize_to
 from input_pipeline.storage.prepared_dataset import PreparedDataset
 from input_pipeline.storage.records import decode_record, image_array
 from npr_jax.models.diffusion import ddim
@@ -62,7 +62,7 @@ def test_maps_are_the_distance_to_the_reconstruction(source, written, predictor)
     way = predictor.trajectory(STEPS)
     signal, noise = way.signal.astype(np.float64), way.noise.astype(np.float64)
     for old, new in zip(all_records(source, "test"), all_records(written, "test"), strict=True):
-        x = squash(image_array(old), small.SIDE)[None].astype(np.float64) / 127.5 - 1
+        x = resize_to(image_array(old), small.SIDE)[None].astype(np.float64) / 127.5 - 1
         start = x
 
         def move(x, time, a, b):
@@ -160,7 +160,7 @@ def test_a_stream_is_mapped_in_order(predictor):
         lambda x: ddim.error_map(functools.partial(predict_noise, graphdef, params), x, way)
     )
     for i in (0, maps.rows + 1):
-        expected = np.asarray(alone(squash(images[i], 16)[None])[0], int)
+        expected = np.asarray(alone(resize_to(images[i], 16)[None])[0], int)
         assert np.abs(streamed[i] - expected).max() <= 1
     assert len(streamed) == len(images)
 

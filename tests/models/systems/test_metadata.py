@@ -8,7 +8,7 @@ from flax import nnx
 from PIL import Image
 
 from configs import metadata as recipe
-from input_pipeline.images.metadata_picture import metadata_picture
+from input_pipeline.images.metadata import metadata_picture
 from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.images.problems import UnreadableImageError
 from input_pipeline.loading.mixture import MixedDataset
