@@ -69,8 +69,8 @@ class GaussianBlur:
 
 @dataclass(frozen=True)
 class _Compression:
-    probability: float
-    quality: tuple[int, int] = (30, 100)
+    probability: float  # 0 to 1
+    quality: tuple[int, int] = (30, 100)  # lowest and highest, 1 to 100; integers, each as likely
 
     def __post_init__(self) -> None:
         _check_probability(self.probability)
@@ -91,15 +91,9 @@ class _Compression:
 
 @dataclass(frozen=True)
 class JpegCompression(_Compression):
-    """Sends the image through JPEG (4:2:0).
+    """Sends the image through JPEG (4:2:0)."""
 
-    Attributes:
-      probability: 0 to 1.
-      quality: lowest and highest, 1 to 100; integers, each as likely.
-      codecs: of `JPEG_CODECS`; each as likely.
-    """
-
-    codecs: tuple[str, ...] = ("pil", "opencv")
+    codecs: tuple[str, ...] = ("pil", "opencv")  # of `JPEG_CODECS`, each as likely
     stream: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
@@ -115,7 +109,7 @@ class JpegCompression(_Compression):
 
 @dataclass(frozen=True)
 class WebpCompression(_Compression):
-    """Sends the image through PIL's lossy WebP; its attributes are those of `JpegCompression`."""
+    """Sends the image through PIL's lossy WebP."""
 
     stream: ClassVar[int] = 5
 

@@ -44,8 +44,10 @@ def transformed_images(
       empty. Otherwise both are ''.
     """
     workers = min(workers, len(source))
-    reader = _Reader(source, tuple(transformations), preprocessing, seed, max(workers, 1))
-    elements = grain.MapDataset.range(reader.positions).map(reader)
+    side_by_side = max(workers, 1)
+    reader = _Reader(source, tuple(transformations), preprocessing, seed, side_by_side)
+    rows = -(-len(source) // side_by_side)  # in the last row some positions may be empty
+    elements = grain.MapDataset.range(rows * side_by_side * len(transformations)).map(reader)
     return iterate_once(elements, workers)
 
 
@@ -67,12 +69,6 @@ class _Reader:
         # Threads work on neighbouring positions, so only so many records are under way at once.
         keep = MOST_THREADS // len(self.transformations) + 2
         self._decoded = _LatestDecoded(self.source, keep)
-
-    @property
-    def positions(self) -> int:
-        """How many there are; in the last row of records some may be empty."""
-        rows = -(-len(self.source) // self.workers)
-        return rows * self.workers * len(self.transformations)
 
     def __call__(self, position: int) -> dict[str, Any] | None:
         """Returns an element of `transformed_images`, None for a position without a record."""

@@ -352,9 +352,5 @@ def _generator(generator: Generator, split: str) -> str:
 
 def _wrap(label: str, text: str) -> list[str]:
     return textwrap.wrap(
-        text,
-        100,
-        initial_indent=f"  {label}: ",
-        subsequent_indent="    ",
-        break_on_hyphens=False,
+        text, 100, initial_indent=f"  {label}: ", subsequent_indent="    ", break_on_hyphens=False
     )

@@ -143,9 +143,8 @@ def _strays(source: Source) -> Iterator[Problem]:
 def _count(readable: Iterable[_Found]) -> dict[str, dict[str, dict[str, int]]]:
     images: dict[str, dict[str, dict[str, int]]] = {}
     for split, file, *_ in readable:
-        counts = images.setdefault(split, {}).setdefault(
-            file.generator, {"photographs": 0, "generated": 0}
-        )
+        none = {"photographs": 0, "generated": 0}
+        counts = images.setdefault(split, {}).setdefault(file.generator, none)
         counts["generated" if file.label == GENERATED else "photographs"] += 1
     return {split: dict(sorted(found.items())) for split, found in sorted(images.items())}
 
@@ -158,15 +157,12 @@ def _missing_classes(readable: Iterable[_Found]) -> Iterator[Problem]:
     for (split, generator, class_name), found in sorted(labels.items()):
         if len(found) == 1 and class_name:
             missing = "0_real" if found == {GENERATED} else "1_fake"
-            yield Problem(
-                "missing label", f"{split} {generator}/{class_name} has no images in {missing}"
-            )
+            where = f"{split} {generator}/{class_name}"
+            yield Problem("missing label", f"{where} has no images in {missing}")
 
 
 def _against_catalogue(
-    entry: CatalogEntry,
-    readable: Sequence[_Found],
-    images: dict[str, dict[str, dict[str, int]]],
+    entry: CatalogEntry, readable: Sequence[_Found], images: dict[str, dict[str, dict[str, int]]]
 ) -> Iterator[Problem]:
     """Compares with what the catalogue names."""
     classes = collections.defaultdict(set)
@@ -200,11 +196,8 @@ def _labels_and_count(
     total = sum(counts.values())
     if expected is not None and not shared and abs(total - expected) > entry.tolerance:
         about = "about " if entry.tolerance else ""
-        yield Problem(
-            "number of images",
-            f"{split} {generator.folder} has {total}, published are {about}{expected} "
-            f"({entry.counts_from})",
-        )
+        text = f"{split} {generator.folder} has {total}, published are {about}{expected}"
+        yield Problem("number of images", f"{text} ({entry.counts_from})")
 
 
 def _duplicates(readable: Iterable[_Found]) -> Iterator[Problem]:
@@ -232,9 +225,6 @@ def _shared_files(readable: Iterable[_Found], dataset: PreparedDataset) -> Itera
     """Finds files of the source whose bytes a data set was made of."""
     places = {bytes.fromhex(file["sha256"]): file for file in dataset.files()}
     for found in readable:
-        file = places.get(found.sha256)
-        if file is not None:
-            yield Problem(
-                f"same file in {dataset.path.name}",
-                f"{found.split}:{found.file.filename}, {file['split']}:{file['filename']}",
-            )
+        if (file := places.get(found.sha256)) is not None:
+            text = f"{found.split}:{found.file.filename}, {file['split']}:{file['filename']}"
+            yield Problem(f"same file in {dataset.path.name}", text)

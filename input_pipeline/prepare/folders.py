@@ -187,12 +187,9 @@ def walk_files(root: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
                 f"folder {file.path} {file.problem}. Make it readable, or move it out of the "
                 "source."
             )
-        yield file.path, tuple(map(_as_text, Path(file.path).relative_to(root).parts))
-
-
-def _as_text(name: str) -> str:
-    """Writes bytes of a file name that are no UTF-8, which Linux allows, as backslash escapes."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+        # Bytes of names that are no UTF-8, which Linux allows, become backslash escapes.
+        names = map(os.fsencode, Path(file.path).relative_to(root).parts)
+        yield file.path, tuple(name.decode("utf-8", "backslashreplace") for name in names)
 
 
 def _class_of(parts: tuple[str, ...]) -> int | None:
@@ -214,6 +211,5 @@ def check_split_option(root: Path, split: str, divided: bool) -> None:
 
 
 def _check_split_names(root: Path, files: Iterable[tuple[str, tuple[str, ...]]]) -> None:
-    tops = {parts[0] for _, parts in files}
-    if {"val", "validation"} <= tops:
+    if {"val", "validation"} <= {parts[0] for _, parts in files}:
         raise UserError(f"{root} has both val and validation. Merge them into one folder.")

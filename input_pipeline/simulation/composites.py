@@ -54,9 +54,13 @@ def make_composites(
     masks = np.zeros((count, size, size), bool)
     for number in range(count):
         masks[number][region_of(seed, number, size)] = True
+    batches = [slice(start, start + _BATCH) for start in range(0, count, _BATCH)]
     for column, family in enumerate(families, start=1):
         for shift in shifts:
-            made = _generated(family, clean, noise[:, column], seed, indices, shift)
+            # What wraps around ends in the last rows and columns, where no region reaches.
+            x, added = (np.roll(x, (shift, shift), (1, 2)) for x in (clean, noise[:, column]))
+            parts = [dataset.generate(family, x[b], added[b], seed, indices[b]) for b in batches]
+            made = np.roll(np.concatenate(parts), (-shift, -shift), (1, 2))
             yield family, shift, Composites(np.where(masks[..., None], made, photographs), masks)
 
 
@@ -68,23 +72,6 @@ def region_of(seed: int, number: int, size: int) -> tuple[slice, slice]:
     corner = rng.integers(1, (size - side) // unit, 2) * unit
     top, left = (int(place) for place in corner)
     return slice(top, top + side), slice(left, left + side)
-
-
-def _generated(
-    family: str,
-    clean: np.ndarray,
-    noise: np.ndarray,
-    seed: int,
-    indices: Sequence[int],
-    shift: int,
-) -> np.ndarray:
-    # What wraps around ends in the last rows and columns, where no region reaches.
-    clean, noise = (np.roll(x, (shift, shift), (1, 2)) for x in (clean, noise))
-    batches = [slice(start, start + _BATCH) for start in range(0, len(indices), _BATCH)]
-    made = [
-        dataset.generate(family, clean[rows], noise[rows], seed, indices[rows]) for rows in batches
-    ]
-    return np.roll(np.concatenate(made), (-shift, -shift), (1, 2))
 
 
 def _check(families: Sequence[str], count: int, size: int, shifts: Sequence[int]) -> None:

@@ -64,9 +64,7 @@ def blur(image: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian blur with mirrored borders; image float [h, w, c], sigma in samples."""
     if sigma < 0.05:
         return image
-    rows = gaussian_matrix(image.shape[0], sigma)
-    columns = gaussian_matrix(image.shape[1], sigma)
-    return apply_separable(image, rows, columns)
+    return apply_separable(image, *(gaussian_matrix(length, sigma) for length in image.shape[:2]))
 
 
 def gaussian_matrix(length: int, sigma: float) -> np.ndarray:

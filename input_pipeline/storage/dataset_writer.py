@@ -64,7 +64,7 @@ def write_dataset(
 
     Args:
       output: the directory to write; it must not exist, or be empty.
-      name: name of the data set: lower-case letters, digits, underscores.
+      name: of the data set: lower-case letters, digits, underscores.
       records_by_split: {split name: its records in order}; each iterable is read once, in turn, and
         never held as a whole. All records have the same storage.
       info: JSON values to keep in `dataset.json`, see `finish_dataset`.
@@ -133,19 +133,11 @@ def finish_dataset(
 
 
 def _write_tfds_metadata(
-    folder: Path,
-    splits: Mapping[str, Split],
-    shape: tuple[int, int] | None,
-    description: Mapping[str, Any],
+    folder: Path, splits: Mapping[str, Split], shape: tuple | None, description: Mapping[str, Any]
 ) -> None:
-    """Writes `features.json`, `dataset_info.json`, `label.labels.txt` and, if any, `LICENSE`.
+    """Writes the files for TFDS and, if there is one, `LICENSE`.
 
-    Args:
-      folder: directory of the shards.
-      splits: {name: split}, in order.
-      shape: height and width in pixels of all images where pixels are stored; None where files are.
-      description: the content of `dataset.json`; `title`, `homepage`, `citation` and `licence` may
-        be missing.
+    The shape is the height and width of all images where pixels are stored; None where files are.
     """
     features = _described("features_dict.FeaturesDict", featuresDict={"features": _fields(shape)})
     write_file(folder / "features.json", json.dumps(features, indent=4, sort_keys=True))

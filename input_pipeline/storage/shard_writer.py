@@ -88,13 +88,10 @@ def finished_shards(folder: Path, split: str) -> list[Shard]:
 def write_split(
     folder: Path, split: str, items: Iterable[ImageRecord | Skipped], shard_bytes: int
 ) -> None:
-    """Writes a split's items behind its finished shards.
+    """Writes a split's items behind its finished shards, in the directory of the data set.
 
-    Args:
-      folder: the directory of the data set.
-      split: its name.
-      items: what follows the items of the finished shards, read once and never held as a whole.
-      shard_bytes: a shard ends with the record that makes it as large as this.
+    The items are what follows those of the finished shards; they are read once and never held as a
+    whole. A shard ends with the record that makes it as large as `shard_bytes`.
     """
     number = len(finished_shards(folder, split))
     (folder / _PROGRESS).mkdir(exist_ok=True)
@@ -178,11 +175,7 @@ def name_shards(folder: Path, name: str, split: str) -> Split:
 
 
 def common_layout(shards: Iterable[Shard]) -> tuple[str, tuple[int, int] | None]:
-    """Returns storage and image shape of all records; None where images differ in shape.
-
-    Raises:
-      ValueError: they differ in storage.
-    """
+    """Returns storage and image shape of all records; None where images differ in shape."""
     written = [shard for shard in shards if shard.records]
     storages = {shard.storage for shard in written}
     if len(storages) != 1:
