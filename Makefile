@@ -64,7 +64,7 @@ browser:
 	fi
 
 clean:
-	rm -rf $(VENV) .venv-next build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-next build *.egg-info .jax_cache .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "This needs Python 3.11 to 3.13, found %d.%d; name another with make PYTHON=python3.11" % v)'
