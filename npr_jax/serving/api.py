@@ -2,17 +2,16 @@
 
 import asyncio
 import base64
-import contextlib
 import io
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from fastapi import APIRouter, Query
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,14 +21,13 @@ from npr_jax.serving.assessment import Assessment
 from npr_jax.serving.evidence import Evidence
 from npr_jax.serving.limits import CONTENT_TOO_LARGE, MEGA, UNUSABLE, Busy, Limits, Refused
 from npr_jax.serving.schema import (
-    DeliveryAnswer,
     ErrorAnswer,
     EvidenceAnswer,
     HealthAnswer,
     ResultAnswer,
     ScoreAnswer,
 )
-from npr_jax.serving.service import Service
+from npr_jax.serving.service import Asked, Service
 from npr_jax.serving.uploads import Upload, expand, is_zip
 
 FIELD = "files"
@@ -44,11 +42,8 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorAnswer, "description": "busy; try again after Retry-After seconds"},
     504: {"model": ErrorAnswer, "description": "took too long (of one file)"},
 }
-_FILES = {
-    "type": "array",
-    "items": {"type": "string", "format": "binary"},
-    "description": "image files, and zip files of them",
-}
+_FILES = {"type": "array", "items": {"type": "string", "format": "binary"}}
+_FILES |= {"description": "image files, and zip files of them"}
 _SCHEMA = {"type": "object", "required": [FIELD], "properties": {FIELD: _FILES}}
 _BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _SCHEMA}}}}
 T = TypeVar("T")
@@ -85,42 +80,29 @@ def routes(service: Service) -> APIRouter:
     ) -> Response:
         if service.is_full:
             raise Busy  # before the body is read
-        async with _form(request, service.limits) as form:
-            files = form.getlist(FIELD)
-            uploads = [file for file in files if isinstance(file, UploadFile)]
-            if not uploads or len(uploads) < len(files):
-                raise Refused(
-                    f"The request has no file in the field {FIELD!r}; send multipart/form-data.",
-                    UNUSABLE,
+        limits = service.limits
+        try:
+            async with request.form(max_files=limits.max_files, max_fields=20) as form:
+                files = form.getlist(FIELD)
+                uploads = [file for file in files if isinstance(file, UploadFile)]
+                if not uploads or len(uploads) < len(files):
+                    missing = f"The request has no file in the field {FIELD!r}"
+                    raise Refused(f"{missing}; send multipart/form-data.", UNUSABLE)
+                content = await _unless_gone(
+                    request,
+                    lambda cancelled: _answer(service, uploads, delivery, evidence, cancelled),
                 )
-            content = await _unless_gone(
-                request,
-                lambda cancelled: _answer(service, uploads, delivery, evidence, cancelled),
-            )
+        except HTTPException as error:
+            if "Too many files" in str(error.detail):
+                most = f"the {limits.max_files} files that one request may have"
+                raise Refused(f"These are more than {most}.", CONTENT_TOO_LARGE) from error
+            raise Refused(f"The request is no valid form: {error.detail}", UNUSABLE) from error
         return Response(content, media_type="application/json")
 
     return router
 
 
-@contextlib.asynccontextmanager
-async def _form(request: Request, limits: Limits) -> AsyncIterator[FormData]:
-    """The request's form; its spooled files are closed at the end."""
-    try:
-        form = await request.form(max_files=limits.max_files, max_fields=20)
-    except HTTPException as error:
-        if "Too many files" in str(error.detail):
-            raise Refused(
-                f"These are more than the {limits.max_files} files that one request may have.",
-                CONTENT_TOO_LARGE,
-            ) from error
-        raise Refused(f"The request is no valid form: {error.detail}", UNUSABLE) from error
-    try:
-        yield form
-    finally:
-        await form.close()
-
-
-async def _unless_gone(request: Request, work: Callable[[Callable[[], bool]], T]) -> T:
+async def _unless_gone(request: Request, work: Callable[[Asked], T]) -> T:
     """Runs work in a thread; it is cancelled when the client goes away."""
     gone = threading.Event()
 
@@ -137,11 +119,7 @@ async def _unless_gone(request: Request, work: Callable[[Callable[[], bool]], T]
 
 
 def _answer(
-    service: Service,
-    uploads: list[UploadFile],
-    delivery: bool,
-    evidence: bool,
-    cancelled: Callable[[], bool],
+    service: Service, uploads: list[UploadFile], delivery: bool, evidence: bool, cancelled: Asked
 ) -> bytes:
     """The answer as JSON, made in this thread: encoding pictures would hold up all others.
 
@@ -150,16 +128,13 @@ def _answer(
     found: Iterable[Assessment]
     contents = _contents(uploads, service.limits)
     files = expand(contents, service.limits)
+    asked: dict[str, Any] = {"delivery": delivery, "evidence": evidence, "cancelled": cancelled}
     if len(uploads) == 1 and not _holds_zip(uploads[0]):
         # Does not wait for requests of many files.
         [(name, data)] = contents
-        found = [
-            service.assess(name, data, delivery=delivery, evidence=evidence, cancelled=cancelled)
-        ]
+        found = [service.assess(name, data, **asked)]
     elif delivery or evidence:
-        found = service.assess_many(
-            _few(files), delivery=delivery, evidence=evidence, cancelled=cancelled
-        )
+        found = service.assess_many(_few(files), **asked)
     else:
         found = service.score_many(files, cancelled)
     results = [_result(one) for one in found]
@@ -173,11 +148,8 @@ def _few(files: Iterator[Upload]) -> Iterator[Upload]:
     """The files, as long as they are not too many to look at closely."""
     for number, file in enumerate(files):
         if number == _MAX_DETAILED:
-            raise Refused(
-                f"delivery and evidence are given for at most {_MAX_DETAILED} files in one "
-                "request.",
-                CONTENT_TOO_LARGE,
-            )
+            most = f"at most {_MAX_DETAILED} files in one request"
+            raise Refused(f"delivery and evidence are given for {most}.", CONTENT_TOO_LARGE)
         yield file
 
 
@@ -216,7 +188,7 @@ def _result(found: Assessment) -> ResultAnswer:
         status=found.status,
         weights=weights,
         facts=found.facts,
-        delivery=[DeliveryAnswer.model_validate(point) for point in found.delivery],
+        delivery=list(found.delivery),
         delivery_note=found.delivery_note,
         evidence=_evidence(found.evidence) if found.evidence else None,
         seconds=found.seconds,

@@ -10,11 +10,10 @@ from input_pipeline.images.transforms import UnreadableImageError
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.verdict import ImageScore
 from npr_jax.serving import delivery, sentences
-from npr_jax.serving.delivery import DeliveryPoint
 from npr_jax.serving.evidence import Evidence, EvidenceMaker
 from npr_jax.serving.file_report import report_file
 from npr_jax.serving.limits import UNSUPPORTED, UNUSABLE, Deadline, Limits, Refused, check_upload
-from npr_jax.serving.schema import FactsAnswer
+from npr_jax.serving.schema import DeliveryAnswer, FactsAnswer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Assessment:
     verdict: str
     reason: str
     facts: FactsAnswer | None = None
-    delivery: tuple[DeliveryPoint, ...] = ()
+    delivery: tuple[DeliveryAnswer, ...] = ()
     delivery_note: str = ""
     scales: tuple[str, ...] = ()
     evidence: Evidence | None = None

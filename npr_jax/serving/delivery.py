@@ -1,9 +1,8 @@
 """How a verdict holds up when the picture is sent on: re-saved and resized as platforms do."""
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -14,6 +13,7 @@ from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE
 from npr_jax.inference.verdict import ImageScore
 from npr_jax.serving import sentences
 from npr_jax.serving.limits import Deadline
+from npr_jax.serving.schema import DeliveryAnswer
 
 # Pixels scored together: what fills one batch of the network on a CPU.
 GROUP_PIXELS = 2 * 256 * 256
@@ -26,46 +26,35 @@ FACTORS = (0.5, 0.75, 1.25, 1.5, 2.0)
 _FILTER = Image.Resampling.BICUBIC  # what platforms and viewers mostly use
 
 
-@dataclasses.dataclass(frozen=True)
-class DeliveryPoint:
+def delivery_point(
+    family: str,
+    strength: float,
+    label: str,
+    score: float | None = None,
+    verdict: str = "",
+    problem: str = "",
+) -> DeliveryAnswer:
     """One way of sending the picture on, and what the detector says of what arrives.
 
-    Attributes:
-        family: ``jpeg``, ``webp`` or ``resize``.
-        strength: quality from 1 to 100, or the factor of either side.
-        label: as ``JPEG 80`` or ``resized to 50 %``.
-        score: of what arrives, in [0, 1]; None where it was not computed.
-        verdict: of what arrives; empty where it was not computed.
-        problem: why it was not computed.
+    It counts where a flip makes the whole verdict unsure. Platforms re-save and make smaller. They
+    do not enlarge, and an enlarged picture has been up-sampled, which is just what such detectors
+    find: enlargements are shown, not counted.
     """
-
-    family: str
-    strength: float
-    label: str
-    score: float | None = None
-    verdict: str = ""
-    problem: str = ""
-
-    @property
-    def counts(self) -> bool:
-        """Whether a flip here makes the whole verdict unsure.
-
-        Platforms re-save and make smaller. They do not enlarge, and an enlarged picture has been
-        up-sampled, which is just what such detectors find: enlargements are shown, not counted.
-        """
-        return self.family != "resize" or self.strength < 1
+    way: dict[str, Any] = {"family": family, "strength": strength, "label": label}
+    counts = family != "resize" or strength < 1
+    return DeliveryAnswer(**way, score=score, verdict=verdict, counts=counts, problem=problem)
 
 
-def points() -> tuple[DeliveryPoint, ...]:
+def points() -> tuple[DeliveryAnswer, ...]:
     """All that are tried, none computed, in the order in which they are shown."""
     return (
-        *(DeliveryPoint("jpeg", quality, f"JPEG {quality}") for quality in JPEG_QUALITIES),
-        *(DeliveryPoint("webp", quality, f"WebP {quality}") for quality in WEBP_QUALITIES),
-        *(DeliveryPoint("resize", f, f"resized to {100 * f:g} %") for f in FACTORS),
+        *(delivery_point("jpeg", quality, f"JPEG {quality}") for quality in JPEG_QUALITIES),
+        *(delivery_point("webp", quality, f"WebP {quality}") for quality in WEBP_QUALITIES),
+        *(delivery_point("resize", f, f"resized to {100 * f:g} %") for f in FACTORS),
     )
 
 
-def delivered(image: np.ndarray, point: DeliveryPoint) -> np.ndarray:
+def delivered(image: np.ndarray, point: DeliveryAnswer) -> np.ndarray:
     """What arrives of uint8 ``[h, w, 3]``.
 
     Raises:
@@ -80,7 +69,7 @@ def deliver(
     image: np.ndarray,
     score: Callable[[Sequence[np.ndarray]], Sequence[ImageScore]],
     deadline: Deadline,
-) -> tuple[DeliveryPoint, ...]:
+) -> tuple[DeliveryAnswer, ...]:
     """Sends a picture through every delivery, as far as the time allows.
 
     Args:
@@ -88,7 +77,7 @@ def deliver(
         score: from files' own pixels to results, errors included.
         deadline: of the picture; points that it does not allow say so.
     """
-    computed: dict[DeliveryPoint, DeliveryPoint] = {}
+    computed: dict[DeliveryAnswer, DeliveryAnswer] = {}
     per_pixel = 0.0  # seconds, as the last group took
     # Points of one size share a batch, so they stay together; of a picture that fills batches by
     # itself each point is a group.
@@ -101,15 +90,13 @@ def deliver(
             try:
                 arrived[point] = delivered(image, point)
             except ValueError as error:
-                computed[point] = dataclasses.replace(point, problem=str(error))
+                computed[point] = point.model_copy(update={"problem": str(error)})
         for point, found in zip(arrived, score(list(arrived.values())), strict=True):
-            computed[point] = dataclasses.replace(
-                point, score=found.score, verdict=found.verdict, problem=found.error
-            )
+            said = {"score": found.score, "verdict": found.verdict, "problem": found.error}
+            computed[point] = point.model_copy(update=said)
         per_pixel = (deadline.spent - before) / max(1, pixels)
-    return tuple(
-        computed.get(point) or dataclasses.replace(point, problem=NOT_REACHED) for point in points()
-    )
+    late = {"problem": NOT_REACHED}
+    return tuple(computed.get(point) or point.model_copy(update=late) for point in points())
 
 
 def grouped(items: Iterable[T], pixels: Callable[[T], int], most: int = 2**31) -> Iterator[list[T]]:
@@ -127,12 +114,12 @@ def grouped(items: Iterable[T], pixels: Callable[[T], int], most: int = 2**31) -
         yield group
 
 
-def _in_turn(every: Sequence[DeliveryPoint]) -> list[DeliveryPoint]:
+def _in_turn(every: Sequence[DeliveryAnswer]) -> list[DeliveryAnswer]:
     """The most telling first, so that a short time still shows the whole curve.
 
     Of each family first the middle, then outwards; families take turns; enlargements last.
     """
-    queues: dict[str, list[DeliveryPoint]] = {}
+    queues: dict[str, list[DeliveryAnswer]] = {}
     for point in every:
         if point.counts:
             queues.setdefault(point.family, []).append(point)
@@ -143,15 +130,15 @@ def _in_turn(every: Sequence[DeliveryPoint]) -> list[DeliveryPoint]:
     return turns + [point for point in every if not point.counts]
 
 
-def _pixels(image: np.ndarray, point: DeliveryPoint) -> int:
+def _pixels(image: np.ndarray, point: DeliveryAnswer) -> int:
     factor = point.strength if point.family == "resize" else 1.0
     return round(image.shape[0] * image.shape[1] * factor**2)
 
 
-def held_up(verdict: str, delivery: Iterable[DeliveryPoint]) -> tuple[str, str]:
+def held_up(verdict: str, delivery: Iterable[DeliveryAnswer]) -> tuple[str, str]:
     """The verdict that is shown, and in words how it holds up.
 
-    A verdict that becomes its opposite under a delivery that counts (see ``DeliveryPoint``) is
+    A verdict that becomes its opposite under a delivery that counts (see ``delivery_point``) is
     shown as unsure. One that merely becomes unsure, or turns only when the picture is enlarged,
     stays and that is said.
     """

@@ -1,6 +1,5 @@
 """How a verdict holds up: the deliveries themselves, the rule, and the time they may take."""
 
-import dataclasses
 import io
 
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import Image
 import npr_jax
 from npr_jax.inference.verdict import ImageScore
 from npr_jax.serving import delivery
-from npr_jax.serving.delivery import DeliveryPoint, held_up
+from npr_jax.serving.delivery import delivery_point, held_up
 from npr_jax.serving.limits import Deadline
 from tests import runs
 
@@ -38,7 +37,7 @@ def tried(**verdicts):
     labels = {point.label for point in delivery.points()}
     assert set(named) <= labels
     return [
-        dataclasses.replace(point, score=0.5, verdict=named.get(point.label, "photograph"))
+        point.model_copy(update={"score": 0.5, "verdict": named.get(point.label, "photograph")})
         for point in delivery.points()
     ]
 
@@ -162,4 +161,4 @@ def test_the_curve_is_that_of_files_that_were_sent_on(client, detector, ask, enc
 def test_points_know_whether_they_count():
     counting = [point.label for point in delivery.points() if point.counts]
     assert len(counting) == 12
-    assert not DeliveryPoint("resize", 1.25, "").counts
+    assert not delivery_point("resize", 1.25, "").counts

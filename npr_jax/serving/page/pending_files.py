@@ -94,7 +94,13 @@ class PendingFiles:
         Raises:
             Refused: there is no file of that token (any more).
         """
-        mine = self._claim(tokens)
+        with self._lock:
+            if len(set(tokens)) < len(tokens) or not self._kept.keys() >= set(tokens):
+                raise Refused(
+                    "The pictures have waited too long on the server and were deleted. Please "
+                    "choose them again."
+                )
+            mine = [self._kept.pop(token) for token in tokens]
         try:
             for kept in mine:
                 data = kept.path.read_bytes()
@@ -130,15 +136,6 @@ class PendingFiles:
             if self._timer:
                 self._timer.cancel()
         self._folder.cleanup()
-
-    def _claim(self, tokens: Sequence[str]) -> list[_Kept]:
-        with self._lock:
-            if len(set(tokens)) < len(tokens) or not all(token in self._kept for token in tokens):
-                raise Refused(
-                    "The pictures have waited too long on the server and were deleted. Please "
-                    "choose them again."
-                )
-            return [self._kept.pop(token) for token in tokens]
 
     def _sweep(self) -> None:
         now = time.monotonic()

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import jinja2
+import numpy as np
+from PIL import Image
 
 from npr_jax.analysis.page.environment import environment
 from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE
 from npr_jax.serving import sentences
-from npr_jax.serving.page import pictures
 
 if TYPE_CHECKING:
     from npr_jax.serving.assessment import Assessment
     from npr_jax.serving.evidence import Evidence
     from npr_jax.serving.schema import FactsAnswer
 
+LONGEST_SIDE = 640  # pixels of a picture on the page
+_LOSSLESS = 200 * 200  # pixels up to which a picture is sent exactly
+_QUALITY = 90
+_GREY = 128  # no difference, in a residual's picture
 # A word for the badge and a shape, so that no verdict is told by its colour alone.
 VERDICTS = {GENERATED: "Generated", PHOTOGRAPH: "Photograph", UNSURE: "Unsure"}
 SHAPES = {GENERATED: "◆", PHOTOGRAPH: "●", UNSURE: "?"}
@@ -73,9 +80,9 @@ def _residuals(found: Evidence | None) -> dict[str, Any]:
         return {}
     tiles, reduced = [], 1
     for scale, pixels in found.residuals:
-        small, times = pictures.shown(pixels)
+        small, times = shown(pixels)
         reduced = max(reduced, times)
-        tiles.append((pictures.uri(small), _scale_in_words(scale), found.step * times == 1))
+        tiles.append((uri(small), _scale_in_words(scale), found.step * times == 1))
     return {"tiles": tiles, "reduced": reduced}
 
 
@@ -93,6 +100,41 @@ def _file_size(num_bytes: int) -> str:
     return f"{num_bytes / 1e3:.0f} kB" if num_bytes < 1_000_000 else f"{num_bytes / 1e6:.1f} MB"
 
 
+def shown(image: np.ndarray) -> tuple[np.ndarray, int]:
+    """A residual's picture reduced to fit, uint8 ``[h, w, 3]``, and how many times.
+
+    Of every k x k pixels the one farthest from mid-grey is kept, in each channel. A mean would
+    grey out the pattern, and so would every k-th pixel: residuals are zero at the same place of
+    each small block.
+    """
+    step = -(-max(image.shape[:2]) // LONGEST_SIDE)
+    if step == 1:
+        return image, 1
+    rows, columns = (-(-length // step) for length in image.shape[:2])
+    spare = ((0, rows * step - image.shape[0]), (0, columns * step - image.shape[1]), (0, 0))
+    padded = np.pad(image, spare, mode="edge")
+    blocks = padded.reshape(rows, step, columns, step, 3).swapaxes(1, 2)
+    blocks = blocks.reshape(rows, columns, step * step, 3)
+    farthest = np.abs(blocks.astype(np.int16) - _GREY).argmax(axis=2)
+    return np.take_along_axis(blocks, farthest[:, :, None], axis=2)[:, :, 0], step
+
+
+def thumbnail(image: np.ndarray) -> np.ndarray:
+    """uint8 ``[h, w, 3]`` reduced smoothly to at most ``LONGEST_SIDE``, as a viewer would."""
+    picture = Image.fromarray(image)
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    return np.asarray(picture)
+
+
+def uri(image: np.ndarray) -> str:
+    """A uint8 ``[h, w, 3]`` picture as a data URI: PNG where it is small, else JPEG."""
+    buffer = io.BytesIO()
+    kind = "png" if image.shape[0] * image.shape[1] <= _LOSSLESS else "jpeg"
+    options = {"quality": _QUALITY, "subsampling": 0} if kind == "jpeg" else {}
+    Image.fromarray(np.ascontiguousarray(image)).save(buffer, kind.upper(), **options)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
 @functools.cache
 def _templates() -> jinja2.Environment:
     made = environment(
@@ -103,5 +145,5 @@ def _templates() -> jinja2.Environment:
         file_lines=file_lines,
         sentences=sentences,
     )
-    made.filters["thumbnail"] = lambda image: pictures.uri(pictures.thumbnail(image))
+    made.filters["thumbnail"] = lambda image: uri(thumbnail(image))
     return made

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE
-from npr_jax.serving.delivery import DeliveryPoint
+from npr_jax.serving.delivery import delivery_point
 from npr_jax.serving.limits import Busy, Limits, Refused
-from npr_jax.serving.page import guard, pictures
+from npr_jax.serving.page import guard
 from npr_jax.serving.page.jobs import Jobs
 from npr_jax.serving.page.pending_files import PendingFiles, Writer
-from npr_jax.serving.page.render import part
+from npr_jax.serving.page.render import part, shown, uri
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -149,13 +149,13 @@ def test_a_later_run_stops_the_earlier_of_the_same_visitor_and_part():
 def test_reduced_residuals_keep_the_strongest_of_each_block():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (1001, 1300, 3), np.uint8)
-    small, times = pictures.shown(image)
+    small, times = shown(image)
     assert (times, small.shape) == (3, (334, 434, 3))
     for row, column in ((0, 0), (100, 200), (333, 433)):
         block = image[3 * row : 3 * row + 3, 3 * column : 3 * column + 3].reshape(-1, 3).astype(int)
         distance = np.abs(block - 128)
         assert (np.abs(small[row, column].astype(int) - 128) == distance.max(0)).all()
-    same, once = pictures.shown(image[:640, :640])
+    same, once = shown(image[:640, :640])
     assert once == 1
     assert (same == image[:640, :640]).all()
 
@@ -165,18 +165,18 @@ def test_small_pictures_are_sent_exactly():
     import io
 
     image = np.random.default_rng(1).integers(0, 256, (90, 120, 3), np.uint8)
-    kind, data = pictures.uri(image).split(";base64,")
+    kind, data = uri(image).split(";base64,")
     assert kind == "data:image/png"
     assert (np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))) == image).all()
 
 
 def test_curve_has_a_mark_of_the_right_shape_at_the_right_height_for_each_score():
     points = [
-        DeliveryPoint("jpeg", 95, "JPEG 95", 1.0, GENERATED),
-        DeliveryPoint("jpeg", 80, "JPEG <80>", 0.0, PHOTOGRAPH),
-        DeliveryPoint("jpeg", 60, "JPEG 60", 0.5, UNSURE),
-        DeliveryPoint("jpeg", 40, "JPEG 40", problem="no time"),
-        DeliveryPoint("resize", 0.5, "resized to 50 %", 0.25, PHOTOGRAPH),
+        delivery_point("jpeg", 95, "JPEG 95", 1.0, GENERATED),
+        delivery_point("jpeg", 80, "JPEG <80>", 0.0, PHOTOGRAPH),
+        delivery_point("jpeg", 60, "JPEG 60", 0.5, UNSURE),
+        delivery_point("jpeg", 40, "JPEG 40", problem="no time"),
+        delivery_point("resize", 0.5, "resized to 50 %", 0.25, PHOTOGRAPH),
     ]
     panels = part("curve.html", "panels", points, 0.75)
     jpeg, resize = ElementTree.fromstring(f'<div xmlns="{SVG[1:-1]}">{panels}</div>')
