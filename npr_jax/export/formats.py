@@ -35,12 +35,10 @@ def check_output(form: str, output: str) -> pathlib.Path:
 def export_detector(
     detector: Detector, form: str, output: str, *, web_packages: str = ""
 ) -> list[str]:
-    """Writes the detector in one of ``FORMATS``.
+    """Writes the detector, with its calibration, in one of ``FORMATS``, whole or not at all.
 
     Args:
-        detector: one, with its calibration.
-        form: a name in ``FORMATS``.
-        output: the file, or the folder of a format that is one; written whole or not at all.
+        output: the file, or the folder of a format that is one.
         web_packages: of web: the folder of npm's packages; empty: npm fetches them.
 
     Returns:

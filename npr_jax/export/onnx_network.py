@@ -53,25 +53,20 @@ def _concatenation(graph: Graph, model: fusion.Concatenation, pixels: Pixels) ->
     return Outputs(_classify(graph, model.classifier, together), "")
 
 
-def _attention(graph: Graph, model: fusion.Attention, pixels: Pixels) -> Outputs:
-    features = _means(graph, _branches(graph, model, pixels))
-    together = graph.add("Concat", *features, axis=1)
+def _attention(graph: Graph, model: fusion.Attention | fusion.Spatial, pixels: Pixels) -> Outputs:
+    """Weights for each image or, of fusion spatial, for each position."""
+    spatial = isinstance(model, fusion.Spatial)
+    linear = _linear_of_maps if spatial else _linear
+    values = _branches(graph, model, pixels)
+    values = values if spatial else _means(graph, values)
+    together = graph.add("Concat", *values, axis=1)
     with graph.part("attention"):
-        hidden = graph.add("Relu", _linear(graph, model.attention_hidden, together))
-        weights = graph.add("Softmax", _linear(graph, model.attention_out, hidden), axis=1)
-        mixed = _weigh(graph, weights, features)
+        hidden = graph.add("Relu", linear(graph, model.attention_hidden, together))
+        weights = graph.add("Softmax", linear(graph, model.attention_out, hidden), axis=1)
+        mixed = _weigh(graph, weights, values)
+    if spatial:
+        mixed, weights = _means(graph, [mixed, weights])
     return Outputs(_classify(graph, model.classifier, mixed), weights)
-
-
-def _spatial(graph: Graph, model: fusion.Spatial, pixels: Pixels) -> Outputs:
-    maps = _branches(graph, model, pixels)
-    together = graph.add("Concat", *maps, axis=1)
-    with graph.part("attention"):
-        hidden = graph.add("Relu", _linear_of_maps(graph, model.attention_hidden, together))
-        weights = graph.add("Softmax", _linear_of_maps(graph, model.attention_out, hidden), axis=1)
-        mixed = _weigh(graph, weights, maps)
-    features, shares = _means(graph, [mixed, weights])
-    return Outputs(_classify(graph, model.classifier, features), shares)
 
 
 _HEADS: dict[type, Callable[..., Outputs]] = {
@@ -80,7 +75,7 @@ _HEADS: dict[type, Callable[..., Outputs]] = {
     fusion.Fixed: _mean,
     fusion.Concatenation: _concatenation,
     fusion.Attention: _attention,
-    fusion.Spatial: _spatial,
+    fusion.Spatial: _attention,
 }
 
 

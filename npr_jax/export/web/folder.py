@@ -50,13 +50,9 @@ OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWA
 
 
 def write_page(detector: Detector, target: pathlib.Path, packages: str = "") -> dict[str, int]:
-    """Writes the page of a detector.
+    """Writes the page of a detector with its calibration to a folder, which may have one already.
 
-    Args:
-        detector: one, with its calibration.
-        target: the folder; one that such a page is in is replaced.
-        packages: folder of the packages of npm, see ``packages.read_package``; empty: npm
-            fetches them.
+    `packages` is the folder of npm's packages, see ``packages.read_package``.
 
     Returns:
         Bytes of what was written: ``model``, ``page`` and ``vendor``.

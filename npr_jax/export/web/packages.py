@@ -23,8 +23,7 @@ class Package:
     """A package of npm, as one file.
 
     Attributes:
-        name: at npm.
-        version: exactly.
+        name, version: at npm, exactly.
         sha512: of the file, base64 as npm states it.
         code: files that the page loads, by path in the package: their names beside the page. Not
             .mjs, which some servers hand out as text.
@@ -85,10 +84,8 @@ PACKAGES = (
 def read_package(package: Package, folder: str) -> dict[str, bytes]:
     """The files of a package that the page needs, by path in the package.
 
-    Args:
-        package: one of ``PACKAGES``.
-        folder: where its file lies, as `npm pack` writes it; empty: it is fetched by npm, once,
-            into the user's cache.
+    `folder` is where its file lies, as `npm pack` writes it; empty: it is fetched by npm, once,
+    into the user's cache.
 
     Raises:
         ValueError: it is not there, cannot be fetched, or is not the file that is expected.
