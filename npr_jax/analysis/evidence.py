@@ -34,12 +34,8 @@ def evidence_folder(
     """Takes results one by one; in the end, even an early one, evidence.csv is about all.
 
     A folder holds sheet.png (everything in one picture), residual-<scale>.png and overlay.png at
-    the picture's own size, heat_map.csv and evidence.json.
-
-    Args:
-        detector: that gives the results.
-        directory: made where missing.
-        method: of the heat map, see ``npr_jax.inference.heat_map``.
+    the picture's own size, heat_map.csv and evidence.json. `method` is that of the heat map, see
+    ``npr_jax.inference.heat_map``.
 
     Yields:
         A function that writes the folder of a result and returns why it has none, empty where it

@@ -28,11 +28,9 @@ _FAMILY = {name: family for family, names in _MEMBERS.items() for name in names}
 
 
 def family_of(generator: str, families: Mapping[str, str] | None = None) -> str:
-    """The family of a generator; one that is not known is a family of its own.
+    """The family of a generator, in any case; one that is not known is a family of its own.
 
-    Args:
-        generator: its name, in any case.
-        families: generator to family, before what is known here; names in lower case.
+    `families` is generator to family, names in lower case, before what is known here.
     """
     name = generator.lower()
     return (families or {}).get(name) or _FAMILY.get(name, generator)

@@ -93,12 +93,12 @@ def read_run(workdir: str | os.PathLike[str]) -> RunResults:
     steps = {int(path.stem): path for path in calibrations if path.stem.isdecimal()}
     return RunResults(
         workdir=workdir,
-        config=_read_if_there(workdir / "config.json"),
+        config=_read_json(workdir / "config.json", needed=False),
         curves=read_curves(metrics) if metrics.is_file() else {},
         evaluations=sorted(map(_read_evaluation, folders), key=_rank),
-        robustness=[read_json(path) for path in transformed],
-        calibrations={step: read_json(steps[step]) for step in sorted(steps, reverse=True)},
-        localization=_read_if_there(workdir / "localization/localization.json"),
+        robustness=[_read_json(path) for path in transformed],
+        calibrations={step: _read_json(steps[step]) for step in sorted(steps, reverse=True)},
+        localization=_read_json(workdir / "localization/localization.json", needed=False),
     )
 
 
@@ -111,7 +111,7 @@ def read_results(workdir: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
     if not pathlib.Path(workdir).is_dir():
         raise UserError(f"{workdir} is no directory; give a run, or the --output of evaluate")
     files = sorted(pathlib.Path(workdir).glob("evaluation/*/results.json"))
-    return {path.parent.name: read_json(path) for path in files}
+    return {path.parent.name: _read_json(path) for path in files}
 
 
 def read_curves(
@@ -149,13 +149,9 @@ def read_curves(
 
 
 def _read_evaluation(folder: pathlib.Path) -> Evaluation:
-    samples_file = folder / "samples.npz"
-    return Evaluation(
-        name=folder.name,
-        results=read_json(folder / "results.json"),
-        scores=evaluate.read_scores(folder / "scores.csv"),
-        samples=_read_samples(samples_file) if samples_file.is_file() else [],
-    )
+    results = _read_json(folder / "results.json")
+    scores = evaluate.read_scores(folder / "scores.csv")
+    return Evaluation(folder.name, results, scores, _read_samples(folder / "samples.npz"))
 
 
 def _rank(evaluation: Evaluation) -> tuple[bool, bool, str]:
@@ -165,6 +161,8 @@ def _rank(evaluation: Evaluation) -> tuple[bool, bool, str]:
 
 
 def _read_samples(path: pathlib.Path) -> list[Sample]:
+    if not path.is_file():
+        return []
     with np.load(path, allow_pickle=False) as file:
         columns = [file[key] for key in ("labels", "generators", "filenames", "logits")]
         return [
@@ -173,16 +171,10 @@ def _read_samples(path: pathlib.Path) -> list[Sample]:
         ]
 
 
-def _read_if_there(path: pathlib.Path) -> dict[str, Any]:
-    return read_json(path) if path.is_file() else {}
-
-
-def read_json(path: pathlib.Path) -> dict[str, Any]:
-    """Content of a file.
-
-    Raises:
-        ValueError: it is not JSON; the message names it.
-    """
+def _read_json(path: pathlib.Path, *, needed: bool = True) -> dict[str, Any]:
+    """Content of a file; {} of one that is not there and not needed."""
+    if not needed and not path.is_file():
+        return {}
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:

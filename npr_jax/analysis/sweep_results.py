@@ -55,6 +55,17 @@ class Sweep:
         """Whether any row of that kind has a value of the measure."""
         return any(row["kind"] == kind and row[measure] is not None for row in self.rows)
 
+    @property
+    def n_runs(self) -> int:
+        """Variants times the seeds of each."""
+        return len({(row["variant"], row["seed"]) for row in self.rows})
+
+    def values(self, column: str) -> str:
+        """The different values where generators were tested; a range where more than three."""
+        tested = [row for row in self.rows if row["kind"] != "photographs"]
+        found = sorted({str(row[column]) for row in tested}, key=lambda text: (len(text), text))
+        return " and ".join(found) if len(found) <= 3 else f"{found[0]} to {found[-1]}"
+
 
 def is_sweep(workdir: str | os.PathLike[str]) -> bool:
     """Whether the directory is a sweep's that has a table."""
@@ -64,10 +75,8 @@ def is_sweep(workdir: str | os.PathLike[str]) -> bool:
 def read_sweep(workdir: str | os.PathLike[str], baseline: str = "") -> Sweep:
     """Reads `<workdir>/runs.csv`.
 
-    Args:
-        workdir: of a sweep.
-        baseline: a variant; empty: the one that is the published NPR (nearest, factor 0.5, RGB),
-            where it is the only one, otherwise the first of the table.
+    The baseline is a variant; empty: the one that is the published NPR (nearest, factor 0.5, RGB),
+    where it is the only one, otherwise the first of the table.
 
     Raises:
         ValueError: the table lacks columns or rows, a value is no number, or there is no such

@@ -8,8 +8,9 @@ import pytest
 
 from npr_jax.analysis.attention.files import write_attention
 from npr_jax.analysis.attention.gates import agreement, gates
-from npr_jax.analysis.attention.weights import sentences, study
+from npr_jax.analysis.attention.weights import study
 from npr_jax.analysis.families import family_of, parse_families
+from npr_jax.analysis.page.render import lines_of
 from npr_jax.evaluation.results import Scores, write_evaluation
 
 FAMILIES = parse_families("GAN:a,b,c,d;diffusion:e,f,g,h")
@@ -56,7 +57,9 @@ def test_planted_families_are_found():
     assert found.families.p_value == found.families.smallest_p == pytest.approx(2 / 70)
     assert found.within_family < 0.2 * found.between_families
     assert found.images.p_value < 0.01
-    assert "more alike than those of different ones" in " ".join(sentences(found))
+    assert "more alike than those of different ones" in " ".join(
+        lines_of("attention.txt", findings=found, gates={})
+    )
 
 
 def test_families_are_not_found_where_there_are_none():

@@ -93,8 +93,8 @@ def gate_panels(found: Sequence[Gate]) -> figure.Figure:
         for gate in mine:
             number = names.index(gate.generator)
             ax.errorbar(
-                gate.weights.mean(),
-                100 * gate.losses.mean(),
+                gate.weight,
+                100 * gate.loss,
                 yerr=100 * gate.losses.std(ddof=1) if len(gate.losses) > 1 else None,
                 color=style.SERIES[number % len(style.SERIES)],
                 marker=style.MARKERS[number % len(style.MARKERS)],

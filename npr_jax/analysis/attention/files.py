@@ -10,11 +10,12 @@ from matplotlib import figure
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import replaced_directory
 from input_pipeline.storage.csv_files import write_csv
-from npr_jax.analysis import captions
 from npr_jax.analysis.attention import figures as attention_figures
-from npr_jax.analysis.attention.gates import Gate, gate_sentences, gates
-from npr_jax.analysis.attention.weights import QUARTILES, Findings, sentences, study
+from npr_jax.analysis.attention.gates import Gate, agreement, by_scale, gates
+from npr_jax.analysis.attention.weights import QUARTILES, Findings, study
 from npr_jax.analysis.figures import style
+from npr_jax.analysis.page.contexts import measured_on
+from npr_jax.analysis.page.render import lines_of
 from npr_jax.analysis.run_results import Evaluation, Sample, read_run
 from npr_jax.analysis.statistics.permutation import PermutationTest
 from npr_jax.inference.evidence_images import residual_pixels, residuals, write_png
@@ -63,7 +64,7 @@ def write_attention(
             said = _write_weights(folder, evaluation, families)
             said += _write_gates(folder, found)
             said += _write_maps(folder, evaluation)
-            measured = captions.measured_on(evaluation.results)
+            measured = measured_on(evaluation.results)
             lines = [f"# Attention: {evaluation.name}", "", measured, ""]
             text = "\n".join([*lines, *(f"- {sentence}" for sentence in said)])
             (folder / "summary.md").write_text(f"{text}\n", encoding="utf-8", errors="replace")
@@ -87,14 +88,14 @@ def _write_weights(
     weights = list(_weight_rows(findings))
     write_csv(folder / "weights.csv", list(weights[0]), weights)
     write_csv(folder / "tests.csv", TEST_COLUMNS, _test_rows(findings))
-    measured = captions.measured_on(evaluation.results)
+    measured = measured_on(evaluation.results)
     for name, draw in (
         ("box", attention_figures.boxes),
         ("violin", attention_figures.violins),
         ("heat_map", attention_figures.heat_map),
     ):
         save_figure(draw(findings, measured), folder / name)
-    return sentences(findings)
+    return lines_of("attention.txt", findings=findings, gates={})
 
 
 def _weight_rows(findings: Findings) -> Iterator[dict[str, Any]]:
@@ -132,15 +133,16 @@ def _write_gates(folder: pathlib.Path, found: Sequence[Gate]) -> list[str]:
         {
             **{key: getattr(gate, key) for key in ("variant", "without", "scale", "generator")},
             "seeds": len(gate.weights),
-            "mean_weight": gate.weights.mean(),
-            "ap_lost": gate.losses.mean(),
+            "mean_weight": gate.weight,
+            "ap_lost": gate.loss,
             "ap_lost_std": gate.losses.std(ddof=1) if len(gate.losses) > 1 else "",
         }
         for gate in found
     ]
     write_csv(folder / "gates.csv", list(rows[0]), rows)
     save_figure(attention_figures.gate_panels(found), folder / "gates")
-    return gate_sentences(found)
+    said = {"gates": by_scale(found), "tests": agreement(found)}
+    return lines_of("attention.txt", findings=None, **said)
 
 
 def _write_maps(folder: pathlib.Path, evaluation: Evaluation) -> list[str]:
@@ -176,17 +178,12 @@ def _line(image: np.ndarray, front_ends: Sequence[FrontEnd]) -> np.ndarray:
     centre = (slice(top, top + LARGEST_TILE), slice(left, left + LARGEST_TILE))
     times = max(1, SMALLEST_TILE // max(image.shape[:2]))
     shown = [tile[centre].repeat(times, 0).repeat(times, 1) for tile in tiles]
-    gap = np.full((shown[0].shape[0], GAP, 3), 255, np.uint8)
-    parts = [part for tile in shown for part in (tile, gap)]
-    return np.concatenate(parts[:-1], axis=1)
+    apart = [np.pad(tile, ((0, 0), (0, GAP), (0, 0)), constant_values=255) for tile in shown]
+    return np.concatenate(apart, axis=1)[:, :-GAP]
 
 
 def _stacked(lines: Sequence[np.ndarray]) -> np.ndarray:
     width = max(line.shape[1] for line in lines)
-    height = sum(line.shape[0] + GAP for line in lines) - GAP
-    page = np.full((height, width, 3), 255, np.uint8)
-    top = 0
-    for line in lines:
-        page[top : top + line.shape[0], : line.shape[1]] = line
-        top += line.shape[0] + GAP
-    return page
+    pads = [((0, GAP), (0, width - line.shape[1]), (0, 0)) for line in lines]
+    padded = [np.pad(line, pad, constant_values=255) for line, pad in zip(lines, pads, strict=True)]
+    return np.concatenate(padded)[:-GAP]

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from npr_jax.analysis.attention.weights import p_of, signed
 from npr_jax.analysis.statistics.permutation import PermutationTest, rank_correlation
 
 WEIGHT = "weight_"
@@ -32,6 +31,16 @@ class Gate:
     generator: str
     weights: np.ndarray
     losses: np.ndarray
+
+    @property
+    def weight(self) -> float:
+        """Mean weight over seeds."""
+        return float(self.weights.mean())
+
+    @property
+    def loss(self) -> float:
+        """Mean loss over seeds."""
+        return float(self.losses.mean())
 
 
 def gates(rows: Iterable[Mapping[str, Any]]) -> list[Gate]:
@@ -67,9 +76,8 @@ def agreement(found: Sequence[Gate]) -> dict[tuple[str, str], PermutationTest]:
     tests = {}
     for key, mine in by_scale(found).items():
         if len(mine) > 2:
-            weights = np.array([gate.weights.mean() for gate in mine])
-            losses = np.array([gate.losses.mean() for gate in mine])
-            tests[key] = rank_correlation(weights, losses)
+            weights, losses = zip(*((gate.weight, gate.loss) for gate in mine), strict=True)
+            tests[key] = rank_correlation(np.array(weights), np.array(losses))
     return tests
 
 
@@ -79,27 +87,6 @@ def by_scale(found: Sequence[Gate]) -> dict[tuple[str, str], list[Gate]]:
     for gate in found:
         grouped.setdefault((gate.variant, gate.scale), []).append(gate)
     return grouped
-
-
-def gate_sentences(found: Sequence[Gate]) -> list[str]:
-    """Weights against what is lost without a scale, one sentence per variant and scale."""
-    said, tests = [], agreement(found)
-    for key, mine in by_scale(found).items():
-        weight = sum(float(gate.weights.mean()) for gate in mine) / len(mine)
-        loss = sum(float(gate.losses.mean()) for gate in mine) / len(mine)
-        change = "lower" if loss >= 0 else "higher"
-        text = (
-            f"{key[0]}: scale {key[1]} has a mean weight of {weight:.3f}; trained without it "
-            f"({mine[0].without}), AP is {100 * abs(loss):.1f} points {change} on average over "
-            f"{len(mine)} generators and {len(mine[0].losses)} seeds."
-        )
-        if test := tests.get(key):
-            text += (
-                f" Over generators, weight and loss correlate with rho = {signed(test.statistic)}"
-                f" ({p_of(test)})."
-            )
-        said.append(text)
-    return said
 
 
 def _scale_left_out(full: Mapping[str, Any], less: Mapping[str, Any]) -> str | None:

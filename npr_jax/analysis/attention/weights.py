@@ -1,6 +1,6 @@
 """What the weights of the scales say: how they differ between generators, and what goes with them.
 
-The findings are also put into sentences, every number from the tests.
+The sentences about them are in the page's templates, as attention.txt.
 """
 
 import dataclasses
@@ -18,15 +18,10 @@ from npr_jax.analysis.statistics.permutation import (
     rank_correlation,
 )
 from npr_jax.analysis.statistics.within_groups import Separation, separations
-from npr_jax.analysis.statistics.wording import LEVEL, format_p
 from npr_jax.evaluation.tables import Scores, is_control
 
 PHOTOGRAPHS = "photographs"
 QUARTILES = (5, 25, 50, 75, 95)  # percent
-CAVEAT = (
-    "A weight says which branch is listened to, not where information is: at sizes divisible by 4 "
-    "the residuals at 0.5 and 0.75 are linear functions of the one at 0.25."
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,13 +87,19 @@ class Findings:
     between_families: float | None
     correlations: list[Correlation]
 
+    @property
+    def dominant(self) -> tuple[str, float, float]:
+        """The scale with the largest weight, its mean over the kinds, and the least of any kind."""
+        means = np.array([kind.weights.mean(axis=0) for kind in self.kinds])
+        largest = int(means.mean(axis=0).argmax())
+        column = means[:, largest]
+        return self.scales[largest], float(column.mean()), float(column.min())
+
 
 def study(scores: Scores, families: Mapping[str, str] | None = None) -> Findings:
     """All findings of one evaluation.
 
-    Args:
-        scores: with weights.
-        families: generator to family, before those known, see ``npr_jax.analysis.families``.
+    `families` is generator to family, before those known, see ``npr_jax.analysis.families``.
 
     Raises:
         ValueError: the scores have no weights.
@@ -176,91 +177,3 @@ def _correlations(scales: Sequence[str], kinds: Sequence[Kind]) -> list[Correlat
 
 def _adjusted(tests: Mapping[str, Separation] | Mapping[str, PermutationTest]) -> dict[str, float]:
     return dict(zip(tests, holm([test.p_value for test in tests.values()]), strict=True))
-
-
-def sentences(findings: Findings) -> list[str]:
-    """What the weights say, one statement each; also that something could not be compared."""
-    said = [_dominant(findings), _generators(findings), _families(findings)]
-    return [*said, *map(_correlation, findings.correlations), CAVEAT]
-
-
-def _dominant(findings: Findings) -> str:
-    means = np.array([kind.weights.mean(axis=0) for kind in findings.kinds])
-    largest = int(means.mean(axis=0).argmax())
-    low = means[:, largest].min()
-    text = (
-        f"The largest weight goes to scale {findings.scales[largest]}: "
-        f"{means[:, largest].mean():.3f} on average over {len(means)} kinds of images, at least "
-        f"{low:.3f} for each."
-    )
-    if low > 0.9:
-        text += " The weights hardly choose between images: one scale has nearly all of it."
-    return text
-
-
-def _generators(findings: Findings) -> str:
-    test = findings.images
-    count = sum(kind.is_generator for kind in findings.kinds)
-    if test is None:
-        return "There are fewer than two generators: nothing to compare."
-    differ = "differ" if test.p_value < LEVEL else "do not differ beyond chance"
-    return (
-        f"The weights of the {count} generators {differ}: {100 * test.statistic:.1f} % of their "
-        f"variance over images lies between generators ({p_of(test)}, images exchanged)."
-    )
-
-
-def _families(findings: Findings) -> str:
-    test = findings.families
-    members = [kind for kind in findings.kinds if kind.is_generator]
-    if test is None:
-        return (
-            "Families cannot be compared: that needs two of them, one with two generators "
-            "(--families=A:x,y;B:z says which belong together)."
-        )
-    names = dict.fromkeys(kind.family for kind in members)
-    counts = ", ".join(f"{name} {sum(k.family == name for k in members)}" for name in names)
-    close = (
-        "Generators of one family are more alike than those of different ones"
-        if test.p_value < LEVEL
-        else "Generators of one family are not more alike than chance would make them"
-    )
-    text = (
-        f"{close}: the mean weights of two generators of one family are "
-        f"{findings.within_family:.3f} apart, of different families "
-        f"{findings.between_families:.3f} ({p_of(test)}, generators exchanged; families: {counts})."
-    )
-    if not test.can_reject:
-        text += f" This test cannot reach p < {LEVEL} with so few generators, whatever the weights."
-    return text
-
-
-def _correlation(row: Correlation) -> str:
-    parts = []
-    if row.within is None:
-        parts.append("too few mistakes to compare images with")
-    elif row.within_p is not None:
-        parts.append(
-            f"of two images of one generator the one called what it is has the larger weight in "
-            f"{100 * row.within.auc:.0f} % of pairs (95 % interval {100 * row.within.low:.0f} to "
-            f"{100 * row.within.high:.0f}, {format_p(row.within_p)} after Holm, "
-            f"{row.within.n_without} mistakes)"
-        )
-    if row.across is not None and row.across_p is not None:
-        parts.append(
-            f"over generators, mean weight and accuracy correlate with rho = "
-            f"{signed(row.across.statistic)} ({format_p(row.across_p)} after Holm, smallest "
-            f"possible p = {row.across.smallest_p:.2g})"
-        )
-    return f"Scale {row.scale}: {'; '.join(parts)}."
-
-
-def p_of(test: PermutationTest) -> str:
-    """p, how it was found, and how small it could be."""
-    kind = "exact" if test.exact else f"{test.permutations:,} permutations"
-    return f"{format_p(test.p_value)}, {kind}, smallest possible p = {test.smallest_p:.2g}"
-
-
-def signed(value: float) -> str:
-    """A number with its sign."""
-    return f"{value:+.2f}".replace("-", "−")

@@ -139,8 +139,7 @@ def dot_figure(
 ) -> str:
     """Shares in [0, 1], shown in percent: a line per name, a marker per series.
 
-    The first of `series` is black and filled, the others are outlined. `label` says what is
-    shown; a dotted line marks 50 %.
+    The first of `series` is black and filled, the others are outlined; `label` says what is shown.
     """
     drawing, ax = style.panel(WIDE, 1.7 + 0.28 * len(names))
     ax.set_title(title)

@@ -101,10 +101,7 @@ def figure_files(drawing: figure.Figure, name: str) -> dict[str, bytes]:
 
 @styled()
 def svg(drawing: figure.Figure) -> str:
-    """The figure as SVG text, a complete file of its own on white; text stays text.
-
-    The same figure gives the same bytes.
-    """
+    """The figure as SVG text, a whole file on white; text stays text, and bytes are the same."""
     buffer = io.BytesIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     drawing.savefig(buffer, format="svg", metadata=nothing)

@@ -33,6 +33,30 @@ SHIFT = 0.05  # accuracy gained by another threshold from which a threshold shif
 Drawings = list[tuple[str, str]]  # SVG text, what it shows
 
 
+def measured_on(results: Mapping[str, Any]) -> str:
+    """A sentence on the images and the run of one evaluation's results.json."""
+    meta = results["meta"]
+    told = [f"data {meta['data']}"] if meta.get("data") else []
+    told += [f"split {meta['split']}"] if meta.get("split") else []
+    told += [f"delivered {meta['delivery']}"] if meta.get("delivery") else []
+    text = ", ".join(told) or "data not recorded"
+    return f"{text[0].upper()}{text[1:]}: {images_of(results)}; {one_run(meta)}."
+
+
+def images_of(counts: Mapping[str, Any]) -> str:
+    """How many images of each class were measured on."""
+    return f"{counts['n_photographs']:,} photographs and {counts['n_generated']:,} generated images"
+
+
+def one_run(meta: Mapping[str, Any]) -> str:
+    """Which detector was measured: a run with its seed, or published weights."""
+    if meta.get("weights"):
+        return f"weights from {meta['weights']}, no seed of ours"
+    if meta.get("seed") is None:
+        return "one run, seed not recorded"
+    return f"one run, seed {meta['seed']}"
+
+
 def means(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The means of an evaluation as rows of its table."""
     empty = {"trained": False, "best_threshold": None, "confusion": None}

@@ -6,10 +6,10 @@ import jinja2
 
 
 def environment(package: str, **names: Any) -> jinja2.Environment:
-    """The templates of a package, with escaping on and names that all of them know."""
+    """The templates of a package, escaping all but .txt, and names that all of them know."""
     made = jinja2.Environment(
         loader=jinja2.PackageLoader(package),
-        autoescape=True,
+        autoescape=jinja2.select_autoescape(disabled_extensions=("txt",), default=True),
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,

@@ -12,15 +12,14 @@ import jinja2
 from markupsafe import Markup
 
 from input_pipeline.storage.atomic_files import write_file
-from npr_jax.analysis import captions
-from npr_jax.analysis.attention.weights import sentences, study
+from npr_jax.analysis.attention.weights import study
 from npr_jax.analysis.failures import CLASSES
 from npr_jax.analysis.figures import panels, reliability, robustness, style
 from npr_jax.analysis.page import contexts, inline_svg
 from npr_jax.analysis.page.environment import environment
 from npr_jax.analysis.paper_tables import sheets
 from npr_jax.analysis.statistics.within_groups import FEWEST
-from npr_jax.analysis.statistics.wording import count_of, format_p, points
+from npr_jax.analysis.statistics.wording import LEVEL, count_of, format_p, points
 from npr_jax.evaluation import tables
 from npr_jax.evaluation.calibration_measures import in_words
 from npr_jax.inference.evidence_images import RESIDUAL_RANGE
@@ -35,6 +34,11 @@ def render(template: str, **names: Any) -> Markup:
     `names` are what it shows: `run` (``RunResults``), `evaluation`, `with_figures`, ...
     """
     return Markup(_report_templates().get_template(template).render(**names).strip())
+
+
+def lines_of(template: str, **names: Any) -> list[str]:
+    """The lines of a template that is plain text."""
+    return _report_templates().get_template(template).render(**names).splitlines()
 
 
 def write_page(path: pathlib.Path, title: str, body: Markup) -> pathlib.Path:
@@ -73,20 +77,20 @@ def slug(words: str) -> str:
 def _report_templates() -> jinja2.Environment:
     made = environment(
         "npr_jax.analysis.page",
-        captions=captions,
         contexts=contexts,
         panels=panels,
         reliability=reliability,
         robustness=robustness,
         sheets=sheets,
         tables=tables,
-        attention_sentences=sentences,
         calibration_in_words=in_words,
         chance_auc=CHANCE_AUC,
         failure_classes=CLASSES,
         fewest=FEWEST,
         format_p=format_p,
         full_evaluations=FULL_EVALUATIONS,
+        level=LEVEL,
+        lines_of=lines_of,
         points=points,
         residual_range=f"{RESIDUAL_RANGE:g}",
         study_attention=study,

@@ -107,8 +107,7 @@ def criterion(
     """Applies the criterion; p-values of the comparisons are Holm-adjusted over the tables.
 
     Args:
-        system: five tables.
-        baseline: five of the other system; None for the paper's own numbers.
+        system, baseline: five tables each; None for the paper's own numbers.
         measure: "accuracy" or "ap"; others too where a baseline is given.
         names: of both.
     """

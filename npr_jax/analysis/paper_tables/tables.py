@@ -84,10 +84,9 @@ class PaperTable:
 
 
 def read_paper_tables(workdirs: Sequence[str | os.PathLike[str]]) -> list[PaperTable]:
-    """All five tables; those that were not evaluated have no rows.
+    """All five tables of runs or ``--output`` directories, several of them seeds of one system.
 
-    Args:
-        workdirs: runs or ``--output`` directories of evaluate; several are seeds of one system.
+    Those that were not evaluated have no rows.
 
     Raises:
         ValueError: a workdir is no directory, or is given twice.

@@ -113,10 +113,8 @@ def interval_over_seeds(samples: np.ndarray) -> tuple[float, float]:
     Two independent variances add up: that between seeds, known from few of them, and that of the
     mean over seeds from one draw of images to the next. The interval is Student's with the degrees
     of freedom of such a sum (Satterthwaite, Biometrics Bulletin 2, 1946); with one seed, the
-    percentile interval over images. For few seeds it may leave the measure's range.
-
-    Args:
-        samples: float [s, b], of ``resample``.
+    percentile interval over images. For few seeds it may leave the measure's range. The samples are
+    float [s, b], of ``resample``.
     """
     from scipy import stats
 

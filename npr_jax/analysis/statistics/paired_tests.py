@@ -147,13 +147,7 @@ def mcnemar(
     (binomial) for any number of images, so it is never above its level, and for few discordant ones
     well below it. The effect is the odds ratio of those two counts with its exact interval.
 
-    Args:
-        labels: [n], 1 generated, 0 photograph.
-        scores_a, scores_b: [n] of the same images in the same order.
-        threshold: a score above it is called generated; 0 for logits.
-
-    Raises:
-        ValueError: see ``check_columns``.
+    Arguments as ``delong``; a score above the threshold is called generated.
     """
     from scipy import stats
 
@@ -199,13 +193,7 @@ def wilcoxon(a: npt.ArrayLike, b: npt.ArrayLike) -> PairedTest:
 
     Pairs without a difference are left out. Exact up to 50 pairs; with ties among the differences
     up to 13, by trying all signs; beyond, the normal approximation. n pairs allow no p below 2/2^n:
-    five can never reach 0.05, six can (0.031).
-
-    Args:
-        a, b: [n] a measure of two systems on the same generators, or with the same seeds.
-
-    Raises:
-        ValueError: fewer than two pairs, or a value that is not finite.
+    five can never reach 0.05, six can (0.031). Arguments as ``paired_t``.
     """
     from scipy import stats
 

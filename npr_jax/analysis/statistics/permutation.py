@@ -49,11 +49,8 @@ def groups_differ(
 
     Args:
         values: float ``[n, d]``.
-        groups: ``[n]``, at least two different ones.
+        groups: ``[n]``, at least two different ones, or ``ValueError``.
         permutations: how many are drawn.
-
-    Raises:
-        ValueError: fewer than two groups.
     """
     _, codes = np.unique(groups, return_inverse=True)
     counts = np.bincount(codes)
@@ -115,11 +112,7 @@ def families_cohere(means: np.ndarray, families: np.ndarray) -> PermutationTest:
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> PermutationTest:
     """Spearman's correlation, tested two-sided by exchanging the y; nan where one is constant.
 
-    Args:
-        x, y: float ``[n]``, at least three.
-
-    Raises:
-        ValueError: fewer than three pairs.
+    `x` and `y` are float ``[n]``, at least three, or ``ValueError``.
     """
     from scipy import stats  # slow to import
 

@@ -108,9 +108,7 @@ def common_images(a: Scores, b: Scores) -> tuple[Scores, Scores]:
 def compare_systems(a: Scores, b: Scores, *, n_resamples: int = N_RESAMPLES) -> SystemsComparison:
     """Compares two systems generator by generator and over generators; controls are left out.
 
-    Args:
-        a, b: scores of the same images in the same order.
-        n_resamples: of the bootstrap interval of the difference in accuracy.
+    `n_resamples` are of the bootstrap interval of the difference in accuracy.
 
     Raises:
         ValueError: the scores are of different images, or of control families alone.

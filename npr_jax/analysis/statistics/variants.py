@@ -118,14 +118,13 @@ class VariantComparison:
 def seed_summary(rows: Rows, measure: str = "ap", *, kind: str = "unseen") -> list[SeedSummary]:
     """Mean, standard deviation and interval over seeds: per variant and generator, and their mean.
 
+    They come in the order of the rows; each variant's generators, then its "mean", which is over
+    seeds that have every generator of the variant.
+
     Args:
         rows: of ``runs.csv``: variant, seed, generator, kind and measures from 0 to 1.
         measure: a column, such as "ap", "auc", "accuracy", "best_accuracy".
         kind: "unseen", "trained", "control" or "photographs".
-
-    Returns:
-        In the order of the rows; each variant's generators, then its "mean", which is over seeds
-        that have every generator of the variant.
 
     Raises:
         ValueError: the rows have no such kind or measure.

@@ -30,8 +30,7 @@ class Separation:
         p_value: two-sided, of Mann and Whitney's U added up over the groups (van Elteren,
             Bulletin de l'Institut International de Statistique 37, 1960, with equal weights),
             normal approximation with ties.
-        n_with: images that have the outcome, of the groups that have both.
-        n_without: images that have it not.
+        n_with, n_without: images that have the outcome or not, of the groups that have both.
         n_groups: groups that have both.
     """
 
@@ -58,8 +57,7 @@ def separations(
     the same everywhere, or meets fewer than ``FEWEST`` of an outcome, has no row.
 
     Args:
-        outcome: bool ``[n]``.
-        numbers: float ``[n]`` by name.
+        outcome, numbers: bool ``[n]`` and, by name, float ``[n]``.
         groups: ``[n]``, which group each image belongs to.
         seed: of resamples and draws.
     """
@@ -93,13 +91,18 @@ def _estimate(
     parts: list[tuple[np.ndarray, np.ndarray]], seed: int
 ) -> tuple[float, float, float, float]:
     """AUC, its interval and p."""
+    from scipy import stats  # slow to import
+
     total, expected, variance = 0.0, 0.0, 0.0
     samples = np.zeros(N_RESAMPLES)
     for position, (outcome, values) in enumerate(parts):
-        positives = int(outcome.sum())
-        pairs = positives * (len(outcome) - positives)
-        u, spread = _mann_whitney(outcome, values)
-        total, expected, variance = total + u, expected + pairs / 2, variance + spread
+        n, positives = len(values), int(outcome.sum())
+        pairs = positives * (n - positives)
+        # U of the images with the outcome, ties half, and its variance if nothing goes with it.
+        total += float(stats.rankdata(values)[outcome].sum() - positives * (positives + 1) / 2)
+        counts = np.unique(values, return_counts=True)[1].astype(np.float64)
+        ties = (counts**3 - counts).sum() / (n * (n - 1))
+        expected, variance = expected + pairs / 2, variance + pairs / 12 * (n + 1 - ties)
         drawn = resample(
             outcome.astype(int), [values], "auc", n_resamples=N_RESAMPLES, seed=seed + position
         )
@@ -107,16 +110,3 @@ def _estimate(
     z = (total - expected) / math.sqrt(variance) if variance else 0.0
     low, high = percentile_interval(samples / (2 * expected))
     return total / (2 * expected), low, high, math.erfc(abs(z) / math.sqrt(2))
-
-
-def _mann_whitney(outcome: np.ndarray, values: np.ndarray) -> tuple[float, float]:
-    """U of the images with the outcome, ties half, and its variance if nothing goes with it."""
-    from scipy import stats  # slow to import
-
-    ranks = stats.rankdata(values)
-    n, positives = len(values), int(outcome.sum())
-    negatives = n - positives
-    u = ranks[outcome].sum() - positives * (positives + 1) / 2
-    counts = np.unique(values, return_counts=True)[1].astype(np.float64)
-    ties = (counts**3 - counts).sum() / (n * (n - 1)) if n > 1 else 0.0
-    return float(u), positives * negatives / 12 * (n + 1 - ties)

@@ -36,9 +36,8 @@ def sentence(
         test: of the difference.
         adjusted_p: its p adjusted for other comparisons (``holm``), which then decides.
 
-    Returns:
-        The sentence; it says "within noise" unless ``beyond_noise``, and where the test could not
-        have rejected whatever the difference, that too.
+    It says "within noise" unless ``beyond_noise``, and where the test could not have rejected
+    whatever the difference, that too.
     """
     low, high = interval
     gap = mean_a - mean_b
