@@ -1,7 +1,5 @@
 """What an image file tells without its pixels: format, sizes, JPEG settings; and as a picture."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import dataclass
 from functools import cache

@@ -28,30 +28,23 @@ class Preprocessing:
     Two are equal if they make the same pixels of every image; the limits and the reader, which
     follow from the system, are not compared.
 
-    Attributes:
-      resize: edge in pixels to which images are resized; 0: their own size.
-      resize_mode: 'squash' to a square, or 'short_side', which keeps the aspect.
-      crop: edge in pixels of a centre crop after that; 0: the whole image.
-      small_images: how images below the crop are enlarged, see `transforms.enlarge`.
-      even: whether an odd last row or column is dropped in the end.
-      jpeg_quality: of a trip through JPEG (4:2:0) that comes first, 1 to 100; 0: none.
-      min_side: pixels; images with a shorter side are refused, before or after all this.
-      max_pixels: of what comes out, height times width; 0: any number.
-      read_file: what is made of a file's bytes; None: its pixels are decoded. A function of a
-        module, so that reader processes can have it.
-
     Raises:
       ValueError: a setting is not allowed.
     """
 
-    resize: int = 0
-    resize_mode: str = "squash"
-    crop: int = 0
+    resize: int = 0  # edge in pixels to which images are resized; 0: their own size
+    resize_mode: str = "squash"  # 'squash' to a square, or 'short_side', which keeps the aspect
+    crop: int = 0  # edge in pixels of a centre crop after that; 0: the whole image
+    # How images below the crop are enlarged, see `transforms.enlarge`.
     small_images: str = "reflect"
-    even: bool = False
-    jpeg_quality: int = 0
+    even: bool = False  # whether an odd last row or column is dropped in the end
+    jpeg_quality: int = 0  # of a trip through JPEG (4:2:0) that comes first, 1 to 100; 0: none
+    # Pixels; images with a shorter side are refused, before or after all this.
     min_side: int = dataclasses.field(default=0, compare=False)
+    # Of what comes out, height times width; 0: any number.
     max_pixels: int = dataclasses.field(default=0, compare=False)
+    # What is made of a file's bytes; None: its pixels are decoded. A function of a module, so that
+    # reader processes can have it.
     read_file: FileReader | None = dataclasses.field(default=None, compare=False)
 
     def __post_init__(self) -> None:

@@ -47,17 +47,13 @@ class MixedSplit:
 class MixedDataset:
     """Prepared data sets in the order given; also a single one.
 
-    Attributes:
-      datasets: the data sets.
-      names: what each is called here: by its own name, or, where several have that name, by the
-        directory it lies in.
-
     Raises:
       ValueError: one is given twice, or two cannot be told apart by name.
     """
 
     def __init__(self, datasets: Sequence[PreparedDataset]) -> None:
         self.datasets = tuple(datasets)
+        # Each by its own name, or, where several have that name, by the directory it lies in.
         self.names = _unique_names(self.datasets)
 
     @classmethod

@@ -107,7 +107,14 @@ def prepare(
     entry = source.entry
     if image_size is None:
         image_size = max(p.resize for p in entry.protocol.values()) if entry else 256
-    _check_arguments(storage, image_size, max_bad_fraction, workers)
+    if storage not in STORAGES:
+        raise UserError(f"--storage is {storage!r}; allowed are {STORAGES}.")
+    if image_size and not 8 <= image_size <= 4096:
+        raise UserError(f"--image_size is {image_size}; allowed is 8 to 4096 pixels, or 0.")
+    if not 0 <= max_bad_fraction <= 1:
+        raise UserError(f"--max_bad_fraction is {max_bad_fraction}; allowed is 0 to 1.")
+    if workers is not None and workers < 0:
+        raise UserError(f"workers is {workers}; it must be 0 or more.")
     if not name:
         plain = (c if c.isascii() and c.isalnum() else "_" for c in source.origin.lower())
         cleaned = "".join(plain).strip("_")
@@ -207,16 +214,3 @@ def _record(
     height, width = pixels.shape[:2]
     known = (file.label, file.generator, file.filename, file.class_name, digest)
     return ImageRecord(data, storage, height, width, *known)
-
-
-def _check_arguments(
-    storage: str, image_size: int, max_bad_fraction: float, workers: int | None
-) -> None:
-    if storage not in STORAGES:
-        raise UserError(f"--storage is {storage!r}; allowed are {STORAGES}.")
-    if image_size and not 8 <= image_size <= 4096:
-        raise UserError(f"--image_size is {image_size}; allowed is 8 to 4096 pixels, or 0.")
-    if not 0 <= max_bad_fraction <= 1:
-        raise UserError(f"--max_bad_fraction is {max_bad_fraction}; allowed is 0 to 1.")
-    if workers is not None and workers < 0:
-        raise UserError(f"workers is {workers}; it must be 0 or more.")

@@ -5,8 +5,6 @@ pixels. Folds are made of whole scenes: a photograph and the generated image of 
 never on both sides.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

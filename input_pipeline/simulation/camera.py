@@ -5,8 +5,6 @@ that demosaicing, sharpening and the tone curve give it, and the same noise can 
 picture that a decoder made.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import itertools

@@ -8,8 +8,6 @@ a `shift` the decoder sees the scene moved by so many pixels and its output is m
 of the region then lies out of step with the picture's, as after a paste at any other place.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator, Sequence
 
@@ -46,7 +44,21 @@ def make_composites(
     Yields:
         Family, shift, composites.
     """
-    _check(families, count, size, shifts)
+    unknown = [family for family in families if family not in dataset.FAMILIES]
+    if unknown or not families:
+        raise UserError(
+            f"the families are {', '.join(families) or 'none'}; allowed are "
+            f"{', '.join(dataset.FAMILIES)}."
+        )
+    if count < 1:
+        raise UserError(f"the number of composites is {count}; it must be at least 1.")
+    if size % decoders.MULTIPLE or not 64 <= size <= 512:
+        raise UserError(
+            f"composites of {size} pixels; allowed are multiples of {decoders.MULTIPLE} from 64 to "
+            "512."
+        )
+    if not all(0 <= shift <= camera.MARGIN for shift in shifts):
+        raise UserError(f"shifts are {shifts}; allowed is 0 to {camera.MARGIN} pixels.")
     indices = tuple(range(FIRST_SCENE, FIRST_SCENE + count))
     takes = (0, *(1 + dataset.FAMILIES.index(family) for family in families))
     clean, noise = camera.shoot(seed, indices, size, takes)
@@ -72,21 +84,3 @@ def region_of(seed: int, number: int, size: int) -> tuple[slice, slice]:
     corner = rng.integers(1, (size - side) // unit, 2) * unit
     top, left = (int(place) for place in corner)
     return slice(top, top + side), slice(left, left + side)
-
-
-def _check(families: Sequence[str], count: int, size: int, shifts: Sequence[int]) -> None:
-    unknown = [family for family in families if family not in dataset.FAMILIES]
-    if unknown or not families:
-        raise UserError(
-            f"the families are {', '.join(families) or 'none'}; allowed are "
-            f"{', '.join(dataset.FAMILIES)}."
-        )
-    if count < 1:
-        raise UserError(f"the number of composites is {count}; it must be at least 1.")
-    if size % decoders.MULTIPLE or not 64 <= size <= 512:
-        raise UserError(
-            f"composites of {size} pixels; allowed are multiples of {decoders.MULTIPLE} from 64 to "
-            "512."
-        )
-    if not all(0 <= shift <= camera.MARGIN for shift in shifts):
-        raise UserError(f"shifts are {shifts}; allowed is 0 to {camera.MARGIN} pixels.")

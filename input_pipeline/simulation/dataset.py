@@ -5,8 +5,6 @@ noise-free picture plus the sensor's noise; a generated image is what a family's
 the noise-free picture, plus the same kind of noise, drawn independently.
 """
 
-from __future__ import annotations
-
 import concurrent.futures
 import dataclasses
 import hashlib

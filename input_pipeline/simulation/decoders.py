@@ -4,8 +4,6 @@ Every family is an autoencoder fitted to reconstruct noise-free photographs
 (`python -m docs.research.fit_decoders`). What differs is how its decoder reaches full size.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import pathlib

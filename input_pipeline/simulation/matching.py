@@ -4,8 +4,6 @@ A monotone curve per channel, a smooth gain and an isotropic filter cannot make 
 relation between pixels that depends on where they lie in the up-sampling grid: that trace stays.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import threadpoolctl
 

@@ -6,8 +6,6 @@ power-law sizes fall on each other and occlude each other (Lee, Mumford and Huan
 between them, haze and a coloured light.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 

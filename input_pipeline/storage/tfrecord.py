@@ -85,10 +85,6 @@ class TFRecordSource:
     A grain `RandomAccessDataSource`: `len(source)`, `source[i] -> bytes`. It can be pickled (each
     process opens the shards for itself) and may be used from several threads.
 
-    Attributes:
-      paths: the shards.
-      shard_lengths: records of each; () of a `subset`.
-
     Raises:
       ValueError: a shard does not exist.
       CorruptRecordError: a shard without a fitting index does not parse to its end.
@@ -97,7 +93,7 @@ class TFRecordSource:
     def __init__(self, paths: Sequence[str | os.PathLike[str]]) -> None:
         self.paths = tuple(os.fspath(path) for path in paths)
         tables = [_load_index(path) for path in self.paths]
-        self.shard_lengths = tuple(map(len, tables))
+        self.shard_lengths = tuple(map(len, tables))  # records of each; () of a `subset`
         # Not NumPy arrays: looking a single number up in one is several times slower.
         self._starts = [0, *itertools.accumulate(self.shard_lengths)]
         self._offsets, self._lengths = array("q"), array("q")
