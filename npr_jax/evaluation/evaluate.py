@@ -1,7 +1,5 @@
 """Scores a test split with a detector and leaves tables, scores and a report on disk."""
 
-from __future__ import annotations
-
 import collections
 import dataclasses
 import json
@@ -105,6 +103,36 @@ def evaluate_trained(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Any
     """As ``evaluate_run``, of a run that has just been trained, with its best checkpoint."""
     detector, dataset = Detector.load(workdir), open_dataset(config, workdir)
     return evaluate_run(detector, config, dataset, workdir)
+
+
+class SampleKeeper:
+    """Keeps the first few images of each generator and class while they pass by."""
+
+    def __init__(self, per_kind: int) -> None:
+        self._per_kind = per_kind
+        self._kept: list[dict[str, Any]] = []
+        self._counts: collections.Counter[tuple[str, int]] = collections.Counter()
+        self._pixels: collections.Counter[tuple[str, int]] = collections.Counter()
+
+    def see(self, position: int, element: dict[str, Any]) -> None:
+        """Keeps the element if its kind is not yet well represented."""
+        kind = (element["generator"], element["label"])
+        count = self._counts[kind]
+        height, width = element["image"].shape[:2]
+        pixels = self._pixels[kind] + height * width
+        if count >= self._per_kind or max(height, width) > SAMPLE_SIDE:
+            return
+        if count >= FEWEST_SAMPLES and pixels > self._per_kind * SAMPLE_PIXELS:
+            return
+        self._counts[kind], self._pixels[kind] = count + 1, pixels
+        self._kept.append({**element, "position": position})
+
+    def as_dict(self, logits: np.ndarray) -> dict[str, Any]:
+        """As ``write_evaluation`` wants them; logits are of all images that passed, in order."""
+        for sample in self._kept:
+            sample["logit"] = float(logits[sample["position"]])
+        names = ("image", "label", "generator", "filename", "logit")
+        return {f"{name}s": [sample[name] for sample in self._kept] for name in names}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,36 +269,6 @@ def cheap_baselines(
     if files_as_they_lie and can_measure(dataset, *splits):
         return metadata_auc(dataset, *splits, workdir)
     return None
-
-
-class SampleKeeper:
-    """Keeps the first few images of each generator and class while they pass by."""
-
-    def __init__(self, per_kind: int) -> None:
-        self._per_kind = per_kind
-        self._kept: list[dict[str, Any]] = []
-        self._counts: collections.Counter[tuple[str, int]] = collections.Counter()
-        self._pixels: collections.Counter[tuple[str, int]] = collections.Counter()
-
-    def see(self, position: int, element: dict[str, Any]) -> None:
-        """Keeps the element if its kind is not yet well represented."""
-        kind = (element["generator"], element["label"])
-        count = self._counts[kind]
-        height, width = element["image"].shape[:2]
-        pixels = self._pixels[kind] + height * width
-        if count >= self._per_kind or max(height, width) > SAMPLE_SIDE:
-            return
-        if count >= FEWEST_SAMPLES and pixels > self._per_kind * SAMPLE_PIXELS:
-            return
-        self._counts[kind], self._pixels[kind] = count + 1, pixels
-        self._kept.append({**element, "position": position})
-
-    def as_dict(self, logits: np.ndarray) -> dict[str, Any]:
-        """As ``write_evaluation`` wants them; logits are of all images that passed, in order."""
-        for sample in self._kept:
-            sample["logit"] = float(logits[sample["position"]])
-        names = ("image", "label", "generator", "filename", "logit")
-        return {f"{name}s": [sample[name] for sample in self._kept] for name in names}
 
 
 def _observe(

@@ -1,7 +1,5 @@
 """The public API: load a detector, score pixels or files."""
 
-from __future__ import annotations
-
 import collections
 import copy
 import dataclasses
@@ -10,7 +8,7 @@ import logging
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -151,7 +149,7 @@ class Detector:
         checkpoint: str = "best",
         resize: int | None = None,
         calibrated: bool = True,
-    ) -> Detector:
+    ) -> Self:
         """The detector a run has trained.
 
         Args:
@@ -186,7 +184,7 @@ class Detector:
     @classmethod
     def from_torch_state_dict(
         cls, state_dict: Mapping[str, np.ndarray], *, resize: int | None = None
-    ) -> Detector:
+    ) -> Self:
         """A published detector from its weights, torch names to numpy arrays.
 
         Args:
@@ -199,14 +197,14 @@ class Detector:
         return cls._published(state_dict, resize, source="a state dict")
 
     @classmethod
-    def from_weights(cls, path: str | pathlib.Path, *, resize: int | None = None) -> Detector:
+    def from_weights(cls, path: str | pathlib.Path, *, resize: int | None = None) -> Self:
         """A published detector from a ``.safetensors`` or ``.pth`` file; see above."""
         return cls._published(load_state_dict(path), resize, source=str(path))
 
     @classmethod
     def _published(
         cls, state_dict: Mapping[str, np.ndarray], resize: int | None, source: str
-    ) -> Detector:
+    ) -> Self:
         system, published, model = recognise(state_dict)
         resize = published.resize if resize is None else resize
         preprocessing = Preprocessing(resize=resize, crop=published.crop)
@@ -220,13 +218,13 @@ class Detector:
         *,
         resize: int = 0,
         shape: ClipShape = VIT_L14,
-    ) -> Detector:
+    ) -> Self:
         """The published UnivFD from ``fc_weights.pth`` and a file of CLIP's weights."""
         model = load_univfd(head, tower, shape)
         preprocessing = Preprocessing(resize=resize, crop=model.image_side)
         return cls(model, preprocessing, source=f"{head}, {tower} (univfd)", system="univfd")
 
-    def with_preprocessing(self, preprocessing: Preprocessing) -> Detector:
+    def with_preprocessing(self, preprocessing: Preprocessing) -> Self:
         """The same model with another preprocessing; its calibration does not come along."""
         other = copy.copy(self)
         other.preprocessing = self._fitted(preprocessing)
@@ -253,7 +251,7 @@ class Detector:
             )
 
     @property
-    def members(self) -> tuple[Detector, ...]:
+    def members(self) -> tuple[Self, ...]:
         """The separately trained detectors that make up this one: itself."""
         return (self,)
 

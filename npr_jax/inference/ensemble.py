@@ -3,11 +3,9 @@
 The mean logit is the logarithm of the geometric mean of the members' odds.
 """
 
-from __future__ import annotations
-
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -49,7 +47,7 @@ class Ensemble:
         *,
         checkpoint: str = "best",
         resize: int | None = None,
-    ) -> Ensemble:
+    ) -> Self:
         """The detectors of several runs; see ``Detector.load``."""
         options: dict[str, Any] = {"checkpoint": checkpoint, "resize": resize, "calibrated": False}
         return cls([Detector.load(workdir, **options) for workdir in workdirs])

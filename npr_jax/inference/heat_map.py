@@ -6,10 +6,9 @@ falls (Zeiler and Fergus, Visualizing and Understanding Convolutional Networks, 
 4.2).
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import Self
 
 import numpy as np
 
@@ -42,7 +41,7 @@ class HeatMap:
         """What a value is, in words."""
         return UNITS[self.method]
 
-    def reduced(self, step: int) -> HeatMap:
+    def reduced(self, step: int) -> Self:
         """The map of the picture's every ``step``-th pixel along either axis."""
         return dataclasses.replace(self, stride=self.stride / step, first=self.first / step)
 

@@ -1,13 +1,11 @@
 """Scores a stream of images of any sizes; each score is as if the image were alone."""
 
-from __future__ import annotations
-
 import collections
 import copy
 import dataclasses
 import logging
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import jax
 import numpy as np
@@ -79,7 +77,7 @@ class Scorer:
         self._frozen = jax.device_put(frozen, replicated(self._mesh))
         self._set_variables(params, batch_stats)
 
-    def with_variables(self, params: nnx.State, batch_stats: nnx.State) -> Scorer:
+    def with_variables(self, params: nnx.State, batch_stats: nnx.State) -> Self:
         """A scorer of these parameters that shares this one's compiled programs."""
         other = copy.copy(self)
         other._set_variables(params, batch_stats)

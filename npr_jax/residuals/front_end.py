@@ -5,11 +5,9 @@ residual), so images of several sizes can share a padded batch and large ones ca
 cut into tiles.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -64,7 +62,7 @@ class FrontEnd:
             learned_factor.check_start(self.factor, self.mode)
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> FrontEnd:
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
         """As ``dataclasses.asdict`` gave it and JSON brought it back, with lists for tuples."""
         plain: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
