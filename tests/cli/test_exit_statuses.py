@@ -91,6 +91,8 @@ def test_no_result_is_lost_to_the_encoding_of_standard_output(tmp_path):
 def test_control_c_is_one_line_and_a_status_of_its_own(tmp_path):
     """While the server waits for requests, say, or a run trains."""
     program = (
+        # Started in a shell's background, this process and its children would ignore the signal.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "import dataclasses, sys, time; from npr_jax.cli import main; "
         "from npr_jax.cli.main import COMMANDS; "
         "wait = lambda flags: (print('ready', flush=True), time.sleep(60)); "

@@ -56,7 +56,7 @@ def test_convolution_gradients(size, stride):
     cotangent = normal(*from_torch(expected).shape, seed=2)
     expected.backward(torch.tensor(cotangent.transpose(0, 3, 1, 2)))
     value, (by_x, by_kernel) = pull_back(
-        lambda x, k: derivatives.convolution_3x3(x, k, stride), [x, kernel], cotangent
+        lambda x, k: derivatives.convolution(x, k, stride, 1), [x, kernel], cotangent
     )
     np.testing.assert_allclose(value, from_torch(expected), atol=1e-4)
     np.testing.assert_allclose(by_x, from_torch(pixels.grad), atol=1e-4)
