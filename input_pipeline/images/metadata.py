@@ -12,19 +12,25 @@ from input_pipeline.images.transforms import reasons
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 FEATURES = (
     *(f"is {name}" for name in FORMATS),
-    *("height", "width", "bytes per pixel"),
-    *("mean of the luminance quantisation table", "chroma subsampled"),
+    "height",
+    "width",
+    "bytes per pixel",
+    "mean of the luminance quantisation table",
+    "chroma subsampled",
 )
 # ISO/IEC 10918-1, table K.1, row by row: libjpeg's luminance table of quality 50.
 _STANDARD_LUMINANCE = (
-    *(16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55),
-    *(14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62),
-    *(18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92),
-    *(49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99),
-)
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
+    14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
+    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
+    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+)  # fmt: skip
 _SAMPLINGS: dict[tuple[float, float], str] = {
-    **{(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0"},
-    **{(1, 2): "4:4:0", (4, 1): "4:1:1"},
+    (1, 1): "4:4:4",
+    (2, 1): "4:2:2",
+    (2, 2): "4:2:0",
+    (1, 2): "4:4:0",
+    (4, 1): "4:1:1",
 }
 SIDE = 32  # pixels of a metadata picture, the smallest images that are scored
 LOG_RANGE = 16.0  # of the natural logarithm in it: features up to 8.9 million

@@ -93,10 +93,10 @@ def plain(name: str) -> str:
 
 
 LSUN_20 = (
-    *("airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
-    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa"),
-    *("train", "tvmonitor"),
-)
+    "airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
+    "train", "tvmonitor",
+)  # fmt: skip
 _CLASSES = {
     "progan": LSUN_20,
     "stylegan": ("bedroom", "car", "cat"),
@@ -157,8 +157,11 @@ CATALOG = (
             ("train", "validation"),
         ),
         splits={
-            **{"train": "train", "progan_train": "train"},
-            **{"val": "validation", "validation": "validation", "progan_val": "validation"},
+            "train": "train",
+            "progan_train": "train",
+            "val": "validation",
+            "validation": "validation",
+            "progan_val": "validation",
         },
         counts_from="144,024 training images: NPR paper; 100 of each class and label for "
         "validation: CNNDetection paper, 4,000 over 20 classes",

@@ -21,8 +21,11 @@ from input_pipeline.storage.shard_writer import Skipped
 
 CLASS_FOLDERS = {"0_real": PHOTOGRAPH, "1_fake": GENERATED}
 SPLIT_FOLDERS = {
-    **{"train": "train", "val": "validation", "validation": "validation"},
-    **{"dev": "dev", "test": "test"},
+    "train": "train",
+    "val": "validation",
+    "validation": "validation",
+    "dev": "dev",
+    "test": "test",
 }
 OUTSIDE_SPLITS = "outside the split folders of this tree"
 LAYOUT = "[<split>/]<generator>/[<class>/]{0_real,1_fake}/<file>"

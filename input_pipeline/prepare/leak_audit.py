@@ -124,7 +124,11 @@ def _distribution(
     sizes = collections.Counter(f"{fact.height}x{fact.width}" for fact in facts)
     subsamplings = collections.Counter(fact.subsampling for fact in facts if fact.subsampling)
     return Distribution(
-        *(split, generator, class_name, label, len(facts)),
+        split=split,
+        generator=generator,
+        class_name=class_name,
+        label=label,
+        images=len(facts),
         formats=dict(collections.Counter(fact.format for fact in facts).most_common()),
         qualities=tuple(quartiles),
         standard_tables=sum(fact.standard_table for fact in facts),

@@ -124,9 +124,13 @@ def prepare(
     check_names(name, splits)
     total = sum(map(len, splits.values()))
     plan: dict[str, Any] = {
-        **{"name": name, "source": source.origin, "storage": storage, "files": total},
-        **{"decoded_size": image_size if storage == "decoded" else None},
-        **{"dataset": entry.name if entry else "", "max_pixels": int(max_pixels)},
+        "name": name,
+        "source": source.origin,
+        "storage": storage,
+        "files": total,
+        "decoded_size": image_size if storage == "decoded" else None,
+        "dataset": entry.name if entry else "",
+        "max_pixels": int(max_pixels),
         **{"shard_bytes": shard_bytes, "source_sha256": source.fingerprint()},
     }
     with resumable_directory(Path(output), plan) as folder:

@@ -50,17 +50,17 @@ FAMILIES: dict[str, Family] = {
     "ldm_vae": Family(
         "three times nearest x2 with residual blocks (VAE of a latent diffusion model)",
         (
-            *(("down", 16), ("down", 32), ("down", 40), ("latent", 32), ("conv", 32)),
-            *(("residual", 32), ("nearest", 24), ("residual", 24), ("nearest", 20)),
-            *(("residual", 20), ("nearest", 16), ("image", 3)),
+            ("down", 16), ("down", 32), ("down", 40), ("latent", 32), ("conv", 32),
+            ("residual", 32), ("nearest", 24), ("residual", 24), ("nearest", 20),
+            ("residual", 20), ("nearest", 16), ("image", 3),
         ),
     ),
     "unet": Family(
         "U-Net with nearest x2 and a skip at full size, removes noise (DDPM)",
         (
-            *(("conv", 12), ("save 0", 0), ("down", 20), ("save 1", 0), ("down", 40)),
-            *(("residual", 40), ("nearest", 20), ("join 1", 0), ("conv", 20)),
-            *(("nearest", 16), ("join 0", 0), ("conv", 16), ("image", 3)),
+            ("conv", 12), ("save 0", 0), ("down", 20), ("save 1", 0), ("down", 40),
+            ("residual", 40), ("nearest", 20), ("join 1", 0), ("conv", 20),
+            ("nearest", 16), ("join 0", 0), ("conv", 16), ("image", 3),
         ),
         input_noise=20.0,
     ),
@@ -72,7 +72,7 @@ FAMILIES: dict[str, Family] = {
         "no up-sampling: the same capacity at full size throughout",
         (*(("conv", 24), ("conv", 32), ("latent", 12), ("conv", 32), ("conv", 24)), ("image", 3)),
     ),
-}
+}  # fmt: skip
 
 
 def weights_directory() -> pathlib.Path:

@@ -119,7 +119,10 @@ def finish_dataset(
         write_csv(folder / SKIPPED_FILE, ("path", "reason"), left_out, line_end=LINE_END)
         storage, shape = common_layout(shards)
         description = {
-            **{"version": VERSION, **info, "format": FORMAT_VERSION, "name": name},
+            "version": VERSION,
+            **info,
+            "format": FORMAT_VERSION,
+            "name": name,
             "storage": storage,
             "image_size": shape[0] if shape and shape[0] == shape[1] else None,
             "fingerprint": info.get("fingerprint", content),

@@ -23,9 +23,14 @@ from input_pipeline.storage.tfrecord import TFRecordSource
 TABLE_SUFFIX = ".table.npz"
 # What the file holds, by name and type: the shard's size, and the fields of `RecordTable`.
 _COLUMNS = {
-    **{"shard_bytes": np.int64, "names": np.uint8, "ends": np.int64, "labels": np.uint8},
-    **{"generators": np.int32, "generator_names": np.str_},
-    **{"classes": np.int32, "class_names": np.str_},
+    "shard_bytes": np.int64,
+    "names": np.uint8,
+    "ends": np.int64,
+    "labels": np.uint8,
+    "generators": np.int32,
+    "generator_names": np.str_,
+    "classes": np.int32,
+    "class_names": np.str_,
 }
 _PER_RECORD = ("ends", "labels", "generators", "classes")
 _COMPARED = 8  # records of a shard that a table is compared with before it is trusted

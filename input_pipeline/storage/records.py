@@ -24,9 +24,9 @@ PHOTOGRAPH, GENERATED = 0, 1
 STORAGES = ("encoded", "decoded")
 _PEEK_BYTES = 1024
 FACT_COLUMNS = (
-    *("format", "height", "width", "bytes_per_pixel", "jpeg_quality"),
-    *("brightness", "contrast", "sharpness"),
-)
+    "format", "height", "width", "bytes_per_pixel", "jpeg_quality",
+    "brightness", "contrast", "sharpness",
+)  # fmt: skip
 _LARGEST = 512  # pixels: a large image is judged by its central square of that side
 
 

@@ -32,9 +32,9 @@ FEATURES = {
 }
 CLASSES = {0: "photographs called generated", 1: "generated images called photographs"}
 _FEATURE_COLUMNS = (
-    *("class", "feature", "auc", "low", "high", "p_value", "adjusted_p"),
-    *("mistakes", "right", "generators"),
-)
+    "class", "feature", "auc", "low", "high", "p_value", "adjusted_p",
+    "mistakes", "right", "generators",
+)  # fmt: skip
 
 Facts = dict[str, list[str]]
 

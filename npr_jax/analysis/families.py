@@ -7,23 +7,23 @@ from input_pipeline.errors import UserError
 # By the kind of generator; of the embedded decoders, the kind that each stands for.
 _MEMBERS = {
     "GAN": (
-        *("progan", "stylegan", "stylegan2", "stylegan3", "biggan", "cyclegan", "stargan"),
-        *("gaugan", "attgan", "began", "cramergan", "infomaxgan", "mmdgan", "relgan", "s3gan"),
-        *("sngan", "stgan", "nearest_conv", "fir_conv", "transposed4", "transposed3"),
-        *("cyclegan_h2z_png", "stylegan2_tedigan_png", "stylegan2_tpdne_jpg"),
+        "progan", "stylegan", "stylegan2", "stylegan3", "biggan", "cyclegan", "stargan",
+        "gaugan", "attgan", "began", "cramergan", "infomaxgan", "mmdgan", "relgan", "s3gan",
+        "sngan", "stgan", "nearest_conv", "fir_conv", "transposed4", "transposed3",
+        "cyclegan_h2z_png", "stylegan2_tedigan_png", "stylegan2_tpdne_jpg",
     ),
     "diffusion": (
-        *("adm", "ddpm", "iddpm", "ldm", "pndm", "sdv1_new", "sdv2", "vqdiffusion", "guided"),
-        *("glide_100_10", "glide_100_27", "glide_50_27", "ldm_100", "ldm_200", "ldm_200_cfg"),
-        *("guided-diffusion", "improved-diffusion", "midjourney", "stable_diffusion", "glide"),
-        *("sdv4", "sdv5", "stable_diffusion_v_1_4", "stable_diffusion_v_1_5", "wukong", "vqdm"),
-        *("ldm_vae", "unet"),
+        "adm", "ddpm", "iddpm", "ldm", "pndm", "sdv1_new", "sdv2", "vqdiffusion", "guided",
+        "glide_100_10", "glide_100_27", "glide_50_27", "ldm_100", "ldm_200", "ldm_200_cfg",
+        "guided-diffusion", "improved-diffusion", "midjourney", "stable_diffusion", "glide",
+        "sdv4", "sdv5", "stable_diffusion_v_1_4", "stable_diffusion_v_1_5", "wukong", "vqdm",
+        "ldm_vae", "unet",
         # Of the collection of docs/data.md; its makers name these models.
-        *("glid3_xl_dcsan", "latent_diffusion_ldm_dcsan", "sd1_bento_png"),
+        "glid3_xl_dcsan", "latent_diffusion_ldm_dcsan", "sd1_bento_png",
         "bing_dalle3_jpg_2023_10_12",
     ),
     "super-resolution": ("pixel_shuffle", "bicubic_sr"),
-}
+}  # fmt: skip
 _FAMILY = {name: family for family, names in _MEMBERS.items() for name in names}
 
 

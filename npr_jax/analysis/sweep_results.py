@@ -12,10 +12,10 @@ from npr_jax.sweep.table import read_table
 
 FILE = "runs.csv"
 _NEEDED = (
-    *("sweep", "variant", "seed", "generator", "kind", "n_photographs", "n_generated"),
-    *("model_settings", "data", "split", "delivery", "train_images", "parameters"),
-    *("accuracy", "best_accuracy", "ap", "auc"),
-)
+    "sweep", "variant", "seed", "generator", "kind", "n_photographs", "n_generated",
+    "model_settings", "data", "split", "delivery", "train_images", "parameters",
+    "accuracy", "best_accuracy", "ap", "auc",
+)  # fmt: skip
 # The published detector, whatever its backbone.
 _PUBLISHED = {
     "name": "npr",

@@ -28,9 +28,9 @@ from npr_jax.cli.train import LIST, NOISE_PREDICTOR, SWEEP, TRAIN
 
 # In the order in which they are listed.
 _ALL = (
-    *(TRAIN, EVALUATE, PREDICT, PREPARE, ROBUSTNESS, CALIBRATE, SWEEP, NOISE_PREDICTOR),
-    *(RECONSTRUCT, REPORT, LOCALIZE, EXPORT, SERVE, LIST),
-)
+    TRAIN, EVALUATE, PREDICT, PREPARE, ROBUSTNESS, CALIBRATE, SWEEP, NOISE_PREDICTOR,
+    RECONSTRUCT, REPORT, LOCALIZE, EXPORT, SERVE, LIST,
+)  # fmt: skip
 COMMANDS: dict[str, Command] = {command.name: command for command in _ALL}
 # Modules of the extra ``train`` in pyproject.toml that this project imports.
 EXTRA = ("clu", "cv2", "grain", "jinja2", "matplotlib", "sklearn", "tensorboard", "threadpoolctl")

@@ -28,10 +28,10 @@ from npr_jax.inference.ensemble import Ensemble
 _LOG = logging.getLogger(__name__)
 
 COLUMNS = (
-    *("kind", "transformation", "strength", "generator", "pairing"),
-    *("n_photographs", "n_generated", "n_not_scored"),
-    *("auc", "ap", "balanced_accuracy", "real_accuracy", "fake_accuracy"),
-)
+    "kind", "transformation", "strength", "generator", "pairing",
+    "n_photographs", "n_generated", "n_not_scored",
+    "auc", "ap", "balanced_accuracy", "real_accuracy", "fake_accuracy",
+)  # fmt: skip
 
 
 class NotScored(NamedTuple):

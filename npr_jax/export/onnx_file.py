@@ -16,8 +16,12 @@ from npr_jax.models.classifier import Classifier
 from npr_jax.models.resnet import ResNet
 
 ONNX_NETWORKS = (
-    *(ResNet, fusion.Mean, fusion.Fixed),
-    *(fusion.Concatenation, fusion.Attention, fusion.Spatial),
+    ResNet,
+    fusion.Mean,
+    fusion.Fixed,
+    fusion.Concatenation,
+    fusion.Attention,
+    fusion.Spatial,
 )
 ONNX_MODES = ("nearest", "none")
 ONNX_COLORS = ("rgb", "ycbcr", "differences")

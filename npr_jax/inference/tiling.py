@@ -19,9 +19,9 @@ from npr_jax.residuals.front_end import FrontEnd
 # (height, width) in pixels of the padded batches, multiples of every network's stride. One
 # compilation each; images that fit none are cut into tiles of the last.
 SHAPES = (
-    *((64, 64), (128, 128), (256, 256), (384, 384), (384, 512), (512, 384), (512, 512)),
-    *((768, 1024), (1024, 768), (1024, 1024)),
-)
+    (64, 64), (128, 128), (256, 256), (384, 384), (384, 512), (512, 384), (512, 512),
+    (768, 1024), (1024, 768), (1024, 1024),
+)  # fmt: skip
 MIN_SIDE = 32  # pixels; below, little is left of an image after the network's strides
 MAX_WHOLE_PIXELS = 2048 * 2048  # of an image that a model must see whole: some GB of features
 MAX_MAP_PIXELS = 64_000_000  # of an image whose positions are mapped

@@ -16,8 +16,13 @@ FILE = "sweep_run.json"
 # Where the images lie (they have a fingerprint), who reads them, and what is said and saved on the
 # way: none of it is in a result.
 NOT_IN_RESULTS = (
-    *("data.path", "data.photos", "data.workers", "data.prefetch", "data.simulation.directory"),
-    *("log_every_steps", "checkpoint_every_steps"),
+    "data.path",
+    "data.photos",
+    "data.workers",
+    "data.prefetch",
+    "data.simulation.directory",
+    "log_every_steps",
+    "checkpoint_every_steps",
 )
 
 

@@ -18,21 +18,12 @@ from npr_jax.sweep.record import Record, read_record
 FILE = "runs.csv"
 BEFORE_SETTINGS = ("sweep", "variant", "system", "seed")
 AFTER_SETTINGS = (
-    *(
-        "model_settings",
-        "data",
-        "data_fingerprint",
-        "split",
-        "delivery",
-        "commit",
-        "date",
-        "machine",
-    ),
-    *("parameters", "train_images", "steps", "images_trained"),
-    *("generator", "kind", "pairing", "n_photographs", "n_generated"),
+    "model_settings", "data", "data_fingerprint", "split", "delivery", "commit", "date", "machine",
+    "parameters", "train_images", "steps", "images_trained",
+    "generator", "kind", "pairing", "n_photographs", "n_generated",
     *METRICS,
     "best_threshold",
-)
+)  # fmt: skip
 WEIGHT_COLUMN = "weight_"
 
 

@@ -125,10 +125,14 @@ class TrainInput:
         """What becomes of a training image on the host."""
         data = self._config.data
         return {
-            **{"seed": self._config.seed, "read_file": self._read_file},
-            **{"resize": data.resize, "resize_mode": data.resize_mode},
-            **{"host_crop": data.host_crop, "small_images": data.small_images},
-            **{"reencode": tuple(data.reencode), "augment": augmentations(data.augment)},
+            "seed": self._config.seed,
+            "read_file": self._read_file,
+            "resize": data.resize,
+            "resize_mode": data.resize_mode,
+            "host_crop": data.host_crop,
+            "small_images": data.small_images,
+            "reencode": tuple(data.reencode),
+            "augment": augmentations(data.augment),
         }
 
     def train_images_once(self) -> Iterator[dict]:

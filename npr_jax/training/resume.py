@@ -12,16 +12,13 @@ from npr_jax.config import flatten
 from npr_jax.models.systems.registry import SYSTEMS, current_settings
 
 # May change on resumption: they decide when to stop, report and save, not what is computed.
-_FREE = (
-    *("num_epochs", "early_stopping_epochs", "best_checkpoint"),
-    *("log_every_steps", "checkpoint_every_steps"),
-)
+_FREE = ("early_stopping_epochs", "best_checkpoint", "log_every_steps", "checkpoint_every_steps")
 
 
 def layout_of(config: ConfigDict, dataset: MixedDataset, steps_per_epoch: int) -> dict[str, Any]:
     """The settings, data and machine layout that the saved input position depends on."""
     # The cosine ends with the last epoch: another number of epochs is another rate at every step.
-    free = _FREE[1:] if config.optimizer.schedule == "cosine" else _FREE
+    free = _FREE if config.optimizer.schedule == "cosine" else ("num_epochs", *_FREE)
     settings = {k: v for k, v in config.to_dict().items() if k not in free}
     settings["data"], settings["model"] = dict(settings["data"]), dict(settings["model"])
     # Also where a file of frozen numbers lies; its content is remembered by frozen_weights.

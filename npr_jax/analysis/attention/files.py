@@ -26,9 +26,9 @@ MAPS_FOLDER = "residual_maps"
 GAP = 4  # pixels between the pictures of a sheet
 LARGEST_TILE = 256  # pixels: larger images are shown by their centre
 TEST_COLUMNS = (
-    *("test", "scale", "statistic", "p_value", "smallest_p"),
-    *("adjusted_p", "low", "high", "right", "wrong"),
-)
+    "test", "scale", "statistic", "p_value", "smallest_p",
+    "adjusted_p", "low", "high", "right", "wrong",
+)  # fmt: skip
 SMALLEST_TILE = 128  # pixels: smaller images are enlarged by a whole number, pixel by pixel
 
 

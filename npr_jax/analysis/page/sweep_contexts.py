@@ -19,8 +19,12 @@ from npr_jax.analysis.sweep_results import Sweep
 
 _NAMES = {"ap": "AP", "auc": "AUC", "accuracy": "accuracy at 0.5", "best_accuracy": "best accuracy"}
 _SWEEP_MEASURES = (
-    *(("ap", "trained"), ("ap", "unseen"), ("auc", "unseen"), ("accuracy", "unseen")),
-    *(("best_accuracy", "unseen"), ("auc", "control")),
+    ("ap", "trained"),
+    ("ap", "unseen"),
+    ("auc", "unseen"),
+    ("accuracy", "unseen"),
+    ("best_accuracy", "unseen"),
+    ("auc", "control"),
 )
 _PROVENANCE = ("data", "data_fingerprint", "split", "delivery", "commit", "date", "machine")
 

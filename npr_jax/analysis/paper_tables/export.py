@@ -35,16 +35,16 @@ from npr_jax.evaluation.text_tables import Sheet, latex, markdown
 
 NAME = "paper_tables"
 _COLUMNS = (
-    *("table", "dataset", "kind", "generator", "title", "n_seeds"),
-    *("n_photographs", "n_generated", "images"),
+    "table", "dataset", "kind", "generator", "title", "n_seeds",
+    "n_photographs", "n_generated", "images",
     *(metric + end for metric in METRICS for end in ("", "_std", "_low", "_high")),
     *(name for metric in PUBLISHED for name in (f"paper_{metric}", f"{metric}_difference")),
-)
+)  # fmt: skip
 _COMPARED = (
-    *("a", "b", "evaluation", "generator", "measure", "n_photographs", "n_generated"),
-    *("value_a", "value_b", "difference", "low", "high", "test", "n", "p_value"),
-    *("adjusted_p", "smallest_p", "effect_name", "effect"),
-)
+    "a", "b", "evaluation", "generator", "measure", "n_photographs", "n_generated",
+    "value_a", "value_b", "difference", "low", "high", "test", "n", "p_value",
+    "adjusted_p", "smallest_p", "effect_name", "effect",
+)  # fmt: skip
 _Found = tuple[str, str, str, SystemsComparison]  # a, b, evaluation
 Path = str | os.PathLike[str]
 _INTRODUCTION = (

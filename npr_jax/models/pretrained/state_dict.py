@@ -16,10 +16,10 @@ from input_pipeline.errors import UserError
 # What torch's restricted unpickler raises on files that are no weights: it takes any bytes for
 # instructions and fails where they lead.
 _TORCH_ERRORS = (
-    *(pickle.UnpicklingError, zipfile.BadZipFile, struct.error, ArithmeticError, AssertionError),
-    *(AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError),
+    pickle.UnpicklingError, zipfile.BadZipFile, struct.error, ArithmeticError, AssertionError,
+    AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
     ValueError,
-)
+)  # fmt: skip
 
 
 def load_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
