@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 from ml_collections import ConfigDict
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import NATIVE, Preprocessing
 from input_pipeline.images.problems import ImageProblem
 from npr_jax.detectors import calibration_file
@@ -40,14 +41,21 @@ def read_pixels(
     openers: Sequence[Opener], preprocessing: Preprocessing
 ) -> Iterator[np.ndarray | str]:
     """Each file's pixels as they are scored, uint8 ``[h, w, 3]``, or why there are none; in
-    order."""
+    order.
+
+    Any other exception than one about the file is raised.
+    """
 
     def read(opener: Opener) -> np.ndarray | str:
         try:
-            return preprocessing(preprocessing.decode(opener()))
+            data = opener()
         except OSError as error:
             return error.strerror or str(error)
-        except ValueError as error:  # an ImageProblem is one
+        except ValueError as error:  # a name that no file can have
+            return str(error)
+        try:
+            return preprocessing(preprocessing.decode(data))
+        except UserError as error:  # an ImageProblem is one
             return str(error)
 
     with ThreadPoolExecutor(AHEAD) as pool:

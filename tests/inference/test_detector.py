@@ -86,6 +86,21 @@ def test_published_weights_are_squashed_to_256_unless_told_otherwise(reference_i
     assert detector.preprocessing_in_words == "squashed to 256x256 pixels"
 
 
+def test_a_name_that_no_file_can_have_is_that_files_error(detector):
+    [result] = detector.score(["a\0b.png"])
+    assert "null" in result.error
+
+
+def test_a_fault_of_ours_is_not_called_one_of_the_file(detector, tmp_path, monkeypatch):
+    def broken(self, image):
+        return image.reshape(7, -1, 11)
+
+    Image.fromarray(runs.picture(0, False)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Preprocessing, "__call__", broken)
+    with pytest.raises(ValueError, match="cannot reshape array"):
+        detector.score([tmp_path / "a.png"])
+
+
 def test_results_keep_the_order_of_the_paths_with_errors_among_them(detector, tmp_path):
     Image.fromarray(runs.picture(0, False)).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"no image")
