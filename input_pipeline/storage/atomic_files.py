@@ -82,8 +82,10 @@ def write_together(
             file = files.enter_context(whole_file(directory / name))
             file.write(_bytes(content))
             file.flush()
-        for name in (*list(contents)[-1:], *stale):
-            (directory / name).unlink(missing_ok=True)
+        stale = [*stale]
+        if stale or len(contents) > 1:  # a file on its own has no others to vouch for
+            for name in (*list(contents)[-1:], *stale):
+                (directory / name).unlink(missing_ok=True)
     return [directory / name for name in contents]
 
 
@@ -148,8 +150,7 @@ def replaced_directory(target: str | os.PathLike[str]) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with _held_directory(target, wait=True) as folder:
         old = target.with_name(f".{target.name}.old")
-        if old.exists() and not target.exists():
-            os.replace(old, target)
+        _restore(old, target)
         try:
             _empty(folder)
             yield folder
@@ -160,8 +161,15 @@ def replaced_directory(target: str | os.PathLike[str]) -> Iterator[Path]:
                 os.replace(target, old)
                 os.replace(folder, target)
         finally:
+            _restore(old, target)
             _remove(folder)
             _remove(old)
+
+
+def _restore(old: Path, target: Path) -> None:
+    """Undoes the first of two renames where the second did not follow."""
+    if old.exists() and not target.exists():
+        os.replace(old, target)
 
 
 def sync_directory(folder: Path) -> None:

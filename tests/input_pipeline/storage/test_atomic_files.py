@@ -1,6 +1,7 @@
 """Files and directories that are there whole or not at all, also after SIGKILL at any step."""
 
 import errno
+import itertools
 import multiprocessing
 import os
 import pathlib
@@ -135,6 +136,39 @@ def test_an_error_keeps_the_earlier_directory_and_leaves_nothing(tmp_path):
         fail(replaced_directory(tmp_path / "out"))
     assert content(tmp_path / "out") == whole("old")
     assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_ctrl_c_between_the_renames_of_a_directory_keeps_the_earlier_one(
+    tmp_path, monkeypatch, step
+):
+    monkeypatch.setattr(atomic_files, "_exchange", lambda first, second: False)
+    target = tmp_path / "out"
+    replace(target, "old")
+    steps = itertools.count(1)
+
+    def interrupted(source, destination, rename=os.replace):
+        if next(steps) == step:
+            raise KeyboardInterrupt
+        rename(source, destination)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        replace(target, "new")
+    assert content(target) == whole("old")
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_ctrl_c_before_a_result_of_one_file_is_renamed_keeps_the_earlier_one(tmp_path, monkeypatch):
+    atomic_files.write_together(tmp_path, {"400.json": "old"})
+
+    def interrupted(*names):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        atomic_files.write_together(tmp_path, {"400.json": "new"})
+    assert (tmp_path / "400.json").read_text() == "old"
 
 
 @pytest.mark.parametrize("what", ["file", "json", "together"])
