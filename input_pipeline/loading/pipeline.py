@@ -82,7 +82,13 @@ def train_iterator(
     Raises:
       ValueError: a setting is not allowed, or the source is empty.
     """
-    _check_counts(batch_size, workers, prefetch, process_index, process_count)
+    _check_process(process_index, process_count)
+    if batch_size < 1 or batch_size % process_count:
+        raise UserError(
+            f"batch size {batch_size} does not divide over {process_count} processes; use a "
+            f"positive multiple of {process_count}."
+        )
+    _check_reading(workers, prefetch)
     check_geometry(resize, resize_mode, host_crop, small_images)
     if resize and host_crop > resize:
         raise UserError(
@@ -101,8 +107,17 @@ def train_iterator(
     identity |= {"seed": seed, "resize": resize, "resize_mode": resize_mode}
     identity |= {"host_crop": host_crop, "small_images": small_images, "reencode": list(reencode)}
     identity |= {"augment": [repr(step) for step in augment], **groups.settings}
-    kept = (resize, host_crop, tuple(reencode), resize_mode, small_images, tuple(augment))
-    reader = BatchReader(source, seed, *kept, read_file)
+    reader = BatchReader(
+        source,
+        seed,
+        resize=resize,
+        host_crop=host_crop,
+        reencode=tuple(reencode),
+        resize_mode=resize_mode,
+        small_images=small_images,
+        augment=tuple(augment),
+        read_file=read_file,
+    )
     threads = 1 if reader.only_copies else MOST_THREADS
     return TrainIterator(numbers.map(reader).repeat(), identity, workers, prefetch, threads)
 
@@ -172,8 +187,13 @@ class TrainIterator(grain.DatasetIterator):
             remaining = self._batches[self._next_batch :]
             if self._workers:
                 check_shared_memory(self._workers, remaining[0]["image"].nbytes)
-            what = (remaining, self._workers, self._prefetch)
-            elements = read_ahead(*what, shared_memory=True, most_threads=self._threads)
+            elements = read_ahead(
+                remaining,
+                self._workers,
+                self._prefetch,
+                shared_memory=True,
+                most_threads=self._threads,
+            )
             self._inner = iter(elements)
         return self._inner
 
@@ -204,7 +224,8 @@ def evaluation_images(
     Raises:
       ValueError: a setting is not allowed, or an image cannot be used.
     """
-    _check_counts(process_count, workers, 1, process_index, process_count)
+    _check_process(process_index, process_count)
+    _check_reading(workers, prefetch=1)
     if delivery not in DELIVERIES:
         raise UserError(f"delivery is {delivery!r}; allowed are {DELIVERIES}.")
     mine = range(process_index, len(source), process_count)
@@ -231,19 +252,15 @@ def _fingerprint(source: TFRecordSource) -> str:
     return hashlib.sha256(b"".join(source.peek(int(i), 4096) for i in places)).hexdigest()[:16]
 
 
-def _check_counts(
-    batch_size: int, workers: int, prefetch: int, process_index: int, process_count: int
-) -> None:
+def _check_process(process_index: int, process_count: int) -> None:
     if process_count < 1 or not 0 <= process_index < process_count:
         raise UserError(
             f"process {process_index} of {process_count} is not possible: indices go from 0 to the "
             "count minus 1."
         )
-    if batch_size < 1 or batch_size % process_count:
-        raise UserError(
-            f"batch size {batch_size} does not divide over {process_count} processes; use a "
-            f"positive multiple of {process_count}."
-        )
+
+
+def _check_reading(workers: int, prefetch: int) -> None:
     if workers < 0 or prefetch < 0:
         raise UserError(
             f"data.workers is {workers} and data.prefetch {prefetch}; both must be 0 or more."

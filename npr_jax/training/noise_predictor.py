@@ -181,8 +181,13 @@ def train_noise_predictor(config: ConfigDict, workdir: str | pathlib.Path) -> pa
             window.append(loss)
             bar.update(config.batch_size)
     unet = nnx.merge(graphdef, jax.device_get(state.mean_params))
-    shape = config.schedule, config.diffusion_steps, _image_side(config)
-    save_noise_predictor(NoisePredictor(unet, *shape), workdir / FILE_NAME)
+    predictor = NoisePredictor(
+        unet,
+        schedule=config.schedule,
+        steps=config.diffusion_steps,
+        image_size=_image_side(config),
+    )
+    save_noise_predictor(predictor, workdir / FILE_NAME)
     return workdir / FILE_NAME
 
 
