@@ -100,10 +100,11 @@ def walk_classes(root: str | os.PathLike[str], split: str = "") -> Source:
     check_split_option(root, split, divided)
     source = Source(root.name)
     for path, parts in files:
-        name, label, above = "/".join(parts), _class_of(parts), list(parts[:-2])
+        name, label = "/".join(parts), _class_of(parts)
+        target, above = _split_and_rest(parts[:-2], split, divided)
         if label is None:
             source.leave_out(name, "not in a folder 0_real or 1_fake")
-        elif not (target := _take_split(above, split, divided)):
+        elif not target:
             source.leave_out(name, OUTSIDE_SPLITS)
         elif len(above) > 2:
             source.leave_out(name, "deeper than <generator>/<class>")
@@ -152,8 +153,9 @@ def walk_separate(
     source = Source(roots[1].name)
     for label, (side, files) in enumerate(zip(("photographs", "generated"), listings, strict=True)):
         for path, parts in files:
-            name, above = "/".join((side, *parts)), list(parts[:-1])
-            if not (target := _take_split(above, split, divided)):
+            name = "/".join((side, *parts))
+            target, above = _split_and_rest(parts[:-1], split, divided)
+            if not target:
                 source.leave_out(name, OUTSIDE_SPLITS)
             elif is_hidden(parts[-1]):
                 source.leave_out(name, "hidden file")
@@ -164,11 +166,13 @@ def walk_separate(
     return source
 
 
-def _take_split(above: list[str], split: str, divided: bool) -> str:
-    """Takes a split's folder off the folders above a file; '' where it is missing."""
+def _split_and_rest(
+    above: tuple[str, ...], split: str, divided: bool
+) -> tuple[str, tuple[str, ...]]:
+    """The split of a file by the folders above it, '' where it has none, and the other folders."""
     if not divided:
-        return split or "test"
-    return SPLIT_FOLDERS.get(above.pop(0), "") if above else ""
+        return split or "test", above
+    return SPLIT_FOLDERS.get(above[0], "") if above else "", above[1:]
 
 
 def directory(root: str | os.PathLike[str]) -> Path:
