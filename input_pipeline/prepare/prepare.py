@@ -12,6 +12,7 @@ import numpy as np
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import MAX_PIXELS, resize_to
+from input_pipeline.prepare.catalog import CatalogEntry
 from input_pipeline.prepare.file_pool import file_pool
 from input_pipeline.prepare.folders import ImageFile, Source
 from input_pipeline.storage.atomic_files import resumable_directory
@@ -87,6 +88,7 @@ def prepare(
     number of workers and interruptions.
 
     Args:
+      source: the files, as `folders` or `sources` sorted them.
       output: directory to write; it must not exist yet.
       name: name of the data set; '' takes the catalogue's or the source's folder name.
       storage: 'encoded' keeps the original bytes; 'decoded' stores uint8 pixels squashed to
@@ -116,10 +118,7 @@ def prepare(
     if workers is not None and workers < 0:
         raise UserError(f"workers is {workers}; it must be 0 or more.")
     if not name:
-        plain = (c if c.isascii() and c.isalnum() else "_" for c in source.origin.lower())
-        cleaned = "".join(plain).strip("_")
-        cleaned = cleaned if cleaned[:1].isalpha() else f"images_{cleaned}".rstrip("_")
-        name = entry.name if entry else cleaned
+        name = entry.name if entry else _name_after(source.origin)
     splits = dict(sorted(source.splits.items()))
     check_names(name, splits)
     total = sum(map(len, splits.values()))
@@ -131,35 +130,57 @@ def prepare(
         "decoded_size": image_size if storage == "decoded" else None,
         "dataset": entry.name if entry else "",
         "max_pixels": int(max_pixels),
-        **{"shard_bytes": shard_bytes, "source_sha256": source.fingerprint()},
+        "shard_bytes": shard_bytes,
+        "source_sha256": source.fingerprint(),
     }
     with resumable_directory(Path(output), plan) as folder:
         if not (folder / DATASET_FILE).exists():  # else all but the last step was done before
             with file_pool(workers, total, int(max_pixels)) as mapped:
                 results = partial(mapped, partial(_record, storage, image_size))
                 _write_splits(folder, splits, results, shard_bytes, max_bad_fraction, progress)
-        info: dict[str, Any] = {"made_by": "prepare"}
-        if entry is None:
-            info["licence"] = "Unknown; the images remain under the terms of their sources."
-        else:
-            info |= {"dataset": entry.name, "title": entry.title, "table": entry.table}
-            info |= {"licence": entry.terms, "homepage": entry.homepage}
-            protocol = {split: asdict(steps) for split, steps in entry.protocol.items()}
-            info |= {"citation": entry.citation, "protocol": protocol}
-        info |= {key: plan[key] for key in ("source", "decoded_size")}
+        info = _description(entry) | {key: plan[key] for key in ("source", "decoded_size")}
         finish_dataset(folder, name, list(splits), info, source.strays)
     dataset = PreparedDataset.load(output)
     strays = {stray[:2] for stray in source.strays}
     _, rows = read_csv(dataset.path / SKIPPED_FILE)
     skipped = [Skipped(row["path"], row["reason"], "unreadable") for row in rows]
-    unreadable = [entry for entry in skipped if entry[:2] not in strays]
-    missing = [
-        f"{split} {generator.folder}"
-        for split, found in dataset.splits.items()
-        for generator in (entry.generators if entry else ())
-        if not found.generators.get(generator.folder, {}).get("generated")
-    ]
+    unreadable = [file for file in skipped if file[:2] not in strays]
+    missing = _missing_generators(dataset, entry)
     return PrepareSummary(dataset.path, dataset.splits, unreadable, source.strays, missing)
+
+
+def _name_after(origin: str) -> str:
+    """A data set's name after the folder it was made from: ASCII letters, digits and `_`."""
+    characters = (c if c.isascii() and c.isalnum() else "_" for c in origin.lower())
+    name = "".join(characters).strip("_")
+    return name if name[:1].isalpha() else f"images_{name}".rstrip("_")
+
+
+def _description(entry: CatalogEntry | None) -> dict[str, Any]:
+    """What the data set's description says of its images, as far as the catalogue knows them."""
+    if entry is None:
+        licence = "Unknown; the images remain under the terms of their sources."
+        return {"made_by": "prepare", "licence": licence}
+    return {
+        "made_by": "prepare",
+        "dataset": entry.name,
+        "title": entry.title,
+        "table": entry.table,
+        "licence": entry.terms,
+        "homepage": entry.homepage,
+        "citation": entry.citation,
+        "protocol": {split: asdict(steps) for split, steps in entry.protocol.items()},
+    }
+
+
+def _missing_generators(dataset: PreparedDataset, entry: CatalogEntry | None) -> list[str]:
+    """'split generator' of what the catalogue names and the data set has no images of."""
+    return [
+        f"{name} {generator.folder}"
+        for name, split in dataset.splits.items()
+        for generator in (entry.generators if entry else ())
+        if not split.generators.get(generator.folder, {}).get("generated")
+    ]
 
 
 def _write_splits(
@@ -202,7 +223,7 @@ def _write_splits(
         shards = finished_shards(folder, split)
         done = sum(shard.items for shard in shards)
         seen += done
-        bad += [entry for shard in shards for entry in shard.skipped]
+        bad += [file for shard in shards for file in shard.skipped]
         if done and progress is not None:
             progress(seen, total)
         write_split(folder, split, items(files[done:]), shard_bytes)
@@ -216,5 +237,14 @@ def _record(
         pixels = resize_to(pixels, image_size) if image_size else pixels
         data = pixels.tobytes()
     height, width = pixels.shape[:2]
-    known = (file.label, file.generator, file.filename, file.class_name, digest)
-    return ImageRecord(data, storage, height, width, *known)
+    return ImageRecord(
+        data,
+        storage,
+        height,
+        width,
+        label=file.label,
+        generator=file.generator,
+        filename=file.filename,
+        class_name=file.class_name,
+        sha256=digest,
+    )
