@@ -29,7 +29,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from benchmarks.web_pictures import picture_files
-from input_pipeline.images.transforms import UnreadableImageError, decode
+from input_pipeline.images.problems import UnreadableImageError
+from input_pipeline.images.transforms import decode
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 WAYS = ("plain", "asked", "page")

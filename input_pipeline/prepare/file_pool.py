@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.errors import UserError
-from input_pipeline.images.transforms import MAX_PIXELS, UnreadableImageError, decode
+from input_pipeline.images.problems import UnreadableImageError
+from input_pipeline.images.transforms import MAX_PIXELS, decode
 from input_pipeline.loading.parallel import ahead, available_cores
 from input_pipeline.prepare.folders import ImageFile
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from input_pipeline.images.transforms import UnreadableImageError
+from input_pipeline.images.problems import UnreadableImageError
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.verdict import ImageScore
 from npr_jax.serving import delivery, sentences

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from input_pipeline.errors import UserError
-from input_pipeline.images.transforms import TooManyPixelsError, UnreadableImageError, size_of
+from input_pipeline.images.problems import TooManyPixelsError, UnreadableImageError
+from input_pipeline.images.transforms import size_of
 
 MEGA = 1_000_000
 _FORM_BYTES = MEGA  # of a request besides its files: names and boundaries

@@ -13,7 +13,8 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from input_pipeline.images.transforms import UnreadableImageError, size_of
+from input_pipeline.images.problems import UnreadableImageError
+from input_pipeline.images.transforms import size_of
 from npr_jax.detectors import calibration_file
 from npr_jax.evaluation.provenance import package_version
 from npr_jax.inference.detector import Detector

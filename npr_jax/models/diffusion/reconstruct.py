@@ -17,7 +17,8 @@ import jax
 import numpy as np
 
 from input_pipeline.errors import UserError
-from input_pipeline.images.transforms import UnreadableImageError, resize_to
+from input_pipeline.images.problems import UnreadableImageError
+from input_pipeline.images.transforms import resize_to
 from input_pipeline.storage.atomic_files import resumable_directory
 from input_pipeline.storage.dataset_writer import check_names, finish_dataset
 from input_pipeline.storage.path_lists import check_listable
