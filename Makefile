@@ -29,8 +29,9 @@ build/constraints-next.txt: constraints.txt constraints-next.txt
 	awk -F== 'NR == FNR { newer[$$1] = $$0; next } { print $$1 in newer ? newer[$$1] : $$0 }' \
 	  constraints-next.txt constraints.txt > $@
 
+# Large networks: what the fast tests save in compiling they would lose in running.
 slow: $(VENV)/installed-test browser
-	$(PYTEST) -m slow
+	XLA_FLAGS="$$XLA_FLAGS" $(PYTEST) -m slow
 
 results: $(VENV)/installed-test
 	$(BIN)/python -m docs.research docs
