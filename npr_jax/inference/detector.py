@@ -32,6 +32,8 @@ from npr_jax.models.systems.univfd import load_univfd
 
 # Files decoded ahead of the network; each may be a large photograph, so few.
 AHEAD = 4
+# What brings a calibration back that other preprocessing than the run's has put aside.
+NO_RESIZE = "leave --resize out to use it"
 
 # Gives a file's bytes; called once, in one of the threads.
 Opener = Callable[[], bytes | memoryview]
@@ -186,7 +188,8 @@ class Detector:
             detector.calibration, detector.calibration_note = calibration_file.load(
                 workdir, step, model, used=detector.preprocessing, own=own
             )
-            detector._warn_if_dropped()
+            is_there = calibration_file.file_of(workdir, step).is_file()
+            detector._warn_if_dropped(NO_RESIZE if is_there else "run calibrate again")
         return detector
 
     @classmethod
@@ -241,7 +244,7 @@ class Detector:
             other.calibration_note = (
                 f"its calibration is for images prepared otherwise: {self.preprocessing_in_words}"
             )
-            other._warn_if_dropped()
+            other._warn_if_dropped(NO_RESIZE)
         return other
 
     def _fitted(self, preprocessing: Preprocessing) -> Preprocessing:
@@ -252,11 +255,9 @@ class Detector:
             read_file=SYSTEMS[self.system].read_file,
         )
 
-    def _warn_if_dropped(self) -> None:
+    def _warn_if_dropped(self, remedy: str) -> None:
         if self.calibration_note:
-            _LOG.warning(
-                "scores are not calibrated: %s; run calibrate again", self.calibration_note
-            )
+            _LOG.warning("scores are not calibrated: %s; %s", self.calibration_note, remedy)
 
     @property
     def members(self) -> tuple[Self, ...]:

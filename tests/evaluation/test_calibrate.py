@@ -194,6 +194,7 @@ def test_where_the_user_asks_for_another_detector_its_scores_are_not_calibrated(
         other = npr_jax.Detector.load(workdir, resize=48)
         assert other.calibration is None
         assert "made with images prepared otherwise (native size)" in caplog.text
+        assert caplog.text.endswith("leave --resize out to use it\n")
         assert "images prepared otherwise (native size)" in other.calibration_in_words
         caplog.clear()
         path.rename(path.with_name("999.json"))
@@ -201,6 +202,7 @@ def test_where_the_user_asks_for_another_detector_its_scores_are_not_calibrated(
         assert detector.calibration is None
         said = "the calibration of step 999 is not of this checkpoint"
         assert said in caplog.text
+        assert caplog.text.endswith("run calibrate again\n")
         assert said in detector.calibration_in_words
         assert caplog.text.count("\n") == 1
         [result] = detector.score(files[:1])
