@@ -8,6 +8,7 @@ import jax
 from flax import nnx
 from ml_collections import ConfigDict
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import Preprocessing, middle_quality
 from npr_jax.config import load_config
 from npr_jax.detectors import frozen_weights
@@ -23,8 +24,8 @@ def load_trained(
 
     Its config, the model with the checkpoint's numbers, which checkpoint it is (a run that has not
     been validated yet has no best), the optimizer steps done, and what the run learned from, JSON
-    values. ``UserError``: there is no run, no complete checkpoint, or other frozen numbers than the
-    run's.
+    values. ``UserError``: there is no run, no complete checkpoint, no record of what it learned
+    from, or other frozen numbers than the run's.
     """
     config = load_config(workdir)
     frozen_weights.check(workdir, config.model, frozen_weights.fingerprint(config.model))
@@ -39,8 +40,21 @@ def load_trained(
     )
     which, step, read = restore_model(workdir, checkpoint, shapes)
     model = nnx.merge(graphdef, read["params"], read["batch_stats"], frozen)
-    data = json.loads((workdir / "training_data.json").read_text())
-    return config, model, which, step, data
+    return config, model, which, step, _training_data(workdir)
+
+
+def _training_data(workdir: pathlib.Path) -> dict[str, Any]:
+    path = workdir / "training_data.json"
+    if not path.is_file():
+        raise UserError(
+            f"{workdir} has no training_data.json, which says what the run learned from; copy the "
+            "whole run, or start its training command again, which writes the file anew"
+        )
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path} is no valid JSON: {error}") from error
+    return content
 
 
 def preprocessing_of(config: ConfigDict) -> Preprocessing:

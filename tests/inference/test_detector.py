@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 import npr_jax
+from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.images.problems import ImageProblem
+from npr_jax.cli import main
 from npr_jax.inference.tiling import MIN_SIDE
 from npr_jax.inference.verdict import verdict_of
 from tests import runs
@@ -79,6 +81,20 @@ def test_load_refuses_what_is_no_finished_run(tmp_path, trained):
     shutil.copy(trained.workdir / "config.json", tmp_path)
     with pytest.raises(ValueError, match="no checkpoints yet"):
         npr_jax.Detector.load(tmp_path)
+
+
+def test_a_run_without_its_record_of_training_data_is_refused_by_name(tmp_path, trained, capsys):
+    workdir = tmp_path / "run"
+    shutil.copytree(trained.workdir, workdir)
+    record = workdir / "training_data.json"
+    record.write_text("{")
+    with pytest.raises(UserError, match=r"training_data.json is no valid JSON"):
+        npr_jax.Detector.load(workdir)
+    record.unlink()
+    Image.fromarray(runs.picture(0, False)).save(tmp_path / "a.png")
+    assert main.run(["predict", f"--workdir={workdir}", str(tmp_path / "a.png")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {workdir} has no training_data.json")
 
 
 def test_published_weights_are_squashed_to_256_unless_told_otherwise(reference_inputs):
