@@ -19,7 +19,7 @@ _FOLDS = 5
 _MIN_PER_CLASS = 2 * _FOLDS
 _MAX_PER_CLASS = 5000  # of a generator; more add time and no insight
 _TREES = 100
-
+_SIZES = 3  # most frequent image sizes that a line of the audit names
 
 # Split, generator, class and label of files, and what each of these says of itself.
 Groups = Mapping[tuple[str, str, str, int], Sequence[FileFacts]]
@@ -50,9 +50,9 @@ class Distribution:
             low, _, middle, _, high = self.qualities
             parts.append(f"quality {low:.0f} to {high:.0f}, median {middle:.0f}")
             parts.append(f"chroma {_counts(self.subsamplings)}")
-        text = f"size {_counts(dict(list(self.sizes.items())[:3]))}"
-        others = self.distinct_sizes > len(self.sizes)
-        parts.append(f"{text} and {self.distinct_sizes - 3} more" if others else text)
+        text = f"size {_counts(dict(list(self.sizes.items())[:_SIZES]))}"
+        others = self.distinct_sizes - _SIZES
+        parts.append(f"{text} and {others} more" if others > 0 else text)
         return f"{self.split} {name} {kind} {self.images}: {'; '.join(parts)}"
 
 
