@@ -32,7 +32,9 @@ MapFiles = Callable[[Work, Iterable[ImageFile]], Iterator[Any]]
 
 
 @contextlib.contextmanager
-def file_pool(workers: int | None, files: int, max_pixels: int = MAX_PIXELS) -> Iterator[MapFiles]:
+def file_pool(
+    workers: int | None, files: int, max_pixels: int = MAX_PIXELS, *, kept: bool = False
+) -> Iterator[MapFiles]:
     """Yields a function that maps work over files in order, in processes where that pays.
 
     For every file it gives work(file, bytes, pixels), or the reason, a str, of one that cannot be
@@ -42,6 +44,8 @@ def file_pool(workers: int | None, files: int, max_pixels: int = MAX_PIXELS) -> 
       workers: processes; None takes one per core, 0 works in this one.
       files: how many there will be.
       max_pixels: largest image accepted, height * width.
+      kept: whether what has been done is on disk and the same command goes on from there, which
+        the error says where a process dies.
     """
     workers = available_cores() if workers is None else workers
     if workers < 2 or files < _PARALLEL_FROM_FILES:
@@ -52,6 +56,12 @@ def file_pool(workers: int | None, files: int, max_pixels: int = MAX_PIXELS) -> 
     executor = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_work)
     try:
         yield partial(_map_ahead, executor, workers * _TASKS_AHEAD, max_pixels)
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a decoding process died, most likely for want of memory. Give the same command more "
+            "memory, or fewer cores (it starts a process on each), as `taskset --cpu-list 0` does"
+            + ("; it goes on from what is converted." if kept else ".")
+        ) from error
     finally:
         executor.shutdown(cancel_futures=True)
 
@@ -62,14 +72,8 @@ def _map_ahead(
     remaining = iter(files)
     chunks = iter(lambda: list(itertools.islice(remaining, _FILES_PER_TASK)), [])
     begun = (executor.submit(_read_chunk, work, max_pixels, chunk) for chunk in chunks)
-    try:
-        for results in ahead(begun, tasks):
-            yield from results.result()
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a decoding process died, most likely for want of memory. What is converted is "
-            "kept: the same command goes on, with more memory or a smaller max_pixels."
-        ) from error
+    for results in ahead(begun, tasks):
+        yield from results.result()
 
 
 def _begin_work() -> None:

@@ -135,7 +135,7 @@ def prepare(
     }
     with resumable_directory(Path(output), plan) as folder:
         if not (folder / DATASET_FILE).exists():  # else all but the last step was done before
-            with file_pool(workers, total, int(max_pixels)) as mapped:
+            with file_pool(workers, total, int(max_pixels), kept=True) as mapped:
                 results = partial(mapped, partial(_record, storage, image_size))
                 _write_splits(folder, splits, results, shard_bytes, max_bad_fraction, progress)
         info = _description(entry) | {key: plan[key] for key in ("source", "decoded_size")}
