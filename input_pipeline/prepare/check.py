@@ -17,7 +17,7 @@ from input_pipeline.storage.prepared_dataset import PreparedDataset, missing_lab
 from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
 
 _SHOWN = 5  # examples of each kind on the terminal; the JSON file has all
-_FOLDER_OF = {"photographs": "0_real", "generated": "1_fake"}
+_NAMES = {"photographs": "photographs", "generated": "generated images"}
 
 
 class Problem(NamedTuple):
@@ -156,9 +156,9 @@ def _missing_classes(readable: Iterable[_Found]) -> Iterator[Problem]:
         labels[(split, file.generator, file.class_name)].add(file.label)
     for (split, generator, class_name), found in sorted(labels.items()):
         if len(found) == 1 and class_name:
-            missing = "0_real" if found == {GENERATED} else "1_fake"
+            missing = "photographs" if found == {GENERATED} else "generated"
             where = f"{split} {generator}/{class_name}"
-            yield Problem("missing label", f"{where} has no images in {missing}")
+            yield Problem("missing label", f"{where} has no {_NAMES[missing]}")
 
 
 def _against_catalogue(
@@ -189,9 +189,9 @@ def _against_catalogue(
 def _labels_and_count(
     entry: CatalogEntry, split: str, generator: Generator, counts: dict[str, int], shared: bool
 ) -> Iterator[Problem]:
-    for kind, folder in _FOLDER_OF.items():
+    for kind, name in _NAMES.items():
         if not counts[kind] and not (kind == "photographs" and shared):
-            yield Problem("missing label", f"{split} {generator.folder} has no images in {folder}")
+            yield Problem("missing label", f"{split} {generator.folder} has no {name}")
     expected = dict(generator.images).get(split)
     total = sum(counts.values())
     if expected is not None and not shared and abs(total - expected) > entry.tolerance:

@@ -120,6 +120,6 @@ def missing_labels(generators: Mapping[str, Mapping[str, int]]) -> list[str]:
     if without_photographs and without_generated:
         return []
     return [
-        *(f"{name} has no photographs (0_real)" for name in without_photographs),
-        *(f"{name} has no generated images (1_fake)" for name in without_generated),
+        *(f"{name} has no photographs" for name in without_photographs),
+        *(f"{name} has no generated images" for name in without_generated),
     ]

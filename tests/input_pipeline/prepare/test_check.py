@@ -1,9 +1,12 @@
 """prepare --check: every defect that a source can have, and the leak audit."""
 
+import multiprocessing
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.metadata import read_facts
 from input_pipeline.prepare.catalog import find_entry
 from input_pipeline.prepare.check import check_source
@@ -60,8 +63,8 @@ def test_missing_and_extra_generators_and_folders(tree):
     ]
     assert found["outside the layout"] == ["not in a folder 0_real or 1_fake: STGAN/1_fak/b.png"]
     assert found["missing label"] == [
-        "test SNGAN has no images in 0_real",
-        "test STGAN has no images in 1_fake",
+        "test SNGAN has no photographs",
+        "test STGAN has no generated images",
     ]
 
 
@@ -74,7 +77,7 @@ def test_class_folders(tmp_path):
     found = problems(check(root, dataset="forensynths"))
     assert found["missing class"] == ["test stylegan/bedroom"]
     assert found["unknown class"] == ["test stylegan/dog"]
-    assert found["missing label"] == ["test stylegan/cat has no images in 0_real"]
+    assert found["missing label"] == ["test stylegan/cat has no photographs"]
     assert found["number of images"] == [
         "test stylegan has 5, published are about 12000 (CNNDetection paper, table 1; "
         "AIGCDetectBenchmark paper; rounded to hundreds)"
@@ -132,7 +135,7 @@ def test_unreadable_files(tree):
     found = problems(check(tree, dataset="gangen_detection"))
     assert found["unreadable file"][0] == "BEGAN/0_real/a.png: not an image of a known format"
     assert found["unreadable file"][1].startswith("S3GAN/1_fake/b.png: damaged image")
-    assert "test BEGAN has no images in 0_real" in found["missing label"]
+    assert "test BEGAN has no photographs" in found["missing label"]
 
 
 def leaky_tree(root, generated):
@@ -164,6 +167,33 @@ def test_a_leak_of_size_quality_or_chroma_is_loud(tmp_path, size, quality, subsa
 
     leaky_tree(tmp_path / "in", generated)
     assert has_leak(check(tmp_path / "in"))
+
+
+@pytest.mark.parametrize(
+    ("distinct", "said"),
+    [
+        (3, "size 30x40 3, 30x41 2, 30x42 1"),
+        (4, "size 30x40 4, 30x41 3, 30x42 2 and 1 more"),
+        (6, "size 30x40 6, 30x41 5, 30x42 4 and 3 more"),
+    ],
+)
+def test_the_audit_says_how_many_sizes_it_leaves_out(tmp_path, distinct, said):
+    for size in range(distinct):
+        for copy in range(distinct - size):
+            save(tmp_path / f"in/g/1_fake/{size}-{copy}.png", 10 * size + copy, (40 + size, 30))
+    text = str(check(tmp_path / "in"))
+    assert any(line.endswith(f"; {said}") for line in text.splitlines()), text
+
+
+def test_a_worker_that_dies_is_a_clear_error_that_promises_nothing(tmp_path):
+    for index in range(200):
+        save(tmp_path / f"in/gan/0_real/{index:03d}.png", index, (8, 8))
+    with pytest.raises(UserError, match=r"a decoding process died.* or fewer cores .* does\.$"):
+        check_source(
+            find_source(tmp_path / "in"),
+            workers=2,
+            progress=lambda *_: [child.kill() for child in multiprocessing.active_children()],
+        )
 
 
 def test_files_made_alike_do_not_leak(tmp_path):
@@ -216,8 +246,8 @@ def test_the_real_images_leak_their_format(shared):
 @pytest.mark.parametrize(
     ("folder", "text"),
     [
-        ("0_real", "test b has no photographs (0_real)"),
-        ("1_fake", "test b has no generated images (1_fake)"),
+        ("0_real", "test b has no photographs"),
+        ("1_fake", "test b has no generated images"),
     ],
 )
 def test_an_empty_folder_of_one_label_is_a_problem(tmp_path, folder, text):
