@@ -117,8 +117,8 @@ def _dispatch(arguments: list[str]) -> int:
         first, rest = "train", arguments
     if first not in COMMANDS:
         close = difflib.get_close_matches(first, COMMANDS, n=1)
-        meant = f"; did you mean {close[0]}?" if close else ""
-        raise UserError(f"there is no command {first!r}{meant}; commands: {', '.join(COMMANDS)}")
+        meant = f"; did you mean {close[0]}? Commands" if close else "; commands"
+        raise UserError(f"there is no command {first!r}{meant}: {', '.join(COMMANDS)}")
     command = COMMANDS[first]
     if asks_for_help(rest):
         print(format_command(command))
@@ -190,7 +190,7 @@ def _value(flag: Flag, usage: str) -> str:
         return ""
     if choices := getattr(flag.parser, "enum_values", None):
         return "=" + "|".join(filter(None, choices))
-    if named := re.search(rf"--{flag.name}=([\w.,:|]+)", usage):
+    if named := re.search(rf"--{flag.name}=([\w.,:|/]+)", usage):
         return f"={named[1]}"
     kind = flag.flag_type()
     return {"int": "=N", "float": "=NUMBER"}.get(kind, "=TEXT")

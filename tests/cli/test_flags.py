@@ -73,6 +73,11 @@ def test_a_misspelt_word_is_answered_with_the_right_one(arguments, right, capsys
     assert f"did you mean {right}?" in capsys.readouterr().err
 
 
+def test_help_has_a_flag_as_the_usage_has_it(capsys):
+    assert run(["sweep", "--help"]) == 0
+    assert "\n  --shard=i/n\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_lists_the_flags_of_a_command_with_examples(command, capsys):
     assert run([command, "--help"]) == 0
