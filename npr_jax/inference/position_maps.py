@@ -117,7 +117,7 @@ def check_has_map(model: Model) -> None:
     if not hasattr(model, "position_logits"):
         raise UserError(
             f"{type(model).__name__} has no map of positions: its logit is no mean over them; "
-            "leave --maps out"
+            "leave out --maps and --heat_map=positions"
         )
 
 

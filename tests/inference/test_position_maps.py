@@ -131,7 +131,7 @@ def test_other_models_are_refused():
     class Whole(nnx.Module):
         pass
 
-    with pytest.raises(ValueError, match="leave --maps out"):
+    with pytest.raises(ValueError, match="leave out --maps and --heat_map=positions"):
         PositionMaps(Whole())
 
 
