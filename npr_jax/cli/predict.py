@@ -177,4 +177,4 @@ def _summary(counts: Counter[str]) -> str:
     files = sum(counts.values()) - counts["error"]
     incomplete = counts["error"] - counts["not scored"]
     beside = f", {incomplete} scored without what was to be made beside" if incomplete else ""
-    return f"{files} files: {', '.join(words)}{beside}"
+    return f"{files} file{'s' * (files != 1)}: {', '.join(words)}{beside}"

@@ -253,7 +253,8 @@ def format_table(results: Mapping[str, Any]) -> str:
     lines.append("-" * len(lines[1]))
     for key, name in MEANS.items():
         if results[key]:
-            lines.append(line(name, results[key], f"{results[key]['n_generators']} generators"))
+            count = results[key]["n_generators"]
+            lines.append(line(name, results[key], f"{count} generator{'s' * (count != 1)}"))
     for kind, note in (("control", "control, in no mean"), ("photographs", "photographs")):
         lines += [line(row["generator"], row, note) for row in results[kind]]
     return "\n".join(lines)
