@@ -208,6 +208,15 @@ def test_means_and_weights():
     assert tabulate(scores)["unseen"] is None
 
 
+def test_the_table_counts_generators_in_good_english():
+    results = tabulate(random_scores(), ["gan", "vae"])
+    lines = format_table({"name": "test"} | results).splitlines()
+    assert [line.split("  ")[-1] for line in lines if line.startswith("mean")] == [
+        "3 generators",
+        "1 generator",
+    ]
+
+
 def test_photograph_sources_are_listed_once():
     results = tabulate(random_scores())
     found = {row["generator"]: row["n_photographs"] for row in results["photographs"]}
