@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from flax import nnx
@@ -17,15 +17,21 @@ from npr_jax.models.base import Frozen, Model
 from npr_jax.models.systems.registry import build_model
 
 
-def load_trained(
-    workdir: pathlib.Path, checkpoint: str
-) -> tuple[ConfigDict, Model, str, int, dict[str, Any]]:
+class Trained(NamedTuple):
+    """A run's checkpoint."""
+
+    config: ConfigDict  # the run's
+    model: Model  # with the checkpoint's numbers
+    checkpoint: str  # 'best' or 'last': a run that has not been validated yet has no best
+    step: int  # optimizer steps done
+    learned_from: dict[str, Any]  # JSON values
+
+
+def load_trained(workdir: pathlib.Path, checkpoint: str) -> Trained:
     """Reads a run's ``best`` or ``last`` checkpoint, and nothing that only training needs.
 
-    Its config, the model with the checkpoint's numbers, which checkpoint it is (a run that has not
-    been validated yet has no best), the optimizer steps done, and what the run learned from, JSON
-    values. ``UserError``: there is no run, no complete checkpoint, no record of what it learned
-    from, or other frozen numbers than the run's.
+    ``UserError``: there is no run, no complete checkpoint, no record of what it learned from, or
+    other frozen numbers than the run's.
     """
     config = load_config(workdir)
     frozen_weights.check(workdir, config.model, frozen_weights.fingerprint(config.model))
@@ -40,7 +46,7 @@ def load_trained(
     )
     which, step, read = restore_model(workdir, checkpoint, shapes)
     model = nnx.merge(graphdef, read["params"], read["batch_stats"], frozen)
-    return config, model, which, step, _training_data(workdir)
+    return Trained(config, model, which, step, learned_from=_training_data(workdir))
 
 
 def _training_data(workdir: pathlib.Path) -> dict[str, Any]:

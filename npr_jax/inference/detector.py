@@ -30,6 +30,8 @@ from npr_jax.models.systems.registry import SYSTEMS, recognise
 from npr_jax.models.systems.system import FileView
 from npr_jax.models.systems.univfd import load_univfd
 
+_LOG = logging.getLogger(__name__)
+
 # Files decoded ahead of the network; each may be a large photograph, so few.
 AHEAD = 4
 # What brings a calibration back that other preprocessing than the run's has put aside.
@@ -100,9 +102,6 @@ def in_order(
             done += 1
     for place in range(done, len(names)):
         yield results.pop(place)
-
-
-_LOG = logging.getLogger(__name__)
 
 
 class Detector:
@@ -176,19 +175,19 @@ class Detector:
                 was made with other weights or preprocessing than the run's.
         """
         workdir = pathlib.Path(workdir)
-        config, model, which, step, learned_from = load_trained(workdir, checkpoint)
-        own = preprocessing_of(config)
-        source = f"{workdir} ({which}, step {step})"
-        detector = cls(model, own, source=source, system=config.model.name)
-        detector.config, detector.step, detector.checkpoint = config, step, which
-        detector.training_data = learned_from
+        run = load_trained(workdir, checkpoint)
+        own = preprocessing_of(run.config)
+        source = f"{workdir} ({run.checkpoint}, step {run.step})"
+        detector = cls(run.model, own, source=source, system=run.config.model.name)
+        detector.config, detector.step, detector.checkpoint = run.config, run.step, run.checkpoint
+        detector.training_data = run.learned_from
         if resize is not None:
             detector = detector.with_preprocessing(dataclasses.replace(own, resize=resize))
         if calibrated:
             detector.calibration, detector.calibration_note = calibration_file.load(
-                workdir, step, model, used=detector.preprocessing, own=own
+                workdir, run.step, run.model, used=detector.preprocessing, own=own
             )
-            is_there = calibration_file.file_of(workdir, step).is_file()
+            is_there = calibration_file.file_of(workdir, run.step).is_file()
             detector._warn_if_dropped(NO_RESIZE if is_there else "run calibrate again")
         return detector
 
@@ -274,7 +273,8 @@ class Detector:
         """Whether scores are calibrated, and how; where a calibration is not used, why."""
         if self.calibration is not None:
             return self.calibration.in_words()
-        return "not calibrated" + f" ({self.calibration_note})" * bool(self.calibration_note)
+        note = f" ({self.calibration_note})" if self.calibration_note else ""
+        return "not calibrated" + note
 
     @functools.cached_property
     def file_view(self) -> FileView | None:

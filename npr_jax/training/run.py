@@ -35,6 +35,8 @@ from npr_jax.training.resume import check_same_layout, layout_of
 from npr_jax.training.step import TrainMetrics, summarize
 from npr_jax.training.train_state import Plateau, TrainState
 
+_LOG = logging.getLogger(__name__)
+
 
 @dataclasses.dataclass
 class Progress:
@@ -92,9 +94,6 @@ def _measures(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         "ap": float(metrics.average_precision_score(labels, logits)),
         "auc": float(metrics.roc_auc_score(labels, logits)),
     }
-
-
-_LOG = logging.getLogger(__name__)
 
 
 def check_start(config: ConfigDict, workdir: pathlib.Path, mesh: Mesh) -> None:
