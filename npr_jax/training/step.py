@@ -72,8 +72,12 @@ def make_program(
     *,
     over_runs: Callable[[Callable], Callable] | None = None,
 ) -> Program:
-    """What is compiled for a run, or for several alike; arguments as of ``make_train_step``."""
-    del steps_per_epoch  # whoever keeps programs has to know it
+    """What is compiled for a run, or for several alike; ``over_runs`` as in ``make_train_step``.
+
+    ``steps_per_epoch`` is not used here; every ``MakeProgram`` gets it, because one that keeps
+    programs must know it: the optimizer was made for it.
+    """
+    del steps_per_epoch
     side = config.data.validation_crop
     train_step = make_train_step(config, model, optimizer, over_runs=over_runs)
     return Program(train_step, Scorer(model, shapes=((side, side),)))
