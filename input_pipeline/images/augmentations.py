@@ -22,7 +22,7 @@ def derive_seed(seed: int, stream: int) -> int:
     return int(np.random.SeedSequence([seed, stream]).generate_state(1)[0])
 
 
-def generator_of(key: int, position: int) -> np.random.Generator:
+def rng_of(key: int, position: int) -> np.random.Generator:
     """Returns the generator of one random stream for the example at a position."""
     return np.random.Generator(np.random.Philox(key=[key, position]))
 

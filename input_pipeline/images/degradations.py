@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from input_pipeline.errors import UserError
-from input_pipeline.images.augmentations import GaussianBlur, derive_seed, generator_of
+from input_pipeline.images.augmentations import GaussianBlur, derive_seed, rng_of
 from input_pipeline.images.transforms import deliver, jpeg, resize, webp
 
 _FACTORS = (0.25, 0.5, 0.75, 1.25, 1.5, 2.0)
@@ -40,7 +40,7 @@ class Transformation:
         """
         if self.stream is None:
             return self.change(image, *self.arguments)
-        rng = generator_of(derive_seed(seed, self.stream), index)
+        rng = rng_of(derive_seed(seed, self.stream), index)
         return self.change(image, rng, *self.arguments)
 
     @property

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from input_pipeline.images.transforms import reasons
+from input_pipeline.images.transforms import named_reasons
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 FEATURES = (
@@ -65,7 +65,7 @@ def read_facts(data: bytes | memoryview) -> FileFacts:
     Raises:
       UnreadableImageError: the bytes are no image.
     """
-    with reasons(data), Image.open(io.BytesIO(data)) as image:
+    with named_reasons(data), Image.open(io.BytesIO(data)) as image:
         width, height = image.size
         tables = getattr(image, "quantization", None) or {}
         layers = getattr(image, "layer", None) or []

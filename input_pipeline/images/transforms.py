@@ -51,7 +51,7 @@ def decode(
     Raises:
       UnreadableImageError: with the reason.
     """
-    with reasons(data):
+    with named_reasons(data):
         image = None
         if (layout := known_layout(data)) is not None:
             _check_size(layout.size, max_pixels)
@@ -69,7 +69,7 @@ def decode(
 
 def size_of(data: bytes | memoryview) -> tuple[int, int]:
     """Returns the height and width that the header of an image file tells; fails as `decode`."""
-    with reasons(data):
+    with named_reasons(data):
         layout = known_layout(data)
         width, height = _open(data).size if layout is None else layout.size
         _check_size((width, height), MAX_PIXELS)
@@ -77,7 +77,7 @@ def size_of(data: bytes | memoryview) -> tuple[int, int]:
 
 
 @contextmanager
-def reasons(data: bytes | memoryview) -> Iterator[None]:
+def named_reasons(data: bytes | memoryview) -> Iterator[None]:
     """Turns what image libraries raise on a file into `UnreadableImageError` with a reason."""
     if not data:
         raise UnreadableImageError("empty file")

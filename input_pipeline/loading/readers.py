@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.errors import UserError
-from input_pipeline.images.augmentations import Augmentation, derive_seed, generator_of
+from input_pipeline.images.augmentations import Augmentation, derive_seed, rng_of
 from input_pipeline.images.preprocessing import FileReader, Preprocessing
 from input_pipeline.images.problems import ImageProblem
 from input_pipeline.images.transforms import (
@@ -114,7 +114,7 @@ class BatchReader:
     def _image(self, record: ImageRecord, position: int, out: np.ndarray | None) -> np.ndarray:
         """Returns the image as it goes into the batch, in `out` where that spares a copy."""
         image = record_pixels(record, out, self.read_file)
-        rng = generator_of(self._key, position)
+        rng = rng_of(self._key, position)
         if self.reencode:
             quality = int(rng.integers(self.reencode[0], self.reencode[1] + 1))
             if self.host_crop and not (self.resize or self.augment):
@@ -125,7 +125,7 @@ class BatchReader:
         if self.resize:
             image = resize_to(image, self.resize, self.resize_mode)
         for step, key in self._steps:
-            image = step(image, generator_of(key, position))
+            image = step(image, rng_of(key, position))
         return (
             random_crop(image, self.host_crop, rng, self.small_images) if self.host_crop else image
         )

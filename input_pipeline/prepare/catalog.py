@@ -32,7 +32,7 @@ class Generator:
 
 
 @dataclass(frozen=True)
-class Preprocessing:
+class ProtocolSteps:
     """What happens to images of one split before the network."""
 
     resize: int  # edge in pixels of the square they are squashed to; 0: native size
@@ -52,7 +52,7 @@ class CatalogEntry:
     generators: tuple[Generator, ...]  # what the protocol averages over
     # {folder name: split}; the first split is that of a tree without split folders
     splits: dict[str, str]
-    protocol: dict[str, Preprocessing]  # {split: Preprocessing}
+    protocol: dict[str, ProtocolSteps]  # {split: ProtocolSteps}
     homepage: str  # where its owner publishes it
     terms: str  # under what terms, as far as known
     citation: str  # the publication
@@ -68,26 +68,27 @@ class CatalogEntry:
 
     def find(self, folder: str) -> Generator | None:
         """Returns the generator that a folder name means, among those that count and beside."""
-        wanted = plain(folder)
+        wanted = bare_name(folder)
         for generator in (*self.generators, *self.beside):
-            if wanted in map(plain, (generator.folder, *generator.aliases)):
+            if wanted in map(bare_name, (generator.folder, *generator.aliases)):
                 return generator
         return None
 
     def label(self, folder: str) -> int | None:
         """Returns the label that a folder name means: 0 photographs, 1 generated, else None."""
-        return {**_LABELS, **(self.class_folders or {})}.get(plain(folder))
+        return {**_LABELS, **(self.class_folders or {})}.get(bare_name(folder))
 
     def split(self, folder: str) -> str:
         """Returns the split that a folder name means, '' for none."""
-        return {plain(name): split for name, split in self.splits.items()}.get(plain(folder), "")
+        splits = {bare_name(name): split for name, split in self.splits.items()}
+        return splits.get(bare_name(folder), "")
 
     def is_foreign_split(self, folder: str) -> bool:
         """Returns whether a folder name means a split that is no part of this data set."""
-        return plain(folder) in _SPLIT_NAMES and not self.split(folder)
+        return bare_name(folder) in _SPLIT_NAMES and not self.split(folder)
 
 
-def plain(name: str) -> str:
+def bare_name(name: str) -> str:
     """Reduces a folder name to what spellings have in common: lower-case letters and digits."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
@@ -103,14 +104,14 @@ _CLASSES = {
     "stylegan2": ("car", "cat", "church", "horse"),
     "cyclegan": ("apple", "horse", "orange", "summer", "winter", "zebra"),
 }
-_NPR_TRAIN = Preprocessing(256, 224, "squashed to 256, random crop 224, flip")
-_NPR_VALIDATION = Preprocessing(256, 224, "squashed to 256, centre crop 224")
-_RESIZE_256 = Preprocessing(256, 0, "squashed to 256, no crop")
-_RESIZE_OURS = Preprocessing(256, 0, "not published; squashed to 256, no crop (our choice)")
-_NATIVE = Preprocessing(0, 0, "native size, no crop")
-_NATIVE_EVEN = Preprocessing(0, 0, "native size, odd last row or column dropped", even=True)
-_TILED_TRAIN = Preprocessing(0, 224, "small images tiled, random crop 224", tile=True)
-_TILED_TEST = Preprocessing(0, 224, "small images tiled, centre crop 224", tile=True)
+_NPR_TRAIN = ProtocolSteps(256, 224, "squashed to 256, random crop 224, flip")
+_NPR_VALIDATION = ProtocolSteps(256, 224, "squashed to 256, centre crop 224")
+_RESIZE_256 = ProtocolSteps(256, 0, "squashed to 256, no crop")
+_RESIZE_OURS = ProtocolSteps(256, 0, "not published; squashed to 256, no crop (our choice)")
+_NATIVE = ProtocolSteps(0, 0, "native size, no crop")
+_NATIVE_EVEN = ProtocolSteps(0, 0, "native size, odd last row or column dropped", even=True)
+_TILED_TRAIN = ProtocolSteps(0, 224, "small images tiled, random crop 224", tile=True)
+_TILED_TEST = ProtocolSteps(0, 224, "small images tiled, centre crop 224", tile=True)
 _TEST = {"test": "test"}
 _OWNERS_TERMS = (
     "None stated with the archive as far as this project knows; the images remain under the terms "
@@ -313,7 +314,7 @@ CATALOG = (
 def find_entry(name: str) -> CatalogEntry:
     """Returns an entry by its name, or raises ValueError where there is none."""
     for entry in CATALOG:
-        if plain(entry.name) == plain(name):
+        if bare_name(entry.name) == bare_name(name):
             return entry
     names = ", ".join(entry.name for entry in CATALOG)
     raise UserError(f"--dataset={name} is not in the catalogue; it has {names}.")

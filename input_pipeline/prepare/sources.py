@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from input_pipeline.errors import UserError
-from input_pipeline.prepare.catalog import CatalogEntry, Generator, find_entry, plain
+from input_pipeline.prepare.catalog import CatalogEntry, Generator, bare_name, find_entry
 from input_pipeline.prepare.folders import (
     OUTSIDE_SPLITS,
     ImageFile,
@@ -200,12 +200,12 @@ def _locate(entry: CatalogEntry, root: Path, folders: tuple[str, ...]) -> _Place
 def _class_of(generator: Generator | None, folder: str) -> str:
     """Returns the class that a folder means, '' if the catalogue knows none."""
     names = generator.classes if generator is not None else ()
-    return next((name for name in names if plain(name) == plain(folder)), "")
+    return next((name for name in names if bare_name(name) == bare_name(folder)), "")
 
 
 def _unknown(entry: CatalogEntry, folder: str) -> _Nowhere:
-    names = {plain(generator.folder): generator.folder for generator in entry.generators}
+    names = {bare_name(generator.folder): generator.folder for generator in entry.generators}
     # Many names end alike (...GAN), so only a small difference is a typing error.
-    close = difflib.get_close_matches(plain(folder), names, n=1, cutoff=0.8)
+    close = difflib.get_close_matches(bare_name(folder), names, n=1, cutoff=0.8)
     hint = f"; did you mean {names[close[0]]}?" if close else ""
     return _Nowhere(f"folder {folder!r} is no generator of {entry.name}{hint}", "extra generator")

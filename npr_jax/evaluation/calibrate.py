@@ -34,7 +34,7 @@ from npr_jax.evaluation.calibration_measures import (
 from npr_jax.evaluation.evaluate import check_deliverable
 from npr_jax.evaluation.images import scored_elements
 from npr_jax.evaluation.provenance import provenance
-from npr_jax.evaluation.results import plain
+from npr_jax.evaluation.results import json_values
 from npr_jax.inference.detector import Detector
 from npr_jax.training import inputs
 
@@ -90,7 +90,7 @@ def calibrate(
     dataset = inputs.open_dataset(config, workdir)
     check_deliverable(detector, config, dataset)
     source, name = _images(detector, config, dataset, data, split)
-    labels, logits, dealt, too_small = _score(detector, config, source)
+    labels, logits, dealt, n_not_scored = _score(detector, config, source)
     _check_counts(labels, dealt.half, name)
     fitting, measuring = dealt.half == FIT, dealt.half == MEASURE
     fitted = calibration_fit.fit(labels[fitting], logits[fitting], target_error)
@@ -114,11 +114,11 @@ def calibrate(
             "verdicts": measure_verdicts(fitted, labels[measuring], logits[measuring]),
             "threshold": measure_threshold(labels[measuring], logits[measuring], threshold),
         },
-        "too_small": too_small,
+        "too_small": n_not_scored,
         "meta": {"model": detector.system, "detector": detector.source, "images": name}
         | {"seed": config.seed, "simulated": dataset.simulated, **provenance()},
     }
-    results = plain(results)
+    results = json_values(results)
     contents = {f"{step}.json": json.dumps(results, indent=1, allow_nan=False).encode()}
     write_together(workdir / calibration_file.FOLDER, contents)
     _LOG.info("wrote %s", calibration_file.file_of(workdir, step))

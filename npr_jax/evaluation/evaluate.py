@@ -18,7 +18,7 @@ from input_pipeline.images.preprocessing import NATIVE, Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.prepared_dataset import missing_labels
 from npr_jax.evaluation.calibration_measures import format_verdicts, verdict_rows
-from npr_jax.evaluation.images import chosen_test_images, test_images
+from npr_jax.evaluation.images import chosen_test_images, images_of_test_split
 from npr_jax.evaluation.metadata_baseline import can_measure, metadata_auc
 from npr_jax.evaluation.mistakes import most_confident, reduced
 from npr_jax.evaluation.protocol import published_table
@@ -169,7 +169,7 @@ def _score(detector: Detector, config: ConfigDict, dataset: MixedDataset, per_ki
     rows: list[dict[str, Any]] = []
     # What a system that looks at no pixels reads is nothing for a report to show.
     samples = SampleKeeper(0 if detector.preprocessing.read_file else per_kind)
-    images = _observe(test_images(config, dataset, detector.preprocessing), rows, samples)
+    images = _observe(images_of_test_split(config, dataset, detector.preprocessing), rows, samples)
     own_logits, weights = detector.logits_and_weights(images)
     logits = gather_rows(own_logits)
     weights = None if weights is None else gather_rows(weights)

@@ -14,7 +14,7 @@ from npr_jax.inference.detector import Detector
 from npr_jax.training import inputs
 
 
-def test_images(
+def images_of_test_split(
     config: ConfigDict, dataset: MixedDataset, preprocessing: Preprocessing
 ) -> Iterator[dict[str, Any]]:
     """This process's test images, each once: elements of ``pipeline.evaluation_images``.
@@ -22,7 +22,7 @@ def test_images(
     With ``facts``, see ``image_facts``, where the detector looks at pixels. The config names split
     and delivery; of several data sets, file names begin with the name of the set.
     """
-    split = test_split(config, dataset)
+    split = named_test_split(config, dataset)
     images = evaluation_images(
         split.source,
         preprocessing,
@@ -35,7 +35,7 @@ def test_images(
     return uniquely_named(images, split)
 
 
-def test_split(config: ConfigDict, dataset: MixedDataset) -> MixedSplit:
+def named_test_split(config: ConfigDict, dataset: MixedDataset) -> MixedSplit:
     """The split that the config calls test; ``UserError`` where the data sets have none."""
     return inputs.named_split(dataset, config.data.test_split, "data.test_split")
 
@@ -66,7 +66,7 @@ def chosen_test_images(
 
     ``records`` are numbers of the test split's records, the ``index`` of their elements.
     """
-    source = test_split(config, dataset).source.subset(np.array(records, np.int64))
+    source = named_test_split(config, dataset).source.subset(np.array(records, np.int64))
     images = evaluation_images(source, preprocessing, delivery=config.data.delivery)
     return (image["image"] for image in images)
 

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
-from input_pipeline.prepare.catalog import Preprocessing as Protocol
+from input_pipeline.prepare.catalog import ProtocolSteps
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.ensemble import Ensemble
 from npr_jax.models.base import fixed_side
@@ -108,12 +108,12 @@ def published_table(
     }
 
 
-def _protocols(dataset: MixedDataset, split: str) -> list[Protocol | None]:
+def _protocols(dataset: MixedDataset, split: str) -> list[ProtocolSteps | None]:
     """What the catalogue says of this split of the data sets that have it, each once."""
     found = [d.info.get("protocol", {}).get(split) for d in dataset.datasets if split in d.splits]
-    every = (None if protocol is None else Protocol(**protocol) for protocol in found)
+    every = (None if protocol is None else ProtocolSteps(**protocol) for protocol in found)
     return list(dict.fromkeys(every))
 
 
-def _small_images(protocol: Protocol) -> str:
+def _small_images(protocol: ProtocolSteps) -> str:
     return "tile" if protocol.tile else "reflect"

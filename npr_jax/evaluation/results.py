@@ -60,7 +60,7 @@ def write_evaluation(
     families = [families] if isinstance(families, str) else list(families)
     results = {"name": directory.name} | tables.tabulate(scores, families)
     results |= {"baselines": baselines or None, "verdicts": verdicts, "meta": dict(meta)}
-    results = plain(results)
+    results = json_values(results)
     contents: dict[str, str | bytes] = {
         "scores.csv": _scores_csv(scores),
         "results.csv": _results_csv(results),
@@ -161,14 +161,14 @@ def _samples_npz(samples: Mapping[str, Any]) -> bytes:
     return _npz(dict(enumerate(images)), **columns)
 
 
-def plain(value: Any) -> Any:
+def json_values(value: Any) -> Any:
     """Numpy scalars, arrays and tuples as JSON knows them; what is not finite becomes None."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): json_values(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
+        return json_values(value.tolist())
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
+        return [json_values(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | int):

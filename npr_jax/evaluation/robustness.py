@@ -19,8 +19,8 @@ from input_pipeline.storage.atomic_files import write_together
 from input_pipeline.storage.csv_files import csv_text
 from npr_jax.evaluation import measures, tables
 from npr_jax.evaluation.evaluate import check_deliverable, describe, evaluation_name
-from npr_jax.evaluation.images import scored_elements, test_split, uniquely_named
-from npr_jax.evaluation.results import plain
+from npr_jax.evaluation.images import named_test_split, scored_elements, uniquely_named
+from npr_jax.evaluation.results import json_values
 from npr_jax.evaluation.tables import Scores
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.ensemble import Ensemble
@@ -88,7 +88,7 @@ def measure_robustness(
     meta["delivery"] = None
     name = evaluation_name(detector, config, dataset, delivery=False)
     name = "-".join([name, *(part.strip() for part in chosen.split(",") if part.strip())])
-    results = plain({"name": name} | tabulate(scores, transformations) | {"meta": meta})
+    results = json_values({"name": name} | tabulate(scores, transformations) | {"meta": meta})
     directory = workdir / "robustness" / name
     write_together(directory, files_of(results, scores, transformations))
     _LOG.info("wrote %s", directory)
@@ -101,7 +101,7 @@ def _score(
     dataset: MixedDataset,
     transformations: Sequence[Transformation],
 ) -> TransformedScores:
-    split = test_split(config, dataset)
+    split = named_test_split(config, dataset)
     images = transformed_images(
         split.source,
         transformations,

@@ -45,7 +45,7 @@ class _Partial:
     """The feature sums of an image some of whose tiles are still to come."""
 
     tiles_left: int
-    positions: list[int]
+    counts: list[int]  # positions that each sum is over, of all tiles
     sums: list[np.ndarray] = dataclasses.field(default_factory=list)
 
     def add(self, sums: list[np.ndarray]) -> bool:
@@ -217,6 +217,6 @@ def _land(batch, partial: dict[int, _Partial]) -> list[tuple[int, list[np.ndarra
     for row, position in enumerate(positions):
         if partial[position].add([s[row] for s in sums]):
             done = partial.pop(position)
-            means = [s / n for s, n in zip(done.sums, done.positions, strict=True)]
+            means = [s / n for s, n in zip(done.sums, done.counts, strict=True)]
             finished.append((position, means))
     return finished

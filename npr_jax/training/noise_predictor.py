@@ -45,7 +45,7 @@ from npr_jax.models.systems.system import (
 from npr_jax.training import inputs
 from npr_jax.training.checkpoint import Checkpoints
 from npr_jax.training.reporting import CurveWriter, progress_bar
-from npr_jax.training.resume import check_same_layout, plain
+from npr_jax.training.resume import check_same_layout, without_tuples
 
 _LOG = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def _layout(config: ConfigDict, fingerprint: str) -> dict[str, Any]:
     }
     data = {key: config.data[key] for key in _FIXED_DATA}
     settings |= {"unet": config.unet.to_dict(), "data": data}
-    return {"settings": plain(settings), "data fingerprint": fingerprint}
+    return {"settings": without_tuples(settings), "data fingerprint": fingerprint}
 
 
 @flax.struct.dataclass

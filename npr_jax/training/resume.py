@@ -30,7 +30,7 @@ def layout_of(config: ConfigDict, dataset: MixedDataset, steps_per_epoch: int) -
     for key in ("path", "photos", "simulation", *readers, *tests):
         settings["data"].pop(key)
     return {
-        "settings": plain(settings),
+        "settings": without_tuples(settings),
         "data fingerprint": dataset.fingerprint,
         "steps per epoch": steps_per_epoch,
         "processes": jax.process_count(),
@@ -45,7 +45,7 @@ def check_same_layout(saved: dict[str, Any], current: dict[str, Any], workdir: p
     """
     saved = dict(saved)
     if model := saved.get("settings", {}).get("model"):
-        settings = saved["settings"] | {"model": plain(current_settings(model))}
+        settings = saved["settings"] | {"model": without_tuples(current_settings(model))}
         saved |= {"settings": settings}
     saved, current = flatten(saved), flatten(current)
     changed = [
@@ -60,8 +60,8 @@ def check_same_layout(saved: dict[str, Any], current: dict[str, Any], workdir: p
         )
 
 
-def plain(value: Any) -> Any:
+def without_tuples(value: Any) -> Any:
     """As JSON gives it back: lists for tuples."""
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, tuple | list) else value
+        return {key: without_tuples(item) for key, item in value.items()}
+    return [without_tuples(item) for item in value] if isinstance(value, tuple | list) else value

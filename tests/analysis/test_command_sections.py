@@ -21,7 +21,7 @@ from npr_jax.evaluation.calibration_measures import (
     measure_verdicts,
     verdict_rows,
 )
-from npr_jax.evaluation.results import plain, write_evaluation
+from npr_jax.evaluation.results import json_values, write_evaluation
 from npr_jax.evaluation.robustness import NotScored, TransformedScores, tabulate
 from tests.analysis.made_up import META, make_scores
 from tests.analysis.table_runs import write_table
@@ -69,7 +69,7 @@ def write_robustness(workdir, **meta):
     results["meta"] = {"model": "npr", "seed": 3, "weights": None, "data": "tiny"} | meta
     folder = workdir / "robustness/tiny-test-native"
     folder.mkdir(parents=True)
-    (folder / "results.json").write_text(json.dumps(plain(results)))
+    (folder / "results.json").write_text(json.dumps(json_values(results)))
     return chosen, generators, labels, logits
 
 
@@ -93,7 +93,7 @@ def write_calibration(workdir, step):
         "meta": {"model": "npr", "images": "split validation of more", "seed": 3},
     }
     (workdir / "calibration").mkdir(exist_ok=True)
-    (workdir / f"calibration/{step}.json").write_text(json.dumps(plain(results)))
+    (workdir / f"calibration/{step}.json").write_text(json.dumps(json_values(results)))
     return labels, logits, fitted
 
 

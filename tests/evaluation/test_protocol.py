@@ -95,7 +95,9 @@ def test_genimage_tiles_small_images(tmp_path, detector):
     way = as_published(detector, "test", dataset).preprocessing
     assert way.resize == 0
     assert departure(way, "test", dataset) == ""
-    found = {row["filename"]: row["image"] for row in images.test_images(config, dataset, way)}
+    found = {
+        row["filename"]: row["image"] for row in images.images_of_test_split(config, dataset, way)
+    }
     for name, image in found.items():
         pixels = np.asarray(Image.open(tmp_path / "in" / name))
         copies = [math.ceil(224 / side) for side in pixels.shape[:2]]

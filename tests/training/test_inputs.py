@@ -12,7 +12,7 @@ from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.dataset_writer import write_dataset
 from input_pipeline.storage.records import ImageRecord
 from npr_jax.detectors.trained import preprocessing_of
-from npr_jax.evaluation.images import test_images as images_of_the_test_split
+from npr_jax.evaluation.images import images_of_test_split
 from npr_jax.training import inputs
 from tests import runs
 
@@ -35,7 +35,7 @@ def images_of(data, **changes):
         validation,
         [
             element["image"]
-            for element in images_of_the_test_split(config, dataset, preprocessing_of(config))
+            for element in images_of_test_split(config, dataset, preprocessing_of(config))
         ],
     )
 

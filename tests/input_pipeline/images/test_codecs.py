@@ -12,7 +12,7 @@ import simplejpeg
 from PIL import Image
 
 from input_pipeline.images import codecs, transforms
-from input_pipeline.images.transforms import UnreadableImageError
+from input_pipeline.images.problems import UnreadableImageError
 
 SIZES = [(1, 1), (7, 1), (1, 9), (16, 16), (33, 47), (64, 90)]
 COLOUR_TYPES = {1: 0, 3: 2, 4: 6}

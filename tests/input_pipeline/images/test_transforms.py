@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from input_pipeline.images import transforms
-from input_pipeline.images.transforms import UnreadableImageError
+from input_pipeline.images.problems import UnreadableImageError
 
 
 def scene(height=48, width=64):
