@@ -216,10 +216,16 @@ def evaluation_name(
     else:
         mode = "squash" if one.resize_mode == "squash" else "short"
         parts.append(f"{mode}{one.resize}" if one.resize else "native")
-        parts += [f"crop{one.crop}"] * bool(one.crop) + ["even"] * one.even
-    parts += [config.data.delivery] * delivery
-    parts += ["reencoded"] * bool(one and one.jpeg_quality)
-    parts += ["last"] * (detector.members[0].checkpoint == "last")
+        if one.crop:
+            parts.append(f"crop{one.crop}")
+        if one.even:
+            parts.append("even")
+    if delivery:
+        parts.append(config.data.delivery)
+    if one and one.jpeg_quality:
+        parts.append("reencoded")
+    if detector.members[0].checkpoint == "last":
+        parts.append("last")
     return "-".join(parts)
 
 

@@ -77,7 +77,7 @@ class FrontEnd:
         )
         parts += ["learned"] * self.learned
         parts += [f"phase {self.phase[0]}-{self.phase[1]}"] * any(self.phase)
-        return " ".join(parts + [self.color] * (self.color != "rgb"))
+        return " ".join(parts if self.color == "rgb" else [*parts, self.color])
 
     def reach(self, length: int) -> int:
         """Pixels, at most, between a pixel of the view and those it depends on; of an axis'

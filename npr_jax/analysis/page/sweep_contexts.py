@@ -95,7 +95,7 @@ def _by_generator(sweep: Sweep) -> dict[str, Any] | None:
             for one in seed_summary(sweep.rows, "ap", kind=kind):
                 if one.generator != MEAN:
                     cells[one.variant, one.generator] = one
-                    names[one.generator] = one.generator + "\u00a0*" * (kind == "trained")
+                    names[one.generator] = one.generator + ("\u00a0*" if kind == "trained" else "")
     if not cells:
         return None
 
