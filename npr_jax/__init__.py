@@ -1,9 +1,10 @@
 """NPR in JAX: tells images that a generator up-sampled from photographs.
 
-``Detector`` scores files and pixels, ``Ensemble`` does it with several; an ``ImageScore`` is what
-they say of a file. ``Preprocessing`` and ``Calibration`` are what they do before and after the
-network. ``train`` trains a run, ``build_model`` makes the network of a config,
-``FrontEnd`` is the view of an image that a network gets and ``npr_residual`` the paper's residual.
+``Detector`` scores files and pixels, ``Detector.default()`` with the weights that come along;
+``Ensemble`` does it with several. An ``ImageScore`` is what they say of a file, ``Preprocessing``
+and ``Calibration`` are what they do before and after the network. ``train`` trains a run,
+``build_model`` makes the network of a config, ``FrontEnd`` is the view of an image that a network
+gets and ``npr_residual`` the paper's residual.
 ``UserError`` is raised for what a user can mend. All else may change between versions.
 """
 

@@ -315,6 +315,16 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
+def checked_model(saved: Mapping[str, Any]) -> ConfigDict:
+    """The ``model`` section of a config from JSON; ``UserError`` where it cannot be used."""
+    values = _tuples(current_settings(saved))
+    settings = flatten({"model": values})
+    rules = {key: rule for key, rule in rules_of(values.get("name")).items() if key[:6] == "model."}
+    problems = [f"{key}: no such setting" for key in sorted(settings.keys() - rules.keys())]
+    refuse(problems + broken_rules(settings, rules, recipe="configs/default.py"))
+    return ConfigDict(values)
+
+
 def load_config(workdir: pathlib.Path) -> ConfigDict:
     """The checked config of a run; ``UserError`` where there is none, or it cannot be used."""
     path = workdir / "config.json"

@@ -102,6 +102,23 @@ def trained(tmp_path_factory, tiny_data) -> runs.FinishedRun:
     return runs.FinishedRun(workdir, finished.stdout, finished.stderr)
 
 
+@pytest.fixture(scope="session")
+def packed(tmp_path_factory, trained) -> pathlib.Path:
+    """The folder of the trained run as a detector to give away, named tiny 1.0."""
+    folder = tmp_path_factory.mktemp("packed")
+    runs.pack(trained.workdir, folder, {"name": "tiny", "version": "1.0", "licence": "CC0"})
+    return folder
+
+
+@pytest.fixture
+def as_default(packed, monkeypatch) -> pathlib.Path:
+    """The same, as the detector that comes with the package, in this process."""
+    from npr_jax.detectors import card
+
+    monkeypatch.setattr(card, "OWN_FOLDER", packed)
+    return packed
+
+
 @pytest.fixture(scope="module")
 def browser():
     """A Chromium; tests that need one skip where there is none.

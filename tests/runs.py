@@ -153,6 +153,16 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path)
     evaluate_trained(config, workdir)
 
 
+def pack(workdir: pathlib.Path, folder: pathlib.Path, facts: dict) -> None:
+    """Writes a run's detector and its card into a folder, in this process."""
+    from npr_jax.export.formats import Extras, export_detector
+    from npr_jax.inference.detector import Detector
+
+    path = folder / "facts.txt"
+    path.write_text(json.dumps(facts))
+    export_detector(Detector.load(workdir), "detector", str(folder), Extras(facts=str(path)))
+
+
 def saved_arrays(workdir: pathlib.Path, step: int) -> dict[str, np.ndarray]:
     """Every array of a checkpoint's network and optimizer, read without any of our code."""
     arrays = {}

@@ -14,6 +14,8 @@ import zipfile
 import pytest
 from PIL import Image
 
+from npr_jax import Detector
+from npr_jax.detectors.card import OWN_FOLDER, find_card
 from tests import runs
 
 PACKAGES = ("npr_jax", "input_pipeline", "configs")
@@ -71,7 +73,7 @@ def test_wheel_holds_the_packages_and_their_data(root, wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder in PACKAGES:
         for path in (root / folder).rglob("*"):
-            if path.suffix in (".py", ".npz", ".html", ".css", ".js", ".json"):
+            if path.suffix in (".py", ".npz", ".html", ".css", ".js", ".json", ".safetensors"):
                 assert path.relative_to(root).as_posix() in names
     strangers = {n.split("/")[0] for n in names} - set(PACKAGES)
     assert all(name.endswith(".dist-info") for name in strangers), strangers
@@ -112,6 +114,22 @@ def test_the_light_install_scores_a_picture_from_an_empty_directory(
     [expected] = csv.DictReader(io.StringIO(runs.main(*arguments).stdout))
     assert row == expected
     assert 0 < float(row["score"]) < 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)  # pip fetches and unpacks what scoring needs
+def test_the_light_install_scores_with_its_own_detector(installed, tmp_path):
+    if find_card(OWN_FOLDER) is None:
+        pytest.skip("no trained detector is in npr_jax/detectors yet")
+    Image.fromarray(runs.picture(0, True)).save(tmp_path / "picture.png")
+    finished = run_installed(installed, tmp_path, "predict", "picture.png")
+    assert finished.returncode == 0, finished.stderr
+    detector = Detector.default()
+    assert finished.stderr.startswith(f"detector: {detector.title}; ")
+    [row] = csv.DictReader(io.StringIO(finished.stdout))
+    [expected] = detector.score([tmp_path / "picture.png"])
+    assert float(row["score"]) == pytest.approx(expected.score, abs=1e-5)
+    assert row["verdict"] == expected.verdict
 
 
 @pytest.mark.slow

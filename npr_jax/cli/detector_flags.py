@@ -31,18 +31,21 @@ def run_flags(what: str = "Directory of the run.") -> tuple[Define, ...]:
 
 
 def flags_of_detector(*, ensembles: bool = True, protocol: bool = False) -> tuple[Define, ...]:
-    """--workdir, --checkpoint, --weights and --resize.
+    """--workdir, --checkpoint, --weights and --resize; the default detector without any.
 
     ``ensembles``: whether the command takes several runs; ``protocol``: and --resize=protocol.
     """
     several = "; A,B,C: the ensemble of several" if ensembles else ""
     as_published = ", or protocol: as published for the data set" if protocol else ""
     return (
-        *run_flags(f"Directory of the run{several}."),
+        *run_flags(
+            f"Directory of the run{several}. Without it and --weights: the detector that comes "
+            "with this program."
+        ),
         text(
             "weights",
-            "File of published weights, instead of a run. UnivFD has two: "
-            "fc_weights.pth,CLIP.safetensors.",
+            "Instead of a run: the card of a detector that `export --format=detector` wrote, or a "
+            "file of published weights. UnivFD has two: fc_weights.pth,CLIP.safetensors.",
         ),
         text(
             "resize",
@@ -72,6 +75,10 @@ def open_test(
     from npr_jax.evaluation.protocol import as_published, departure
     from npr_jax.training import inputs
 
+    if not (flags.workdir or (flags.data and flags.output)):
+        raise UserError(
+            f"{command} needs --workdir=RUN, or --data=PREPARED and --output=DIR for the results"
+        )
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     by_protocol = flags.resize == "protocol"
@@ -81,10 +88,6 @@ def open_test(
         checkpoint=flags.checkpoint,
         resize=None if by_protocol else resize_of(flags.resize),
     )
-    if flags.weights and not (flags.data and flags.output):
-        raise UserError(
-            f"{command} --weights needs --data=PREPARED and --output=DIR for the results"
-        )
     if flags.output and pathlib.Path(flags.output).is_file():
         raise UserError(f"--output={flags.output} is a file; {command} needs a directory")
     settings = detector.config or default.get_config()
@@ -115,18 +118,24 @@ def open_test(
 def load_detector(
     workdir: str, weights: str, *, checkpoint: str = "best", resize: int | None = None
 ) -> Detector | Ensemble:
-    """A run's detector, an ensemble of several runs' or published weights, whichever is named.
+    """A run's detector, an ensemble of several runs' or one from files, whichever is named.
 
-    ``workdir``: a run, or several separated by commas; ``checkpoint``: ``best`` or ``last``, of
-    every run; ``resize``: see ``Detector``. Exactly one of workdir and weights is not empty.
+    The default detector where none is. ``workdir``: a run, or several separated by commas;
+    ``weights``: a card or published weights; ``checkpoint``: ``best`` or ``last``, of every run;
+    ``resize``: see ``Detector``.
     """
+    if workdir and weights:
+        raise UserError(
+            f"give either --workdir=RUN or --weights=FILE, or none of them for the default "
+            f"detector; got --workdir={workdir} and --weights={weights}"
+        )
+    if not workdir and checkpoint != "best":
+        raise UserError(
+            f"--checkpoint={checkpoint} is of a run; give its --workdir=RUN, or leave it out"
+        )
+    from npr_jax.detectors.card import find_card
     from npr_jax.inference.detector import Detector
 
-    if bool(workdir) == bool(weights):
-        given = f"--workdir={workdir} and --weights={weights}" if workdir else "neither"
-        raise UserError(f"give either --workdir=RUN or --weights=FILE; got {given}")
-    if weights and checkpoint != "best":
-        raise UserError(f"--checkpoint={checkpoint} is of a run, not of --weights; leave it out")
     files = split_paths(weights, "--weights")
     if len(files) > 1:
         if len(files) != 2:
@@ -135,8 +144,12 @@ def load_detector(
                 "weights, as fc_weights.pth,CLIP.safetensors"
             )
         return Detector.from_univfd(*files, resize=resize or 0)
+    if weights and (card := find_card(weights)):
+        return Detector.from_card(card, resize=resize)
     if weights:
         return Detector.from_weights(weights, resize=resize)
+    if not workdir:
+        return Detector.default(resize=resize)
     workdirs = workdirs_of(workdir)
     if len(workdirs) > 1:
         from npr_jax.inference.ensemble import Ensemble

@@ -14,7 +14,7 @@ from npr_jax.cli.detector_flags import (
     workdirs_of,
 )
 
-_RESULTS = "Directory for the results. Without it: the run's; --weights and ensembles need it."
+_RESULTS = "Directory for the results. Without it: the run's; all but single runs need it."
 
 
 def _evaluate(flags: Any) -> int:
@@ -101,7 +101,7 @@ def _localize(flags: Any) -> int:
 EVALUATE = Command(
     name="evaluate",
     summary="Score a test split: precision and accuracy of every generator, and a report.",
-    usage="(--workdir=RUN | --weights=FILE --output=DIR --data=PREPARED) [--split=NAME] "
+    usage="(--workdir=RUN | [--weights=FILE] --output=DIR --data=PREPARED) [--split=NAME] "
     "[--resize=native|PIXELS|protocol] [--delivery=clean|web|hard]",
     examples=(
         "evaluate --workdir=runs/npr --data=prepared/forensynths --split=test",
@@ -125,7 +125,7 @@ EVALUATE = Command(
 ROBUSTNESS = Command(
     name="robustness",
     summary="Score a test split as it is and after JPEG, resizing, blur and other changes.",
-    usage="(--workdir=RUN | --weights=FILE --output=DIR --data=PREPARED) "
+    usage="(--workdir=RUN | [--weights=FILE] --output=DIR --data=PREPARED) "
     "[--split=NAME] [--resize=native|PIXELS|protocol] [--transformations=A,B]",
     examples=(
         "robustness --workdir=runs/npr",

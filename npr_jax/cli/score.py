@@ -18,7 +18,7 @@ def _predict(flags: Any, words: list[str]) -> int:
     from npr_jax.cli.predict import predict_files
 
     if not words:
-        raise UserError("predict needs image files or folders: predict --workdir=RUN PATH...")
+        raise UserError("predict needs image files or folders: predict PATH...")
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     detector = load_detector(
@@ -36,14 +36,15 @@ def _predict(flags: Any, words: list[str]) -> int:
 
 
 def _export(flags: Any) -> int:
-    from npr_jax.export.formats import check_output, export_detector
+    from npr_jax.export.formats import Extras, check_output, export_detector
 
     check_output(flags.format, flags.output)
-    if flags.web_packages and flags.format != "web":
-        raise UserError(f"--web_packages is of --format=web, not of {flags.format}; leave it out")
+    for name, of in (("web_packages", "web"), ("card", "detector")):
+        if flags[name].value and flags.format != of:
+            raise UserError(f"--{name} is of --format={of}, not of {flags.format}; leave it out")
     detector = load_one_detector("export", flags)
-    lines = export_detector(detector, flags.format, flags.output, web_packages=flags.web_packages)
-    for line in lines:
+    extras = Extras(web_packages=flags.web_packages, facts=flags.card)
+    for line in export_detector(detector, flags.format, flags.output, extras):
         print(line)
     return 0
 
@@ -63,7 +64,7 @@ def _serve(flags: Any) -> int:
     return 0
 
 
-_DETECTOR = "(--workdir=RUN | --weights=FILE)"
+_DETECTOR = "[--workdir=RUN | --weights=FILE]"
 PREDICT = Command(
     name="predict",
     summary="Score pictures: photograph, generated or unsure, one row for each file.",
@@ -72,8 +73,9 @@ PREDICT = Command(
     details="All files below a folder are scored, hidden ones aside. The exit status is 1 if some "
     "could not be; their rows say why.",
     examples=(
-        "predict --workdir=runs/quickstart my_photos/ picture.jpg --output=scores.csv",
-        "predict --workdir=runs/quickstart my_photos/ --evidence=evidence",
+        "predict my_pictures/ picture.jpg --output=scores.csv",
+        "predict my_pictures/ --evidence=evidence",
+        "predict --workdir=runs/quickstart my_pictures/",
         "predict --weights=NPR.pth picture.jpg",
     ),
     define=(
@@ -101,21 +103,30 @@ PREDICT = Command(
 )
 EXPORT = Command(
     name="export",
-    summary="Write a detector as a file for other programs (ONNX, StableHLO) or a web page.",
-    usage=f"{_DETECTOR} --format=onnx|stablehlo|web --output=FILE_OR_FOLDER "
-    "[--resize=native|PIXELS] [--web_packages=DIR]",
+    summary="Write a detector for other programs (ONNX, StableHLO), browsers, or others' use.",
+    usage=f"{_DETECTOR} --format=onnx|stablehlo|web|detector [--output=FILE_OR_FOLDER] "
+    "[--resize=native|PIXELS] [--web_packages=DIR] [--card=FILE.json]",
     examples=(
+        "export --format=web",
         "export --workdir=runs/quickstart --format=onnx --output=detector.onnx",
-        "export --workdir=runs/quickstart --format=web --output=site",
+        "export --workdir=runs/mine --format=detector --card=facts.json --output=detectors",
     ),
     define=(
         *flags_of_detector(ensembles=False),
-        text("format", "onnx, stablehlo or web; web writes a folder."),
-        text("output", "File or folder to write."),
+        text(
+            "format",
+            "onnx, stablehlo, web or detector; web writes a folder, detector two files into one.",
+        ),
+        text("output", "File or folder to write. Without it: site, of --format=web only."),
         text(
             "web_packages",
             "With --format=web: folder with the packages that `npm pack` wrote. Without "
             "it: npm fetches them.",
+        ),
+        text(
+            "card",
+            "With --format=detector: JSON with the detector's name and version and whatever else "
+            "its card is to say.",
         ),
     ),
     run=_export,
@@ -124,7 +135,7 @@ SERVE = Command(
     name="serve",
     summary="Answer requests over HTTP, with a page to drop pictures on.",
     usage=f"{_DETECTOR} [--resize=native|PIXELS] [--host=NAME] [--port=N]",
-    examples=("serve --workdir=runs/quickstart --port=7860",),
+    examples=("serve", "serve --workdir=runs/quickstart --port=7860"),
     define=(
         *flags_of_detector(ensembles=False),
         text("host", "Name or address to listen on.", default="127.0.0.1"),

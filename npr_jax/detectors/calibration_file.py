@@ -50,6 +50,11 @@ def to_json(calibration: Calibration) -> dict[str, Any]:
     return {name: getattr(calibration, name) for name in _FIELDS}
 
 
+def from_json(content: Mapping[str, Any]) -> Calibration:
+    """The calibration of which ``to_json`` made this; ``KeyError`` where something is missing."""
+    return Calibration(**{name: content[name] for name in _FIELDS})
+
+
 def load(
     workdir: pathlib.Path, step: int, model: nnx.Module, *, used: Preprocessing, own: Preprocessing
 ) -> tuple[Calibration | None, str]:
@@ -69,7 +74,7 @@ def load(
     try:
         content = json.loads(path.read_text())
         saved, made_with = content["checkpoint"], _preprocessing(content["preprocessing"], used)
-        calibration = Calibration(**{name: content[name] for name in _FIELDS})
+        calibration = from_json(content)
         fits = (saved["step"], saved["hash"]) == (step, fingerprint(model))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(

@@ -12,7 +12,6 @@ from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import Preprocessing, middle_quality
 from npr_jax.config import load_config
 from npr_jax.detectors import frozen_weights
-from npr_jax.detectors.checkpoint import restore_model
 from npr_jax.models.base import Frozen, Model
 from npr_jax.models.systems.registry import build_model
 
@@ -33,6 +32,9 @@ def load_trained(workdir: pathlib.Path, checkpoint: str) -> Trained:
     ``UserError``: there is no run, no complete checkpoint, no record of what it learned from, or
     other frozen numbers than the run's.
     """
+    # Here, because importing Orbax takes a while and detectors with a card do without.
+    from npr_jax.detectors.checkpoint import restore_model
+
     config = load_config(workdir)
     frozen_weights.check(workdir, config.model, frozen_weights.fingerprint(config.model))
     model = nnx.eval_shape(lambda: build_model(config.model, nnx.Rngs(params=0), load=False))

@@ -20,6 +20,7 @@ def describe(detector: Detector) -> dict[str, Any]:
     return {
         "format_version": VERSION,
         "npr_jax_version": package_version(),
+        "detector": detector.title,
         "system": detector.system,
         "step": detector.step,
         "checkpoint_sha256": calibration_file.fingerprint(model),

@@ -7,11 +7,22 @@ import hashlib
 import json
 import pathlib
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import write_together
+from npr_jax.detectors.card import Card, pack
 from npr_jax.export.description import describe, steps_before
 from npr_jax.inference.detector import Detector
+
+
+class Extras(NamedTuple):
+    """What single formats need besides a detector."""
+
+    web_packages: str = ""  # of web: the folder of npm's packages; empty: npm fetches them
+    # of detector: a JSON file with the detector's ``name`` and ``version`` and what else its card
+    # is to say
+    facts: str = ""
 
 
 def check_output(form: str, output: str) -> pathlib.Path:
@@ -22,24 +33,27 @@ def check_output(form: str, output: str) -> pathlib.Path:
     """
     if form not in FORMATS:
         raise UserError(f"--format={form}; expected one of {', '.join(FORMATS)}")
+    output = output or DEFAULT_OUTPUTS.get(form, "")
     if not output:
-        raise UserError("export needs --output=FILE, as detector.onnx")
+        raise UserError(f"export --format={form} needs --output=FILE_OR_FOLDER, as detector.onnx")
     target = pathlib.Path(output).absolute()
     if not target.parent.is_dir():
         raise UserError(f"--output={output}: its folder does not exist")
     if target.is_dir() and form not in FOLDERS:
         raise UserError(f"--output={output} is a directory; --format={form} writes a file")
+    if target.is_file() and form in FOLDERS:
+        raise UserError(f"--output={output} is a file; --format={form} writes a folder")
     return target
 
 
 def export_detector(
-    detector: Detector, form: str, output: str, *, web_packages: str = ""
+    detector: Detector, form: str, output: str, extras: Extras | None = None
 ) -> list[str]:
     """Writes the detector, with its calibration, in one of ``FORMATS``, whole or not at all.
 
     Args:
-        output: the file, or the folder of a format that is one.
-        web_packages: of web: the folder of npm's packages; empty: npm fetches them.
+        output: the file, or the folder of a format that is one; empty: ``DEFAULT_OUTPUTS``.
+        extras: see there; None: none.
 
     Returns:
         Lines for the user: what was written, and what has to happen to a file before.
@@ -49,11 +63,11 @@ def export_detector(
     """
     target = check_output(form, output)
     lines = [f"{form}: {detector.source}; scores: {detector.calibration_in_words}"]
-    lines += FORMATS[form](detector, target, web_packages)
+    lines += FORMATS[form](detector, target, extras or Extras())
     return lines + [f"before: {step}" for step in steps_before(detector)]
 
 
-def _onnx(detector: Detector, target: pathlib.Path, _: str) -> list[str]:
+def _onnx(detector: Detector, target: pathlib.Path, _: Extras) -> list[str]:
     with _at_hand("onnx", "ONNX files", "pip install 'npr-jax[export]'"):
         from npr_jax.export.onnx_file import onnx_bytes
     content = onnx_bytes(detector)
@@ -61,10 +75,10 @@ def _onnx(detector: Detector, target: pathlib.Path, _: str) -> list[str]:
     return [f"written to {target}, {len(content):,} bytes"]
 
 
-def _web(detector: Detector, target: pathlib.Path, packages: str) -> list[str]:
+def _web(detector: Detector, target: pathlib.Path, extras: Extras) -> list[str]:
     with _at_hand("onnx", "ONNX files", "pip install 'npr-jax[export]'"):
         from npr_jax.export.web.folder import write_page
-    sizes = write_page(detector, target, packages)
+    sizes = write_page(detector, target, extras.web_packages)
     own = sizes["model"] + sizes["page"]
     return [
         f"written to {target}: model and page {own:,} bytes, what they run on "
@@ -86,7 +100,7 @@ def _at_hand(package: str, what: str, remedy: str) -> Iterator[None]:
         ) from error
 
 
-def _stablehlo(detector: Detector, target: pathlib.Path, _: str) -> list[str]:
+def _stablehlo(detector: Detector, target: pathlib.Path, _: Extras) -> list[str]:
     from npr_jax.export.stablehlo_file import stablehlo_bytes
 
     # JAX imports it when it writes or reads a program, and does not install it.
@@ -99,6 +113,51 @@ def _stablehlo(detector: Detector, target: pathlib.Path, _: str) -> list[str]:
     return [f"written to {target}, {len(content):,} bytes", f"described in {described}"]
 
 
-FOLDERS = ("web",)  # formats whose output is a folder
+def _detector(detector: Detector, target: pathlib.Path, extras: Extras) -> list[str]:
+    if detector.config is None or detector.step is None:
+        raise UserError(
+            f"--format=detector writes what a run has trained, and {detector.source} is no run; "
+            "give --workdir=RUN"
+        )
+    facts = _facts(extras.facts)
+    card = Card(
+        name=facts.pop("name"),
+        version=facts.pop("version"),
+        model=detector.config.model,
+        preprocessing=detector.preprocessing,
+        calibration=detector.calibration,
+        step=detector.step,
+        trained_on=detector.training_data,
+        facts=facts,
+    )
+    files = pack(card, detector.model)
+    weights, described = write_together(target, files)
+    return [
+        f"written to {weights}, {len(files[weights.name]):,} bytes",
+        f"described in {described}",
+        f"try it: predict --weights={described} my_pictures/",
+    ]
+
+
+def _facts(path: str) -> dict[str, Any]:
+    """What a user's file says for the card."""
+    if not path:
+        raise UserError(
+            '--format=detector needs --card=FILE.json, which says at least {"name": "mine", '
+            '"version": "1.0"}, and what else its readers should know'
+        )
+    try:
+        facts = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"--card={path} cannot be read as JSON: {error}") from error
+    known = facts if isinstance(facts, dict) else {}
+    for key in ("name", "version"):
+        if not isinstance(known.get(key), str) or not known[key]:
+            raise UserError(f"--card={path} gives no {key}; expected an object with a text {key!r}")
+    return known
+
+
+FOLDERS = ("detector", "web")  # formats whose output is a folder
+DEFAULT_OUTPUTS = {"web": "site"}  # for formats that write into no folder of other files
 # Each writes a detector to a file or folder and says what it wrote.
-FORMATS = {"onnx": _onnx, "stablehlo": _stablehlo, "web": _web}
+FORMATS = {"onnx": _onnx, "stablehlo": _stablehlo, "web": _web, "detector": _detector}

@@ -1,13 +1,11 @@
 """The public API: load a detector, score pixels or files."""
 
-import collections
 import copy
 import dataclasses
 import functools
 import logging
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -18,8 +16,10 @@ from input_pipeline.images.preprocessing import NATIVE, Preprocessing
 from input_pipeline.images.problems import ImageProblem
 from npr_jax.detectors import calibration_file
 from npr_jax.detectors.calibration import Calibration
+from npr_jax.detectors.card import Card, find_card, load_card, own_card
 from npr_jax.detectors.trained import load_trained, preprocessing_of
 from npr_jax.inference import tiling
+from npr_jax.inference.file_stream import Opener, in_order, read_pixels
 from npr_jax.inference.position_maps import PositionMaps
 from npr_jax.inference.scorer import Scored, Scorer
 from npr_jax.inference.verdict import ImageScore, score_of
@@ -32,82 +32,14 @@ from npr_jax.models.systems.univfd import load_univfd
 
 _LOG = logging.getLogger(__name__)
 
-# Files decoded ahead of the network; each may be a large photograph, so few.
-AHEAD = 4
 # What brings a calibration back that other preprocessing than the run's has put aside.
 NO_RESIZE = "leave --resize out to use it"
-
-# Gives a file's bytes; called once, in one of the threads.
-Opener = Callable[[], bytes | memoryview]
-
-
-def read_pixels(
-    openers: Sequence[Opener], preprocessing: Preprocessing
-) -> Iterator[np.ndarray | str]:
-    """Each file's pixels as they are scored, uint8 ``[h, w, 3]``, or why there are none; in
-    order.
-
-    Any other exception than one about the file is raised.
-    """
-
-    def read(opener: Opener) -> np.ndarray | str:
-        try:
-            data = opener()
-        except OSError as error:
-            return error.strerror or str(error)
-        except ValueError as error:  # a name that no file can have
-            return str(error)
-        try:
-            return preprocessing(preprocessing.decode(data))
-        except UserError as error:  # an ImageProblem is one
-            return str(error)
-
-    with ThreadPoolExecutor(AHEAD) as pool:
-        ahead = collections.deque(pool.submit(read, opener) for opener in openers[:AHEAD])
-        for place in range(len(openers)):
-            outcome = ahead.popleft().result()
-            if place + AHEAD < len(openers):
-                ahead.append(pool.submit(read, openers[place + AHEAD]))
-            yield outcome
-
-
-def in_order(
-    names: Sequence[str],
-    outcomes: Iterable[np.ndarray | str],
-    score: Callable[[Iterator[np.ndarray]], Iterable[Scored]],
-    judge: Callable[[str, Scored], ImageScore],
-) -> Iterator[ImageScore]:
-    """A result for each file, as soon as it and those before it are known.
-
-    ``outcomes`` are those of ``read_pixels``; ``score`` gives each image's logit, in any order, and
-    ``judge`` says what that means for a file.
-    """
-    results: dict[int, ImageScore] = {}
-    places: list[int] = []
-
-    def usable() -> Iterator[np.ndarray]:
-        for place, outcome in enumerate(outcomes):
-            if isinstance(outcome, str):
-                results[place] = ImageScore(names[place], None, "", outcome)
-            else:
-                places.append(place)
-                yield outcome
-
-    done = 0
-    for scored in score(usable()):
-        place = places[scored.position]
-        results[place] = judge(names[place], scored)
-        while done in results:
-            yield results.pop(done)
-            done += 1
-    for place in range(done, len(names)):
-        yield results.pop(place)
 
 
 class Detector:
     """A trained model with its own preprocessing.
 
-    >>> detector = Detector.load("runs/quickstart")
+    >>> detector = Detector.default()
     >>> for result in detector.score(["photo.jpg"]):
     ...     print(result.path, result.score, result.verdict)
 
@@ -116,10 +48,11 @@ class Detector:
         preprocessing: what happens to a file before the network, a file view aside.
         source: where the weights came from, for reports.
         system: its name in ``SYSTEMS``.
-        config: of its run; None for published weights.
+        config: of its run; None for others than runs.
         step: of its checkpoint; None for published weights.
-        checkpoint: ``best`` or ``last``, whichever was read; empty for published weights.
+        checkpoint: ``best`` or ``last``, whichever was read; empty for others than runs.
         training_data: what its run learned from; empty for published weights.
+        card: what came with its weights; None for runs and published weights.
         calibration: what turns logits into calibrated probabilities and verdicts; None: nothing.
         calibration_note: why a calibration that is there is not used; else empty.
     """
@@ -146,9 +79,42 @@ class Detector:
         self.step: int | None = None
         self.checkpoint = ""
         self.training_data: dict[str, Any] = {}
+        self.card: Card | None = None
         self.calibration = calibration
         self.calibration_note = ""
         self._scorer = Scorer(self.model)
+
+    @classmethod
+    def default(cls, *, resize: int | None = None) -> Self:
+        """The detector that comes with this package; see ``from_card``."""
+        return cls.from_card(own_card(), resize=resize)
+
+    @classmethod
+    def from_card(cls, path: str | pathlib.Path, *, resize: int | None = None) -> Self:
+        """A detector that ``export --format=detector`` has written.
+
+        Args:
+            path: its card, its file of weights or the folder in which they lie.
+            resize: see ``load``; None: as its card says.
+
+        Raises:
+            UserError: if a file is missing or damaged, or the two do not belong together.
+        """
+        found = find_card(path)
+        if found is None:
+            raise UserError(f"{path} holds no detector; give the card of one, as NAME.json")
+        card, model = load_card(found)
+        detector = cls(
+            model,
+            card.preprocessing,
+            source=card.title,
+            system=card.model.name,
+            calibration=card.calibration,
+        )
+        detector.step, detector.training_data, detector.card = card.step, card.trained_on, card
+        if resize is None:
+            return detector
+        return detector.with_preprocessing(dataclasses.replace(card.preprocessing, resize=resize))
 
     @classmethod
     def load(
@@ -264,6 +230,11 @@ class Detector:
         return (self,)
 
     @property
+    def title(self) -> str:
+        """Its source without folders, which are nobody's business elsewhere."""
+        return without_folders(self.source)
+
+    @property
     def preprocessing_in_words(self) -> str:
         """What happens to a file's pixels before the network."""
         return self.preprocessing.in_words()
@@ -370,3 +341,11 @@ class Detector:
         outcomes = read_pixels(openers, self.preprocessing)
         judge = functools.partial(self.judge, confidence=confidence)
         return in_order(names, outcomes, lambda p: self._scorer.score(self._viewed(p)), judge)
+
+
+def without_folders(source: str) -> str:
+    """A detector's source without the folders of this machine."""
+    where, bracket, rest = source.rpartition(" (")  # folders may have brackets, too
+    where, rest = (where, rest) if bracket else (source, "")
+    names = [pathlib.PurePath(part.strip()).name for part in where.split(",")]
+    return ", ".join(names) + bracket + rest

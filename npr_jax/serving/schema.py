@@ -22,7 +22,9 @@ class Identity(_Answer):
     version: str = Field(description="version of npr-jax")
     checkpoint: str = Field(description="SHA-256 of the detector's numbers, 64 hexadecimal digits")
     system: str = Field(description="the detector's system, as npr or multiscale")
-    source: str = Field(description="the run and step, or the file of weights, without folders")
+    source: str = Field(
+        description="name and version, run and step, or file of weights, without folders"
+    )
     preprocessing: str = Field(description="what happens to pixels before the network, in words")
     calibration: str = Field(description="whether scores are calibrated, and how, in words")
 

@@ -42,7 +42,8 @@ def build_app(service: Service, *, host: str = "127.0.0.1") -> FastAPI:
     app = FastAPI(
         title="npr-jax",
         version=service.identity["version"],
-        description="Whether pictures were made by a generator; see docs/serve.md.",
+        description="Whether pictures were made by a generator, as the detector "
+        f"{service.identity['source']} sees it; see docs/serve.md.",
         openapi_url="/api/v1/openapi.json",
         # FastAPI's pages of documentation load scripts from other hosts.
         docs_url=None,

@@ -4,7 +4,6 @@ import contextlib
 import io
 import logging
 import math
-import pathlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -234,18 +233,10 @@ def identity_of(detector: Detector) -> dict[str, str]:
         "version": package_version() or "unknown",
         "checkpoint": calibration_file.fingerprint(detector.model),
         "system": detector.system,
-        "source": without_folders(detector.source),
+        "source": detector.title,
         "preprocessing": detector.preprocessing_in_words,
         "calibration": detector.calibration_in_words,
     }
-
-
-def without_folders(source: str) -> str:
-    """A detector's source without the server's folders, which are nobody's business."""
-    where, bracket, rest = source.rpartition(" (")  # folders may have brackets, too
-    where, rest = (where, rest) if bracket else (source, "")
-    names = [pathlib.PurePath(part.strip()).name for part in where.split(",")]
-    return ", ".join(names) + bracket + rest
 
 
 def _pixels(upload: Upload) -> int:

@@ -26,7 +26,7 @@ EXPECTED = {
     "reconstruct": {"data", "noise_predictor", "output", "name", "ddim_steps", "image_size"},
     "report": {"workdir", "baseline", "output", "intervals", "attention", "sweep", "families"},
     "localize": {"workdir", "checkpoint", "composites", "image_size", "heat_map"},
-    "export": DETECTOR | {"format", "output", "web_packages"},
+    "export": DETECTOR | {"format", "output", "web_packages", "card"},
     "serve": DETECTOR
     | {"host", "port", "max_megabytes", "max_megapixels", "max_files", "max_zip_megabytes"}
     | {"max_seconds", "max_waiting"},

@@ -12,8 +12,10 @@ import onnxruntime
 import pytest
 from PIL import Image
 
+from input_pipeline.errors import UserError
 from npr_jax.detectors import calibration_file
-from npr_jax.export.formats import check_output, export_detector
+from npr_jax.export.description import describe
+from npr_jax.export.formats import Extras, check_output, export_detector
 from npr_jax.inference.detector import Detector
 from tests import runs
 from tests.export import made
@@ -88,14 +90,58 @@ def test_both_files_score_as_predict_does(tmp_path, calibrated):
         ("onnx", "", ["--output=FILE"]),
         ("onnx", "no/such/a.onnx", ["no/such/a.onnx", "does not exist"]),
         ("onnx", str(runs.ROOT), ["is a directory", "writes a file"]),
+        ("detector", "", ["--output=FILE"]),
+        ("detector", __file__, ["is a file; --format=detector writes a folder"]),
+        ("web", __file__, ["is a file; --format=web writes a folder"]),
     ],
-    ids=["format", "no format", "no output", "folder", "directory"],
+    ids=["format", "none", "no output", "folder", "directory", "no folder", "file", "file, web"],
 )
 def test_what_cannot_be_written_is_refused(form, output, texts):
     with pytest.raises(ValueError) as refusal:
         check_output(form, output)
     for text in texts:
         assert text in str(refusal.value)
+
+
+def test_the_page_goes_into_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert check_output("web", "") == tmp_path / "site"
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        (None, "needs --card=FILE.json"),
+        ("{", "cannot be read as JSON"),
+        ("[]", "gives no name"),
+        ('{"name": "mine"}', "gives no version"),
+        ('{"name": "mine", "version": 1}', "gives no version"),
+        ('{"name": "../mine", "version": "1"}', "expected letters, digits"),
+        ('{"name": "mine", "version": "1", "model": {}, "step": 3}', "says model, step by itself"),
+    ],
+)
+def test_what_a_card_cannot_say_is_refused(trained, tmp_path, facts, text):
+    path = tmp_path / "facts.json"
+    if facts:
+        path.write_text(facts)
+    extras = Extras(facts=str(path) if facts else "")
+    with pytest.raises(UserError, match=text):
+        export_detector(Detector.load(trained.workdir), "detector", str(tmp_path / "out"), extras)
+    assert not (tmp_path / "out").exists()
+
+
+def test_only_runs_are_given_away(packed, tmp_path):
+    path = tmp_path / "facts.json"
+    path.write_text('{"name": "mine", "version": "1"}')
+    for found in (Detector.from_card(packed), made.detector(backbone="thin_resnet")):
+        with pytest.raises(UserError, match="is no run; give --workdir=RUN"):
+            export_detector(found, "detector", str(tmp_path / "out"), Extras(facts=str(path)))
+
+
+def test_exported_files_name_the_detector(trained, packed):
+    assert describe(Detector.from_card(packed))["detector"] == "tiny 1.0"
+    run = Detector.load(trained.workdir)
+    assert describe(run)["detector"] == f"trained (best, step {run.step})"
 
 
 def test_wrong_usage_is_one_line():

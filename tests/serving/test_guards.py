@@ -13,9 +13,9 @@ import urllib.request
 import httpx
 import pytest
 
+from npr_jax.inference.detector import without_folders
 from npr_jax.serving.limits import Limits
 from npr_jax.serving.server import private_folder, serve
-from npr_jax.serving.service import without_folders
 from tests import runs
 
 
@@ -123,7 +123,7 @@ def test_a_port_in_use_is_one_line(detector):
     ("arguments", "message"),
     [
         (["--workdir=a,b"], "takes one detector, not an ensemble"),
-        ([], "give either --workdir=RUN or --weights=FILE"),
+        (["--workdir=a", "--weights=b"], "give either --workdir=RUN or --weights=FILE"),
         (["--workdir=a", "--max_files=0"], "--max_files=0; expected more than 0"),
     ],
 )

@@ -110,6 +110,13 @@ def test_no_folder_of_the_server_is_told(client, ask, encoded, trained):
     assert str(trained.workdir.parent) not in answer.text
 
 
+def test_a_detector_with_a_card_is_named(packed, make_client):
+    client = make_client(npr_jax.Detector.from_card(packed))
+    assert client.get("/health").json()["source"] == "tiny 1.0"
+    document = client.get("/api/v1/openapi.json").json()
+    assert "tiny 1.0" in document["info"]["description"]
+
+
 def test_the_detector_works_at_its_own_size(trained, make_client, ask, encoded, tmp_path):
     squashing = npr_jax.Detector.load(trained.workdir, resize=48)
     data = encoded(runs.picture(5, False, side=90)[:70], "JPEG", quality=90)

@@ -82,8 +82,6 @@ def write_page(detector: Detector, target: pathlib.Path, packages: str = "") -> 
 
 
 def _check_target(target: pathlib.Path) -> None:
-    if target.is_file():
-        raise UserError(f"--output={target} is a file; --format=web writes a folder")
     if target.is_dir() and any(target.iterdir()) and not (target / _MARK).is_file():
         raise UserError(
             f"--output={target} holds other files; give a folder that does not exist yet, or one "

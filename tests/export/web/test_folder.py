@@ -78,8 +78,6 @@ def test_a_page_is_replaced_but_no_other_folder(site, npm_packages, tmp_path):
     with pytest.raises(ValueError, match="holds other files; give a folder that does not exist"):
         write_page(detector, tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["photo.png"]
-    with pytest.raises(ValueError, match="is a file; --format=web writes a folder"):
-        write_page(detector, tmp_path / "mine" / "photo.png")
 
 
 def test_detectors_that_a_browser_cannot_repeat_are_refused(tmp_path):

@@ -6,6 +6,7 @@ import { percent } from "./verdict.js";
 export function showFacts(list, description) {
   const { calibration } = description;
   const facts = [
+    ["Detector", description.detector],
     ["System", description.system],
     ["Version", `npr-jax ${description.npr_jax_version}, step ${description.step ?? "unknown"}`],
     ["Checkpoint (SHA-256)", description.checkpoint_sha256],
