@@ -30,13 +30,12 @@ def run_flags(what: str = "Directory of the run.") -> tuple[Define, ...]:
     return text("workdir", what), which
 
 
-def flags_of_detector(*, ensembles: bool = True, protocol: bool = False) -> tuple[Define, ...]:
-    """--workdir, --checkpoint, --weights and --resize; the default detector without any.
+def flags_of_detector(*, ensembles: bool = True) -> tuple[Define, ...]:
+    """--workdir, --checkpoint and --weights; the default detector without any.
 
-    ``ensembles``: whether the command takes several runs; ``protocol``: and --resize=protocol.
+    ``ensembles``: whether the command takes several runs.
     """
     several = "; A,B,C: the ensemble of several" if ensembles else ""
-    as_published = ", or protocol: as published for the data set" if protocol else ""
     return (
         *run_flags(
             f"Directory of the run{several}. Without it and --weights: the detector that comes "
@@ -47,11 +46,16 @@ def flags_of_detector(*, ensembles: bool = True, protocol: bool = False) -> tupl
             "Instead of a run: the card of a detector that `export --format=detector` wrote, or a "
             "file of published weights. UnivFD has two: fc_weights.pth,CLIP.safetensors.",
         ),
-        text(
-            "resize",
-            f"What files are squashed to first: a side in pixels, native: nothing{as_published}. "
-            "Without it: what the detector was trained for.",
-        ),
+    )
+
+
+def resize_flag(*, protocol: bool = False) -> Define:
+    """--resize, also protocol where that is said."""
+    as_published = ", or protocol: as published for the data set" if protocol else ""
+    return text(
+        "resize",
+        f"What files are squashed to first: a side in pixels, native: nothing{as_published}. "
+        "Without it: what the detector was trained for.",
     )
 
 
@@ -159,14 +163,15 @@ def load_detector(
 
 
 def load_one_detector(command: str, flags: Any) -> Detector:
-    """As ``load_detector``, for a command that has no use for several."""
+    """As ``load_detector``, for a command that has no use for several; it may lack --resize."""
     if len(workdirs_of(flags.workdir)) > 1:
         raise UserError(
             f"{command} --workdir={flags.workdir}: {command} takes one detector, not an ensemble; "
             "give one run"
         )
+    resize = resize_of(flags.resize) if "resize" in flags else None
     detector = load_detector(
-        flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=resize_of(flags.resize)
+        flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=resize
     )
     [one] = detector.members
     return one

@@ -9,7 +9,9 @@ from npr_jax.cli.detector_flags import (
     DATA_FLAGS,
     flags_of_detector,
     heat_map_flag,
+    load_one_detector,
     open_test,
+    resize_flag,
     run_flags,
     workdirs_of,
 )
@@ -80,21 +82,21 @@ def _calibrate(flags: Any) -> int:
 def _localize(flags: Any) -> int:
     from npr_jax.cli import host
     from npr_jax.evaluation.localization import folder_of, format_rows, localize
-    from npr_jax.inference.detector import Detector
 
-    if not flags.workdir:
-        raise UserError("localize needs --workdir=DIR, a run")
+    if not (flags.workdir or flags.output):
+        raise UserError("localize needs --workdir=RUN, or --output=DIR for the results")
     host.use_cores_as_devices()
-    detector = Detector.load(flags.workdir, checkpoint=flags.checkpoint)
+    detector = load_one_detector("localize", flags)
+    directory = pathlib.Path(flags.output or flags.workdir)
     results = localize(
         detector,
-        pathlib.Path(flags.workdir),
+        directory,
         count=flags.composites,
         size=flags.image_size,
         method=flags.heat_map,
     )
     print(format_rows(results))
-    print(f"written to {pathlib.Path(flags.workdir) / folder_of(detector)}")
+    print(f"written to {directory / folder_of(detector)}")
     return 0
 
 
@@ -109,7 +111,8 @@ EVALUATE = Command(
         "evaluate --weights=NPR.pth --data=prepared/forensynths --output=runs/published",
     ),
     define=(
-        *flags_of_detector(protocol=True),
+        *flags_of_detector(),
+        resize_flag(protocol=True),
         *DATA_FLAGS,
         choice(
             "delivery",
@@ -132,7 +135,8 @@ ROBUSTNESS = Command(
         "robustness --workdir=runs/npr --transformations=jpeg,webp,resize",
     ),
     define=(
-        *flags_of_detector(protocol=True),
+        *flags_of_detector(),
+        resize_flag(protocol=True),
         *DATA_FLAGS,
         text("transformations", "Families of them, as jpeg,webp,resize. Without it: all."),
         text("output", _RESULTS),
@@ -172,17 +176,18 @@ CALIBRATE = Command(
 LOCALIZE = Command(
     name="localize",
     summary="Measure whether heat maps find a generated part of a picture.",
-    usage="--workdir=RUN [--composites=N] [--heat_map=METHOD]",
-    examples=("localize --workdir=runs/npr --composites=50",),
+    usage="(--workdir=RUN | [--weights=FILE] --output=DIR) [--composites=N] [--heat_map=METHOD]",
+    examples=(
+        "localize --workdir=runs/npr --composites=50",
+        "localize --output=runs/default",
+    ),
     define=(
-        *run_flags(),
+        *flags_of_detector(ensembles=False),
         integer("composites", 50, "Pictures of each family and shift.", lowest=2),
         integer("image_size", 128, "Side of the pictures in pixels."),
         heat_map_flag("How it is found where the evidence lies."),
+        text("output", _RESULTS),
     ),
     run=_localize,
-    advice={
-        "weights": "it needs --workdir=RUN",
-        "resize": "composites are scored by the run's own preprocessing",
-    },
+    advice={"resize": "composites are scored by the detector's own preprocessing"},
 )

@@ -1,5 +1,7 @@
 """``predict``, ``serve``, ``export``: a detector for pictures of one's own, here or elsewhere."""
 
+import pathlib
+import sys
 from typing import Any
 
 from input_pipeline.errors import UserError
@@ -9,7 +11,13 @@ from npr_jax.cli.detector_flags import (
     heat_map_flag,
     load_detector,
     load_one_detector,
+    resize_flag,
     resize_of,
+)
+
+_OF_EXAMPLES = (
+    "the examples are simulations, named for what they are; they show what this command does, and "
+    "what counts are your own pictures: predict my_pictures/"
 )
 
 
@@ -17,14 +25,20 @@ def _predict(flags: Any, words: list[str]) -> int:
     from npr_jax.cli import host
     from npr_jax.cli.predict import predict_files
 
-    if not words:
+    if not words and not flags.examples:
         raise UserError("predict needs image files or folders: predict PATH...")
+    if flags.examples and pathlib.Path(flags.examples).is_file():
+        raise UserError(f"--examples={flags.examples} is a file; give a directory")
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     detector = load_detector(
         flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=resize_of(flags.resize)
     )
-    return predict_files(
+    if flags.examples:
+        from input_pipeline.simulation.examples import write_examples
+
+        words = [*words, *map(str, write_examples(flags.examples))]
+    status = predict_files(
         detector,
         words,
         flags.output,
@@ -33,6 +47,9 @@ def _predict(flags: Any, words: list[str]) -> int:
         evidence=flags.evidence,
         heat_map=flags.heat_map,
     )
+    if flags.examples:
+        print(_OF_EXAMPLES, file=sys.stderr)
+    return status
 
 
 def _export(flags: Any) -> int:
@@ -69,7 +86,7 @@ PREDICT = Command(
     name="predict",
     summary="Score pictures: photograph, generated or unsure, one row for each file.",
     usage=f"{_DETECTOR} PATH... [--resize=native|PIXELS] [--output=FILE.csv] "
-    "[--maps=DIR] [--evidence=DIR]",
+    "[--maps=DIR] [--evidence=DIR] [--examples=DIR]",
     details="All files below a folder are scored, hidden ones aside. The exit status is 1 if some "
     "could not be; their rows say why.",
     examples=(
@@ -80,6 +97,7 @@ PREDICT = Command(
     ),
     define=(
         *flags_of_detector(),
+        resize_flag(),
         text(
             "output",
             "CSV file; FILE.csv.partial until all rows are known. Without it: standard output.",
@@ -88,6 +106,9 @@ PREDICT = Command(
             "confidence",
             None,
             "Verdicts below this probability are 'unsure'. Without it: as calibrated, else 0.75.",
+        ),
+        text(
+            "examples", "Directory for simulated example pictures, which are made and scored too."
         ),
         text("maps", "Directory for each file's map of positions (.npz)."),
         text("evidence", "Directory for pictures of what each file was scored by."),
@@ -113,6 +134,7 @@ EXPORT = Command(
     ),
     define=(
         *flags_of_detector(ensembles=False),
+        resize_flag(),
         text(
             "format",
             "onnx, stablehlo, web or detector; web writes a folder, detector two files into one.",
@@ -138,6 +160,7 @@ SERVE = Command(
     examples=("serve", "serve --workdir=runs/quickstart --port=7860"),
     define=(
         *flags_of_detector(ensembles=False),
+        resize_flag(),
         text("host", "Name or address to listen on.", default="127.0.0.1"),
         integer("port", 7860, "0 for any that is free."),
         number("max_megabytes", 30, "Of one file."),

@@ -62,7 +62,7 @@ def localize(
     Args:
         detector: whose maps are tried; composites go through its preprocessing and file view, and
             regions are moved with their pixels.
-        workdir: of the run.
+        workdir: of the run, or any directory for the results.
         count: composites of each family and shift.
         size: their side in pixels, a multiple of 8 from 64 to 512.
         seed: of the scenes; no split of the embedded data has them, whatever its seed.

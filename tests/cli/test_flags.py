@@ -15,7 +15,7 @@ DETECTOR = {"workdir", "weights", "checkpoint", "resize"}
 EXPECTED = {
     "train": {"config", "workdir", "coordinator", "process_id", "num_processes"},
     "evaluate": DETECTOR | {"data", "split", "output", "delivery", "samples"},
-    "predict": DETECTOR | {"output", "confidence", "maps", "evidence", "heat_map"},
+    "predict": DETECTOR | {"output", "confidence", "maps", "evidence", "heat_map", "examples"},
     "prepare": {"source", "photographs", "generated", "dataset", "split", "output", "name"}
     | {"storage", "image_size", "max_bad_fraction", "list", "check", "against"},
     "robustness": DETECTOR | {"data", "split", "output", "transformations"},
@@ -25,7 +25,8 @@ EXPECTED = {
     "noise_predictor": {"config", "workdir"},
     "reconstruct": {"data", "noise_predictor", "output", "name", "ddim_steps", "image_size"},
     "report": {"workdir", "baseline", "output", "intervals", "attention", "sweep", "families"},
-    "localize": {"workdir", "checkpoint", "composites", "image_size", "heat_map"},
+    "localize": {"workdir", "weights", "checkpoint", "composites", "image_size"}
+    | {"heat_map", "output"},
     "export": DETECTOR | {"format", "output", "web_packages", "card"},
     "serve": DETECTOR
     | {"host", "port", "max_megabytes", "max_megapixels", "max_files", "max_zip_megabytes"}

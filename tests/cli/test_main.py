@@ -33,6 +33,7 @@ from tests import runs
         (("report", "--workdir=/nonexistent"), ("/nonexistent has nothing to report",)),
         (("evaluate",), ("--workdir=RUN", "--data=PREPARED and --output=DIR")),
         (("predict",), ("needs image files or folders",)),
+        (("localize",), ("--workdir=RUN, or --output=DIR",)),
         (("predict", "--workdir=/nonexistent", "x.png"), ("/nonexistent holds no run",)),
         (("predict", "--workdir=a", "--weights=b", "x.png"), ("--workdir=a", "--weights=b")),
     ],

@@ -194,6 +194,27 @@ def test_predict_takes_a_detector_that_was_given_away(packed, tmp_path, capsys):
         assert "detector: tiny 1.0; " in capsys.readouterr().err
 
 
+def test_predict_makes_examples_and_says_what_they_are(as_default, tmp_path, capsys):
+    assert main.run(["predict", f"--examples={tmp_path / 'made'}"]) == 0
+    said = capsys.readouterr()
+    names = sorted(line.split(",")[0] for line in said.out.splitlines()[1:])
+    assert names == sorted(map(str, (tmp_path / "made").iterdir()))
+    assert len(names) == 5
+    last = said.err.splitlines()[-1]
+    assert "the examples are simulations" in last
+    assert last.endswith("your own pictures: predict my_pictures/")
+    assert main.run(["predict", f"--examples={names[0]}"]) == 2
+    assert "is a file; give a directory" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_localize_takes_the_default_and_a_folder_for_results(as_default, tmp_path):
+    sizes = ("--composites=2", "--image_size=64")
+    assert main.run(["localize", f"--output={tmp_path}", *sizes]) == 0
+    results = json.loads((tmp_path / "localization" / "localization.json").read_text())
+    assert results["meta"]["detector"] == "tiny 1.0"
+
+
 @pytest.mark.parametrize(
     ("flags", "text"),
     [

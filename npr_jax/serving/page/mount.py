@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
-from npr_jax.serving.page.examples import Example, make_examples
+from input_pipeline.simulation.examples import Example, make_examples
 from npr_jax.serving.page.guard import page_guard
 from npr_jax.serving.page.pending_files import PendingFiles
 from npr_jax.serving.page.render import part

@@ -1,15 +1,17 @@
-"""The page's example pictures: the project's own scenes, photographed and generated at start.
+"""Example pictures that are nobody's: the project's own scenes, photographed and generated.
 
-They are kept in memory as PNG files and taken by the page the way any other file is.
+They show what commands and pages do, not how good a detector is on real pictures.
 """
 
 import dataclasses
 import io
+import pathlib
 
 import numpy as np
 from PIL import Image
 
 from input_pipeline.simulation import camera, composites, dataset
+from input_pipeline.storage.atomic_files import write_together
 
 SIDE = 256
 SEED = 7
@@ -47,6 +49,11 @@ def make_examples() -> list[Example]:
     mixed[region] = made[region]
     words = "Photograph 3, a part of it generated"
     return [*found, _example("photograph-with-a-generated-part.png", words, mixed)]
+
+
+def write_examples(folder: str | pathlib.Path) -> list[pathlib.Path]:
+    """Writes the examples into a folder, which is made where missing; returns the files."""
+    return write_together(folder, {example.name: example.png for example in make_examples()})
 
 
 def _example(name: str, words: str, pixels: np.ndarray) -> Example:
