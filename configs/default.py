@@ -120,11 +120,15 @@ def get_data() -> ml_collections.ConfigDict:
 def get_augment() -> ml_collections.ConfigDict:
     """Random changes of training images; none by default.
 
-    Blur and compression, in this order between resize and crop, are CNNDetection's (Wang et al.,
-    CVPR 2020), with probability 0.1 or 0.5 each. What follows, in this order after crop and flip
-    on the device, is SAFE's (Li et al., KDD 2025).
+    The invisible mark comes first, on the decoded file. Blur and compression, in this order between
+    resize and crop, are CNNDetection's (Wang et al., CVPR 2020), with probability 0.1 or 0.5 each.
+    What follows, in this order after crop and flip on the device, is SAFE's (Li et al., KDD 2025).
     """
     augment = ml_collections.ConfigDict()
+    # Share of the images of either class, 0 to 1, that carry the invisible mark of Stable
+    # Diffusion's script: it is written into some and removed from others, before anything else is
+    # done to them. 0: left as they are.
+    augment.invisible_mark_probability = 0.0
     augment.blur_probability = 0.0  # of a Gaussian blur, 0 to 1
     augment.blur_sigma = (0.0, 3.0)  # pixels: lowest and highest standard deviation
     augment.jpeg_probability = 0.0  # of a trip through JPEG, 0 to 1

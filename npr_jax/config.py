@@ -83,6 +83,7 @@ RULES: dict[str, Rule] = {
         lambda value: value in ((), []) or _QUALITIES.accepts(value),
         "() or two JPEG qualities from 1 to 100, lowest first",
     ),
+    "data.augment.invisible_mark_probability": PROBABILITY,
     "data.augment.blur_probability": PROBABILITY,
     "data.augment.blur_sigma": pair(0, 100),
     "data.augment.jpeg_probability": PROBABILITY,
@@ -147,7 +148,10 @@ _SWEEP_RULES: dict[str, Rule] = {
 
 
 # Settings that runs of version 1 do not name, and what they did.
-SINCE_VERSION_1 = {"best_checkpoint": "validation_ap"}
+SINCE_VERSION_1 = {
+    "best_checkpoint": "validation_ap",
+    "data.augment.invisible_mark_probability": 0.0,
+}
 
 
 def check_config(config: ConfigDict) -> None:
@@ -325,17 +329,30 @@ def checked_model(saved: Mapping[str, Any]) -> ConfigDict:
     return ConfigDict(values)
 
 
+def _set_missing(config: ConfigDict, key: str, value: Any) -> None:
+    """Gives a setting a value where its section is there and it is not."""
+    *sections, name = key.split(".")
+    for section in sections:
+        config = config.get(section)
+        if not isinstance(config, ConfigDict):
+            return
+    if name not in config:
+        config[name] = value
+
+
 def load_config(workdir: pathlib.Path) -> ConfigDict:
     """The checked config of a run; ``UserError`` where there is none, or it cannot be used."""
     path = workdir / "config.json"
     if not path.is_file():
         raise UserError(f"{workdir} holds no run (no config.json); give the --workdir of one")
     try:
-        settings = SINCE_VERSION_1 | json.loads(path.read_text())
+        settings = json.loads(path.read_text())
     except ValueError as error:
         raise UserError(f"{path} is no valid JSON: {error}") from error
     if isinstance(settings, dict) and isinstance(settings.get("model"), dict):
         settings["model"] = current_settings(settings["model"])
     config = ConfigDict(_tuples(settings), convert_dict=True)
+    for key, value in SINCE_VERSION_1.items():
+        _set_missing(config, key, value)
     check_config(config)
     return config

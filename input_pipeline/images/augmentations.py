@@ -1,6 +1,6 @@
-"""Random changes of training images: blur, JPEG, WebP. Both classes undergo them alike.
+"""Random changes of training images: invisible mark, blur, JPEG, WebP; both classes alike.
 
-The first two are the augmentation of Wang et al., "CNN-generated images are surprisingly easy to
+Blur and JPEG are the augmentation of Wang et al., "CNN-generated images are surprisingly easy to
 spot... for now", CVPR 2020 (CNNDetection).
 """
 
@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.invisible_mark import MIN_PIXELS, read_mark, remove_mark, write_mark
 from input_pipeline.images.transforms import jpeg, jpeg_by_opencv, webp
 
 JPEG_CODECS = {"pil": jpeg, "opencv": jpeg_by_opencv}
@@ -33,6 +34,8 @@ class Augmentation(Protocol):
     # Number of its random stream, see `derive_seed`. Each kind has its own, so that what one draws
     # for an image does not depend on which others are switched on.
     stream: ClassVar[int]
+    # Whether it is done to the decoded file, before that is re-encoded and resized, or after.
+    comes_first: ClassVar[bool] = False
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Returns the image, changed or as it is; uint8 [h, w, 3] RGB."""
@@ -40,7 +43,34 @@ class Augmentation(Protocol):
 
 
 @dataclass(frozen=True)
-class GaussianBlur:
+class InvisibleMark(Augmentation):
+    """Lets as many photographs as generated images carry Stable Diffusion's invisible mark.
+
+    Whether an image is to carry it is drawn without looking at the image. Then it is written into
+    an image that lacks it, or removed from one that has it, so afterwards it says nothing of the
+    class, whatever share of either carried it before. Written into both classes at random, it
+    would still be more frequent where it was already. The message is the script's own: other bits
+    would leave its own a sign of generated images. Images too small to be marked stay as they are.
+    """
+
+    probability: float  # 0 to 1: share of images that carry it in the end
+    stream: ClassVar[int] = 8
+    comes_first: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _check_probability(self.probability)
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """See `Augmentation`."""
+        wanted = rng.random() < self.probability
+        height, width = image.shape[:2]
+        if height * width < MIN_PIXELS or read_mark(image).is_carried == wanted:
+            return image
+        return write_mark(image) if wanted else remove_mark(image)
+
+
+@dataclass(frozen=True)
+class GaussianBlur(Augmentation):
     """Blurs as `scipy.ndimage.gaussian_filter` on each channel of the uint8 image.
 
     As there, every pass rounds down, which darkens an image by up to two grey levels.
@@ -68,7 +98,7 @@ class GaussianBlur:
 
 
 @dataclass(frozen=True)
-class _Compression:
+class _Compression(Augmentation):
     probability: float  # 0 to 1
     quality: tuple[int, int] = (30, 100)  # lowest and highest, 1 to 100; integers, each as likely
 
@@ -118,15 +148,16 @@ class WebpCompression(_Compression):
 
 
 def augmentations(settings: Mapping[str, Any]) -> tuple[Augmentation, ...]:
-    """Returns those that are switched on, in order: blur, JPEG, WebP.
+    """Returns those that are switched on, in order: invisible mark, blur, JPEG, WebP.
 
     The settings are `data.augment` of configs/default.py; a probability of 0 switches off.
     """
+    mark = InvisibleMark(settings["invisible_mark_probability"])
     blur = GaussianBlur(settings["blur_probability"], tuple(settings["blur_sigma"]))
     quality, codecs = tuple(settings["jpeg_quality"]), tuple(settings["jpeg_codecs"])
     by_jpeg = JpegCompression(settings["jpeg_probability"], quality, codecs)
     by_webp = WebpCompression(settings["webp_probability"], tuple(settings["webp_quality"]))
-    return tuple(step for step in (blur, by_jpeg, by_webp) if step.probability)
+    return tuple(step for step in (mark, blur, by_jpeg, by_webp) if step.probability)
 
 
 def _check_probability(probability: float) -> None:

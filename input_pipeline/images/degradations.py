@@ -1,7 +1,8 @@
 """What happens to pictures between the camera or generator and us, in graded strengths.
 
-Re-saving, resizing, cropping, blur, noise and the deliveries of `transforms.deliver`: the list that
-`robustness` goes through. Everything works on uint8 [h, w, 3] RGB and gives the same.
+Re-saving, resizing, cropping, blur, noise, an invisible mark and the deliveries of
+`transforms.deliver`: the list that `robustness` goes through. Everything works on
+uint8 [h, w, 3] RGB and gives the same.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from PIL import Image
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import GaussianBlur, derive_seed, rng_of
+from input_pipeline.images.invisible_mark import read_mark, write_mark
 from input_pipeline.images.transforms import deliver, jpeg, resize, webp
 
 _FACTORS = (0.25, 0.5, 0.75, 1.25, 1.5, 2.0)
@@ -100,6 +102,11 @@ def grey(image: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(image).convert("L").convert("RGB"))
 
 
+def invisible_mark(image: np.ndarray) -> np.ndarray:
+    """Writes the mark of Stable Diffusion's script, unless the image carries it already."""
+    return image if read_mark(image).is_carried else write_mark(image)
+
+
 def _family(
     name: str,
     change: Callable[..., np.ndarray],
@@ -126,6 +133,7 @@ _ALL = [
     *_family("noise", add_noise, (1.0, 2.0, 4.0, 8.0, 16.0), stream=_NOISE_STREAM),
     *_family("crop", keep_part, (0.9, 0.75, 0.5, 0.25), stream=_CROP_STREAM),
     Transformation("grey", "", grey),
+    Transformation("invisible_mark", "", invisible_mark),
     *(Transformation("delivery", how, deliver, (how,)) for how in ("web", "hard")),
 ]
 

@@ -50,7 +50,9 @@ class BatchReader:
 
     def __post_init__(self) -> None:
         self._key = derive_seed(self.seed, _EXAMPLE_STREAM)
-        self._steps = [(step, derive_seed(self.seed, step.stream)) for step in self.augment]
+        steps = [(step, derive_seed(self.seed, step.stream)) for step in self.augment]
+        self._first = [item for item in steps if item[0].comes_first]
+        self._later = [item for item in steps if not item[0].comes_first]
 
     @property
     def only_copies(self) -> bool:
@@ -115,16 +117,18 @@ class BatchReader:
         """Returns the image as it goes into the batch, in `out` where that spares a copy."""
         image = record_pixels(record, out, self.read_file)
         rng = rng_of(self._key, position)
+        for step, key in self._first:
+            image = step(image, rng_of(key, position))
         if self.reencode:
             quality = int(rng.integers(self.reencode[0], self.reencode[1] + 1))
-            if self.host_crop and not (self.resize or self.augment):
+            if self.host_crop and not (self.resize or self._later):
                 return random_crop_after_jpeg(
                     image, self.host_crop, quality, rng, self.small_images
                 )
             image = jpeg(image, quality)
         if self.resize:
             image = resize_to(image, self.resize, self.resize_mode)
-        for step, key in self._steps:
+        for step, key in self._later:
             image = step(image, rng_of(key, position))
         return (
             random_crop(image, self.host_crop, rng, self.small_images) if self.host_crop else image

@@ -1,7 +1,8 @@
-"""The leak audit: whether the files alone, without a pixel, tell photographs from generated images.
+"""The leak audit: what tells photographs from generated images besides what generators leave.
 
-A detector that is trained on such files may learn their format instead of what generators leave
-(method: the metadata-only classifier that a detector must beat, per generator, cross-validated).
+A detector may learn that instead. Per generator: the files alone, without a pixel (a metadata-only
+classifier, cross-validated, that a detector must beat), and who carries the invisible mark of
+Stable Diffusion's script. Per split: the table of all nuisances, see `leak_table`.
 """
 
 import collections
@@ -12,17 +13,16 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.images.metadata import FileFacts
+from input_pipeline.prepare.leak_table import LeakTable, format_leaks
+from input_pipeline.prepare.separability import FOLDS, cross_validated_auc
 from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
 
 WARNING_AUC = 0.6
-_FOLDS = 5
-_MIN_PER_CLASS = 2 * _FOLDS
 _MAX_PER_CLASS = 5000  # of a generator; more add time and no insight
-_TREES = 100
 _SIZES = 3  # most frequent image sizes that a line of the audit names
 
-# Split, generator, class and label of files, and what each of these says of itself.
-Groups = Mapping[tuple[str, str, str, int], Sequence[FileFacts]]
+Group = tuple[str, str, str, int]  # split, generator, class and label of files
+Groups = Mapping[Group, Sequence[FileFacts]]  # and what each of these says of itself
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Distribution:
     subsamplings: dict[str, int]  # {chroma subsampling: JPEG files}
     sizes: dict[str, int]  # {'height x width': files}, the five most frequent of `distinct_sizes`
     distinct_sizes: int
+    marked: int  # files that carry the invisible mark of Stable Diffusion's script
 
     def __str__(self) -> str:
         kind = "generated" if self.label == GENERATED else "photographs"
@@ -53,6 +54,8 @@ class Distribution:
         text = f"size {_counts(dict(list(self.sizes.items())[:_SIZES]))}"
         others = self.distinct_sizes - _SIZES
         parts.append(f"{text} and {others} more" if others > 0 else text)
+        if self.marked:
+            parts.append(f"invisible mark in {self.marked}")
         return f"{self.split} {name} {kind} {self.images}: {'; '.join(parts)}"
 
 
@@ -75,10 +78,11 @@ class Leak:
 
 @dataclass(frozen=True)
 class Audit:
-    """Distributions per generator, class and label, and leaks per generator and split."""
+    """Distributions per generator, class and label; leaks per generator and split; per split."""
 
     distributions: tuple[Distribution, ...]
     leaks: tuple[Leak, ...]
+    tables: tuple[LeakTable, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns everything as JSON values."""
@@ -87,7 +91,7 @@ class Audit:
     def __str__(self) -> str:
         lines = ["files by generator, class and label:"]
         lines += [f"  {entry}" for entry in self.distributions]
-        lines.append(f"AUC of metadata alone ({_FOLDS}-fold; 0.5 is chance):")
+        lines.append(f"AUC of metadata alone ({FOLDS}-fold; 0.5 is chance):")
         for leak in self.leaks:
             value = "too few images" if leak.auc is None else f"{leak.auc:.3f}"
             lines.append(
@@ -95,6 +99,11 @@ class Audit:
                 f" ({leak.photographs} photographs, {leak.generated} generated)"
                 + ("  LEAK" if leak.is_loud else "")
             )
+        if self.tables:
+            lines.append(
+                "AUC of one kind of nuisance alone, of a sample (photographs + generated images):"
+            )
+            lines += [f"  {line}" for line in format_leaks(self.tables)]
         loud = [leak for leak in self.leaks if leak.is_loud]
         if loud:
             lines += [
@@ -107,17 +116,39 @@ class Audit:
                 "metadata column of the evaluation beside every result.",
                 "!" * 88,
             ]
+        marked = [sum(d.marked for d in self.distributions if d.label == k) for k in (0, 1)]
+        if any(marked):
+            lines += [
+                f"WARNING: {marked[GENERATED]} generated images and {marked[PHOTOGRAPH]} "
+                "photographs carry the invisible mark of Stable Diffusion's",
+                "script. Train with data.augment.invisible_mark_probability above 0, which lets as "
+                "many of both carry it.",
+            ]
         return "\n".join(lines)
 
 
-def audit(groups: Groups) -> Audit:
-    """Audits files that decode; the same files in the same order give the same audit."""
-    distributions = tuple(_distribution(*key, groups[key]) for key in sorted(groups))
-    return Audit(distributions, tuple(_leaks(groups)))
+def audit(
+    groups: Groups, marked: Mapping[Group, int] | None = None, tables: Sequence[LeakTable] = ()
+) -> Audit:
+    """Audits files that decode; the same files in the same order give the same audit.
+
+    Args:
+      groups: the files.
+      marked: how many of them carry the invisible mark; a group without entry has none.
+      tables: of their splits.
+    """
+    marked = marked or {}
+    distributions = (_distribution(*key, groups[key], marked.get(key, 0)) for key in sorted(groups))
+    return Audit(tuple(distributions), tuple(_leaks(groups)), tuple(tables))
 
 
 def _distribution(
-    split: str, generator: str, class_name: str, label: int, facts: Sequence[FileFacts]
+    split: str,
+    generator: str,
+    class_name: str,
+    label: int,
+    facts: Sequence[FileFacts],
+    marked: int,
 ) -> Distribution:
     qualities = [fact.quality for fact in facts if fact.quality is not None]
     quartiles = np.quantile(qualities, (0, 0.25, 0.5, 0.75, 1)).tolist() if qualities else ()
@@ -135,6 +166,7 @@ def _distribution(
         subsamplings=dict(subsamplings.most_common()),
         sizes=dict(sizes.most_common(5)),
         distinct_sizes=len(sizes),
+        marked=marked,
     )
 
 
@@ -158,24 +190,16 @@ def _leaks(groups: Groups) -> Iterator[Leak]:
 
 
 def _metadata_auc(photographs: Sequence[FileFacts], generated: Sequence[FileFacts]) -> float | None:
-    """Returns the AUC of a forest on files that it was not grown on."""
-    if min(len(photographs), len(generated)) < _MIN_PER_CLASS:
-        return None
-    # Imported here: every reader of images would wait for it otherwise.
-    from sklearn.ensemble import ExtraTreesClassifier
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-
+    """Returns the AUC of a forest on files that it was not grown on; None with too few."""
     kept = []
     for facts in (photographs, generated):  # at most so many, evenly spread
         count = min(len(facts), _MAX_PER_CLASS)
         kept.append([facts[i] for i in np.linspace(0, len(facts) - 1, count).astype(int)])
-    features = np.stack([fact.features() for facts in kept for fact in facts])
     labels = np.repeat([PHOTOGRAPH, GENERATED], [len(facts) for facts in kept])
-    forest = ExtraTreesClassifier(_TREES, min_samples_leaf=2, random_state=0)
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
-    shares = cross_val_predict(forest, features, labels, cv=folds, method="predict_proba")
-    return float(roc_auc_score(labels, shares[:, 1]))
+    if min(map(len, kept)) == 0:
+        return None
+    features = np.stack([fact.features() for facts in kept for fact in facts])
+    return cross_validated_auc(features, labels)
 
 
 def _counts(counts: dict[str, int]) -> str:

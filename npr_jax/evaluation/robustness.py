@@ -20,6 +20,7 @@ from input_pipeline.storage.csv_files import csv_text
 from npr_jax.evaluation import measures, tables
 from npr_jax.evaluation.evaluate import check_deliverable, describe, evaluation_name
 from npr_jax.evaluation.images import named_test_split, scored_elements, uniquely_named
+from npr_jax.evaluation.logit_shift import logit_shift
 from npr_jax.evaluation.results import json_values
 from npr_jax.evaluation.tables import Scores
 from npr_jax.inference.detector import Detector
@@ -30,7 +31,7 @@ _LOG = logging.getLogger(__name__)
 COLUMNS = (
     "kind", "transformation", "strength", "generator", "pairing",
     "n_photographs", "n_generated", "n_not_scored",
-    "auc", "ap", "balanced_accuracy", "real_accuracy", "fake_accuracy",
+    "auc", "ap", "balanced_accuracy", "real_accuracy", "fake_accuracy", "photograph_shift",
 )  # fmt: skip
 
 
@@ -148,7 +149,8 @@ def tabulate(
 ) -> dict[str, Any]:
     """The rows of robustness.csv, and how many images stand behind them.
 
-    A generator's photographs are those of `tables.pair`. Means are unweighted over
+    A generator's photographs are those of `tables.pair`. `photograph_shift` is the mean shift of
+    their logits from the first transformation, see `logit_shift`. Means are unweighted over
     generators; controls are in none. Images without a score are in no measure and counted in
     `n_not_scored`.
 
@@ -197,6 +199,7 @@ def _rows(
                 "generator": group.name,
                 "pairing": group.pairing,
                 "n_not_scored": len(group.index) - len(index),
+                "photograph_shift": _photograph_shift(scores, number, group.index),
                 **{key: row[key] for key in ("n_photographs", "n_generated", *tables.METRICS)},
             }
         )
@@ -204,8 +207,17 @@ def _rows(
     if used:
         missing = int((~np.isfinite(logits)).sum())
         mean = tables.average(used, [1.0] * len(used))
-        rows.append({"kind": "mean", **own, "n_not_scored": missing, **(mean or {})})
+        shift = _photograph_shift(scores, number, np.arange(len(scores.labels)))
+        row = {"kind": "mean", **own, "n_not_scored": missing, "photograph_shift": shift}
+        rows.append(row | (mean or {}))
     return [_balanced(row) for row in rows]
+
+
+def _photograph_shift(scores: TransformedScores, number: int, index: np.ndarray) -> float | None:
+    """Mean shift, in a transformation, of the photographs among some images."""
+    photographs = index[scores.labels[index] == 0]
+    shift = logit_shift(scores.logits[0, photographs], scores.logits[number, photographs])
+    return shift.mean if shift else None
 
 
 def _balanced(row: dict[str, Any]) -> dict[str, Any]:
@@ -250,17 +262,19 @@ def format_table(results: Mapping[str, Any]) -> str:
     rows = [row for row in results["rows"] if row["kind"] == "mean"]
     title = (
         f"{results['name']}: {results['n_photographs']} photographs, {results['n_generated']} "
-        "generated images; means over generators in %, accuracies at probability 0.5"
+        "generated images; means over generators in %, accuracies at probability 0.5; "
+        "shift: of photographs' logits, in standard deviations"
     )
     head = f"{'transformation':22}" + "".join(
-        f"{name:>10}" for name in ("AUC", "AP", "balanced", "real", "fake", "no score")
+        f"{name:>10}" for name in ("AUC", "AP", "balanced", "real", "fake", "shift", "no score")
     )
     lines = [title, head]
     for row in rows:
         label = f"{row['transformation']} {row['strength']}"
         keys = ("auc", "ap", "balanced_accuracy", "real_accuracy", "fake_accuracy")
         cells = ["-" if row[key] is None else f"{100 * row[key]:.1f}" for key in keys]
-        cells.append(str(row["n_not_scored"]))
+        shift = row["photograph_shift"]
+        cells += ["-" if shift is None else f"{shift:+.2f}", str(row["n_not_scored"])]
         lines.append(f"{label:22}" + "".join(f"{cell:>10}" for cell in cells))
     for label, reasons in results["not_scored"].items():
         counts = ", ".join(f"{count} {reason}" for reason, count in reasons.items())

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
-from npr_jax.config import flatten
+from npr_jax.config import SINCE_VERSION_1, flatten
 from npr_jax.models.systems.registry import SYSTEMS, current_settings
 
 # May change on resumption: they decide when to stop, report and save, not what is computed.
@@ -48,6 +48,8 @@ def check_same_layout(saved: dict[str, Any], current: dict[str, Any], workdir: p
         settings = saved["settings"] | {"model": without_tuples(current_settings(model))}
         saved |= {"settings": settings}
     saved, current = flatten(saved), flatten(current)
+    since = {f"settings.{key}": value for key, value in SINCE_VERSION_1.items()}
+    saved = {key: value for key, value in since.items() if key in current} | saved
     changed = [
         f"{key}: was {saved.get(key)!r}, now {current.get(key)!r}"
         for key in sorted(saved.keys() | current.keys())

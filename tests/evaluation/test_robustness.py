@@ -128,6 +128,23 @@ def test_measures_are_scikit_learns(measured):
         assert (row["n_photographs"], row["n_generated"]) == (len(photographs), len(mine))
 
 
+def test_the_shift_is_that_of_the_photographs_in_units_of_their_spread(measured):
+    folder, results = measured
+    photographs = [row for row in table(folder / "scores.csv") if row["label"] == "0"]
+    clean, changed = (
+        np.array([float(row[label]) for row in photographs]) for label in ("clean", "jpeg 30")
+    )
+    shifts = {
+        (row["transformation"], row["strength"]): row["photograph_shift"]
+        for row in results["rows"]
+        if row["kind"] == "mean"
+    }
+    expected = (changed - clean).mean() / clean.std(ddof=1)
+    assert shifts["jpeg", "30"] == pytest.approx(expected, abs=1e-4)
+    assert shifts["clean", ""] == 0
+    assert shifts["resize_bilinear", "0.25"] is None  # too small to be scored
+
+
 def test_images_that_become_too_small_are_reported(measured, capsys):
     """A quarter of 64 pixels is 16, and 32 are needed."""
     folder, results = measured

@@ -26,6 +26,7 @@ PANELS = {
     "noise": ("Gaussian noise", "standard deviation (grey levels)"),
     "crop": ("crop", "share of each side kept"),
     "grey": ("grey", ""),
+    "invisible_mark": ("Stable Diffusion's mark", ""),
 }
 _LINES = (
     ("auc", "AUC", style.BLUE, "o", "-"),

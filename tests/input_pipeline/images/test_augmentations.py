@@ -13,10 +13,12 @@ from scipy import ndimage, stats
 from input_pipeline.images import transforms
 from input_pipeline.images.augmentations import (
     GaussianBlur,
+    InvisibleMark,
     JpegCompression,
     WebpCompression,
     augmentations,
 )
+from input_pipeline.images.invisible_mark import read_mark, write_mark
 from input_pipeline.loading.pipeline import evaluation_images, train_iterator
 from input_pipeline.storage.records import ImageRecord, encode_record
 from input_pipeline.storage.tfrecord import TFRecordSource, new_shard
@@ -251,8 +253,59 @@ def test_a_changed_augmentation_refuses_to_resume(source):
         tiled.set_state(state)
 
 
+@pytest.fixture
+def marked_source(tmp_path):
+    """Photographs, none marked, and generated images, all marked; 256 x 256 pixels."""
+    with new_shard(tmp_path / "marked") as writer:
+        for index in range(6):
+            pixels = picture(index, 256, 256)
+            pixels = write_mark(pixels) if index % 2 else pixels
+            record = ImageRecord(
+                pixels.tobytes(), "decoded", 256, 256, index % 2, "g", f"{index}.png"
+            )
+            writer.write(encode_record(record))
+    return TFRecordSource([tmp_path / "marked"])
+
+
+def test_the_mark_says_nothing_of_the_class_any_more(marked_source):
+    """All generated images carried it and no photograph did: then a share of either, as drawn."""
+    images, labels = rows(marked_source, 30, batch_size=6, augment=[InvisibleMark(0.4)])
+    carried = np.array([read_mark(image).is_carried for image in images])
+    table = [[(carried[labels == label] == a).sum() for a in (0, 1)] for label in (0, 1)]
+    assert stats.chi2_contingency(table).pvalue > 0.01
+    assert stats.binomtest(int(carried.sum()), len(carried), 0.4).pvalue > 0.01
+
+
+@pytest.mark.parametrize(("probability", "unchanged"), [(1.0, 1), (0.0, 0)])
+def test_the_mark_is_written_or_removed_only_where_it_must_be(
+    marked_source, probability, unchanged
+):
+    plain, labels = rows(marked_source, 2, batch_size=6)
+    images, _ = rows(marked_source, 2, batch_size=6, augment=[InvisibleMark(probability)])
+    np.testing.assert_array_equal(differs(images, plain), labels != unchanged)
+    assert all(read_mark(image).is_carried == bool(probability) for image in images)
+
+
+def test_the_mark_comes_before_everything_else(marked_source):
+    settings = {"batch_size": 6, "reencode": (70, 70), "resize": 200}
+    images, labels = rows(marked_source, 1, **settings, augment=[InvisibleMark(1.0)])
+    wanted = []
+    for index in range(6):
+        marked = Image.fromarray(pil_trip(write_mark(picture(index, 256, 256)), "JPEG", quality=70))
+        wanted.append(np.asarray(marked.resize((200, 200), Image.BILINEAR)))
+    for image in images:
+        assert any((image == one).all() for one in wanted)
+    assert set(labels) == {0, 1}
+
+
+def test_images_too_small_to_be_marked_stay_as_they_are():
+    image = picture(0, 255, 256)
+    assert InvisibleMark(1.0)(image, np.random.default_rng(0)) is image
+
+
 def test_only_what_has_a_probability_is_switched_on():
     settings = {
+        "invisible_mark_probability": 0.0,
         "blur_probability": 0.0,
         "blur_sigma": [0.0, 3.0],
         "jpeg_probability": 0.1,
@@ -262,13 +315,16 @@ def test_only_what_has_a_probability_is_switched_on():
         "webp_quality": [30, 100],
     }
     assert augmentations(settings) == (JpegCompression(0.1, (30, 100), ("opencv",)),)
-    every = augmentations(settings | {"blur_probability": 0.5, "webp_probability": 1.0})
-    assert [type(one) for one in every] == [GaussianBlur, JpegCompression, WebpCompression]
+    others = ("invisible_mark_probability", "blur_probability", "webp_probability")
+    every = augmentations(settings | dict.fromkeys(others, 0.5))
+    kinds = [InvisibleMark, GaussianBlur, JpegCompression, WebpCompression]
+    assert [type(one) for one in every] == kinds
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: InvisibleMark(-0.1), "probability is -0.1; allowed is 0 to 1"),
         (lambda: GaussianBlur(1.1), "probability is 1.1; allowed is 0 to 1"),
         (lambda: GaussianBlur(0.5, (2.0, 1.0)), "blur sigma is"),
         (lambda: JpegCompression(0.5, (0, 100)), r"quality is \(0, 100\)"),

@@ -8,6 +8,8 @@ from PIL import Image
 from scipy import ndimage
 
 from input_pipeline.images import degradations
+from input_pipeline.images.invisible_mark import read_mark
+from input_pipeline.images.problems import ImageTooSmallError
 from tests import runs
 
 SEED, INDEX = 7, 3
@@ -112,6 +114,16 @@ def test_a_crop_is_a_part_of_the_image_anywhere(image):
         corners.add(tuple(places[0]))
     assert {corner[0] % 2 for corner in corners} == {0, 1}, "even and odd offsets"
     assert len(corners) > 30
+
+
+def test_the_invisible_mark_is_written_once_and_needs_room(image):
+    mark = by_label()["invisible_mark"]
+    large = np.tile(image, (4, 4, 1))
+    marked = mark(large, SEED, INDEX)
+    assert read_mark(marked).is_carried
+    assert mark(marked, SEED, INDEX) is marked
+    with pytest.raises(ImageTooSmallError, match="67x91 pixels; the invisible mark needs 65536"):
+        mark(image, SEED, INDEX)
 
 
 def test_families_are_chosen_by_name():

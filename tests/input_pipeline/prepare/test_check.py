@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.invisible_mark import write_mark
 from input_pipeline.images.metadata import read_facts
 from input_pipeline.prepare.catalog import find_entry
 from input_pipeline.prepare.check import check_source
@@ -157,6 +158,37 @@ def test_a_leak_of_the_format_is_loud(tmp_path):
     assert "test g generated 20: PNG 20; size 30x40 20" in text
 
 
+def test_the_audit_names_who_carries_the_invisible_mark(tmp_path):
+    for index in range(4):
+        save(tmp_path / f"in/g/0_real/{index}.png", index, (260, 260))
+        pixels = save(tmp_path / f"in/sd/1_fake/{index}.png", 10 + index, (260, 260))
+        if index < 3:
+            Image.fromarray(write_mark(pixels)).save(tmp_path / f"in/sd/1_fake/{index}.png")
+    report = check(tmp_path / "in")
+    assert {(d.generator, d.marked) for d in report.audit.distributions} == {("g", 0), ("sd", 3)}
+    text = str(report)
+    assert "test sd generated 4: PNG 4; size 260x260 4; invisible mark in 3\n" in text
+    assert "WARNING: 3 generated images and 0 photographs carry the invisible mark" in text
+    assert report.to_json()["audit"]["distributions"][1]["marked"] == 3
+
+
+def test_the_leak_table_is_of_a_sample_of_each_split(tmp_path):
+    for index in range(15):
+        save(tmp_path / f"in/train/g/0_real/{index}.png", index, (40, 40))
+        bright = np.full((40, 40, 3), 200 + index, np.uint8)
+        (tmp_path / "in/train/g/1_fake").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(bright).save(tmp_path / f"in/train/g/1_fake/{index}.png")
+    save(tmp_path / "in/test/g/0_real/a.png", 99)
+    report = check(tmp_path / "in")
+    of = {table.split: table for table in report.audit.tables}
+    assert (of["train"].photographs, of["train"].generated) == (15, 15)
+    assert of["train"].auc["brightness"] == 1.0
+    assert of["train"].auc["format"] == 0.5
+    assert of["test"].auc["brightness"] is None
+    assert "test (1+0)  train (15+15)" in str(report)
+    assert report.to_json()["audit"]["tables"][1]["auc"]["brightness"] == 1.0
+
+
 @pytest.mark.parametrize(
     ("size", "quality", "subsampling"),
     [((80, 60), 90, "4:2:0"), ((40, 30), 60, "4:2:0"), ((40, 30), 90, "4:4:4")],
@@ -241,6 +273,14 @@ def test_the_real_images_leak_their_format(shared):
     assert leaks["train", ""] > 0.99
     assert leaks["dev", ""] > 0.85
     assert leaks["dev", "gpt_image_1_examples"] is None  # six images
+    marked = {(d.split, d.generator): d.marked for d in report.audit.distributions}
+    assert marked.pop(("train", "sd1_bento_png")) >= 47
+    assert marked.pop(("train", "sd1_joshclwren_png")) >= 40
+    assert marked.pop(("dev", "sd1_bento_png")) > 0
+    assert set(marked.values()) == {0}
+    dev, train = report.audit.tables
+    assert dev.auc["parity of the size"] > 0.75
+    assert train.auc["invisible mark"] > 0.6 > dev.auc["invisible mark"]
 
 
 @pytest.mark.parametrize(
