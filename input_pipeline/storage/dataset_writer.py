@@ -129,6 +129,8 @@ def finish_dataset(
             "content_sha256": content,
             "splits": {split: asdict(entry) for split, entry in splits.items()},
         }
+        if any(shard.paired for shard in shards if shard.records):
+            description["paired"] = True
         stored_shape = shape if storage == "decoded" else None
         _write_tfds_metadata(folder, splits, stored_shape, description)
         write_json(folder / DATASET_FILE, description, durable=True)
@@ -142,7 +144,8 @@ def _write_tfds_metadata(
 
     The shape is the height and width of all images where pixels are stored; None where files are.
     """
-    features = _described("features_dict.FeaturesDict", featuresDict={"features": _fields(shape)})
+    fields = _fields(shape, description.get("paired", False))
+    features = _described("features_dict.FeaturesDict", featuresDict={"features": fields})
     write_file(folder / "features.json", json.dumps(features, indent=4, sort_keys=True))
     write_file(folder / "label.labels.txt", "".join(f"{name}\n" for name in _CLASSES))
     info = _dataset_info(splits, description)
@@ -151,9 +154,10 @@ def _write_tfds_metadata(
         write_file(folder / "LICENSE", licence)
 
 
-def _fields(shape: tuple[int, int] | None) -> dict[str, Any]:
+def _fields(shape: tuple[int, int] | None, paired: bool) -> dict[str, Any]:
     """The fields of a record, as `records.py` writes them."""
-    fields = {name: _described("text_feature.Text", text={}) for name in _TEXT_FIELDS}
+    names = (*_TEXT_FIELDS, *(("pair",) if paired else ()))
+    fields = {name: _described("text_feature.Text", text={}) for name in names}
     for name in ("height", "width"):
         fields[name] = _described("scalar.Scalar", tensor=_tensor("int64"))
     fields["label"] = _described(

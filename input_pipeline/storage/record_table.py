@@ -31,8 +31,10 @@ _COLUMNS = {
     "generator_names": np.str_,
     "classes": np.int32,
     "class_names": np.str_,
+    "pairs": np.int32,
+    "pair_names": np.str_,
 }
-_PER_RECORD = ("ends", "labels", "generators", "classes")
+_PER_RECORD = ("ends", "labels", "generators", "classes", "pairs")
 _COMPARED = 8  # records of a shard that a table is compared with before it is trusted
 
 
@@ -45,10 +47,14 @@ class RecordTable:
     labels: np.ndarray  # uint8 [n]: 0 photograph, 1 generated
     generators: np.ndarray  # int32 [n]: numbers in `generator_names`
     classes: np.ndarray  # int32 [n]: numbers in `class_names`
+    # int32 [n]: numbers in `pair_names`; records of one number are a photograph and what was made
+    # from it, but for the number of ''
+    pairs: np.ndarray
     # int32 [n]: which of several data sets a record is of; 0 where there is one
     datasets: np.ndarray
     generator_names: tuple[str, ...]  # in alphabetical order
     class_names: tuple[str, ...]  # in alphabetical order; '' stands for none
+    pair_names: tuple[str, ...]  # in alphabetical order; '' stands for none
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -61,15 +67,20 @@ class RecordTable:
             int(self.labels[index]),
             self.generator_names[self.generators[index]],
             self.class_names[self.classes[index]],
+            self.pair_names[self.pairs[index]],
         )
 
     def name_hashes(self, prefix: str) -> np.ndarray:
-        """Returns uint64 [n]: the first 8 bytes of SHA-256 of prefix, a zero byte, file name."""
+        """Returns uint64 [n]: the first 8 bytes of SHA-256 of prefix, a zero byte, file name.
+
+        Records of a pair have that of their pair's name, so that they are never divided.
+        """
         start = hashlib.sha256(f"{prefix}\0".encode())
         data, begin, digests = self.names.data, 0, []
-        for end in self.ends.tolist():
+        pairs = [name.encode() for name in self.pair_names]
+        for end, pair in zip(self.ends.tolist(), self.pairs.tolist(), strict=True):
             digest = start.copy()
-            digest.update(data[begin:end])
+            digest.update(pairs[pair] or data[begin:end])
             digests.append(digest.digest()[:8])
             begin = end
         return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
@@ -103,6 +114,7 @@ def _concatenate(tables: Sequence[RecordTable]) -> RecordTable:
     """Returns one table of the records of several."""
     generators, generator_names = _join_codes([(t.generators, t.generator_names) for t in tables])
     classes, class_names = _join_codes([(t.classes, t.class_names) for t in tables])
+    pairs, pair_names = _join_codes([(t.pairs, t.pair_names) for t in tables])
     starts = np.cumsum([0, *(len(table.names) for table in tables)])
     ends = (table.ends + start for table, start in zip(tables, starts, strict=False))
     return RecordTable(
@@ -111,9 +123,11 @@ def _concatenate(tables: Sequence[RecordTable]) -> RecordTable:
         _join((table.labels for table in tables), np.uint8),
         generators,
         classes,
+        pairs,
         _join((table.datasets for table in tables), np.int32),
         generator_names,
         class_names,
+        pair_names,
     )
 
 
@@ -140,15 +154,18 @@ def _scan(source: TFRecordSource, records: range) -> RecordTable:
     names = [fact.filename.encode() for fact in facts]
     generators, generator_names = _numbered([fact.generator for fact in facts])
     classes, class_names = _numbered([fact.class_name for fact in facts])
+    pairs, pair_names = _numbered([fact.pair for fact in facts])
     return RecordTable(
         np.frombuffer(b"".join(names), np.uint8),
         np.cumsum([0, *map(len, names)])[1:],
         np.array([fact.label for fact in facts], np.uint8),
         generators,
         classes,
+        pairs,
         np.zeros(len(facts), np.int32),
         generator_names,
         class_names,
+        pair_names,
     )
 
 
@@ -196,6 +213,6 @@ def _read(path: str, count: int) -> RecordTable | None:
     )
     if not fits:
         return None
-    for name in ("generator_names", "class_names"):
+    for name in ("generator_names", "class_names", "pair_names"):
         columns[name] = tuple(columns[name].tolist())
     return RecordTable(**columns, datasets=np.zeros(count, np.int32))

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -45,6 +46,8 @@ class ImageRecord:
     filename: str  # where it came from, relative to the root of the source; unique in a split
     class_name: str = ""  # what it shows where the source says so ('car', 'horse'), else ''
     sha256: str = ""  # of the original file, in hex; '' before it is encoded: of `image` itself
+    # The same for a photograph and all that was made from it; '' where nothing was.
+    pair: str = ""
 
 
 def encode_record(record: ImageRecord) -> bytes:
@@ -60,6 +63,8 @@ def encode_record(record: ImageRecord) -> bytes:
         "class": record.class_name,
         "sha256": record.sha256 or hashlib.sha256(record.image).hexdigest(),
     }
+    if record.pair:
+        small["pair"] = record.pair
     return serialize_example(small, ("image", bytes(record.image)))
 
 
@@ -84,6 +89,7 @@ def decode_record(data: bytes | memoryview, *, copy: bool = True) -> ImageRecord
             filename=bytes_value(features, "filename").decode(),
             class_name=bytes_value(features, "class").decode(),
             sha256=bytes_value(features, "sha256").decode(),
+            pair=_pair(features),
         )
     except (KeyError, UnicodeDecodeError) as error:
         raise UserError(
@@ -155,6 +161,7 @@ class RecordFacts(NamedTuple):
     label: int
     generator: str
     class_name: str
+    pair: str = ""
 
 
 def record_facts(source: TFRecordSource, index: int) -> RecordFacts:
@@ -164,10 +171,16 @@ def record_facts(source: TFRecordSource, index: int) -> RecordFacts:
         if head is not None and (label := int_value(head, "label")) in (PHOTOGRAPH, GENERATED):
             names = (bytes_value(head, key).decode() for key in ("filename", "generator", "class"))
             filename, generator, class_name = names
-            return RecordFacts(filename, label, generator, class_name)
+            return RecordFacts(filename, label, generator, class_name, _pair(head))
     # Either the facts lie behind the image, or this says what is wrong with them.
     record = decode_record(source[index], copy=False)
-    return RecordFacts(record.filename, record.label, record.generator, record.class_name)
+    return RecordFacts(
+        record.filename, record.label, record.generator, record.class_name, record.pair
+    )
+
+
+def _pair(features: Mapping[str, Any]) -> str:
+    return bytes_value(features, "pair").decode() if "pair" in features else ""
 
 
 def _check(record: ImageRecord) -> None:

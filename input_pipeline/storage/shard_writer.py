@@ -56,16 +56,22 @@ class Shard:
     # {name: {'photographs': images, 'generated': images}}
     generators: dict[str, dict[str, int]] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)  # files left out on the way
+    paired: bool = False  # whether all its records belong to a pair; else none does
 
     def add(self, record: ImageRecord) -> None:
         """Counts a record, whose storage has to be that of the records before."""
         shape = (record.height, record.width)
         if not self.records:
-            self.storage, self.shape = record.storage, shape
+            self.storage, self.shape, self.paired = record.storage, shape, bool(record.pair)
         elif record.storage != self.storage:
             raise UserError(
                 f"record {record.filename!r} has storage {record.storage!r}, the records before it "
                 f"{self.storage!r}: a data set has one storage."
+            )
+        if bool(record.pair) != self.paired:
+            raise UserError(
+                f"record {record.filename!r} has pair {record.pair!r}, unlike the records before "
+                "it: in a data set all records belong to pairs, or none."
             )
         if shape != self.shape:
             self.shape = None
@@ -177,6 +183,8 @@ def name_shards(folder: Path, name: str, split: str) -> Split:
 def common_layout(shards: Iterable[Shard]) -> tuple[str, tuple[int, int] | None]:
     """Returns storage and image shape of all records; None where images differ in shape."""
     written = [shard for shard in shards if shard.records]
+    if len({shard.paired for shard in written}) > 1:
+        raise UserError("some records belong to pairs and some do not: a data set has one kind.")
     storages = {shard.storage for shard in written}
     if len(storages) != 1:
         raise UserError(f"records have storages {sorted(storages)}: a data set has one storage.")

@@ -39,6 +39,8 @@ def table_of(kinds):
         datasets=np.array([kind[0] for kind, _ in rows], np.int32),
         generator_names=generators,
         class_names=classes,
+        pairs=np.zeros(len(rows), np.int32),
+        pair_names=("",),
     )
     return table, [kind for kind, _ in rows]
 

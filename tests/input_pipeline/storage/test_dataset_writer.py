@@ -15,13 +15,13 @@ from input_pipeline.storage.records import ImageRecord
 from tests.trees import prepare, records, save
 
 
-def toy_records(count, storage="decoded", size=8):
+def toy_records(count, storage="decoded", size=8, pair=""):
     rng = np.random.default_rng(0)
     for index in range(count):
         pixels = rng.integers(0, 256, size * size * 3, np.uint8).tobytes()
         digest = hashlib.sha256(pixels).hexdigest()
         yield ImageRecord(
-            pixels, storage, size, size, index % 2, "toy", f"{index}.png", "cat", digest
+            pixels, storage, size, size, index % 2, "toy", f"{index}.png", "cat", digest, pair
         )
 
 
@@ -48,6 +48,11 @@ def test_a_failure_while_writing_leaves_nothing(tmp_path):
     mixed = [*toy_records(1), *toy_records(1, "encoded")]
     with pytest.raises(ValueError, match="a data set has one storage"):
         write_dataset(tmp_path / "out", "toy", {"train": mixed}, {})
+    mixed = [*toy_records(1), *toy_records(1, pair="p")]
+    with pytest.raises(ValueError, match="all records belong to pairs, or none"):
+        write_dataset(tmp_path / "out", "toy", {"train": mixed}, {})
+    with pytest.raises(ValueError, match="some records belong to pairs and some do not"):
+        write_dataset(tmp_path / "out", "toy", {"train": mixed}, {}, shard_bytes=1)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -124,7 +129,13 @@ def test_tfds_reads_what_was_written(tmp_path):
     expected += ["plain {'train': 2}", "1.0.0 plain "]
     expected += [f"{sum(r.image)} {r.label} toy {r.filename} cat {r.sha256}" for r in mixed]
     expected += metadata[1:]
-    paths = [tmp_path / name for name in ("decoded", "encoded", "prepared", "plain")]
+    paired = list(toy_records(2, pair="p"))
+    info = {"licence": "CC0", "citation": "Toy, 2026", "homepage": "toys.example"}
+    write_dataset(tmp_path / "paired", "paired", {"train": paired}, info)
+    expected += ["paired {'train': 2}", "1.0.0 toys.example Toy, 2026"]
+    expected += [f"{sum(r.image)} {r.label} toy {r.filename} cat {r.sha256}" for r in paired]
+    expected += metadata
+    paths = [tmp_path / name for name in ("decoded", "encoded", "prepared", "plain", "paired")]
     command = [sys.executable, "-c", READ_WITH_TFDS, *paths]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.splitlines() == expected

@@ -16,16 +16,18 @@ from input_pipeline.storage.tfrecord import TFRecordSource, new_shard
 from tests.read_only import refuse_new_files
 
 FACTS = [
-    ("train/progan/car/0_real/a.png", 0, "progan", "car"),
-    ("train/progan/car/1_fake/ü.png", 1, "progan", "car"),
-    ("train/biggan/1_fake/b\n.png", 1, "biggan", ""),
-    ("train/photos/0_real/", 0, "photos", "horse"),
-    ("x", 1, "biggan", "car"),
+    ("train/progan/car/0_real/a.png", 0, "progan", "car", ""),
+    ("train/progan/car/1_fake/ü.png", 1, "progan", "car", ""),
+    ("train/biggan/1_fake/b\n.png", 1, "biggan", "", ""),
+    ("train/photos/0_real/", 0, "photos", "horse", ""),
+    ("x", 1, "biggan", "car", ""),
 ]
 
 
-def record(filename, label, generator, class_name):
-    return ImageRecord(bytes(12), "decoded", 2, 2, label, generator, filename, class_name)
+def record(filename, label, generator, class_name, pair):
+    return ImageRecord(
+        bytes(12), "decoded", 2, 2, label, generator, filename, class_name, pair=pair
+    )
 
 
 def write_shard(path, facts):
@@ -79,11 +81,11 @@ def test_a_table_is_used_where_it_fits(shards, monkeypatch):
         looked_at.append(index)
         return facts(source, index)
 
-    write_shard(shards[0].with_name("many"), [(f"{i}.png", i % 2, "g", "") for i in range(500)])
+    write_shard(shards[0].with_name("many"), [(f"{i}.png", i % 2, "g", "", "") for i in range(500)])
     write_table(shards[0].with_name("many"))
     monkeypatch.setattr(record_table, "record_facts", spy)
     source = TFRecordSource([*shards, shards[0].with_name("many")])
-    assert rows(source)[-1] == ("499.png", 1, "g", "")
+    assert rows(source)[-1] == ("499.png", 1, "g", "", "")
     assert len(looked_at) < 20
 
 
@@ -126,8 +128,8 @@ def test_a_table_that_is_missing_damaged_or_of_another_shard_is_made_anew(shards
 
 
 def test_a_shard_of_the_same_size_and_count_does_not_get_the_old_table(tmp_path):
-    first = [(f"{i:02d}.png", 0, "aaa", "") for i in range(20)]
-    second = [(f"{i:02d}.png", 1, "bbb", "") for i in range(20)]
+    first = [(f"{i:02d}.png", 0, "aaa", "", "") for i in range(20)]
+    second = [(f"{i:02d}.png", 1, "bbb", "", "") for i in range(20)]
     write_shard(tmp_path / "shard", first)
     write_table(tmp_path / "shard")
     size = (tmp_path / "shard").stat().st_size
@@ -165,3 +167,35 @@ def test_who_is_held_out_follows_from_name_and_seed_alone(shards):
         assert held_out(table, 0.5, seed).tolist() == expected
     elsewhere = dataclasses.replace(table, datasets=np.arange(5, dtype=np.int32))
     assert held_out(elsewhere, 0.5, 3).tolist() == held_out(table, 0.5, 3).tolist()
+
+
+PAIRED = [
+    ("b.jpg", 0, "photos", "", "two"),
+    ("b.jpg@fir", 1, "made", "", "two"),
+    ("a.jpg", 0, "photos", "", "one"),
+    ("a.jpg@fir", 1, "made", "", "one"),
+]
+
+
+def test_records_of_a_pair_lie_on_one_side(tmp_path):
+    write_shard(tmp_path / "first", PAIRED[:3])
+    write_shard(tmp_path / "second", PAIRED[3:])  # a shard may end within a pair
+    source = TFRecordSource([tmp_path / "first", tmp_path / "second"])
+    table = read_table(source)
+    assert rows(source) == PAIRED
+    assert [table.pair_names[number] for number in table.pairs] == ["two", "two", "one", "one"]
+    for seed in range(20):
+        hashes = table.name_hashes(str(seed)).tolist()
+        assert hashes[0] == hashes[1] != hashes[2] == hashes[3]
+
+
+def test_a_table_written_before_there_were_pairs_is_made_anew(shards):
+    table = shards[0].with_name(shards[0].name + TABLE_SUFFIX)
+    write_table(shards[0])
+    new = table.read_bytes()
+    with np.load(table) as columns:
+        old = {name: columns[name] for name in columns.files if not name.startswith("pair")}
+    with open(table, "wb") as file:
+        np.savez(file, **old)
+    assert rows(TFRecordSource(shards)) == FACTS
+    assert table.read_bytes() == new

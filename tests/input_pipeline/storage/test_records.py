@@ -114,9 +114,18 @@ def test_facts_without_reading_the_image(tmp_path, tf_example):
         writer.write(tf_example().SerializeToString())
     source = TFRecordSource([tmp_path / "shard"])
     for index, name in enumerate(names):
-        assert record_facts(source, index) == (name, 1, "progan", "car")
+        assert record_facts(source, index) == (name, 1, "progan", "car", "")
     with pytest.raises(ValueError, match="without a proper field"):
         record_facts(source, 2)
+
+
+def test_a_record_without_a_pair_is_written_as_before_there_were_pairs(tf_example):
+    assert b"pair" not in encode_record(make())
+    assert decode_record(encode_record(make())).pair == ""
+    paired = encode_record(make(pair="f00d"))
+    assert decode_record(paired) == make(pair="f00d")
+    feature = tf_example.FromString(paired).features.feature
+    assert feature["pair"].bytes_list.value == [b"f00d"]
 
 
 def test_records_that_make_no_sense_are_refused(tf_example):
