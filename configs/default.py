@@ -94,7 +94,8 @@ def get_data() -> ml_collections.ConfigDict:
     # How images below `host_crop` or `validation_crop` reach it: reflect (padded by
     # reflection), tile (repeated from the top left, as GenImage's protocol).
     data.small_images = "reflect"
-    data.crop = 224  # pixels: random square cut on the device
+    # pixels: random square cut on the device; less what fills no block of the residuals
+    data.crop = 224
     data.flip = True  # mirror half of the training images
     # JPEG qualities (lowest, highest) that both classes are re-encoded with alike, before
     # any resize or crop; empty: never. Scoring uses the middle of the range.
@@ -103,7 +104,9 @@ def get_data() -> ml_collections.ConfigDict:
     data.validation_crop = 224  # pixels: centre crop of validation images
     data.evaluate_resize = 256  # pixels: test images squashed to a square; 0: native size
     data.evaluate_crop = 0  # pixels: centre crop of test images, and of scored files; 0: none
-    data.evaluate_even = False  # whether an odd last row or column of test images is dropped
+    # Whether an odd last row or column of test images, and of scored files, is dropped where the
+    # network itself has no use for it; those with residuals cut to whole blocks by themselves.
+    data.evaluate_even = False
     # How test images reached us: clean (as they lie), web (long edge at most 1024, JPEG
     # 75), hard (long edge 512, JPEG 40).
     data.delivery = "clean"

@@ -12,8 +12,8 @@ from input_pipeline.images.transforms import (
     RESIZE_MODES,
     SMALL_IMAGES,
     centre_crop,
+    cut_to_multiple,
     decode,
-    drop_odd_edges,
     jpeg,
     resize_to,
 )
@@ -21,9 +21,9 @@ from input_pipeline.images.transforms import (
 FileReader = Callable[[bytes | memoryview], np.ndarray]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Preprocessing:
-    """Decode, JPEG, resize, centre crop and even edges, in this order.
+    """Decode, JPEG, resize, centre crop and cut to a multiple, in this order.
 
     Two are equal if they make the same pixels of every image; the limits and the reader, which
     follow from the system, are not compared.
@@ -37,7 +37,9 @@ class Preprocessing:
     crop: int = 0  # edge in pixels of a centre crop after that; 0: the whole image
     # How images below the crop are enlarged, see `transforms.enlarge`.
     small_images: str = "reflect"
-    even: bool = False  # whether an odd last row or column is dropped in the end
+    # Of what is left, rows at the bottom and columns at the right are cut until both sides are
+    # multiples of so many pixels; 1: nothing is cut.
+    multiple_of: int = 1
     jpeg_quality: int = 0  # of a trip through JPEG (4:2:0) that comes first, 1 to 100; 0: none
     # Pixels; images with a shorter side are refused, before or after all this.
     min_side: int = dataclasses.field(default=0, compare=False)
@@ -53,8 +55,26 @@ class Preprocessing:
             raise UserError(
                 f"resize is {self.resize}; expected 0 (native size) or at least {self.min_side}"
             )
+        if self.multiple_of < 1:
+            raise UserError(f"multiple_of is {self.multiple_of}; give at least 1 pixel")
         if not 0 <= self.jpeg_quality <= 100:
             raise UserError(f"JPEG quality is {self.jpeg_quality}; give 1 to 100, or 0 for none.")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Preprocessing) and self._decisive == other._decisive
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._decisive.values()))
+
+    @property
+    def _decisive(self) -> dict[str, Any]:
+        return self.values() | {"multiple_of": self._cuts_to}
+
+    @property
+    def _cuts_to(self) -> int:
+        """What sides are cut to a multiple of; 1 where they all are one before."""
+        side = self.crop or (self.resize if self.resize_mode == "squash" else 0)
+        return 1 if side and side % self.multiple_of == 0 else self.multiple_of
 
     def decode(self, data: bytes | memoryview) -> np.ndarray:
         """Returns what a file holds before anything is done to it, uint8 [h, w, 3].
@@ -77,8 +97,7 @@ class Preprocessing:
             image = resize_to(image, self.resize, self.resize_mode)
         if self.crop:
             image = centre_crop(image, self.crop, self.small_images)
-        if self.even:
-            image = drop_odd_edges(image)
+        image = cut_to_multiple(image, self.multiple_of)
         check_size(image.shape, self.min_side, self.max_pixels)
         return np.ascontiguousarray(image)
 
@@ -94,7 +113,9 @@ class Preprocessing:
         if self.crop:
             how = "tiled" if self.small_images == "tile" else "padded by reflection"
             text += f", centre crop of {self.crop} pixels (smaller images {how})"
-        return text + (", odd last row or column dropped" if self.even else "")
+        if self._cuts_to > 1:
+            text += f", sides cut to multiples of {self._cuts_to} pixels"
+        return text
 
     def values(self) -> dict[str, Any]:
         """What decides the pixels, as JSON: arguments that make the same preprocessing again."""

@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -15,6 +16,8 @@ from input_pipeline.images.problems import (
     TooManyPixelsError,
     UnreadableImageError,
 )
+
+Pixels = TypeVar("Pixels", bound=Any)  # an array of numpy or JAX
 
 # Pillow itself refuses above 179 million pixels; a little less, so that the message is ours.
 MAX_PIXELS = 178_000_000
@@ -127,10 +130,13 @@ def centre_crop(image: np.ndarray, size: int, small_images: str = "reflect") -> 
     return image[top : top + size, left : left + size]
 
 
-def drop_odd_edges(image: np.ndarray) -> np.ndarray:
-    """Drops the last of an odd number of rows, and of columns, as AIGCDetectBenchmark does."""
-    height, width = image.shape[:2]
-    return image[: height - height % 2, : width - width % 2]
+def cut_to_multiple(images: Pixels, pixels: int) -> Pixels:
+    """The largest part ``[..., h, w, c]`` from the top left whose sides are multiples of `pixels`.
+
+    Any array of images or of one; what is cut are rows at the bottom and columns at the right.
+    """
+    height, width = images.shape[-3:-1]
+    return images[..., : height // pixels * pixels, : width // pixels * pixels, :]
 
 
 def random_crop(

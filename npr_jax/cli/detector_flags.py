@@ -114,7 +114,7 @@ def open_test(
     if by_protocol:
         return as_published(detector, split, dataset), settings, dataset, directory
     for member in detector.members:
-        if note := departure(member.preprocessing, split, dataset):
+        if note := departure(member, split, dataset):
             print(note, file=sys.stderr)
     return detector, settings, dataset, directory
 

@@ -56,12 +56,19 @@ def from_json(content: Mapping[str, Any]) -> Calibration:
 
 
 def load(
-    workdir: pathlib.Path, step: int, model: nnx.Module, *, used: Preprocessing, own: Preprocessing
+    workdir: pathlib.Path,
+    step: int,
+    model: nnx.Module,
+    *,
+    used: Preprocessing,
+    own: Preprocessing,
+    asked: Preprocessing,
 ) -> tuple[Calibration | None, str]:
     """The calibration of a checkpoint, and one line on why one that is there is not used.
 
     ``used`` is what files go through, ``own`` what they go through unless the user asks for
-    something else. ``UserError`` where the file is damaged, or belongs to other weights or another
+    something else, ``asked`` what the run's config says of that, before the network's own needs.
+    ``UserError`` where the file is damaged, or belongs to other weights or another
     preprocessing although the user asked for nothing else: scores would be others than yesterday's.
     """
     path = file_of(workdir, step)
@@ -73,7 +80,7 @@ def load(
         return None, f"the calibration of step {steps} is not of this checkpoint (step {step})"
     try:
         content = json.loads(path.read_text())
-        saved, made_with = content["checkpoint"], _preprocessing(content["preprocessing"], used)
+        saved, made_with = content["checkpoint"], _preprocessing(content["preprocessing"], asked)
         calibration = from_json(content)
         fits = (saved["step"], saved["hash"]) == (step, fingerprint(model))
     except (ValueError, KeyError, TypeError) as error:
@@ -90,10 +97,17 @@ def load(
     return None, problem
 
 
-def _preprocessing(saved: Mapping[str, Any] | str, used: Preprocessing) -> Preprocessing:
-    """What a calibration was fitted with; ``ValueError`` or ``TypeError`` where that is unknown."""
+def _preprocessing(saved: Mapping[str, Any] | str, asked: Preprocessing) -> Preprocessing:
+    """What a calibration was fitted with; ``ValueError`` or ``TypeError`` where that is unknown.
+
+    Until ``multiple_of`` there was, at most, ``even``: no image was cut for the network's sake, so
+    that such a calibration fits only where there is nothing to cut.
+    """
     if not isinstance(saved, str):
-        return Preprocessing(**saved)
+        values = dict(saved)
+        if "even" in values:
+            values["multiple_of"] = 2 if values.pop("even") else 1
+        return Preprocessing(**values)
     found = _VERSION_1.fullmatch(saved)
     if found is None:
         raise ValueError(f"preprocessing {saved!r} is not known")
@@ -104,7 +118,7 @@ def _preprocessing(saved: Mapping[str, Any] | str, used: Preprocessing) -> Prepr
         crop=int(crop or 0),
         # The words were silent about these.
         small_images={"tiled": "tile", "padded by reflection": "reflect"}.get(
-            small, used.small_images
+            small, asked.small_images
         ),
-        even=used.even,
+        multiple_of=asked.multiple_of,
     )

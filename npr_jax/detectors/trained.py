@@ -72,6 +72,6 @@ def preprocessing_of(config: ConfigDict) -> Preprocessing:
         resize=data.evaluate_resize,
         crop=data.evaluate_crop,
         small_images=data.small_images,
-        even=data.evaluate_even,
+        multiple_of=2 if data.evaluate_even else 1,
         jpeg_quality=middle_quality(data.reencode),
     )

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import json
 import logging
+import math
 import pathlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +28,7 @@ from npr_jax.evaluation.results import write_evaluation
 from npr_jax.evaluation.tables import Scores, format_baselines, format_table
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.ensemble import Ensemble
-from npr_jax.models.base import count_parameters
+from npr_jax.models.base import count_parameters, period
 from npr_jax.models.systems.registry import SYSTEMS
 from npr_jax.training.inputs import open_dataset
 from npr_jax.training.processes import gather_lists, gather_rows
@@ -218,7 +219,8 @@ def evaluation_name(
         parts.append(f"{mode}{one.resize}" if one.resize else "native")
         if one.crop:
             parts.append(f"crop{one.crop}")
-        if one.even:
+        # The networks' own period goes without saying.
+        if one.multiple_of > math.lcm(*(period(member.model) for member in detector.members)):
             parts.append("even")
     if delivery:
         parts.append(config.data.delivery)
@@ -251,7 +253,7 @@ def describe(
         "data": dataset.name,
         "split": config.data.test_split,
         "simulated": dataset.simulated,
-        **published_table([member.preprocessing for member in members], config, dataset),
+        **published_table(members, config, dataset),
         "scoring_seconds": round(seconds, 1),
         **detector.training_data,
         **provenance(),

@@ -1,6 +1,7 @@
 """The published protocol of a data set, beside the preprocessing a detector has of its own."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.prepare.catalog import ProtocolSteps
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.ensemble import Ensemble
-from npr_jax.models.base import fixed_side
+from npr_jax.models.base import fixed_side, period
 
 
 def as_published(
@@ -55,17 +56,22 @@ def published_preprocessing(detector: Detector, split: str, dataset: MixedDatase
         resize_mode="squash",
         crop=fixed_side(detector.model) or protocol.crop,
         small_images=_small_images(protocol),
-        even=protocol.even,
+        multiple_of=_multiple_of(protocol),
     )
 
 
-def departure(preprocessing: Preprocessing, split: str, dataset: MixedDataset) -> str:
-    """One line that says how an evaluation differs from the published one; empty: it does not."""
+def departure(detector: Detector, split: str, dataset: MixedDataset) -> str:
+    """One line that says how an evaluation differs from the published one; empty: it does not.
+
+    A cut to multiples of the network's period is no difference: the published code takes no other
+    images.
+    """
+    preprocessing = detector.preprocessing
     for protocol in filter(None, _protocols(dataset, split)):
         published = Preprocessing(
             resize=protocol.resize,
             crop=protocol.crop,
-            even=protocol.even,
+            multiple_of=math.lcm(_multiple_of(protocol), period(detector.model)),
             small_images=_small_images(protocol) if protocol.crop else preprocessing.small_images,
             jpeg_quality=preprocessing.jpeg_quality,
         )
@@ -79,14 +85,14 @@ def departure(preprocessing: Preprocessing, split: str, dataset: MixedDataset) -
 
 
 def published_table(
-    preprocessings: Sequence[Preprocessing], config: ConfigDict, dataset: MixedDataset
+    detectors: Sequence[Detector], config: ConfigDict, dataset: MixedDataset
 ) -> dict[str, Any]:
     """Which published table an evaluation belongs to, for its results.
 
-    ``preprocessings`` are those of the detector, or of each member of an ensemble. `catalogue`:
-    the entry's name, `table`: its number in the NPR paper, both None for images that were not
-    prepared as one entry of the catalogue; `protocol`: the published preprocessing in words, and
-    `as_published`: whether it was followed.
+    ``detectors``: the one, or each member of an ensemble. `catalogue`: the entry's name, `table`:
+    its number in the NPR paper, both None for images that were not prepared as one entry of the
+    catalogue; `protocol`: the published preprocessing in words, and `as_published`: whether it was
+    followed.
     """
     split = config.data.test_split
     protocols = _protocols(dataset, split)
@@ -98,7 +104,9 @@ def published_table(
     same = (
         config.data.delivery == "clean"
         and squashed in (None, protocol.resize)
-        and not any(one.jpeg_quality or departure(one, split, dataset) for one in preprocessings)
+        and not any(
+            one.preprocessing.jpeg_quality or departure(one, split, dataset) for one in detectors
+        )
     )
     return {
         "catalogue": stored["dataset"],
@@ -113,6 +121,10 @@ def _protocols(dataset: MixedDataset, split: str) -> list[ProtocolSteps | None]:
     found = [d.info.get("protocol", {}).get(split) for d in dataset.datasets if split in d.splits]
     every = (None if protocol is None else ProtocolSteps(**protocol) for protocol in found)
     return list(dict.fromkeys(every))
+
+
+def _multiple_of(protocol: ProtocolSteps) -> int:
+    return 2 if protocol.even else 1
 
 
 def _small_images(protocol: ProtocolSteps) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 from npr_jax.detectors import calibration_file
 from npr_jax.evaluation.provenance import package_version
 from npr_jax.inference.detector import Detector
-from npr_jax.inference.tiling import MIN_SIDE
 from npr_jax.inference.verdict import CONFIDENCE
+from npr_jax.models.base import period
 
 VERSION = 1  # of the layout of an exported file
 
@@ -27,13 +27,24 @@ def describe(detector: Detector) -> dict[str, Any]:
         "input": "images: uint8 [n, h, w, 3], RGB, values 0 to 255",
         "output": "probability: float32 [n], of being generated"
         + (f"; weights: float32 [n, {len(model.scales)}], of the scales" if model.scales else ""),
-        "minimum_side": MIN_SIDE,
+        "minimum_side": detector.preprocessing.min_side,
+        "scored": _scored(period(model)),
         "preprocessing": detector.preprocessing_in_words,
         "before": steps_before(detector),
         "scales": list(model.scales),
         "calibration": detector.calibration and calibration_file.to_json(detector.calibration),
         "verdicts": verdicts(detector),
     }
+
+
+def _scored(pixels: int) -> str:
+    """Which pixels of the input count."""
+    if pixels == 1:
+        return "all pixels"
+    return (
+        "the largest part from the top left whose sides are multiples of "
+        f"{pixels} pixels; the rest has no influence"
+    )
 
 
 def steps_before(detector: Detector) -> list[str]:
@@ -57,8 +68,11 @@ def steps_before(detector: Detector) -> list[str]:
     if way.crop:
         how = "tiled" if way.small_images == "tile" else "padded by reflection"
         steps.append(f"cut out the central {way.crop}x{way.crop} pixels (smaller images {how})")
-    if way.even:
-        steps.append("drop the last row where the height is odd, the last column likewise")
+    if way.multiple_of != period(detector.model):  # which the file sees to itself
+        steps.append(
+            "cut rows at the bottom and columns at the right until both sides are multiples of "
+            f"{way.multiple_of} pixels"
+        )
     if detector.file_view is not None:
         view = detector.file_view.description
         steps.append(f"turn it into what the network was trained on: {view}")

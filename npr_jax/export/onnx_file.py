@@ -9,9 +9,10 @@ from npr_jax.export.description import as_properties, describe, temperature_and_
 from npr_jax.export.onnx_front_end import read_pixels
 from npr_jax.export.onnx_graph import Graph
 from npr_jax.export.onnx_network import add_network
-from npr_jax.export.stablehlo_file import stablehlo_problem, system_problem
+from npr_jax.export.stablehlo_file import period_problem, stablehlo_problem, system_problem
 from npr_jax.inference.detector import Detector
 from npr_jax.models import fusion
+from npr_jax.models.base import period
 from npr_jax.models.classifier import Classifier
 from npr_jax.models.resnet import ResNet
 
@@ -47,7 +48,7 @@ def onnx_bytes(detector: Detector, *, logits: bool = False) -> bytes:
         )
     graph = Graph()
     with graph.part("pixels"):
-        pixels = read_pixels(graph, "images")
+        pixels = read_pixels(graph, "images", period(detector.model))
     outputs = add_network(graph, detector.model, pixels)
     temperature, bias = temperature_and_bias(detector)
     with graph.part("calibration"):
@@ -69,9 +70,9 @@ def onnx_bytes(detector: Detector, *, logits: bool = False) -> bytes:
 
 def _problem(detector: Detector) -> str:
     """Why a detector cannot be an ONNX file; empty: it can."""
-    if problem := system_problem(detector):
-        return problem
     model = detector.model
+    if problem := system_problem(detector) or period_problem(model):
+        return problem
     network = model.backbone if isinstance(model, Classifier) else model
     if type(network) not in ONNX_NETWORKS:
         return f"its network, {type(network).__name__}, is none of those written here"

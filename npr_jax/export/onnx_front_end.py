@@ -1,4 +1,8 @@
-"""The views of an image as nodes of an ONNX graph, for images of any size."""
+"""The views of an image as nodes of an ONNX graph, for images of any size.
+
+Sides that are multiples of the views' period need no arithmetic of sizes: references lie at the
+same places in every block of pixels.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +23,21 @@ LINEAR_COLORS = {
 
 @dataclasses.dataclass(frozen=True)
 class Pixels:
-    """The images in a graph: float ``[n, 3, h, w]``, 0 to 255, and their sides, int64 scalars."""
+    """The images as they are scored: float ``[n, 3, h, w]``, 0 to 255; int64 scalars h and w."""
 
     values: str
     height: str
     width: str
 
 
-def read_pixels(graph: Graph, images: str) -> Pixels:
-    """From the input ``images``, uint8 ``[n, h, w, 3]``."""
+def read_pixels(graph: Graph, images: str, period: int) -> Pixels:
+    """From the input ``images``, uint8 ``[n, h, w, 3]``, their sides cut to multiples of it."""
     sides = graph.add("Shape", images, start=1, end=3)
+    if period > 1:
+        rest = graph.add("Mod", sides, graph.constant([period], np.int64))
+        sides = graph.add("Sub", sides, rest)
+        first, axes = graph.constant([0, 0], np.int64), graph.constant([1, 2], np.int64)
+        images = graph.add("Slice", images, first, sides, axes)
     height, width = (
         graph.add("Gather", sides, graph.constant(i, np.int64), axis=0) for i in range(2)
     )
@@ -45,10 +54,10 @@ def add_view(graph: Graph, front_end: FrontEnd, pixels: Pixels) -> str:
         values = graph.add("Conv", values, kernel, graph.constant(offset))
     if front_end.mode == "nearest":
         with graph.part("rows"):
-            rows = add_references(graph, pixels.height, front_end.factor, front_end.phase[0])
+            rows = add_references(graph, pixels.height, front_end, 0)
             chosen = graph.add("Gather", values, rows, axis=2)
         with graph.part("columns"):
-            columns = add_references(graph, pixels.width, front_end.factor, front_end.phase[1])
+            columns = add_references(graph, pixels.width, front_end, 1)
             chosen = graph.add("Gather", chosen, columns, axis=3)
         values = graph.add("Sub", values, chosen)
     if any(front_end.offset):
@@ -57,30 +66,15 @@ def add_view(graph: Graph, front_end: FrontEnd, pixels: Pixels) -> str:
     return values
 
 
-def add_references(graph: Graph, length: str, factor: float, phase: int) -> str:
-    """Of each pixel of an axis its reference's index, int64 ``[length]``.
+def add_references(graph: Graph, length: str, front_end: FrontEnd, axis: int) -> str:
+    """Of each pixel of an axis (0: rows, 1: columns) its reference's index, int64 ``[length]``.
 
-    The arithmetic is that of ``residual.axis_operator``: float64 for the number of pixels
-    that are left, float32 for their places.
+    The length is a multiple of the front end's period.
     """
-    one = graph.constant(1, np.int64)
-    exact = graph.add(
-        "Mul", graph.cast(length, TensorProto.DOUBLE), graph.constant(factor, np.float64)
-    )
-    left = graph.cast(graph.add("Floor", exact), TensorProto.INT64)
-    small = graph.add("Max", left, one)
-    down = _nearest(graph, length, small)
-    if phase:
-        last = graph.add("Sub", length, one)
-        shifted = graph.add("Add", down, graph.constant(phase, np.int64))
-        down = graph.add("Min", shifted, last)
-    return graph.add("Gather", down, _nearest(graph, small, length), axis=0)
-
-
-def _nearest(graph: Graph, length_in: str, length_out: str) -> str:
-    """As ``npr_jax.residuals.resampling.nearest_indices``, int64 ``[length_out]``."""
-    before, after = (graph.cast(n, TensorProto.FLOAT) for n in (length_in, length_out))
-    places = graph.add("Range", graph.constant(0.0), after, graph.constant(1.0))
-    source = graph.add("Floor", graph.add("Mul", places, graph.add("Div", before, after)))
-    last = graph.add("Sub", length_in, graph.constant(1, np.int64))
-    return graph.add("Min", graph.cast(source, TensorProto.INT64), last)
+    period = front_end.period
+    offsets = front_end.operator(period, axis) - np.arange(period)
+    first, step = (graph.constant(n, np.int64) for n in (0, 1))
+    places = graph.add("Range", first, length, step)
+    within = graph.add("Mod", places, graph.constant(period, np.int64))
+    offset = graph.add("Gather", graph.constant(offsets, np.int64), within, axis=0)
+    return graph.add("Add", places, offset)

@@ -1,13 +1,12 @@
 """A detector as a StableHLO program that ``jax.export`` loads, batch and size open.
 
 The operators of a front end are made for an axis whose length is not known before the program runs:
-those of ``residual.axis_operator``, which the host makes of known lengths, with the same float32
-places.
+those of ``residual.axis_operator``, which the host makes of known lengths; the length is a multiple
+of the front end's period.
 """
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import jax
@@ -17,17 +16,17 @@ from flax import nnx
 from jax import export
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.transforms import cut_to_multiple
 from npr_jax.export.description import temperature_and_bias
 from npr_jax.inference.detector import Detector
-from npr_jax.inference.tiling import MIN_SIDE
-from npr_jax.models.base import Model, Prediction
+from npr_jax.models.base import Model, Prediction, period
 from npr_jax.models.cross_attention import Cross
 from npr_jax.residuals.front_end import FrontEnd
 from npr_jax.residuals.resampling import BICUBIC_A
+from npr_jax.residuals.residual import LONGEST_PERIOD, RESIDUAL_MODES, small_length
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 MODES = ("nearest", "bilinear", "bicubic", "area", "none")
-LONGEST = 65536  # pixels of an axis up to which a factor's arithmetic is checked
 # What these compute has no form for images of any size.
 _NOT_IN_STABLEHLO = {
     "freqnet": "its Fourier transforms of feature maps are made for known sizes",
@@ -43,8 +42,9 @@ def stablehlo_bytes(detector: Detector) -> bytes:
     """
     if problem := stablehlo_problem(detector):
         raise UserError(f"{detector.system} cannot be exported as StableHLO: {problem}")
+    shortest = detector.preprocessing.min_side
     shape = export.symbolic_shape(
-        "n, h, w, 3", constraints=[f"h >= {MIN_SIDE}", f"w >= {MIN_SIDE}"]
+        "n, h, w, 3", constraints=[f"h >= {shortest}", f"w >= {shortest}"]
     )
     images = jax.ShapeDtypeStruct(shape, jnp.uint8)
     temperature, bias = temperature_and_bias(detector)
@@ -64,6 +64,7 @@ def stablehlo_bytes(detector: Detector) -> bytes:
 def _predict(model: Model, images: jax.Array) -> Prediction:
     """As ``npr_jax.models.base.predict``, for sizes that are symbols; ``model`` is changed."""
     model.eval()
+    images = cut_to_multiple(images, period(model))
     views = []
     for front_end in model.front_ends:
         rows, columns = (symbolic_operator(front_end, images.shape[1 + i], i) for i in range(2))
@@ -79,7 +80,8 @@ def stablehlo_problem(detector: Detector) -> str:
     if isinstance(detector.model, Cross):
         return "the spectrum that fusion cross attends to is made for known sizes"
     problems = map(symbolic_problem, detector.model.front_ends)
-    return next((f"it has a {problem}" for problem in problems if problem), "")
+    found = next((f"it has a {problem}" for problem in problems if problem), "")
+    return found or period_problem(detector.model)
 
 
 def system_problem(detector: Detector) -> str:
@@ -88,14 +90,23 @@ def system_problem(detector: Detector) -> str:
     return "" if reads_pixels else "it looks at files, not at their pixels"
 
 
+def period_problem(model: Model) -> str:
+    """Why the views' patterns cannot be laid over images of any size; empty: they can."""
+    for front_end in model.front_ends:
+        if front_end.mode in RESIDUAL_MODES and not front_end.learned:
+            if front_end.period == 1:
+                return f"the pattern of its residual {front_end.name} never repeats"
+            if period(model) % front_end.period:
+                return f"its residuals' patterns repeat together after over {LONGEST_PERIOD} pixels"
+    return ""
+
+
 def symbolic_problem(front_end: FrontEnd) -> str:
     """Why a front end has no operator for lengths unknown; empty: it has."""
     if front_end.learned:
         return "trained factor"
     if front_end.mode not in MODES:
         return f"residual {front_end.mode}"
-    if front_end.mode != "none" and _ratio(front_end.factor) is None:
-        return f"factor {front_end.factor}, of which whole numbers give other sizes"
     return ""
 
 
@@ -103,39 +114,21 @@ def symbolic_operator(front_end: FrontEnd, length: Any, axis: int) -> jax.Array:
     """As ``FrontEnd.operator`` of a whole axis.
 
     Args:
-        front_end: one without a ``symbolic_problem``.
-        length: pixels of the axis, a symbolic dimension.
+        front_end: one without a ``symbolic_problem``, and with a period.
+        length: pixels of the axis, a symbolic dimension, a multiple of the period.
         axis: 0 rows, 1 columns.
     """
     if front_end.mode == "none":
         return jnp.zeros(0, jnp.int32)
-    ratio = _ratio(front_end.factor)
-    if ratio is None:
-        raise UserError(symbolic_problem(front_end))
-    small = length * ratio.numerator // ratio.denominator
+    block = front_end.period
     if front_end.mode == "nearest":
-        # Only the samples that the way up asks for.
-        samples = _nearest(jnp.arange(length), small, length)
-        chosen = _nearest(samples, length, small) + front_end.phase[axis]
-        return jnp.minimum(chosen, jnp.asarray(length) - 1)
+        offsets = front_end.operator(block, axis) - np.arange(block, dtype=np.int32)
+        places = jnp.arange(length)
+        return places + jnp.asarray(offsets)[places % block]
+    small = length // block * small_length(block, front_end.factor)
     weights = {"bilinear": _bilinear, "bicubic": _bicubic, "area": _area}[front_end.mode]
     up, down = weights(small, length), weights(length, small)
     return jnp.matmul(up, down, precision=jax.lax.Precision.HIGHEST)
-
-
-def _ratio(factor: float) -> Fraction | None:
-    """The factor as a fraction that leaves as many pixels of every axis as itself; None: none."""
-    ratio = Fraction(factor).limit_denominator(1000)
-    lengths = np.arange(MIN_SIDE, LONGEST + 1)
-    left = np.maximum(1, np.floor(lengths * factor)).astype(int)
-    whole = lengths * ratio.numerator // ratio.denominator
-    return ratio if np.array_equal(whole, left) else None
-
-
-def _nearest(outputs: jax.Array, length_in: Any, length_out: Any) -> jax.Array:
-    """See ``npr_jax.residuals.resampling.nearest_indices``, at ``outputs``."""
-    source = jnp.floor(outputs.astype(jnp.float32) * _scale(length_in, length_out))
-    return jnp.minimum(source.astype(jnp.int32), jnp.asarray(length_in, jnp.int32) - 1)
 
 
 def _scale(length_in: Any, length_out: Any) -> jax.Array:

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import functools
 import logging
+import math
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
@@ -23,7 +24,7 @@ from npr_jax.inference.file_stream import Opener, in_order, read_pixels
 from npr_jax.inference.position_maps import PositionMaps
 from npr_jax.inference.scorer import Scored, Scorer
 from npr_jax.inference.verdict import ImageScore, score_of
-from npr_jax.models.base import Model, evaluation_copy
+from npr_jax.models.base import Model, evaluation_copy, period
 from npr_jax.models.clip import VIT_L14, ClipShape
 from npr_jax.models.pretrained.state_dict import load_state_dict
 from npr_jax.models.systems.registry import SYSTEMS, recognise
@@ -66,7 +67,8 @@ class Detector:
         system: str = "npr",
         calibration: Calibration | None = None,
     ):
-        """Limits and file reader of the preprocessing are set here, as model and system want them.
+        """Limits, file reader and grid of the preprocessing are set here, as model and system want
+        them: sides become multiples of the model's period too, see ``npr_jax.models.base``.
 
         A calibration is one that was fitted to this model with this preprocessing. Raises
         ``UserError`` for a resize to fewer pixels than the networks need.
@@ -142,16 +144,17 @@ class Detector:
         """
         workdir = pathlib.Path(workdir)
         run = load_trained(workdir, checkpoint)
-        own = preprocessing_of(run.config)
+        asked = preprocessing_of(run.config)
         source = f"{workdir} ({run.checkpoint}, step {run.step})"
-        detector = cls(run.model, own, source=source, system=run.config.model.name)
+        detector = cls(run.model, asked, source=source, system=run.config.model.name)
         detector.config, detector.step, detector.checkpoint = run.config, run.step, run.checkpoint
         detector.training_data = run.learned_from
+        own = detector.preprocessing
         if resize is not None:
             detector = detector.with_preprocessing(dataclasses.replace(own, resize=resize))
         if calibrated:
             detector.calibration, detector.calibration_note = calibration_file.load(
-                workdir, run.step, run.model, used=detector.preprocessing, own=own
+                workdir, run.step, run.model, used=detector.preprocessing, own=own, asked=asked
             )
             is_there = calibration_file.file_of(workdir, run.step).is_file()
             detector._warn_if_dropped(NO_RESIZE if is_there else "run calibrate again")
@@ -204,7 +207,7 @@ class Detector:
         """The same model with another preprocessing; its calibration does not come along."""
         other = copy.copy(self)
         other.preprocessing = self._fitted(preprocessing)
-        if preprocessing != self.preprocessing and self.calibration is not None:
+        if other.preprocessing != self.preprocessing and self.calibration is not None:
             other.calibration = None
             other.calibration_note = (
                 f"its calibration is for images prepared otherwise: {self.preprocessing_in_words}"
@@ -215,7 +218,8 @@ class Detector:
     def _fitted(self, preprocessing: Preprocessing) -> Preprocessing:
         return dataclasses.replace(
             preprocessing,
-            min_side=tiling.MIN_SIDE,
+            multiple_of=math.lcm(preprocessing.multiple_of, period(self.model)),
+            min_side=tiling.shortest_side(self.model),
             max_pixels=tiling.most_pixels(self.model),
             read_file=SYSTEMS[self.system].read_file,
         )
@@ -257,6 +261,9 @@ class Detector:
 
     def logits(self, images: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
         """Scores pixels as they are, without any preprocessing.
+
+        Rows at the bottom and columns at the right beyond multiples of the model's period do not
+        count, as with files: residuals have one and the same grid at every size.
 
         Args:
             images: uint8 ``[n, h, w, 3]`` RGB, or images ``[h, w, 3]`` of any sizes from 32 pixels.

@@ -8,6 +8,7 @@ import numpy as np
 from flax import nnx
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.transforms import cut_to_multiple
 from input_pipeline.storage.atomic_files import whole_file
 from npr_jax.inference import tiling
 from npr_jax.inference.tiling import check_map_size
@@ -18,6 +19,7 @@ from npr_jax.models.base import (
     Prediction,
     evaluation_copy,
     feature_sums,
+    period,
     placed_maps,
     sums_of,
 )
@@ -36,8 +38,8 @@ class PositionMaps:
         self._of_image = jax.jit(self._maps_of_image)
 
     def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """The maps of one image, uint8 ``[h, w, 3]``, whole; ``UserError`` for one too large for
-        maps.
+        """The maps of one image, uint8 ``[h, w, 3]``, as far as it is scored, see ``Scorer.score``;
+        ``UserError`` for one too large for maps.
 
         ``position_logits`` float32 ``[rows, columns]``, whose mean is the image's ``logit``;
         ``grid`` int32 ``(stride, field)`` in pixels: position (i, j) lies at pixel
@@ -45,6 +47,7 @@ class PositionMaps:
         neighbourhood. Models with weights add ``weights`` float32 ``[scales]``, those with weights
         of each position add them by name, float32 ``[rows, columns]``.
         """
+        image = cut_to_multiple(image, period(self._model))
         height, width = image.shape[:2]
         check_map_size(height, width)
         tiles = tiling.plan(height, width, self._model)

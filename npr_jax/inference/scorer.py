@@ -12,8 +12,18 @@ import numpy as np
 from flax import nnx
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.preprocessing import check_size
+from input_pipeline.images.transforms import cut_to_multiple
 from npr_jax.inference import tiling
-from npr_jax.models.base import Frozen, Model, Placement, Prediction, evaluation_copy, feature_sums
+from npr_jax.models.base import (
+    Frozen,
+    Model,
+    Placement,
+    Prediction,
+    evaluation_copy,
+    feature_sums,
+    period,
+)
 from npr_jax.models.sharding import data_mesh, replicated, split_rows
 
 _LOG = logging.getLogger(__name__)
@@ -68,6 +78,7 @@ class Scorer:
         self._shapes = shapes
         self._mesh = data_mesh(jax.local_devices())
         model = evaluation_copy(model)
+        self._period = period(model)
         self._graphdef, params, batch_stats, frozen = nnx.split(
             model, nnx.Param, nnx.BatchStat, Frozen
         )
@@ -96,7 +107,7 @@ class Scorer:
         """Scores images as they come; results come out of order and each exactly once.
 
         Images are uint8 ``[h, w, 3]`` each, RGB, any mix of sizes from 32 pixels; ``UserError`` for
-        others.
+        others. Of each, what is scored has sides that are multiples of the model's ``period``.
         """
         finished: list[tuple[int, list[np.ndarray]]] = []
         for features in self.features(images):
@@ -125,8 +136,9 @@ class Scorer:
         flight: collections.deque = collections.deque()
         partial: dict[int, _Partial] = {}
         for position, image in enumerate(images):
-            tiles = self._plan(image)
+            image = self._on_grid(image)
             height, width = image.shape[:2]
+            tiles = tiling.plan(height, width, self._model, self._shapes)
             counts = tiling.feature_counts(height, width, self._model)
             partial[position] = _Partial(len(tiles), counts)
             for tile in tiles:
@@ -149,13 +161,13 @@ class Scorer:
         weights = [s.weights for s in scored if s.weights is not None]
         return logits, np.stack(weights) if weights else None
 
-    def _plan(self, image: np.ndarray) -> list[tiling.Tile]:
+    def _on_grid(self, image: np.ndarray) -> np.ndarray:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise UserError(
                 f"image is {image.dtype} {list(image.shape)}; expected uint8 [height, width, 3]"
             )
-        height, width = image.shape[:2]
-        return tiling.plan(height, width, self._model, self._shapes)
+        check_size(image.shape, tiling.shortest_side(self._model))
+        return cut_to_multiple(image, self._period)
 
     def _rows(self, shape: tuple[int, int]) -> int:
         platform = self._mesh.devices.flat[0].platform

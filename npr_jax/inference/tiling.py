@@ -13,7 +13,7 @@ import numpy as np
 from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import check_size
 from input_pipeline.images.problems import ImageTooLargeError
-from npr_jax.models.base import Grid, Model, Placement
+from npr_jax.models.base import Grid, Model, Placement, period
 from npr_jax.residuals.front_end import FrontEnd
 
 # (height, width) in pixels of the padded batches, multiples of every network's stride. One
@@ -49,6 +49,11 @@ class Tile:
     shape: tuple[int, int]
     rows: Span
     columns: Span
+
+
+def shortest_side(model: Model) -> int:
+    """Pixels: of ``MIN_SIDE`` and more, the fewest that are a multiple of the model's period."""
+    return -(-MIN_SIDE // period(model)) * period(model)
 
 
 def most_pixels(model: Model) -> int:

@@ -6,6 +6,7 @@ what it would have seen of the whole image.
 """
 
 import dataclasses
+import math
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -15,6 +16,7 @@ from flax import nnx
 
 from npr_jax.residuals.front_end import FrontEnd, with_factors
 from npr_jax.residuals.learned_factor import LIMITS
+from npr_jax.residuals.residual import LONGEST_PERIOD
 
 _FACTORS = "learned_factors"  # the attribute of a model that holds them
 
@@ -143,6 +145,15 @@ def evaluation_copy(model: Model) -> Model:
     if factors := learned_factors(nnx.state(model, nnx.Param)):
         model.front_ends = with_factors(model.front_ends, factors)
     return model
+
+
+def period(model: Model) -> int:
+    """Pixels after which the patterns of all views repeat: what images are cut to multiples of.
+
+    1 where there is no pattern, or none in common of at most ``residual.LONGEST_PERIOD`` pixels.
+    """
+    common = math.lcm(*(front_end.period for front_end in model.front_ends))
+    return common if common <= LONGEST_PERIOD else 1
 
 
 def fixed_side(model: Model) -> int:

@@ -79,6 +79,14 @@ class FrontEnd:
         parts += [f"phase {self.phase[0]}-{self.phase[1]}"] * any(self.phase)
         return " ".join(parts if self.color == "rgb" else [*parts, self.color])
 
+    @property
+    def period(self) -> int:
+        """Pixels after which the view's pattern repeats, see residual; 1: it has none.
+
+        A learned factor has none: its samples lie at the same places whatever the length.
+        """
+        return 1 if self.learned else residual.period(self.factor, self.mode)
+
     def reach(self, length: int) -> int:
         """Pixels, at most, between a pixel of the view and those it depends on; of an axis'
         length."""

@@ -16,6 +16,7 @@ share one padded batch. Frequency responses and linear dependences: docs/residua
 
 import functools
 import math
+from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +32,8 @@ from npr_jax.residuals.resampling import (
     resized_high_pass,
 )
 
+LONGEST_PERIOD = 32  # pixels
+LONGEST_AXIS = 65_536  # pixels up to which a period is checked
 RESIZES = {"bilinear": bilinear_matrix, "bicubic": bicubic_matrix, "area": area_matrix}
 MODES = ("nearest", *RESIZES, "hh", "none")
 RESIDUAL_MODES = ("nearest", *RESIZES)  # those that have a factor
@@ -144,6 +147,30 @@ def axis_operator(
 def small_length(length: int, factor: float) -> int:
     """Pixels that are left of an axis after the down-sampling."""
     return max(1, math.floor(length * factor))
+
+
+@functools.cache
+def period(factor: float, mode: str) -> int:
+    """Pixels after which the pattern of an axis' operator repeats, at most ``LONGEST_PERIOD``.
+
+    At lengths that are multiples of it every pixel has the same references, counted from the
+    first: the operator of a shorter axis is the beginning of a longer one's. At other lengths
+    torch's rules stretch or shift the pattern. It is the denominator of the factor, and 2 for
+    ``hh``, whose band is stretched by the same two coefficients at all even lengths. 1 where there
+    is nothing to repeat, or no such length: for factors without so small a denominator, and few,
+    as 0.7, at which rounding breaks the pattern.
+    """
+    if mode not in RESIDUAL_MODES:
+        return 2 if mode == "hh" else 1
+    ratio = Fraction(factor).limit_denominator(LONGEST_PERIOD)
+    pixels = ratio.denominator
+    lengths = np.arange(pixels, LONGEST_AXIS + 1, pixels)
+    whole = lengths // pixels * ratio.numerator
+    if float(ratio) != factor or (np.floor(lengths * factor) != whole).any():
+        return 1
+    references = axis_operator(int(lengths[-1]), factor, "nearest").reshape(-1, pixels)
+    repeats = references - references[:, :1] == references[0] - references[0, 0]
+    return pixels if repeats.all() and (np.diff(references[:, 0]) == pixels).all() else 1
 
 
 def reference_reach(length: int, factor: float, mode: str) -> int:

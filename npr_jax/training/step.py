@@ -15,8 +15,9 @@ from clu import metrics
 from flax import nnx
 from ml_collections import ConfigDict
 
+from input_pipeline.images.transforms import cut_to_multiple
 from npr_jax.inference.scorer import Scorer
-from npr_jax.models.base import Frozen, Model, predict
+from npr_jax.models.base import Frozen, Model, period, predict
 from npr_jax.models.systems.registry import SYSTEMS
 from npr_jax.training.augment import augment
 from npr_jax.training.train_state import TrainState
@@ -147,5 +148,5 @@ def _logits(
 ) -> jax.Array:
     if SYSTEMS[config.model.name].trains_head_only:
         return model.head([batch["features"]]).logits
-    images = augment(key, batch["image"], config.data)
+    images = cut_to_multiple(augment(key, batch["image"], config.data), period(model))
     return predict(model, images, examples=batch["mask"] > 0).logits

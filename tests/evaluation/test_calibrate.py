@@ -193,9 +193,9 @@ def test_where_the_user_asks_for_another_detector_its_scores_are_not_calibrated(
     with caplog.at_level(logging.WARNING, "npr_jax"):
         other = npr_jax.Detector.load(workdir, resize=48)
         assert other.calibration is None
-        assert "made with images prepared otherwise (native size)" in caplog.text
+        assert "images prepared otherwise (native size, sides cut to multiples of 2" in caplog.text
         assert caplog.text.endswith("leave --resize out to use it\n")
-        assert "images prepared otherwise (native size)" in other.calibration_in_words
+        assert "images prepared otherwise (native size, " in other.calibration_in_words
         caplog.clear()
         path.rename(path.with_name("999.json"))
         detector = npr_jax.Detector.load(workdir)
@@ -238,8 +238,6 @@ def test_values_are_compared_and_not_words(copied, monkeypatch):
 
 def test_words_of_version_1_are_still_read(copied):
     workdir, path, content = copied
-    path.write_text(json.dumps(content | {"preprocessing": "native size"}))
-    assert npr_jax.Detector.load(workdir).calibration is not None
     words = (
         "re-encoded as JPEG 75, squashed to 64x64 pixels, centre crop of 40 pixels "
         "(smaller images tiled)"
@@ -254,6 +252,24 @@ def test_words_of_version_1_are_still_read(copied):
     (workdir / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match="smaller images tiled"):
         npr_jax.Detector.load(workdir)
+
+
+@pytest.mark.parametrize("saved", ["native size", {"resize": 0, "even": False}])
+def test_a_calibration_of_uncut_images_is_refused_where_images_are_cut_now(copied, saved):
+    """As version 1 wrote it, and as it was written until `multiple_of` took the place of `even`."""
+    workdir, path, content = copied
+    path.write_text(json.dumps(content | {"preprocessing": saved}))
+    with pytest.raises(ValueError, match=r"\(native size\) than this run .* multiples of 2 pixels"):
+        npr_jax.Detector.load(workdir)
+    if isinstance(saved, dict):
+        path.write_text(json.dumps(content | {"preprocessing": saved | {"even": True}}))
+        assert npr_jax.Detector.load(workdir).calibration is not None
+    # All images of 48 pixels are the same, cut or not.
+    squashed = (
+        {"resize": 48, "even": False} if isinstance(saved, dict) else "squashed to 48x48 pixels"
+    )
+    path.write_text(json.dumps(content | {"preprocessing": squashed}))
+    assert npr_jax.Detector.load(workdir, resize=48).calibration is not None
 
 
 def test_other_preprocessing_afterwards_is_another_detector(run):

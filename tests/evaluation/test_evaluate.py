@@ -6,13 +6,16 @@ import shutil
 
 import numpy as np
 import pytest
+from flax import nnx
 from sklearn import metrics
 
 import npr_jax
+from configs import spectrum
 from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.evaluation.evaluate import describe, evaluate_run, evaluation_name
 from npr_jax.inference.ensemble import Ensemble
+from npr_jax.models.systems.registry import build_model
 from tests import runs, trees
 
 
@@ -169,10 +172,13 @@ def test_each_preprocessing_and_checkpoint_has_a_folder_of_its_own(trained, tiny
     assert evaluation_name(best, config, dataset) == "tiny-test-native-clean"
     assert evaluation_name(last, config, dataset) == "tiny-test-native-clean-last"
     assert evaluation_name(last, config, dataset, delivery=False) == "tiny-test-native-last"
-    way = Preprocessing(resize=64, crop=48, even=True, jpeg_quality=75)
+    way = Preprocessing(resize=64, crop=48, jpeg_quality=75)
     other = best.with_preprocessing(way)
-    assert evaluation_name(other, config, dataset) == (
-        "tiny-test-squash64-crop48-even-clean-reencoded"
-    )
+    assert evaluation_name(other, config, dataset) == "tiny-test-squash64-crop48-clean-reencoded"
+    # What the network needs goes without saying, even edges of one without a grid do not.
+    plain = build_model(spectrum.get_config().model, nnx.Rngs(params=0))
+    for multiple, name in ((1, "tiny-test-native-clean"), (2, "tiny-test-native-even-clean")):
+        detector = npr_jax.Detector(plain, Preprocessing(multiple_of=multiple), source="test")
+        assert evaluation_name(detector, config, dataset) == name
     assert evaluation_name(Ensemble([best, best]), config, dataset) == "tiny-test-native-clean"
     assert evaluation_name(Ensemble([best, other]), config, dataset) == "tiny-test-mixed-clean"

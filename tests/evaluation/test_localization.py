@@ -130,7 +130,7 @@ def a_detector(preprocessing=NATIVE, **options):
 def test_maps_are_of_what_the_network_gets(made):
     """The region goes through the crop and the file view with its pixels."""
     drawn = made["nearest_conv", 0]
-    detector = a_detector(Preprocessing(resize=128, crop=120, even=True, jpeg_quality=90))
+    detector = a_detector(Preprocessing(resize=128, crop=121, jpeg_quality=90))
     detector.file_view = Halved()
     seen = seen_by(detector, drawn)
     assert seen.images.shape == (3, 60, 60, 3)

@@ -9,7 +9,7 @@ from configs import default, multiscale_attention
 from input_pipeline.images.preprocessing import Preprocessing
 from npr_jax.detectors.calibration import Calibration
 from npr_jax.inference.detector import Detector
-from npr_jax.models.base import predict
+from npr_jax.models.base import period, predict
 from npr_jax.models.systems.registry import build_model
 from tests.inference.test_scorer import picture
 from tests.models.test_models import randomize_statistics
@@ -46,9 +46,13 @@ def pictures(count, height, width):
 def said(found, images):
     """Probabilities, calibrated in float64, and weights or None, of the Flax model itself.
 
-    Each image is whole and alone: the scorer has no part in it.
+    Each image is whole and alone: the scorer has no part in it. What does not fill a block of the
+    residuals is cut here by hand.
     """
     found.model.eval()
+    block = period(found.model)
+    height, width = (side - side % block for side in images.shape[1:3])
+    images = images[:, :height, :width]
     compute = jax.jit(lambda x: predict(found.model, x))
     outcomes = [compute(image[None]) for image in images]
     logits = np.array([float(logit[0]) for logit, _ in outcomes])

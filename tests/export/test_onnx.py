@@ -1,6 +1,7 @@
 """ONNX files in ONNX Runtime say what the Flax models say."""
 
 import json
+from fractions import Fraction
 
 import jax
 import numpy as np
@@ -11,9 +12,9 @@ from onnx import TensorProto, helper, version_converter
 
 from npr_jax.detectors import calibration_file
 from npr_jax.export.onnx_file import onnx_bytes
-from npr_jax.export.onnx_front_end import add_references
+from npr_jax.export.onnx_front_end import add_references, read_pixels
 from npr_jax.export.onnx_graph import Graph
-from npr_jax.residuals.residual import axis_operator
+from npr_jax.residuals.front_end import paper_front_end
 from tests.export import made
 from tests.inference.test_scorer import fused
 
@@ -177,20 +178,22 @@ def test_without_a_calibration():
 
 @pytest.mark.parametrize("factor", FACTORS)
 def test_references_are_torchs_at_every_size(factor):
+    """Of what is left of each size after the cut, which is part of the graph."""
     torch = pytest.importorskip("torch", reason="needs the torch extra")
+    view, block = paper_front_end(factor), Fraction(factor).limit_denominator(10).denominator
     graph = Graph()
-    graph.add("Identity", add_references(graph, "length", factor, 0), output="references")
-    inputs = [helper.make_tensor_value_info("length", TensorProto.INT64, [])]
-    outputs = [helper.make_tensor_value_info("references", TensorProto.INT64, ["n"])]
+    pixels = read_pixels(graph, "images", view.period)
+    graph.add("Identity", add_references(graph, pixels.width, view, 1), output="references")
+    inputs = [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", "h", "w", 3])]
+    outputs = [helper.make_tensor_value_info("references", TensorProto.INT64, ["m"])]
     running = session(graph.model("references", inputs, outputs, {}).SerializeToString())
-    for length in range(32, 2049):
-        [ours] = running.run(None, {"length": np.array(length)})
-        x = torch.arange(length, dtype=torch.float32)[None, None]
-        small = max(1, int(np.floor(length * factor)))
-        down = torch.nn.functional.interpolate(x, size=small, mode="nearest")
-        up = torch.nn.functional.interpolate(down, size=length, mode="nearest")
+    for length in range(32, 1025):
+        [ours] = running.run(None, {"images": np.zeros((1, 32, length, 3), np.uint8)})
+        cut = length // block * block
+        x = torch.arange(cut, dtype=torch.float32)[None, None]
+        down = torch.nn.functional.interpolate(x, size=int(cut * factor), mode="nearest")
+        up = torch.nn.functional.interpolate(down, size=cut, mode="nearest")
         np.testing.assert_array_equal(ours, up[0, 0].numpy(), err_msg=f"{length} pixels")
-        np.testing.assert_array_equal(ours, axis_operator(length, factor, "nearest"))
 
 
 def test_a_full_sized_file_is_small_and_holds_no_batch_norm():
@@ -213,6 +216,7 @@ def test_what_the_file_says_of_itself():
     assert properties["checkpoint_sha256"] == calibration_file.fingerprint(found.model)
     assert properties["preprocessing"] == "squashed to 256x256 pixels"
     assert properties["minimum_side"] == "32"
+    assert "whose sides are multiples of 2 pixels" in properties["scored"]
     decoded, squashed = json.loads(properties["before"])
     assert "8-bit RGB" in decoded
     assert "Image.resize((256, 256), Image.Resampling.BILINEAR)" in squashed
@@ -229,9 +233,11 @@ def test_what_the_file_says_of_itself():
         ({"modes": ("bicubic",)}, ("residual bicubic", "--format=stablehlo can hold it")),
         ({"colors": ("lab",)}, ("colours lab", "--format=stablehlo can hold it")),
         ({"modes": ("hh",)}, ("residual hh", "nearest and none")),
+        ({"factors": (0.7,)}, ("the pattern of its residual 0.7 never repeats",)),
+        (fused("mean", factors=(0.3, 0.25, 1 / 3)), ("repeat together after over 32 pixels",)),
         (fused("cross"), ("Cross", "without fusion cross")),
     ],
-    ids=["bicubic", "lab", "hh", "cross"],
+    ids=["bicubic", "lab", "hh", "no period", "no common period", "cross"],
 )
 def test_what_cannot_be_exported_is_refused_by_name(changes, texts):
     with pytest.raises(ValueError) as refusal:

@@ -52,7 +52,7 @@ def test_scores_are_of_the_mean_logit_each_member_with_its_own_preprocessing(ens
         assert result.verdict == ("generated" if result.score >= 0.5 else "photograph")
     assert (results[3].score, results[3].error) == (None, "not an image of a known format")
     assert ensemble.preprocessing_in_words.startswith(
-        "each member's own: native size; squashed to 48x48"
+        "each member's own: native size, sides cut to multiples of 2 pixels; squashed to 48x48"
     )
 
 

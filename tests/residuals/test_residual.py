@@ -11,10 +11,12 @@ from npr_jax.residuals.residual import (
     apply_operators,
     axis_operator,
     npr_residual,
+    period,
     reference_reach,
 )
 
 FACTORS = (0.25, 0.5, 0.75, 1 / 3, 1 / 8, 0.9)
+PERIODS = {0.5: 2, 0.25: 4, 0.75: 4, 1 / 3: 3, 2 / 3: 3, 1 / 8: 8, 0.3: 10, 0.9: 10, 0.95: 20}
 
 
 def torch_residual(images, factor, mode):
@@ -65,6 +67,30 @@ def test_even_size_half_subtracts_the_top_left_pixel_of_each_block():
 
 def test_odd_length_shifts_blocks_as_the_method_notes_say():
     assert axis_operator(9, 0.5, "nearest").tolist() == [0, 0, 0, 2, 2, 4, 4, 6, 6]
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "none"])
+@pytest.mark.parametrize(("factor", "pixels"), PERIODS.items())
+def test_multiples_of_the_period_have_one_and_the_same_grid(mode, factor, pixels):
+    """Whatever the size from 32 to 1,024: but for the border, as the beginning of a longer axis."""
+    if mode == "hh":  # without a factor; its stretch is the same in whole, not in part
+        assert period(factor, mode) == 2
+        return
+    assert period(factor, mode) == pixels
+    longest = axis_operator(1100 // pixels * pixels, factor, mode)
+    lengths = {length // pixels * pixels for length in range(32, 1025)}
+    for length in sorted(lengths) if mode == "nearest" else (32 // pixels * pixels, 240, 960):
+        inner = length if mode == "nearest" else length - reference_reach(length, factor, mode)
+        part = axis_operator(length, factor, mode)[:inner]
+        expected = longest[:inner] if mode == "nearest" else longest[:inner, :length]
+        np.testing.assert_allclose(part, expected, rtol=0, atol=1e-4, err_msg=f"{length} pixels")
+
+
+def test_what_has_no_period():
+    """No small denominator, or one at which float32's rounding breaks the pattern; no factor."""
+    for factor in (0.437, 0.33, 0.7, 3 / 7, 0.99):
+        assert period(factor, "nearest") == 1
+    assert (period(0.5, "none"), period(0.5, "hh")) == (1, 2)
 
 
 def test_the_phase_chooses_the_pixel_of_the_block():

@@ -15,7 +15,6 @@ from npr_jax.export.description import describe
 from npr_jax.export.onnx_file import onnx_bytes
 from npr_jax.export.web.packages import PACKAGES, Package, read_package
 from npr_jax.inference.detector import Detector
-from npr_jax.inference.tiling import MIN_SIDE
 from npr_jax.inference.verdict import CONFIDENCE
 from npr_jax.models.systems.registry import SYSTEMS
 from npr_jax.residuals.front_end import FrontEnd
@@ -117,10 +116,10 @@ def _check_suited(detector: Detector) -> None:
             "them (data.reencode), which a browser does not do to the same pixels; --format=web "
             "takes detectors trained without"
         )
-    if way.even or way.resize_mode != "squash":
+    if way.resize_mode != "squash":
         raise UserError(
             f"the page does not prepare images so: {way.in_words()}; --format=web takes detectors "
-            "that score every row and column of images at native size or squashed to a square"
+            "that score images at native size or squashed to a square"
         )
     if way.read_file or SYSTEMS[detector.system].file_view:
         raise UserError(
@@ -137,26 +136,24 @@ def _description(detector: Detector, model: bytes) -> dict[str, Any]:
             "resize": detector.preprocessing.resize,
             "crop": detector.preprocessing.crop,
             "small_images": detector.preprocessing.small_images,
+            "multiple_of": detector.preprocessing.multiple_of,
         },
         "limits": {
-            "min_side": MIN_SIDE,
+            "min_side": detector.preprocessing.min_side,
             "max_scored_pixels": MAX_SCORED_PIXELS,
             "max_pixels": MAX_PIXELS,
             "max_bytes": MAX_BYTES,
         },
-        "residuals": [_residual(front_end) for front_end in detector.model.front_ends],
+        "residuals": [view_of(front_end) for front_end in detector.model.front_ends],
         "confidence": CONFIDENCE,
         "packages": [{"name": p.name, "version": p.version, "notice": p.notice} for p in PACKAGES],
     }
 
 
-def _residual(front_end: FrontEnd) -> dict[str, Any]:
-    """A view; ``drawn`` where the page has a picture of it."""
-    return {
-        "name": front_end.name,
-        "mode": front_end.mode,
-        "factor": front_end.factor,
-        "phase": list(front_end.phase),
-        "color": front_end.color,
-        "drawn": front_end.mode == "nearest" and front_end.color == "rgb",
-    }
+def view_of(front_end: FrontEnd) -> dict[str, Any]:
+    """A view; ``drawn`` where the page has a picture of it, by the first block's references."""
+    drawn = front_end.mode == "nearest" and front_end.color == "rgb"
+    rows, columns = (
+        front_end.operator(front_end.period, axis).tolist() if drawn else [] for axis in range(2)
+    )
+    return {"name": front_end.name, "drawn": drawn, "rows": rows, "columns": columns}

@@ -37,8 +37,16 @@ def test_the_folder_describes_its_detector(site, detector):
     model = (site / "model.onnx").read_bytes()
     assert said["model_sha256"] == hashlib.sha256(model).hexdigest()
     assert said["calibration"]["temperature"] == detector.calibration.temperature
-    assert (said["system"], said["preprocessing"]) == ("npr", "native size")
-    assert said["steps"] == {"resize": 0, "crop": 0, "small_images": "reflect"}
+    assert (said["system"], said["preprocessing"]) == (
+        "npr",
+        "native size, sides cut to multiples of 2 pixels",
+    )
+    assert said["steps"] == {
+        "resize": 0,
+        "crop": 0,
+        "small_images": "reflect",
+        "multiple_of": 2,
+    }
     session = onnxruntime.InferenceSession(model)
     pixels = scene(1)[None, :99]
     probability, logits = session.run(["probability", "logits"], {"images": pixels})

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from benchmarks.web_pictures import chunk, png_file
+from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.images.transforms import UnreadableImageError, centre_crop, decode
-from npr_jax.export.web.folder import PAGE
+from npr_jax.export.web.folder import PAGE, view_of
 from npr_jax.inference.evidence_images import residual_pixels
 from npr_jax.residuals.front_end import paper_front_end
 
@@ -95,17 +96,47 @@ def test_centre_crop_is_that_of_the_pipeline(node):
     check(node, cases)
 
 
-def test_residual_maps_are_those_of_the_report(node):
+VIEWS = ((0.5, (0, 0)), (0.25, (1, 2)), (0.75, (0, 0)), (1 / 3, (2, 0)), (0.125, (0, 3)))
+
+
+def test_pictures_are_cut_as_the_pipeline_cuts_them(node):
     cases = []
-    views = ((0.5, (0, 0)), (0.25, (1, 2)), (0.75, (0, 0)), (1 / 3, (2, 0)), (0.125, (0, 3)))
     for pixels in pictures():
-        for factor, phase in views:
-            wanted = residual_pixels(pixels, paper_front_end(factor, "nearest", phase))
-            settings = {"factor": factor, "phase": phase}
-            cases.append(
-                ((pixels.shape, factor), job("residual", pixels, **settings), np.asarray(wanted))
-            )
+        for settings in ({}, {"resize": 50}, {"crop": 63}):
+            for multiple in (1, 2, 12):
+                way = Preprocessing(**settings, multiple_of=multiple)
+                job_of = job("prepare", pixels, steps=way.values())
+                cases.append(((pixels.shape, settings, multiple), job_of, way(pixels)))
     check(node, cases)
+
+
+def test_residual_maps_are_those_of_the_report(node):
+    """Of pictures whose sides are whole blocks, as they are scored."""
+    cases = []
+    for pixels in pictures():
+        for factor, phase in VIEWS:
+            end = paper_front_end(factor, "nearest", phase)
+            height, width = (side // end.period * end.period for side in pixels.shape[:2])
+            scored = pixels[:height, :width]
+            wanted = residual_pixels(scored, end)
+            made = job("residual", scored, view=view_of(end))
+            cases.append(((scored.shape, factor), made, np.asarray(wanted)))
+    check(node, cases)
+
+
+def test_references_are_the_networks_at_every_size(node):
+    """From 32 to 1,024 pixels; by float32's rounding some sizes could have others."""
+    jobs, wanted = [], []
+    for factor, phase in VIEWS:
+        end = paper_front_end(factor, "nearest", phase)
+        block = view_of(end)["columns"]
+        jobs.append(
+            {"kind": "references", "content": b"", "block": block, "first": 32} | {"last": 1024}
+        )
+        lengths = (n // end.period * end.period for n in range(32, 1025))
+        wanted.append(np.concatenate([end.operator(n, 1) for n in lengths]))
+    for (factor, _), made, expected in zip(VIEWS, node(jobs), wanted, strict=True):
+        np.testing.assert_array_equal(np.frombuffer(made, np.int32), expected, err_msg=str(factor))
 
 
 def made_up_png(drawn, width, height, depth, colours, interlaced):

@@ -28,11 +28,11 @@ def through_jpeg(image, quality):
     return Image.open(buffer)
 
 
-def test_jpeg_resize_crop_and_even_edges_in_this_order():
-    way = Preprocessing(resize=50, crop=41, even=True, jpeg_quality=70)
+def test_jpeg_resize_crop_and_cut_in_this_order():
+    way = Preprocessing(resize=50, crop=41, multiple_of=4, jpeg_quality=70)
     squashed = through_jpeg(picture(), 70).resize((50, 50), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(way(picture()), np.asarray(squashed)[4:44, 4:44])
-    short = dataclasses.replace(way, resize_mode="short_side", crop=0, even=False)
+    short = dataclasses.replace(way, resize_mode="short_side", crop=0, multiple_of=1)
     expected = through_jpeg(picture(), 70).resize((67, 50), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(short(picture()), np.asarray(expected))
     np.testing.assert_array_equal(NATIVE(picture()), picture())
@@ -56,8 +56,8 @@ def test_images_beyond_the_limits_say_which():
         with pytest.raises(ImageProblem, match=words) as caught:
             way(image)
         assert caught.value.kind == ProblemKind(kind)
-    # An odd edge may be the one that was enough.
-    even = Preprocessing(even=True, min_side=33)
+    # What is cut may be what was enough.
+    even = Preprocessing(multiple_of=2, min_side=33)
     with pytest.raises(ImageTooSmallError, match="32x80 pixels"):
         even(picture(33, 80))
     with pytest.raises(ImageProblem) as caught:
@@ -89,20 +89,33 @@ def test_another_reader_takes_the_place_of_decoding():
 
 
 def test_values_survive_json_and_limits_are_not_among_them():
-    way = Preprocessing(64, "short_side", 40, "tile", even=True, jpeg_quality=75)
+    way = Preprocessing(64, "short_side", 40, "tile", multiple_of=3, jpeg_quality=75)
     assert Preprocessing(**way.values()) == way
     limited = dataclasses.replace(way, min_side=32, max_pixels=9999, read_file=read_nothing)
     assert limited == way
     assert limited.values() == way.values()
-    for name, value in {"resize": 65, "even": False, "jpeg_quality": 0}.items():
+    for name, value in {"resize": 65, "multiple_of": 1, "jpeg_quality": 0}.items():
         assert dataclasses.replace(way, **{name: value}) != way
+
+
+def test_a_cut_that_changes_no_image_is_none():
+    for fixed in (Preprocessing(resize=48), Preprocessing(crop=48)):
+        cut = dataclasses.replace(fixed, multiple_of=4)
+        assert cut == fixed
+        assert hash(cut) == hash(fixed)
+        assert cut.in_words() == fixed.in_words()
+        np.testing.assert_array_equal(cut(picture()), fixed(picture()))
+        assert dataclasses.replace(fixed, multiple_of=5) != fixed
+    short = Preprocessing(48, "short_side")
+    assert dataclasses.replace(short, multiple_of=4) != short
+    assert dataclasses.replace(NATIVE, multiple_of=2) != NATIVE
 
 
 def test_words():
     assert NATIVE.in_words() == "native size"
-    assert Preprocessing(resize=48, crop=40, small_images="tile", even=True).in_words() == (
+    assert Preprocessing(resize=48, crop=40, small_images="tile", multiple_of=3).in_words() == (
         "squashed to 48x48 pixels, centre crop of 40 pixels (smaller images tiled), "
-        "odd last row or column dropped"
+        "sides cut to multiples of 3 pixels"
     )
     assert Preprocessing(48, "short_side", jpeg_quality=75).in_words() == (
         "re-encoded as JPEG 75, short side resized to 48 pixels"
@@ -115,6 +128,7 @@ def test_words():
         ({"resize": -1}, "resize is -1 and crop 0"),
         ({"resize_mode": "long_side"}, "resize_mode is 'long_side'"),
         ({"small_images": "stretch"}, "small_images is 'stretch'"),
+        ({"multiple_of": 0}, "multiple_of is 0"),
         ({"jpeg_quality": 101}, "JPEG quality is 101"),
         ({"resize": 16, "min_side": 32}, "expected 0 .native size. or at least 32"),
     ],

@@ -1,12 +1,17 @@
 // What happens to decoded pixels before the network, as Detector.read does it in Python.
 
 import { newPicture } from "./pixels.js";
+import { cut, wholeBlocks } from "./residual.js";
 import { resize } from "./resize.js";
 
-/** @param {{resize: number, crop: number, small_images: string}} steps of model.json */
+/**
+ * @param {{resize: number, crop: number, small_images: string, multiple_of: number}} steps of
+ *   model.json
+ */
 export function prepare(picture, steps) {
   const squashed = steps.resize ? resize(picture, steps.resize, steps.resize) : picture;
-  return steps.crop ? centreCrop(squashed, steps.crop, steps.small_images) : squashed;
+  const cropped = steps.crop ? centreCrop(squashed, steps.crop, steps.small_images) : squashed;
+  return cut(cropped, wholeBlocks(cropped, steps.multiple_of));
 }
 
 /** The central square; where the picture is smaller, mirrored at its edges or laid as tiles. */

@@ -7,35 +7,27 @@ const RANGE = Math.fround(0.1); // of pixel values in [0, 1]: black (-), grey (0
 /**
  * For every pixel of an axis, the pixel that its block is represented by.
  *
- * In float32, as torch and the training: exact numbers choose another pixel at some sizes.
+ * @param {number} length of the axis, a multiple of the block's
+ * @param {number[]} block the references of the first block
  */
-export function referenceIndices(length, factor, phase) {
-  const small = Math.max(1, Math.floor(length * factor));
-  const down = nearestIndices(length, small);
-  const up = nearestIndices(small, length);
-  return up.map((place) => Math.min(down[place] + phase, length - 1));
-}
-
-function nearestIndices(from, to) {
-  const scale = Math.fround(from / to);
-  const indices = new Int32Array(to);
-  for (let i = 0; i < to; i++) {
-    indices[i] = Math.min(Math.floor(Math.fround(i * scale)), from - 1);
-  }
-  return indices;
+export function referenceIndices(length, block) {
+  return Int32Array.from({ length }, (_, i) => {
+    const within = i % block.length;
+    return i - within + block[within];
+  });
 }
 
 /**
  * A window of the residual of a whole picture; see residual_pixels in Python, which it equals.
  *
  * @param {import("./pixels.js").Picture} picture
- * @param {{factor: number, phase: number[]}} frontEnd of mode nearest
+ * @param {{rows: number[], columns: number[]}} frontEnd a residual of model.json that is drawn
  * @param {{left: number, top: number, width: number, height: number}} window
  * @returns {import("./pixels.js").Picture}
  */
 export function residualWindow(picture, frontEnd, window) {
-  const rows = referenceIndices(picture.height, frontEnd.factor, frontEnd.phase[0]);
-  const columns = referenceIndices(picture.width, frontEnd.factor, frontEnd.phase[1]);
+  const rows = referenceIndices(picture.height, frontEnd.rows);
+  const columns = referenceIndices(picture.width, frontEnd.columns);
   const shades = shadesOfDifferences();
   const result = newPicture(window.width, window.height);
   let to = 0;
@@ -72,14 +64,25 @@ export function middle(picture, mostWidth, mostHeight) {
 }
 
 /** The window in the middle that has at most so many pixels, and the picture's shape. */
-export function middleOf(picture, pixels) {
+export function middleOf(picture, pixels, multipleOf) {
   const scale = Math.min(1, Math.sqrt(pixels / (picture.width * picture.height)));
-  const side = (length) => (scale < 1 ? Math.floor((length * scale) / 8) * 8 : length);
+  const side = (length) => (scale < 1 ? floorTo(length * scale, 8 * multipleOf) : length);
   return middle(picture, side(picture.width), side(picture.height));
+}
+
+/** The window from the top left whose sides are multiples of so many pixels. */
+export function wholeBlocks(picture, multipleOf) {
+  const [width, height] = [picture.width, picture.height].map((n) => floorTo(n, multipleOf));
+  return { left: 0, top: 0, width, height };
+}
+
+function floorTo(length, multipleOf) {
+  return Math.floor(length / multipleOf) * multipleOf;
 }
 
 /** The window of a picture itself. */
 export function cut(picture, { left, top, width, height }) {
+  if (width === picture.width && height === picture.height) return picture;
   const result = newPicture(width, height);
   for (let row = 0; row < height; row++) {
     const from = ((top + row) * picture.width + left) * 3;

@@ -43,8 +43,10 @@ async function read(file, partly) {
   }
   const decoded = await decode(bytes, limits);
   let prepared = prepare(decoded.picture, description.steps);
-  if (partly) prepared = cut(prepared, middleOf(prepared, limits.max_scored_pixels));
-  else checkScoredSize(prepared, limits);
+  if (partly) {
+    const { multiple_of: multipleOf } = description.steps;
+    prepared = cut(prepared, middleOf(prepared, limits.max_scored_pixels, multipleOf));
+  } else checkScoredSize(prepared, limits);
   return { ...decoded, prepared };
 }
 
