@@ -153,14 +153,14 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path)
     evaluate_trained(config, workdir)
 
 
-def pack(workdir: pathlib.Path, folder: pathlib.Path, facts: dict) -> None:
-    """Writes a run's detector and its card into a folder, in this process."""
+def pack(workdir: pathlib.Path, folder: pathlib.Path, facts: dict) -> list[str]:
+    """Writes a run's detector and its card into a folder; returns what `export` says."""
     from npr_jax.export.formats import Extras, export_detector
     from npr_jax.inference.detector import Detector
 
     path = folder / "facts.txt"
     path.write_text(json.dumps(facts))
-    export_detector(Detector.load(workdir), "detector", str(folder), Extras(facts=str(path)))
+    return export_detector(Detector.load(workdir), "detector", str(folder), Extras(facts=str(path)))
 
 
 def saved_arrays(workdir: pathlib.Path, step: int) -> dict[str, np.ndarray]:

@@ -64,7 +64,9 @@ def export_detector(
     target = check_output(form, output)
     lines = [f"{form}: {detector.source}; scores: {detector.calibration_in_words}"]
     lines += FORMATS[form](detector, target, extras or Extras())
-    return lines + [f"before: {step}" for step in steps_before(detector)]
+    # A detector's card says it to the program that reads it.
+    steps = [] if form == "detector" else steps_before(detector)
+    return lines + [f"before: {step}" for step in steps]
 
 
 def _onnx(detector: Detector, target: pathlib.Path, _: Extras) -> list[str]:

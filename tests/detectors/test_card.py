@@ -74,7 +74,9 @@ def test_its_calibration_comes_along(trained, tmp_path):
     checkpoint = {"step": run.step, "hash": calibration_file.fingerprint(run.model)}
     content = {"checkpoint": checkpoint, "preprocessing": run.preprocessing.values()}
     path.write_text(json.dumps(content | dataclasses.asdict(known)))
-    runs.pack(workdir, tmp_path, {"name": "sure", "version": "2"})
+    said = runs.pack(workdir, tmp_path, {"name": "sure", "version": "2"})
+    assert "scores: calibrated (temperature 2, bias 0.5" in said[0]
+    assert not any("before:" in line for line in said), "the card does what comes before"
     given = Detector.from_card(tmp_path / "sure.json")
     assert given.calibration == known
     assert Detector.from_card(tmp_path / "sure.json", resize=48).calibration is None
