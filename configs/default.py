@@ -24,6 +24,9 @@ def get_config() -> ml_collections.ConfigDict:
     # Share of the loss's target that is spread over both classes alike, 0 to below 1: labels
     # become 0.05 and 0.95 for 0.1.
     config.label_smoothing = 0.0
+    # What a running mean of the weights keeps of itself at each step, in [0, 1); the mean is what
+    # is validated, saved as the model and scored with. 0: the weights themselves are.
+    config.ema = 0.0
     # The checkpoint that commands take unless told otherwise: validation_ap (the epoch with the
     # highest AP on the validation images, the lower loss where AP is equal) or last (the last
     # epoch, whatever validation says: for few validation images).
@@ -83,6 +86,14 @@ def get_data() -> ml_collections.ConfigDict:
     # What gets equally many images of an epoch: label (photographs and generated images),
     # generator (of those of each label), class (of those of each generator); empty: nothing.
     data.balance = ""
+    data.images_per_epoch = 0  # how many images an epoch draws; 0: as many as there are
+    # Puts a photograph beside each generated image: the one it was made from, where the data set
+    # says so. Both undergo the same random changes, and the labels are balanced by this.
+    data.couples = False
+    # Of couples, a reconstruction that is mixed with its photograph: probability, 0 to 1, and its
+    # lowest and highest share of the mixture, above 0 and at most 1.
+    data.blend_probability = 0.0
+    data.blend_share = (0.3, 1.0)
 
     data.resize = 256  # pixels: size that training images get; 0: native size
     # What `resize` makes of training and validation images: squash (a square), short_side
@@ -101,6 +112,7 @@ def get_data() -> ml_collections.ConfigDict:
     # any resize or crop; empty: never. Scoring uses the middle of the range.
     data.reencode = ()
     data.augment = get_augment()
+    data.random_delivery = get_random_delivery()
     data.validation_crop = 224  # pixels: centre crop of validation images
     data.evaluate_resize = 256  # pixels: test images squashed to a square; 0: native size
     data.evaluate_crop = 0  # pixels: centre crop of test images, and of scored files; 0: none
@@ -150,6 +162,32 @@ def get_augment() -> ml_collections.ConfigDict:
     augment.mask_patch = 16  # pixels: side of a square
     augment.mask_ratio = (0.0, 0.75)  # lowest and highest share of an image's squares
     return augment
+
+
+def get_random_delivery() -> ml_collections.ConfigDict:
+    """How training images reach us, drawn for each: in place of resize, re-encoding and augment's
+    blur and compression, which must be off. Ranges are (lowest, highest), probabilities 0 to 1."""
+    delivery = ml_collections.ConfigDict()
+    delivery.on = False  # whether any of this happens
+    # Made smaller: a long edge between this many pixels and its own, each ratio as likely.
+    delivery.thumbnail_probability = 0.45
+    delivery.thumbnail_edge = 256
+    delivery.scale_probability = 0.2  # of those that are not: resized by a factor
+    delivery.scale = (0.6, 1.3)
+    delivery.blur_probability = 0.04
+    delivery.blur_sigma = (0.3, 1.0)  # pixels
+    delivery.noise_probability = 0.04
+    delivery.noise_sigma = (1.0, 4.0)  # grey levels of 255
+    delivery.jpeg_probability = 0.75  # of being saved
+    delivery.jpeg_quality = (30, 95)
+    delivery.webp_probability = 0.06  # of being saved so instead
+    delivery.webp_quality = (40, 95)
+    delivery.second_jpeg_probability = 0.15  # of being saved once more
+    # Lossless files are saved as JPEG first, with this probability: photographs come as JPEG.
+    delivery.lossless_jpeg_probability = 0.75
+    delivery.lossless_jpeg_quality = (78, 97)
+    delivery.on_grid_probability = 0.7  # of a crop on the grid of JPEG's 8 x 8 blocks
+    return delivery
 
 
 def get_simulation() -> ml_collections.ConfigDict:

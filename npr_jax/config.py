@@ -1,9 +1,7 @@
 """Checks a config before any work: every key, type and value, all problems at once."""
 
 import difflib
-import json
 import math
-import pathlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +13,7 @@ from input_pipeline.images.augmentations import JPEG_CODECS
 from input_pipeline.images.transforms import RESIZE_MODES, SMALL_IMAGES
 from input_pipeline.loading.sampling import BALANCES
 from input_pipeline.storage.path_lists import split_paths
-from npr_jax.models.systems.registry import DTYPES, SYSTEMS, current_settings
+from npr_jax.models.systems.registry import DTYPES, SYSTEMS
 from npr_jax.models.systems.system import (
     BOOLEAN,
     FRONT_END_RULES,
@@ -67,6 +65,10 @@ RULES: dict[str, Rule] = {
         _is_weights, "() or a positive number for each directory of data.path, as (3, 1)"
     ),
     "data.balance": choice(*BALANCES),
+    "data.images_per_epoch": integer(2, zero="as many as there are"),
+    "data.couples": BOOLEAN,
+    "data.blend_probability": PROBABILITY,
+    "data.blend_share": pair(0, 1),
     "data.fraction": number(0, 1, closed=True),
     "data.max_per_class": integer(1, zero="no limit"),
     "data.train_split": text(),
@@ -101,6 +103,23 @@ RULES: dict[str, Rule] = {
     "data.augment.mask_probability": PROBABILITY,
     "data.augment.mask_patch": integer(1, 4096),
     "data.augment.mask_ratio": pair(0, 1),
+    "data.random_delivery.on": BOOLEAN,
+    "data.random_delivery.thumbnail_probability": PROBABILITY,
+    "data.random_delivery.thumbnail_edge": integer(32, 65_500),
+    "data.random_delivery.scale_probability": PROBABILITY,
+    "data.random_delivery.scale": pair(0.05, 4),
+    "data.random_delivery.blur_probability": PROBABILITY,
+    "data.random_delivery.blur_sigma": pair(0, 100),
+    "data.random_delivery.noise_probability": PROBABILITY,
+    "data.random_delivery.noise_sigma": pair(0, 255),
+    "data.random_delivery.jpeg_probability": PROBABILITY,
+    "data.random_delivery.jpeg_quality": _QUALITIES,
+    "data.random_delivery.webp_probability": PROBABILITY,
+    "data.random_delivery.webp_quality": _QUALITIES,
+    "data.random_delivery.second_jpeg_probability": PROBABILITY,
+    "data.random_delivery.lossless_jpeg_probability": PROBABILITY,
+    "data.random_delivery.lossless_jpeg_quality": _QUALITIES,
+    "data.random_delivery.on_grid_probability": PROBABILITY,
     "data.validation_crop": integer(32, 4096),
     "data.evaluate_resize": integer(32, 4096, zero="native size"),
     "data.evaluate_crop": integer(32, 4096, zero="none"),
@@ -131,6 +150,7 @@ RULES: dict[str, Rule] = {
     "optimizer.min_learning_rate": number(0, 10),
     "optimizer.warmup_epochs": integer(0),
     "label_smoothing": _SHARE,
+    "ema": _SHARE,
     "batch_size": integer(2),
     "num_epochs": integer(1),
     "best_checkpoint": choice("validation_ap", "last"),
@@ -144,13 +164,6 @@ _SWEEP_RULES: dict[str, Rule] = {
     "seeds": Rule(lambda value: True, 'a tuple of integers, as "(0,1,2)"'),
     "variants": Rule(lambda value: True, "what a file in configs/sweeps gives"),
     "grid": Rule(lambda value: True, "a tuple of (setting, values)"),
-}
-
-
-# Settings that runs of version 1 do not name, and what they did.
-SINCE_VERSION_1 = {
-    "best_checkpoint": "validation_ap",
-    "data.augment.invisible_mark_probability": 0.0,
 }
 
 
@@ -288,10 +301,37 @@ def _contradictions(config: ConfigDict) -> list[str]:
             f"data.crop is {data.crop}, larger than the {side} pixels of data.{last}; "
             f"expected at most {side}"
         )
+    problems += _delivery_problems(data)
     if data.resize and data.validation_crop > data.resize:
         problems.append(
             f"data.validation_crop is {data.validation_crop}, larger than data.resize "
             f"{data.resize}; expected at most {data.resize}"
+        )
+    return problems
+
+
+def _delivery_problems(data: ConfigDict) -> list[str]:
+    problems = []
+    if data.random_delivery.on:
+        twice = ["resize"] if data.resize else []
+        twice += ["reencode"] if data.reencode else []
+        augment = ("blur_probability", "jpeg_probability", "webp_probability")
+        twice += [f"augment.{name}" for name in augment if data.augment[name]]
+        if twice:
+            problems.append(
+                "data.random_delivery.on is True, which takes the place of "
+                + ", ".join(f"data.{name}" for name in twice)
+                + "; switch that off (resize 0, reencode (), probabilities 0)"
+            )
+    if data.couples and not data.random_delivery.on:
+        problems.append(
+            "data.couples is True without data.random_delivery.on; couples share its draws, so "
+            "give --config.data.random_delivery.on=True"
+        )
+    if data.blend_probability and not (data.couples and data.blend_share[0] > 0):
+        problems.append(
+            "data.blend_probability mixes reconstructions of couples; it needs data.couples=True "
+            "and a data.blend_share above 0"
         )
     return problems
 
@@ -310,49 +350,3 @@ def _optimizer_problems(config: ConfigDict) -> list[str]:
             f"{config.num_epochs}; expected at most that"
         )
     return problems
-
-
-def _tuples(value: Any) -> Any:
-    """As it was before JSON, which has no tuples: every list of a config is one."""
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def checked_model(saved: Mapping[str, Any]) -> ConfigDict:
-    """The ``model`` section of a config from JSON; ``UserError`` where it cannot be used."""
-    values = _tuples(current_settings(saved))
-    settings = flatten({"model": values})
-    rules = {key: rule for key, rule in rules_of(values.get("name")).items() if key[:6] == "model."}
-    problems = [f"{key}: no such setting" for key in sorted(settings.keys() - rules.keys())]
-    refuse(problems + broken_rules(settings, rules, recipe="configs/default.py"))
-    return ConfigDict(values)
-
-
-def _set_missing(config: ConfigDict, key: str, value: Any) -> None:
-    """Gives a setting a value where its section is there and it is not."""
-    *sections, name = key.split(".")
-    for section in sections:
-        config = config.get(section)
-        if not isinstance(config, ConfigDict):
-            return
-    if name not in config:
-        config[name] = value
-
-
-def load_config(workdir: pathlib.Path) -> ConfigDict:
-    """The checked config of a run; ``UserError`` where there is none, or it cannot be used."""
-    path = workdir / "config.json"
-    if not path.is_file():
-        raise UserError(f"{workdir} holds no run (no config.json); give the --workdir of one")
-    try:
-        settings = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path} is no valid JSON: {error}") from error
-    if isinstance(settings, dict) and isinstance(settings.get("model"), dict):
-        settings["model"] = current_settings(settings["model"])
-    config = ConfigDict(_tuples(settings), convert_dict=True)
-    for key, value in SINCE_VERSION_1.items():
-        _set_missing(config, key, value)
-    check_config(config)
-    return config

@@ -15,9 +15,9 @@ from input_pipeline.storage.atomic_files import write_json
 from npr_jax.config import (
     check_config,
     explain_override,
-    load_config,
     rules_of,
 )
+from npr_jax.detectors.run_config import load_config
 from npr_jax.models.systems.registry import SYSTEMS
 from npr_jax.training.resume import check_same_layout
 from tests import runs

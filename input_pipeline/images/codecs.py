@@ -80,6 +80,16 @@ def known_layout(data: bytes | memoryview) -> Layout | None:
     return None
 
 
+def is_lossy(data: bytes | memoryview) -> bool:
+    """Whether a file is of a format that loses detail: JPEG, WebP, AVIF, HEIF, JPEG 2000.
+
+    Judged by its first bytes; WebP's lossless kind (VP8L) is told apart.
+    """
+    head = bytes(data[:16])
+    webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP" and head[12:16] != b"VP8L"
+    return head[:2] == b"\xff\xd8" or webp or head[4:8] in (b"ftyp", b"jP  ")
+
+
 def layout_of(image: Image.Image, data: bytes | memoryview) -> Layout | None:
     """Tells how a faster library decodes a file, opened as `image`, to the same pixels.
 

@@ -25,10 +25,12 @@ from input_pipeline.images.preprocessing import (
     check_geometry,
     check_reencode,
 )
+from input_pipeline.images.random_delivery import RandomDelivery
 from input_pipeline.images.transforms import DELIVERIES
+from input_pipeline.loading.couples import CoupleBatches, Couples
 from input_pipeline.loading.epochs import EpochBatches
 from input_pipeline.loading.parallel import MOST_THREADS, check_shared_memory, read_ahead
-from input_pipeline.loading.readers import BatchReader, evaluation_element
+from input_pipeline.loading.readers import BatchReader, Blend, evaluation_element
 from input_pipeline.loading.sampling import Groups
 from input_pipeline.storage.tfrecord import TFRecordSource
 
@@ -47,6 +49,9 @@ def train_iterator(
     reencode: Sequence[int] = (),
     augment: Sequence[Augmentation] = (),
     read_file: FileReader | None = None,
+    random_delivery: RandomDelivery | None = None,
+    couples: Couples | None = None,
+    blend: Blend | None = None,
     workers: int = 0,
     prefetch: int = 4,
     process_index: int = 0,
@@ -70,6 +75,10 @@ def train_iterator(
       reencode: range of JPEG qualities, with one of which each image is first re-encoded; or empty.
       augment: applied in this order between resize and crop, see `augmentations.augmentations`.
       read_file: what is made of a file's bytes, see `Preprocessing`; None: its pixels are decoded.
+      random_delivery: how an image reaches us, crop included; it takes the place of what stands
+        between `resize` and `augment`, and needs `host_crop`.
+      couples: puts a photograph beside each generated image, see `couples`; None: as they come.
+      blend: mixes reconstructions with their photographs, see `readers.Blend`.
       workers: worker processes; 0 reads in threads of this process.
       prefetch: batches held ready per reading process; 0 reads a batch when it is asked for.
       process_index: which of the `process_count` processes that train together this is.
@@ -102,11 +111,21 @@ def train_iterator(
             "(there must be some)."
         )
     groups = groups or Groups.whole(len(source))
-    numbers = EpochBatches(groups, seed, batch_size, process_index, process_count)
+    share = batch_size, process_index, process_count
+    numbers: grain.MapDataset = (
+        EpochBatches(groups, seed, *share)
+        if couples is None
+        else CoupleBatches(groups, couples, seed, *share)
+    )
     identity = {"images": len(source), "data": _fingerprint(source), "batch_size": batch_size}
     identity |= {"seed": seed, "resize": resize, "resize_mode": resize_mode}
     identity |= {"host_crop": host_crop, "small_images": small_images, "reencode": list(reencode)}
     identity |= {"augment": [repr(step) for step in augment], **groups.settings}
+    # Named where they are used: checkpoints of before do not know them.
+    if random_delivery is not None:
+        identity |= {"random_delivery": repr(random_delivery), "couples": couples is not None}
+    if blend is not None:
+        identity |= {"blend": [blend.probability, *blend.shares]}
     reader = BatchReader(
         source,
         seed,
@@ -117,6 +136,8 @@ def train_iterator(
         small_images=small_images,
         augment=tuple(augment),
         read_file=read_file,
+        random_delivery=random_delivery,
+        blend=blend,
     )
     threads = 1 if reader.only_copies else MOST_THREADS
     return TrainIterator(numbers.map(reader).repeat(), identity, workers, prefetch, threads)

@@ -9,8 +9,10 @@ import numpy as np
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import Augmentation, derive_seed, rng_of
+from input_pipeline.images.codecs import is_lossy
 from input_pipeline.images.preprocessing import FileReader, Preprocessing
 from input_pipeline.images.problems import ImageProblem
+from input_pipeline.images.random_delivery import Delivery, RandomDelivery
 from input_pipeline.images.transforms import (
     deliver,
     jpeg,
@@ -28,7 +30,33 @@ from input_pipeline.storage.records import (
 )
 from input_pipeline.storage.tfrecord import FRAME_BYTES, TFRecordSource
 
-_EXAMPLE_STREAM = 2  # see derive_seed; the shuffle is stream 1, augmentations have the next ones
+# See derive_seed; the shuffle is stream 1, augmentations have the next ones.
+_EXAMPLE_STREAM, _DELIVERY_STREAM, _BLEND_STREAM = 2, 17, 18
+
+
+@dataclass(frozen=True, eq=False)
+class Blend:
+    """Reconstructions that are mixed with the photographs they were made from.
+
+    A mixture stays labelled as generated: fainter traces, of the same content (DDA, NeurIPS 2025).
+    """
+
+    originals: np.ndarray  # int64 [n]: the record that each was made from; -1: none
+    probability: float  # of a reconstruction to be mixed, 0 to 1
+    shares: tuple[float, float]  # lowest and highest share of the reconstruction
+
+    def share(self, rng: np.random.Generator) -> float:
+        """Draws how much of the reconstruction is kept; 1: all."""
+        drawn = rng.random(), float(rng.uniform(*self.shares))
+        return drawn[1] if drawn[0] < self.probability else 1.0
+
+
+def blended(original: np.ndarray, image: np.ndarray, share: float) -> np.ndarray:
+    """Mixes two images uint8 [h, w, 3]; `share` is the second one's."""
+    if share == 1:
+        return image
+    mixed = share * image.astype(np.float32) + (1 - share) * original
+    return np.rint(mixed).astype(np.uint8)
 
 
 @dataclass(eq=False)
@@ -47,9 +75,13 @@ class BatchReader:
     small_images: str = "reflect"
     augment: tuple[Augmentation, ...] = ()
     read_file: FileReader | None = None
+    random_delivery: RandomDelivery | None = None  # takes the place of all but read_file
+    blend: Blend | None = None
 
     def __post_init__(self) -> None:
         self._key = derive_seed(self.seed, _EXAMPLE_STREAM)
+        self._delivery_key = derive_seed(self.seed, _DELIVERY_STREAM)
+        self._blend_key = derive_seed(self.seed, _BLEND_STREAM)
         steps = [(step, derive_seed(self.seed, step.stream)) for step in self.augment]
         self._first = [item for item in steps if item[0].comes_first]
         self._later = [item for item in steps if not item[0].comes_first]
@@ -111,7 +143,24 @@ class BatchReader:
         self, index: int, position: int, scratch: np.ndarray, out: np.ndarray | None = None
     ) -> tuple[np.ndarray, int]:
         record = decode_record(self.source.read_into(index, scratch), copy=False)
+        if self.random_delivery is not None:
+            delivery = self.random_delivery.draw(rng_of(self._delivery_key, position))
+            return self._delivered(record, index, position, delivery), record.label
         return self._image(record, position, out), record.label
+
+    def _delivered(
+        self, record: ImageRecord, index: int, position: int, delivery: Delivery
+    ) -> np.ndarray:
+        """Returns the crop of an image as it might reach us; a couple's two share the draw."""
+        lossless = record.storage == "encoded" and not is_lossy(record.image)
+        image = record_pixels(record, None, self.read_file)
+        if self.blend is not None and self.blend.originals[index] >= 0:
+            original = decode_record(self.source[int(self.blend.originals[index])])
+            share = self.blend.share(rng_of(self._blend_key, position))
+            image = blended(record_pixels(original, None, self.read_file), image, share)
+        for step, key in self._first:
+            image = step(image, rng_of(key, position))
+        return delivery.crop(image, self.host_crop, lossless=lossless, small=self.small_images)
 
     def _image(self, record: ImageRecord, position: int, out: np.ndarray | None) -> np.ndarray:
         """Returns the image as it goes into the batch, in `out` where that spares a copy."""

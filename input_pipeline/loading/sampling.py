@@ -62,6 +62,7 @@ class Sampling:
     # A positive number for each data set, its share of an epoch; empty: by its size.
     weights: tuple[float, ...] = ()
     balance: str = ""  # '', 'label', 'generator' or 'class', see `balance`
+    images_per_epoch: int = 0  # 0: as many as there are
 
     def __post_init__(self) -> None:
         if not 0 < self.fraction <= 1:
@@ -118,12 +119,20 @@ def sample(
       The chosen records, int64 [n], and the groups of them, whose members are places in that array.
     """
     settings = dataclasses.asdict(sampling) | {"weights": list(sampling.weights)}
+    if not settings["images_per_epoch"]:  # which checkpoints of before do not name
+        del settings["images_per_epoch"]
     if sampling == Sampling():
         return among, Groups.whole(len(among), settings)
     facts = table()
     share, most = sampling.fraction, sampling.max_per_class
     chosen = select(facts, among, fraction=share, max_per_class=most, seed=seed)
-    groups = balance(facts, chosen, weights=sampling.weights, by=sampling.balance)
+    groups = balance(
+        facts,
+        chosen,
+        weights=sampling.weights,
+        by=sampling.balance,
+        total=sampling.images_per_epoch,
+    )
     return chosen, dataclasses.replace(groups, settings=settings)
 
 
@@ -167,11 +176,13 @@ def _kinds_of(table: RecordTable, among: np.ndarray, columns: tuple[str, ...]) -
     return kinds
 
 
-def balance(table: RecordTable, among: np.ndarray, *, weights: Sequence[float], by: str) -> Groups:
+def balance(
+    table: RecordTable, among: np.ndarray, *, weights: Sequence[float], by: str, total: int = 0
+) -> Groups:
     """Divides records into groups and an epoch among them.
 
-    An epoch has as many images as there are records. They are shared out among the data sets by
-    weight, then among the labels of each evenly, then among what `by` says of each label evenly;
+    An epoch has `total` images, 0: as many as there are. They are shared out among the data sets
+    by weight, then among the labels of each evenly, then among what `by` says of each label evenly;
     each group gets at least one. A data set with images of one label gives that label all it has.
 
     Args:
@@ -208,7 +219,7 @@ def balance(table: RecordTable, among: np.ndarray, *, weights: Sequence[float], 
     share /= share.sum()
     labels_of = np.bincount(np.unique(np.stack([above, within]), axis=1)[0])
     shares = share[above] / labels_of[above] / np.bincount(within)[within]
-    return Groups(order, sizes, apportion(shares, len(among)))
+    return Groups(order, sizes, apportion(shares, max(total or len(among), len(shares))))
 
 
 def apportion(shares: np.ndarray, total: int) -> np.ndarray:

@@ -17,9 +17,9 @@ from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import Preprocessing
-from npr_jax.config import checked_model
 from npr_jax.detectors import calibration_file
 from npr_jax.detectors.calibration import Calibration
+from npr_jax.detectors.run_config import checked_model
 from npr_jax.detectors.weights_file import load_network, weights_bytes
 from npr_jax.models.base import Model
 from npr_jax.models.systems.registry import SYSTEMS

@@ -10,8 +10,8 @@ from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import Preprocessing, middle_quality
-from npr_jax.config import load_config
 from npr_jax.detectors import frozen_weights
+from npr_jax.detectors.run_config import load_config
 from npr_jax.models.base import Frozen, Model
 from npr_jax.models.systems.registry import build_model
 

@@ -10,7 +10,8 @@ from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import write_json
-from npr_jax.config import SINCE_VERSION_1, flatten
+from npr_jax.config import flatten
+from npr_jax.detectors.run_config import SINCE_VERSION_1
 
 FILE = "sweep_run.json"
 # Where the images lie (they have a fingerprint), who reads them, and what is said and saved on the

@@ -26,7 +26,7 @@ def augment(key: jax.Array, images: jax.Array, data: ConfigDict) -> jax.Array:
     uint8 ``[b, h, w, 3]`` to ``[b, crop, crop, 3]``, uint8 or, where pixels are changed and not
     only moved, float32. No other step uses the key.
     """
-    images = crop_and_flip(key, images, data.crop, flip=data.flip)
+    images = crop_and_flip(key, images, data.crop, flip=data.flip, alike=2 if data.couples else 1)
     # A key each, whichever others are switched on.
     stream = functools.partial(jax.random.fold_in, key)
     settings = data.augment
@@ -47,15 +47,19 @@ def augment(key: jax.Array, images: jax.Array, data: ConfigDict) -> jax.Array:
     return images
 
 
-def crop_and_flip(key: jax.Array, images: jax.Array, size: int, *, flip: bool) -> jax.Array:
+def crop_and_flip(
+    key: jax.Array, images: jax.Array, size: int, *, flip: bool, alike: int = 1
+) -> jax.Array:
     """Cuts a random square from each image and, with ``flip``, mirrors half of them left to right.
 
-    ``[b, h, w, c]`` of any dtype, ``size`` at most h and w, to ``[b, size, size, c]``.
+    ``[b, h, w, c]`` of any dtype, ``size`` at most h and w, to ``[b, size, size, c]``. So many
+    neighbouring rows as ``alike`` says share a draw.
     """
     batch, height, width, channels = images.shape
+    draws = (batch // alike,)
     top_key, left_key, flip_key = (jax.random.fold_in(key, n) for n in (TOP, LEFT, FLIP))
-    top = jax.random.randint(top_key, (batch,), 0, height - size + 1)
-    left = jax.random.randint(left_key, (batch,), 0, width - size + 1)
+    top = jax.random.randint(top_key, draws, 0, height - size + 1).repeat(alike)
+    left = jax.random.randint(left_key, draws, 0, width - size + 1).repeat(alike)
     if (height, width) != (size, size):
 
         def cut(image, y, x):
@@ -63,7 +67,7 @@ def crop_and_flip(key: jax.Array, images: jax.Array, size: int, *, flip: bool) -
 
         images = jax.vmap(cut)(images, top, left)
     if flip:
-        mirrored = jax.random.bernoulli(flip_key, shape=(batch, 1, 1, 1))
+        mirrored = jax.random.bernoulli(flip_key, shape=(*draws, 1, 1, 1)).repeat(alike, axis=0)
         images = jnp.where(mirrored, images[:, :, ::-1], images)
     return images
 

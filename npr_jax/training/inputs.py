@@ -14,11 +14,13 @@ from ml_collections import ConfigDict
 from input_pipeline.errors import UserError
 from input_pipeline.images.augmentations import augmentations
 from input_pipeline.images.preprocessing import Preprocessing, middle_quality
+from input_pipeline.images.random_delivery import RandomDelivery
 from input_pipeline.loading import pipeline
+from input_pipeline.loading.couples import couples_of
 from input_pipeline.loading.epochs import steps_per_epoch
 from input_pipeline.loading.features import feature_iterator, training_images_once
 from input_pipeline.loading.mixture import MixedDataset, MixedSplit
-from input_pipeline.loading.readers import BatchReader
+from input_pipeline.loading.readers import BatchReader, Blend
 from input_pipeline.loading.sampling import Sampling, held_out, sample
 from input_pipeline.storage.path_lists import split_paths
 from input_pipeline.storage.tfrecord import TFRecordSource
@@ -64,13 +66,20 @@ class TrainInput:
             self.validation_source = train.source.subset(np.flatnonzero(held))
         if not len(records):
             raise UserError("the training split is empty; expected images of both classes")
-        drawn = Sampling(data.fraction, data.max_per_class, tuple(data.weights), data.balance)
+        drawn = Sampling(
+            data.fraction,
+            data.max_per_class,
+            tuple(data.weights),
+            data.balance or ("label" if data.couples else ""),
+            data.images_per_epoch,
+        )
         records, self._groups = sample(table, records, drawn, config.seed)
+        self._couples = couples_of(table(), records) if data.couples else None
         self._read_file = SYSTEMS[config.model.name].read_file
         self._train = train.source.subset(records)
-        self.num_train_images = len(records)  # of one epoch
+        self.num_train_images = len(records)
         # Batches of one epoch; the last one may be padded.
-        self.steps_per_epoch = steps_per_epoch(len(records), config.batch_size)
+        self.steps_per_epoch = steps_per_epoch(self._groups.images_per_epoch, config.batch_size)
         if not len(self.validation_source):
             raise UserError("the validation split is empty; expected images of both classes")
         if len(self._groups.sizes) > 1 and jax.process_index() == 0:
@@ -115,6 +124,7 @@ class TrainInput:
             self._train,
             batch_size=self._config.batch_size,
             **self._reading(),
+            couples=self._couples,
             workers=data.workers,
             prefetch=data.prefetch,
             **self._share,
@@ -133,7 +143,15 @@ class TrainInput:
             "small_images": data.small_images,
             "reencode": tuple(data.reencode),
             "augment": augmentations(data.augment),
+            "random_delivery": RandomDelivery.from_settings(data.random_delivery),
+            "blend": self._blend(),
         }
+
+    def _blend(self) -> Blend | None:
+        data = self._config.data
+        if self._couples is None or not data.blend_probability:
+            return None
+        return Blend(self._couples.originals, data.blend_probability, tuple(data.blend_share))
 
     def train_images_once(self) -> Iterator[dict]:
         """This process's share of the training images, each once as training would get it.

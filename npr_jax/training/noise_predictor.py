@@ -46,6 +46,7 @@ from npr_jax.training import inputs
 from npr_jax.training.checkpoint import Checkpoints
 from npr_jax.training.reporting import CurveWriter, progress_bar
 from npr_jax.training.resume import check_same_layout, without_tuples
+from npr_jax.training.train_state import ema_decay
 
 _LOG = logging.getLogger(__name__)
 
@@ -222,8 +223,7 @@ def make_noise_step(
         loss, gradients = jax.value_and_grad(loss_fn)(state.params)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        # Short at first: the mean would otherwise remember the random initial parameters.
-        decay = jnp.minimum(config.ema, (1 + state.step) / (10 + state.step))
+        decay = ema_decay(config.ema, state.step)
         mean = optax.incremental_update(params, state.mean_params, 1 - decay)
         return NoiseState(state.step + 1, params, mean, opt_state), loss
 

@@ -8,7 +8,8 @@ from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
-from npr_jax.config import SINCE_VERSION_1, flatten
+from npr_jax.config import flatten
+from npr_jax.detectors.run_config import SINCE_VERSION_1
 from npr_jax.models.systems.registry import SYSTEMS, current_settings
 
 # May change on resumption: they decide when to stop, report and save, not what is computed.

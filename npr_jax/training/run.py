@@ -169,7 +169,7 @@ class Run:
             params, batch_stats = self._system.start(
                 self.config.model, fresh.params, fresh.batch_stats
             )
-            fresh = dataclasses.replace(fresh, params=params, batch_stats=batch_stats)
+            fresh = fresh.starting_from(params, batch_stats)
         state = jax.device_put(fresh, sharding.replicated(self._mesh))
         if self.start_step:
             state = self._restored(state)
@@ -180,9 +180,10 @@ class Run:
     def _restored(self, like: TrainState) -> TrainState:
         step, restore = self.start_step, self._checkpoints.restore
         if self._checkpoints.holds(step, WHOLE_STATE):  # as version 1 wrote it
-            return restore(step, {WHOLE_STATE: like}, self.batches)[WHOLE_STATE]
+            fields = {key: value for key, value in vars(like).items() if key != "average"}
+            return TrainState(**restore(step, {WHOLE_STATE: fields}, self.batches)[WHOLE_STATE])
         items = restore(step, like.items(), self.batches)
-        return TrainState(**items["model"], **items["optimizer"])
+        return TrainState.from_items(items)
 
     def log_is_due(self, step: int) -> bool:
         """Whether the curve gets a point after this step; it does before every checkpoint."""
@@ -220,7 +221,7 @@ class Run:
 
     def validate(self, state: TrainState, step: int) -> bool:
         """Scores the validation images; true if the epoch is the best so far."""
-        scorer = self._scorer.with_variables(state.params, state.batch_stats)
+        scorer = self._scorer.with_variables(**state.variables)
         if self._features is None:
             values = validate(scorer, self._images.validation_images())
         else:

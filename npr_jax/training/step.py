@@ -20,7 +20,7 @@ from npr_jax.inference.scorer import Scorer
 from npr_jax.models.base import Frozen, Model, period, predict
 from npr_jax.models.systems.registry import SYSTEMS
 from npr_jax.training.augment import augment
-from npr_jax.training.train_state import TrainState
+from npr_jax.training.train_state import TrainState, ema_decay
 
 
 @flax.struct.dataclass
@@ -125,12 +125,19 @@ def make_train_step(
         reported = TrainMetrics.single_from_model_output(
             loss=losses, correct=(logits > 0) == (labels > 0), mask=mask > 0
         )
+        params = optax.apply_updates(state.params, updates)
+        average = state.average
+        if average is not None:
+            variables = {"params": params, "batch_stats": batch_stats}
+            decay = ema_decay(config.ema, state.step)
+            average = optax.incremental_update(variables, average, 1 - decay)
         state = dataclasses.replace(
             state,
             step=state.step + 1,
-            params=optax.apply_updates(state.params, updates),
+            params=params,
             batch_stats=batch_stats,
             opt_state=opt_state,
+            average=average,
         )
         return state, reported
 

@@ -6,7 +6,8 @@ rate in the train state between epochs.
 """
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 import flax
 import jax
@@ -104,6 +105,22 @@ class TrainState:
     params: nnx.State  # trained parameters, float32
     batch_stats: nnx.State  # running means and variances of the normalisation layers, float32
     opt_state: Any  # Adam's moments and count
+    # Running means of ``params`` and ``batch_stats``, by these names; None: they are not averaged.
+    average: dict[str, nnx.State] | None = None
+
+    @property
+    def variables(self) -> dict[str, nnx.State]:
+        """``params`` and ``batch_stats`` that images are scored with: the averages, if any."""
+        if self.average is not None:
+            return self.average
+        return {"params": self.params, "batch_stats": self.batch_stats}
+
+    def starting_from(self, params: nnx.State, batch_stats: nnx.State) -> Self:
+        """This state with other numbers to start from; averages start there too."""
+        variables = {"params": params, "batch_stats": batch_stats}
+        # Copies: the step gives its old state's memory away, and none of it twice.
+        average = None if self.average is None else jax.tree.map(jnp.array, variables)
+        return dataclasses.replace(self, **variables, average=average)
 
     def items(self) -> dict[str, dict[str, Any]]:
         """The state in the two parts that a checkpoint keeps apart.
@@ -111,8 +128,19 @@ class TrainState:
         ``model`` is all that scoring needs; ``optimizer`` is what training needs besides.
         """
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        model = {name: fields.pop(name) for name in ("params", "batch_stats")}
-        return {"model": model, "optimizer": fields}
+        trained = {name: fields.pop(name) for name in ("params", "batch_stats")}
+        if fields.pop("average") is not None:
+            fields |= {"trained": trained}
+        return {"model": self.variables, "optimizer": fields}
+
+    @classmethod
+    def from_items(cls, items: Mapping[str, Mapping[str, Any]]) -> Self:
+        """What ``items`` took apart."""
+        fields = dict(items["optimizer"])
+        trained = fields.pop("trained", None)
+        if trained is None:
+            return cls(**items["model"], **fields)
+        return cls(**trained, **fields, average=dict(items["model"]))
 
 
 def make_optimizer(
@@ -132,11 +160,25 @@ def make_optimizer(
     return optax.adam(share, b1=config.b1, b2=config.b2)
 
 
+def ema_decay(decay: float, step: jax.Array) -> jax.Array:
+    """What a running mean of weights keeps of itself at a step (0-based).
+
+    Little at first: the mean would otherwise remember the random initial numbers.
+    """
+    return jnp.minimum(decay, (1 + step) / (10 + step))
+
+
 def create_train_state(
-    model: Model, optimizer: optax.GradientTransformation, *, learning_rate: float, seed: int
+    model: Model,
+    optimizer: optax.GradientTransformation,
+    *,
+    learning_rate: float,
+    seed: int,
+    averaged: bool = False,
 ) -> TrainState:
-    """The state before the first step."""
+    """The state before the first step; ``averaged``: whether it keeps running means."""
     params, batch_stats = nnx.state(model, nnx.Param, nnx.BatchStat)
+    variables = {"params": params, "batch_stats": batch_stats}
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         key=jax.random.key_data(jax.random.key(seed)),
@@ -144,6 +186,8 @@ def create_train_state(
         params=params,
         batch_stats=batch_stats,
         opt_state=optimizer.init(params),
+        # Copies: the step gives its old state's memory away, and none of it twice.
+        average=jax.tree.map(jnp.array, variables) if averaged else None,
     )
 
 
@@ -157,6 +201,10 @@ def init_train_state(
     model = build_model(config.model, nnx.Rngs(params=config.seed), load=load)
     optimizer = make_optimizer(config.optimizer, steps_per_epoch, config.num_epochs)
     state = create_train_state(
-        model, optimizer, learning_rate=config.optimizer.learning_rate, seed=config.seed
+        model,
+        optimizer,
+        learning_rate=config.optimizer.learning_rate,
+        seed=config.seed,
+        averaged=config.ema > 0,
     )
     return model, optimizer, state

@@ -1,0 +1,43 @@
+"""NPR for real pictures as they arrive: the recipe of the detector that this package ships.
+
+    python main.py prepare --source=FOLDERS --output=PREPARED
+    python main.py --config=configs/wild.py --workdir=DIR --config.data.path=PREPARED
+
+Nothing is resized to a common size. A photograph stands beside each generated image of a batch, and
+both go through the same random delivery: made smaller, saved again once or twice, blurred. Labels,
+generators and sources of photographs weigh alike. The learning rate ends at zero after a fixed
+number of steps and the weights are averaged, so that nothing depends on a few validation images.
+
+See docs/detector.md for what each part is worth and what the detector can and cannot tell.
+"""
+
+from configs import default
+
+
+def get_config():
+    """See the module."""
+    config = default.get_config()
+    config.num_epochs = 10
+    config.ema = 0.999
+    config.best_checkpoint = "last"
+    config.optimizer.name = "adamw"
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.b2 = 0.99
+    config.optimizer.weight_decay = 0.01
+    config.optimizer.schedule = "cosine"
+    config.model.backbone = "deep_resnet"
+
+    data = config.data
+    data.validation_fraction = 0.05
+    data.test_split = "dev"
+    data.resize = 0
+    data.host_crop = 96
+    data.crop = 96
+    data.validation_crop = 256
+    data.evaluate_resize = 0
+    data.balance = "generator"
+    data.images_per_epoch = 30_000
+    data.couples = True
+    data.blend_probability = 0.5
+    data.random_delivery.on = True
+    return config
