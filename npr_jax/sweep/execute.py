@@ -31,7 +31,9 @@ from npr_jax.training import train as training
 _LOG = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
-Train = Callable[[list[ConfigDict], list[pathlib.Path]], Sequence[Mapping[str, Any] | None]]
+# Gives what the results.json of each run hold, one for each delivery; None but on one process.
+Results = Sequence[Mapping[str, Any]]
+Train = Callable[[list[ConfigDict], list[pathlib.Path]], Sequence[Results | None]]
 # What ends a run and not the sweep: a refused setting or folder, a loss that is not finite, a
 # device without the memory for it.
 _RUN_ERRORS = (ValueError, FloatingPointError, jax.errors.JaxRuntimeError)
@@ -78,10 +80,13 @@ def run_sweep(
         name: of the sweep, for the table.
         shard: (i, n): every n-th group of runs from number i, counted from 0.
         side_by_side: how many runs that differ in seed or learning rate alone are trained together.
-        train: trains and evaluates some configs in their workdirs, all of them together; returns
-            what their results.json hold. None: ``train_and_evaluate``.
+        train: trains and evaluates some configs in their workdirs, all of them together.
+            None: ``train_and_evaluate``.
     """
-    train = train or functools.partial(train_and_evaluate, kept=KeptProgram())
+    deliveries = tuple(sweep.get("deliveries", ()))
+    train = train or functools.partial(
+        train_and_evaluate, kept=KeptProgram(), deliveries=deliveries
+    )
     runs = grid.expand(sweep)
     mine = grid.shard_of(grid.batches(runs, side_by_side), *shard)
     workdir = pathlib.Path(workdir).absolute()
@@ -104,7 +109,7 @@ def run_sweep(
     tally = Tally()
     for group in mine:
         before = len(tally.finished)
-        _run_group(group, workdir, simulated, fingerprints, train, tally)
+        _run_group(group, workdir, simulated, fingerprints, deliveries, train, tally)
         if len(tally.finished) > before:
             write_table(workdir, name, planned)
     rows = write_table(workdir, name, planned)
@@ -114,14 +119,35 @@ def run_sweep(
 
 
 def train_and_evaluate(
-    configs: Sequence[ConfigDict], workdirs: Sequence[pathlib.Path], *, kept: KeptProgram
-) -> list[dict[str, Any] | None]:
-    """Trains runs, several of them as one program; what ``evaluate_run`` returns of each."""
+    configs: Sequence[ConfigDict],
+    workdirs: Sequence[pathlib.Path],
+    *,
+    kept: KeptProgram,
+    deliveries: Sequence[str] = (),
+) -> list[Results | None]:
+    """Trains runs, several of them as one program; what ``evaluate_run`` returns of each delivery.
+
+    Without ``deliveries`` each is evaluated as its config says.
+    """
     if len(configs) == 1:
         training.train(configs[0], workdirs[0], make_program=kept)
     else:
         train_vectorized(configs, workdirs, kept=kept)
-    return [evaluate_trained(*run) for run in zip(configs, workdirs, strict=True)]
+    return [
+        _evaluated(config, workdir, deliveries or (config.data.delivery,))
+        for config, workdir in zip(configs, workdirs, strict=True)
+    ]
+
+
+def _evaluated(
+    config: ConfigDict, workdir: pathlib.Path, deliveries: Sequence[str]
+) -> Results | None:
+    found = []
+    for delivery in deliveries:
+        own = config.copy_and_resolve_references()
+        own.data.delivery = delivery
+        found.append(evaluate_trained(own, workdir))
+    return [results for results in found if results is not None] or None
 
 
 def prepare_simulation(base: ConfigDict, workdir: pathlib.Path) -> pathlib.Path:
@@ -163,6 +189,7 @@ def _run_group(
     workdir: pathlib.Path,
     simulated: str,
     fingerprints: Mapping[str, str],
+    deliveries: Sequence[str],
     train: Train,
     tally: Tally,
 ) -> None:
@@ -177,7 +204,7 @@ def _run_group(
             config = run.config.copy_and_resolve_references()
             config.data.path = config.data.path or simulated
             data = fingerprints[config.data.path]
-            if is_done(folder, config, data):
+            if is_done(folder, config, data, deliveries):
                 tally.skipped.append(run.folder)
             else:
                 waiting.append((run, config, data))
@@ -210,7 +237,8 @@ def _finish(
         if results is None:
             continue  # of several processes the first one writes
         settings = settings_of(config)
-        Record(run.variant, run.seed, settings, data, results["name"], folder).save()
+        names = [own["name"] for own in results]
+        Record(run.variant, run.seed, settings, data, names, folder).save()
         tally.finished.append(run.folder)
 
 

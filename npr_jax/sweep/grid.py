@@ -9,11 +9,13 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.transforms import DELIVERIES
 from npr_jax.config import RULES, problems_of
 from npr_jax.models.systems.system import several
 from npr_jax.sweep.vectorized import likeness
 
 SECTIONS = ("base", "variants", "grid", "seeds")
+OPTIONAL = ("deliveries",)
 # Names become folders and cells of a table.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=,-]*")
 _RESERVED = ("simulation", "compiled", "data")
@@ -41,7 +43,9 @@ def expand(sweep: ConfigDict) -> list[PlannedRun]:
     ``{"name": text, "settings": {dotted key: value}}``, where a mapping as value replaces a whole
     section, ``grid`` a tuple of ``(dotted key, values)``. Every variant is combined with every
     point of the grid and every seed; without variants the grid alone is taken, and the other way
-    round. ``UserError`` lists all that is wrong: sections, names, unknown or unusable settings.
+    round. ``deliveries``, which may be missing, are those after which each run is evaluated; (): as
+    its config says. ``UserError`` lists all that is wrong: sections, names, unknown or unusable
+    settings.
     """
     problems = _structural_problems(sweep)
     if not problems:
@@ -143,9 +147,9 @@ def _structural_problems(sweep: Any) -> list[str]:
             f"{', '.join(SECTIONS)}, see configs/sweeps"
         ]
     problems = [
-        f"{key}: no such section; there are {', '.join(SECTIONS)}"
+        f"{key}: no such section; there are {', '.join((*SECTIONS, *OPTIONAL))}"
         for key in sweep
-        if key not in SECTIONS
+        if key not in (*SECTIONS, *OPTIONAL)
     ]
     problems += [f"{key}: missing; see configs/sweeps" for key in SECTIONS if key not in sweep]
     if problems:
@@ -163,6 +167,9 @@ def _structural_problems(sweep: Any) -> list[str]:
         )
     else:
         problems += _duplicates("grid setting", [key for key, _ in sweep.grid])
+    deliveries = sweep.get("deliveries", ())
+    if not isinstance(deliveries, tuple | list) or not set(deliveries) <= set(DELIVERIES):
+        problems.append(f"deliveries is {deliveries!r}; expected some of {DELIVERIES}, or ()")
     seeds = sweep.seeds
     if not _SEEDS.accepts(seeds):
         problems.append(f"seeds is {seeds!r}; expected {_SEEDS.allowed}")

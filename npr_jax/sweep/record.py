@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -36,17 +36,18 @@ class Record:
     # {dotted key: value} of all that is in its results, as JSON gives it back
     settings: Mapping[str, Any]
     data: str  # fingerprint of its data set
-    evaluation: str  # name of the folder under ``evaluation`` that holds its results
+    # names of the folders under ``evaluation`` that hold its results, one for each delivery
+    evaluations: Sequence[str]
     folder: pathlib.Path  # the run's directory; not written
 
-    def results(self) -> dict[str, Any]:
-        """Its results.json."""
-        return json.loads(self.results_path.read_text())
+    def results(self) -> list[dict[str, Any]]:
+        """Its results.json of each delivery."""
+        return [json.loads(path.read_text()) for path in self.results_paths]
 
     @property
-    def results_path(self) -> pathlib.Path:
-        """Where its results.json lies."""
-        return self.folder / "evaluation" / self.evaluation / "results.json"
+    def results_paths(self) -> list[pathlib.Path]:
+        """Where they lie."""
+        return [self.folder / "evaluation" / name / "results.json" for name in self.evaluations]
 
     def save(self) -> None:
         """Writes it into the run's directory, whole or not at all."""
@@ -60,6 +61,8 @@ def read_record(folder: pathlib.Path) -> Record | None:
     try:
         saved = json.loads((folder / FILE).read_text())
         saved["settings"] = SINCE_VERSION_1 | saved["settings"]
+        if "evaluation" in saved:  # as version 1 wrote it
+            saved["evaluations"] = [saved.pop("evaluation")]
         record = Record(**saved, folder=folder)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -67,13 +70,20 @@ def read_record(folder: pathlib.Path) -> Record | None:
         raise UserError(
             f"{folder / FILE} is damaged ({error}); remove it and the run is evaluated again"
         ) from error
-    return record if record.results_path.is_file() else None
+    return record if all(path.is_file() for path in record.results_paths) else None
 
 
-def is_done(folder: pathlib.Path, config: ConfigDict, data: str) -> bool:
-    """Whether a directory holds the results of these settings on these data."""
+def is_done(
+    folder: pathlib.Path, config: ConfigDict, data: str, deliveries: Sequence[str] = ()
+) -> bool:
+    """Whether a directory holds the results of these settings on these data, as they lie or after
+    each of these deliveries."""
     record = read_record(folder)
-    return record is not None and (record.settings, record.data) == (settings_of(config), data)
+    if record is None or (record.settings, record.data) != (settings_of(config), data):
+        return False
+    if not deliveries:
+        return True
+    return set(deliveries) <= {own["meta"].get("delivery") for own in record.results()}
 
 
 def settings_of(config: ConfigDict) -> dict[str, Any]:

@@ -85,8 +85,15 @@ def varied_settings(all_settings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def run_rows(record: Record, sweep: str, varied: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """The rows of one run, in the order of its results.json: generators, controls, photographs."""
-    results = record.results()
+    """The rows of one run, delivery by delivery, in the order of results.json: generators,
+    controls, photographs."""
+    for results in record.results():
+        yield from _rows_of(results, record, sweep, varied)
+
+
+def _rows_of(
+    results: Mapping[str, Any], record: Record, sweep: str, varied: Iterable[str]
+) -> Iterator[dict[str, Any]]:
     settings, meta = record.settings, results["meta"]
     model = {k.removeprefix("model."): v for k, v in settings.items() if k.startswith("model.")}
     common = {
@@ -98,7 +105,7 @@ def run_rows(record: Record, sweep: str, varied: Iterable[str]) -> Iterator[dict
         **{key: _cell(settings[key]) for key in varied if key in settings},
         "model_settings": json.dumps(model, sort_keys=True, separators=(",", ":")),
         **{key: meta.get(key) for key in AFTER_SETTINGS if key in meta},
-        "images_trained": _images_trained(meta, settings["batch_size"]),
+        "images_trained": _images_trained(meta, settings),
     }
     attention = _mean_weights(results["attention"])
     rows = [("unseen" if not row["trained"] else "trained", row) for row in results["generators"]]
@@ -111,11 +118,12 @@ def run_rows(record: Record, sweep: str, varied: Iterable[str]) -> Iterator[dict
         yield {**common, "kind": kind, **measures, **weights}
 
 
-def _images_trained(meta: Mapping[str, Any], batch_size: int) -> int | None:
+def _images_trained(meta: Mapping[str, Any], settings: Mapping[str, Any]) -> int | None:
     """Images seen up to the checkpoint that was scored, repeats counted, padding not."""
     steps, images = meta.get("steps"), meta.get("train_images")
     if steps is None or images is None:
         return None
+    images, batch_size = settings["data.images_per_epoch"] or images, settings["batch_size"]
     epochs, rest = divmod(steps, -(-images // batch_size))
     return epochs * images + min(rest * batch_size, images)
 
@@ -152,11 +160,15 @@ def summarize(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One entry per variant: how many seeds, and for each column the runs' values.
 
     ``rows`` are those of ``runs.csv``. ``variant``, ``seeds`` and, by head of ``COLUMNS``, a list
-    with one mean over generators per seed; runs without such rows are left out of the list.
+    with one mean over generators per seed; runs without such rows are left out of the list. Where
+    runs are evaluated after several deliveries, each is an entry, ``variant, delivery``.
     """
+    rows = list(rows)
+    several = len({row.get("delivery") for row in rows}) > 1
     by_run: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for row in rows:
-        by_run.setdefault((row["variant"], row["seed"]), []).append(row)
+        name = f"{row['variant']}, {row['delivery']}" if several else row["variant"]
+        by_run.setdefault((name, row["seed"]), []).append(row)
     entries: dict[str, dict[str, Any]] = {}
     for (variant, _), its_rows in by_run.items():
         entry = entries.setdefault(variant, {"variant": variant, "seeds": 0})

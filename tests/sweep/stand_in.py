@@ -24,18 +24,24 @@ def sweep_on(data: pathlib.Path, seeds=(0, 1), variants=VARIANTS) -> ml_collecti
 class Trainer:
     """Writes an evaluation for each run; remembers what it was asked for."""
 
-    def __init__(self, refuse=None, weights: bool = False, scales=("0.25", "0.5")):
+    def __init__(
+        self, refuse=None, weights: bool = False, scales=("0.25", "0.5"), deliveries=("clean",)
+    ):
         self.calls: list[list[tuple]] = []
         self.refuse = refuse or (lambda configs: None)
         self.weights = weights
         self.scales = scales
+        self.deliveries = deliveries
 
     def __call__(self, configs, workdirs):
         self.calls.append([(tuple(c.model.factors), c.seed) for c in configs])
         self.refuse(configs)
-        return [self.write(c, w) for c, w in zip(configs, workdirs, strict=True)]
+        return [
+            [self.write(config, workdir, delivery) for delivery in self.deliveries]
+            for config, workdir in zip(configs, workdirs, strict=True)
+        ]
 
-    def write(self, config, workdir):
+    def write(self, config, workdir, delivery):
         rng = np.random.default_rng(config.seed)
         labels = np.repeat([0, 1, 1, 1], 6)
         weights = rng.dirichlet([1, 1], 24).astype(np.float32) if self.weights else None
@@ -54,5 +60,7 @@ class Trainer:
             "data": "tiny",
             "commit": "abc",
             "parameters": 7,
+            "delivery": delivery,
         }
-        return write_evaluation(workdir / "evaluation" / "tiny-test", scores, meta)
+        name = "tiny-test" if delivery == "clean" else f"tiny-test-{delivery}"
+        return write_evaluation(workdir / "evaluation" / name, scores, meta)

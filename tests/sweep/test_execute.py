@@ -1,5 +1,6 @@
 """What a sweep runs, skips, leaves to others and survives; training itself is a stand-in."""
 
+import csv
 import json
 import multiprocessing
 import time
@@ -50,12 +51,32 @@ def test_other_settings_and_missing_results_are_not_done(tiny_data, tmp_path):
     assert trainer.calls[2:] == [[((0.5,), 0)]]
 
 
+def test_each_delivery_has_its_rows_and_a_further_one_is_evaluated(tiny_data, tmp_path, capsys):
+    sweep = sweep_on(tiny_data, seeds=(0,))
+    run(sweep, tmp_path, Trainer())
+    sweep.deliveries = ("clean", "hard")
+    trainer = Trainer(deliveries=sweep.deliveries)
+    run(sweep, tmp_path, trainer)
+    assert len(trainer.calls) == 2
+    with open(tmp_path / "runs.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["delivery"] for row in rows] == (["clean"] * 4 + ["hard"] * 4) * 2
+    assert "0.25, hard" in capsys.readouterr().out
+    run(sweep, tmp_path, trainer)
+    assert len(trainer.calls) == 2
+
+    sweep.deliveries = ("printed",)
+    with pytest.raises(ValueError, match=r"deliveries is \('printed',\); expected some of"):
+        run(sweep, tmp_path, trainer)
+
+
 def test_a_run_that_version_1_finished_is_done(tiny_data, tmp_path):
     """Its record does not name the settings that came later."""
     run(sweep_on(tiny_data, seeds=(0,)), tmp_path, Trainer())
     for path in tmp_path.glob("*/seed0/sweep_run.json"):
         record = json.loads(path.read_text())
         del record["settings"]["best_checkpoint"]
+        [record["evaluation"]] = record.pop("evaluations")
         path.write_text(json.dumps(record))
     trainer = Trainer()
     run(sweep_on(tiny_data, seeds=(0,)), tmp_path, trainer)
