@@ -10,12 +10,11 @@ import numpy as np
 
 from input_pipeline.images.invisible_mark import read_mark
 from input_pipeline.images.metadata import FileFacts, read_facts
-from input_pipeline.images.nuisances import Nuisances, measure_nuisances
 from input_pipeline.prepare.catalog import CatalogEntry, Generator
-from input_pipeline.prepare.file_pool import MapFiles, file_pool
+from input_pipeline.prepare.file_pool import file_pool
 from input_pipeline.prepare.folders import ImageFile, Source
 from input_pipeline.prepare.leak_audit import Audit, audit
-from input_pipeline.prepare.leak_table import LeakTable, measure_leaks, sample
+from input_pipeline.prepare.leak_table import leak_tables
 from input_pipeline.storage.prepared_dataset import PreparedDataset, missing_labels
 from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
 
@@ -49,11 +48,6 @@ def _examine(
     picture.update(pixels.data)
     is_marked = read_mark(pixels).is_carried
     return read_facts(data), hashlib.sha256(data).digest(), picture.digest(), is_marked
-
-
-def _look_at(file: ImageFile, data: bytes, pixels: np.ndarray) -> Nuisances:
-    del file, data
-    return measure_nuisances(pixels)
 
 
 @dataclass
@@ -123,7 +117,7 @@ def check_source(
                     report.problems.append(Problem("unreadable file", f"{file.filename}: {result}"))
                 else:
                     readable.append(_Found(split, file, *result))
-        tables = _leak_tables(readable, mapped)
+        tables = leak_tables(source, mapped)
     report.problems += _strays(source)
     report.images = _count(readable)
     report.problems += _missing_classes(readable)
@@ -145,22 +139,6 @@ def check_source(
         marked[group] += found.is_marked
     report.audit = audit(groups, marked, tables)
     return report
-
-
-def _leak_tables(readable: Sequence[_Found], mapped: MapFiles) -> list[LeakTable]:
-    """Measures a sample of each split, which is read once more for it."""
-    tables = []
-    for split in sorted({found.split for found in readable}):
-        mine = [found for found in readable if found.split == split]
-        mine = [mine[number] for number in sample([found.file.label for found in mine])]
-        files = [found.file for found in mine]
-        pairs = zip(mine, mapped(_look_at, files), strict=True)
-        # A file that has gone since it was first read is left out.
-        kept = [(found, pixels) for found, pixels in pairs if not isinstance(pixels, str)]
-        labels = [found.file.label for found, _ in kept]
-        facts = [found.facts for found, _ in kept]
-        tables.append(measure_leaks(split, labels, facts, [pixels for _, pixels in kept]))
-    return tables
 
 
 def _strays(source: Source) -> Iterator[Problem]:

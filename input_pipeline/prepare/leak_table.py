@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from input_pipeline.images.metadata import FORMATS, FileFacts
-from input_pipeline.images.nuisances import Nuisances
+from input_pipeline.images.metadata import FORMATS, FileFacts, read_facts
+from input_pipeline.images.nuisances import Nuisances, measure_nuisances
+from input_pipeline.prepare.file_pool import MapFiles
+from input_pipeline.prepare.folders import ImageFile, Source
 from input_pipeline.prepare.separability import cross_validated_auc
 from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
 
@@ -74,6 +76,28 @@ def measure_leaks(
         generated=int(np.count_nonzero(label == GENERATED)),
         auc={kind: cross_validated_auc(columns[kind], label, _TREES) for kind in KINDS},
     )
+
+
+def leak_tables(source: Source, mapped: MapFiles) -> list[LeakTable]:
+    """Measures a sample of each split of a source, whose unreadable files are left out.
+
+    Args:
+      source: the files.
+      mapped: what `file_pool` gives.
+    """
+    tables = []
+    for split, files in sorted(source.splits.items()):
+        chosen = [files[number] for number in sample([file.label for file in files])]
+        results = zip(chosen, mapped(_look_at, chosen), strict=True)
+        kept = [(file.label, *result) for file, result in results if not isinstance(result, str)]
+        if kept:
+            tables.append(measure_leaks(split, *zip(*kept, strict=True)))
+    return tables
+
+
+def _look_at(file: ImageFile, data: bytes, pixels: np.ndarray) -> tuple[FileFacts, Nuisances]:
+    del file
+    return read_facts(data), measure_nuisances(pixels)
 
 
 def sample(labels: Sequence[int]) -> np.ndarray:

@@ -2,8 +2,13 @@
 
 import numpy as np
 import pytest
+from PIL import Image
+from scipy import ndimage
 
-from npr_jax.evaluation.logit_shift import logit_shift
+from input_pipeline.images.invisible_mark import read_mark
+from npr_jax.detectors.card import OWN_FOLDER, find_card
+from npr_jax.evaluation.logit_shift import invisible_mark_shift, logit_shift
+from npr_jax.inference.detector import Detector
 
 
 def test_a_shift_has_the_units_of_the_spread():
@@ -27,3 +32,39 @@ def test_images_without_a_score_are_left_out():
     assert logit_shift(before, after).mean == pytest.approx(1 / np.sqrt(2))
     assert logit_shift(before[:1], after[:1]) is None
     assert logit_shift(np.ones(3), np.zeros(3)) is None
+
+
+class Reading:
+    """A detector by the brightness of images, which also looks for the mark as far as it cares."""
+
+    def __init__(self, care):
+        self.care = care
+
+    def see(self, images):
+        return iter(images)
+
+    def logits(self, images):
+        care = [self.care * read_mark(image).is_carried for image in images]
+        return np.array([image.mean() for image in images]) + care
+
+
+@pytest.mark.parametrize("care", [0.0, 15.0])
+def test_a_detector_that_cares_for_the_mark_is_shifted_by_it(care):
+    rng = np.random.default_rng(0)
+    noise = (rng.normal(100 + 5 * i, 60, (260, 260, 3)) for i in range(6))
+    photographs = [
+        ndimage.gaussian_filter(x, (2, 2, 0)).clip(0, 255).astype(np.uint8) for x in noise
+    ]
+    spread = np.std([image.mean() for image in photographs], ddof=1)
+    shift = invisible_mark_shift(Reading(care), [*photographs, np.zeros((40, 40, 3), np.uint8)])
+    assert shift.mean == pytest.approx(care / spread, abs=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_card(OWN_FOLDER) is None, reason="no detector comes with this copy")
+def test_the_shipped_detector_does_not_react_to_the_mark(shared):
+    folders = sorted((shared / "realworld" / "dev").glob("*/0_real"))
+    files = [path for folder in folders for path in sorted(folder.iterdir())[::4]]
+    photographs = [np.asarray(Image.open(path).convert("RGB")) for path in files]
+    shift = invisible_mark_shift(Detector.default(), photographs)
+    assert abs(shift.mean) < 0.1, shift

@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from PIL import Image
 
 from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.evaluation import metadata_baseline
-from npr_jax.evaluation.metadata_baseline import metadata_auc
+from npr_jax.evaluation.metadata_baseline import measure_metadata, metadata_auc
 from tests.trees import prepare, save
 
 
@@ -46,6 +47,21 @@ def test_a_data_set_is_measured_once(path, tmp_path, measured):
     assert len(measured) == 3
     metadata_auc(MixedDataset.load([path]), "train", "test", tmp_path / "a")
     assert len(measured) == 3
+
+
+def test_each_forest_sees_its_own(tmp_path):
+    """Generated images are brighter in either split, and PNG files as the photographs are."""
+    for split, seed in (("train", 0), ("test", 100)):
+        for index in range(12):
+            dark = save(tmp_path / f"in/{split}/gan/0_real/{index}.png", seed + index) // 4
+            Image.fromarray(dark).save(tmp_path / f"in/{split}/gan/0_real/{index}.png")
+            light = 255 - dark
+            (tmp_path / f"in/{split}/gan/1_fake").mkdir(exist_ok=True)
+            Image.fromarray(light).save(tmp_path / f"in/{split}/gan/1_fake/{index}.png")
+    prepare(tmp_path / "in", tmp_path / "data", storage="encoded")
+    found = measure_metadata(MixedDataset.load([tmp_path / "data"]), "train", "test")
+    assert found["gan"]["nuisances"] == 1.0
+    assert found["gan"]["metadata"] < 0.95
 
 
 def test_where_it_cannot_lie_beside_the_data_set_it_is_kept_in_the_workdir(
