@@ -182,7 +182,7 @@ def test_predict_takes_the_default_and_names_it(as_default, tmp_path, capsys):
     Image.fromarray(runs.picture(0, True)).save(tmp_path / "a.png")
     assert main.run(["predict", str(tmp_path / "a.png")]) == 0
     said = capsys.readouterr()
-    assert said.err.startswith("detector: tiny 1.0; images: native size; ")
+    assert said.err.startswith("detector: tiny 1.0; images: native size, sides cut to multiples")
     [expected] = Detector.from_card(as_default).score([tmp_path / "a.png"])
     assert (
         said.out.splitlines()[1] == f"{tmp_path / 'a.png'},{expected.score:.6f},{expected.verdict},"
