@@ -48,7 +48,7 @@ def saving_of(data: bytes) -> Saving:
     """
     with named_reasons(data), Image.open(io.BytesIO(data)) as image:
         mode = "L" if image.mode in ("L", "1", "LA") else "RGB"
-        if image.format == "JPEG":
+        if isinstance(image, JpegImagePlugin.JpegImageFile):  # MPO of phones among them
             return Saving("JPEG", mode, _jpeg_options(image))
         kind = image.format
     if kind != "WEBP":

@@ -166,6 +166,34 @@ def walk_separate(
     return source
 
 
+def walk_photographs(root: str | os.PathLike[str], split: str = "") -> Source:
+    """Sorts the files of a tree of photographs alone, in which every file counts.
+
+    The topmost folder is the source of the photographs; files beside such folders are of the source
+    'photographs'. There are no split folders: `split` is that of all, '' means 'train'.
+
+    Raises:
+      ValueError: the tree is empty, or has folders of generated images.
+    """
+    root = directory(root)
+    source = Source(root.name)
+    for path, parts in walk_files(root):
+        name = "/".join(parts)
+        if _class_of(parts) == GENERATED:
+            raise UserError(
+                f"{root} holds generated images ({name}). Give the tree as --source, of which the "
+                "photographs are taken, or a folder of photographs alone."
+            )
+        if is_hidden(parts[-1]):
+            source.leave_out(name, "hidden file")
+        else:
+            above = parts[0] if len(parts) > 1 and parts[0] not in CLASS_FOLDERS else "photographs"
+            source.add(split or "train", ImageFile(path, name, PHOTOGRAPH, above))
+    if not source.splits:
+        raise UserError(f"{root} holds no files. Give the folder that holds the photographs.")
+    return source
+
+
 def _split_and_rest(
     above: tuple[str, ...], split: str, divided: bool
 ) -> tuple[str, tuple[str, ...]]:

@@ -1,7 +1,8 @@
 """The small networks that stand for image generators, as data, and the functions that run them.
 
 Every family is an autoencoder fitted to reconstruct noise-free photographs
-(`python -m docs.research.fit_decoders`). What differs is how its decoder reaches full size.
+(`python -m docs.research.fit_simulation_decoders`). What differs is how its decoder reaches full
+size. The decoders of `npr_jax/models/reconstruction` are others, fitted to real photographs.
 """
 
 import dataclasses
@@ -85,7 +86,7 @@ def load_parameters(family: str) -> Parameters:
     path = weights_directory() / f"{family}.npz"
     if family not in FAMILIES:
         raise UserError(f"unknown family {family!r}; the families are {', '.join(FAMILIES)}")
-    refit = f"refit them: python -m docs.research.fit_decoders --families {family}"
+    refit = f"refit them: python -m docs.research.fit_simulation_decoders --families {family}"
     if not path.exists():
         raise UserError(f"weights of family {family!r} are missing at {path}; {refit}")
     with np.load(path) as archive:

@@ -1,4 +1,4 @@
-"""``prepare`` and ``reconstruct``: folders of images in, prepared data sets out."""
+"""``prepare``, ``pairs`` and ``reconstruct``: images in, prepared data sets out."""
 
 from __future__ import annotations
 
@@ -89,6 +89,34 @@ def _check(source: Source, against: str, output: str) -> int:
     return 1 if report.problems else 0
 
 
+def _pairs(flags: Any) -> int:
+    from input_pipeline.prepare.folders import walk_classes, walk_photographs
+    from npr_jax.models.reconstruction.decoders import DECODERS
+    from npr_jax.models.reconstruction.pairs import make_pairs
+
+    if not flags.output or bool(flags.source) == bool(flags.photographs):
+        raise UserError("pairs needs --photographs=DIR or --source=FOLDERS, and --output=DIR")
+    walk = walk_classes if flags.source else walk_photographs
+    names = flags.decoders.split(",") if flags.decoders else list(DECODERS)
+    with _progress() as progress:
+        written = make_pairs(
+            walk(flags.source or flags.photographs, flags.split),
+            flags.output,
+            decoders=[name.strip() for name in names],
+            per_photograph=flags.per_photograph,
+            largest=flags.largest,
+            seed=flags.seed,
+            name=flags.name,
+            progress=progress,
+        )
+    for name, split in written.splits.items():
+        print(f"{name}: {split.num_examples} images, {split.num_bytes / 1e6:.1f} MB")
+        for generator, counts in split.generators.items():
+            print(f"  {generator}: {counts['photographs'] or counts['generated']}")
+    print(f"written to {written.path}")
+    return 0
+
+
 def _reconstruct(flags: Any) -> int:
     from input_pipeline.storage.prepared_dataset import PreparedDataset
     from npr_jax.cli import host
@@ -164,6 +192,28 @@ PREPARE = Command(
         text("against", "With --check: prepared data sets, A or A,B, to share no file with."),
     ),
     run=_prepare,
+)
+PAIRS = Command(
+    name="pairs",
+    summary="Make a data set of photographs and their reconstructions.",
+    usage="(--photographs=DIR | --source=FOLDERS) --output=DIR "
+    "[--decoders=A,B] [--per_photograph=N] [--largest=PIXELS] [--seed=N] [--name=NAME]",
+    examples=(
+        "pairs --photographs=my_photographs --output=prepared/pairs",
+        "pairs --source=pictures --decoders=vae4,fir --output=prepared/pairs",
+    ),
+    define=(
+        text("photographs", "Tree of photographs; its topmost folders name their sources."),
+        text("source", "Tree [split/]generator/[class/]{0_real,1_fake}/*: its photographs."),
+        text("split", "Name of the only split, for trees without. Without it: train or test."),
+        text("output", "Directory to write, which does not exist yet."),
+        text("decoders", "Decoders to draw from, A or A,B. Without it: all."),
+        integer("per_photograph", 2, "Reconstructions of each, by different decoders."),
+        integer("largest", 512, "Side in pixels of the part cut from a photograph's centre."),
+        integer("seed", 0, "Of the choice of decoders."),
+        text("name", "Name of the data set. Without it: the source's."),
+    ),
+    run=_pairs,
 )
 RECONSTRUCT = Command(
     name="reconstruct",

@@ -20,7 +20,7 @@ from absl.flags import FLAGS, Flag
 
 from input_pipeline.errors import UserError
 from npr_jax.cli.command import Command, asks_for_help, flag_name
-from npr_jax.cli.data import PREPARE, RECONSTRUCT
+from npr_jax.cli.data import PAIRS, PREPARE, RECONSTRUCT
 from npr_jax.cli.evaluate import CALIBRATE, EVALUATE, LOCALIZE, ROBUSTNESS
 from npr_jax.cli.report import REPORT
 from npr_jax.cli.score import EXPORT, PREDICT, SERVE
@@ -28,7 +28,7 @@ from npr_jax.cli.train import LIST, NOISE_PREDICTOR, SWEEP, TRAIN
 
 # In the order in which they are listed.
 _ALL = (
-    TRAIN, EVALUATE, PREDICT, PREPARE, ROBUSTNESS, CALIBRATE, SWEEP, NOISE_PREDICTOR,
+    TRAIN, EVALUATE, PREDICT, PREPARE, PAIRS, ROBUSTNESS, CALIBRATE, SWEEP, NOISE_PREDICTOR,
     RECONSTRUCT, REPORT, LOCALIZE, EXPORT, SERVE, LIST,
 )  # fmt: skip
 COMMANDS: dict[str, Command] = {command.name: command for command in _ALL}

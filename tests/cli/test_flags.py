@@ -16,6 +16,8 @@ EXPECTED = {
     "train": {"config", "workdir", "coordinator", "process_id", "num_processes"},
     "evaluate": DETECTOR | {"data", "split", "output", "delivery", "samples"},
     "predict": DETECTOR | {"output", "confidence", "maps", "evidence", "heat_map", "examples"},
+    "pairs": {"photographs", "source", "split", "output", "decoders", "per_photograph", "largest"}
+    | {"seed", "name"},
     "prepare": {"source", "photographs", "generated", "dataset", "split", "output", "name"}
     | {"storage", "image_size", "max_bad_fraction", "list", "check", "against"},
     "robustness": DETECTOR | {"data", "split", "output", "transformations"},

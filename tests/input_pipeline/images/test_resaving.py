@@ -60,6 +60,23 @@ def test_grey_stays_grey(picture):
     assert Image.open(io.BytesIO(saving.save(picture))).mode == "L"
 
 
+def test_a_phones_jpeg_with_more_pictures_behind_it_is_a_jpeg(picture):
+    more = [Image.fromarray(picture[:8, :8])]
+    data = encoded(picture, "MPO", save_all=True, append_images=more, quality=83)
+    assert Image.open(io.BytesIO(data)).format == "MPO"
+    saving = saving_of(data)
+    again = Image.open(io.BytesIO(saving.save(picture)))
+    assert again.format == saving.format == "JPEG"
+    assert again.quantization == Image.open(io.BytesIO(data)).quantization
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "L"])
+def test_jpegs_of_other_colours_keep_their_tables(picture, mode):
+    data = encoded(picture, "JPEG", mode, quality=40)
+    again = Image.open(io.BytesIO(saving_of(data).save(picture)))
+    assert again.quantization[0] == Image.open(io.BytesIO(data)).quantization[0]
+
+
 def test_other_formats_become_png(picture):
     saving = saving_of(encoded(picture, "BMP"))
     assert (saving.format, saving.suffix) == ("PNG", ".png")

@@ -1,6 +1,6 @@
-"""Refits the networks of `decoders.FAMILIES` to noise-free photographs of rendered scenes.
+"""Refits the networks of `simulation/decoders.py` to noise-free photographs of rendered scenes.
 
-    python -m docs.research.fit_decoders [--families nearest fir] [--steps 1500] [--output DIR]
+    python -m docs.research.fit_simulation_decoders [--families nearest_conv] [--steps N]
 
 Each network is fitted to reproduce photographs pixel by pixel (mean absolute error) and in their
 mean azimuthal power spectrum, so that its pictures are neither tinted nor blurred on average.

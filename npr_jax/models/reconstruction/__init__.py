@@ -1,0 +1,1 @@
+"""Small decoders that reconstruct photographs as image generators would have drawn them."""
