@@ -24,6 +24,9 @@ def get_config() -> ml_collections.ConfigDict:
     # Share of the loss's target that is spread over both classes alike, 0 to below 1: labels
     # become 0.05 and 0.95 for 0.1.
     config.label_smoothing = 0.0
+    # Weight of a second term of the loss, 0 or more: how much the predictions for two deliveries of
+    # the same image differ. Above 0, each couple of a batch comes in two views.
+    config.consistency = 0.0
     # What a running mean of the weights keeps of itself at each step, in [0, 1); the mean is what
     # is validated, saved as the model and scored with. 0: the weights themselves are.
     config.ema = 0.0

@@ -151,6 +151,7 @@ RULES: dict[str, Rule] = {
     "optimizer.warmup_epochs": integer(0),
     "label_smoothing": _SHARE,
     "ema": _SHARE,
+    "consistency": Rule(lambda value: is_real(value) and value >= 0, "a number of at least 0"),
     "batch_size": integer(2),
     "num_epochs": integer(1),
     "best_checkpoint": choice("validation_ap", "last"),
@@ -302,6 +303,11 @@ def _contradictions(config: ConfigDict) -> list[str]:
             f"expected at most {side}"
         )
     problems += _delivery_problems(data)
+    if config.consistency and not data.couples:
+        problems.append(
+            f"consistency is {config.consistency}, which compares the views of couples; give "
+            "--config.data.couples=True or consistency 0"
+        )
     if data.resize and data.validation_crop > data.resize:
         problems.append(
             f"data.validation_crop is {data.validation_crop}, larger than data.resize "

@@ -20,6 +20,7 @@ from input_pipeline.images.transforms import (
     random_crop_after_jpeg,
     resize_to,
 )
+from input_pipeline.loading.couples import of_first_view
 from input_pipeline.storage.records import (
     ImageRecord,
     decode_record,
@@ -156,7 +157,7 @@ class BatchReader:
         image = record_pixels(record, None, self.read_file)
         if self.blend is not None and self.blend.originals[index] >= 0:
             original = decode_record(self.source[int(self.blend.originals[index])])
-            share = self.blend.share(rng_of(self._blend_key, position))
+            share = self.blend.share(rng_of(self._blend_key, of_first_view(position)))
             image = blended(record_pixels(original, None, self.read_file), image, share)
         for step, key in self._first:
             image = step(image, rng_of(key, position))

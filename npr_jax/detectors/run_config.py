@@ -16,6 +16,7 @@ from npr_jax.models.systems.registry import current_settings
 SINCE_VERSION_1: dict[str, Any] = {
     "best_checkpoint": "validation_ap",
     "ema": 0.0,
+    "consistency": 0.0,
     "data.images_per_epoch": 0,
     "data.couples": False,
     "data.blend_probability": 0.0,

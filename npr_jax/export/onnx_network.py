@@ -123,7 +123,8 @@ def _classify(graph: Graph, classifier: nnx.Linear, features: str) -> str:
 def _resnet(graph: Graph, network: ResNet, views: Sequence[FrontEnd], pixels: Pixels) -> str:
     with graph.part("stem"):
         x = _stem(graph, network, views, pixels)
-        x = graph.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+        if network.shape.pool:
+            x = graph.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
     for number, stage in enumerate(network.stages, start=1):
         for place, block in enumerate(stage):
             with graph.part(f"stage {number}/block {place}"):

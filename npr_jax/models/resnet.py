@@ -5,6 +5,7 @@ with torchvision's 7x7 stem or the NPR paper's: a 3x3 convolution, of stride 2 a
 """
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,7 @@ class ResNetShape:
     width: int = 64  # channels of the stem
     stem: int = 3  # pixels, height and width of the stem's kernel, 3 or 7
     pool: bool = True  # whether a max-pool of stride 2 follows the stem
+    strides: tuple[int, ...] = (1, 2, 2, 2)  # of each stage's first block
 
     @property
     def features(self) -> int:
@@ -33,18 +35,17 @@ class ResNetShape:
     @property
     def stride(self) -> int:
         """Input pixels between two neighbours of the last feature map."""
-        return (4 if self.pool else 2) * 2 ** (len(self.stages) - 1)
+        return (4 if self.pool else 2) * math.prod(self.strides[: len(self.stages)])
 
     @property
     def reach(self) -> int:
         """Input pixels on each side of a feature's own position that can influence it."""
         # The stem's kernel at stride 1, the pool's 3x3 at stride 2.
         reach, stride = self.stem // 2 + (2 if self.pool else 0), 4 if self.pool else 2
-        for index, (_, blocks) in enumerate(self.stages):
+        for (_, blocks), first in zip(self.stages, self.strides, strict=False):
             for block in range(blocks):
-                downsamples = index > 0 and block == 0
                 reach += stride
-                stride *= 2 if downsamples else 1
+                stride *= first if block == 0 else 1
                 reach += 0 if self.bottleneck else stride
         return reach
 
@@ -63,11 +64,20 @@ THIN_RESNET = ResNetShape(stages=((16, 1), (32, 1)), bottleneck=False, width=16)
 DEEP_RESNET = ResNetShape(
     stages=((32, 1), (64, 1), (128, 1), (256, 1)), bottleneck=False, width=32, pool=False
 )
+# A field of 39 pixels: too little to see what a picture shows.
+SHALLOW_RESNET = ResNetShape(
+    stages=((24, 1), (48, 1), (96, 1)),
+    bottleneck=False,
+    width=24,
+    pool=False,
+    strides=(1, 2, 1),
+)
 BACKBONES = {
     "cut_resnet50": CUT_RESNET50,
     "deep_resnet": DEEP_RESNET,
     "light_resnet": LIGHT_RESNET,
     "resnet50": RESNET50,
+    "shallow_resnet": SHALLOW_RESNET,
     "thin_resnet": THIN_RESNET,
     "torchvision_resnet50": TORCHVISION_RESNET50,
 }
@@ -157,10 +167,10 @@ class ResNet(nnx.Module):
         self.bn1 = layers.BatchNorm(shape.width, dtype=dtype, rngs=rngs)
         block_type = Bottleneck if shape.bottleneck else BasicBlock
         stages, channels_in = [], shape.width
-        for index, (width, blocks) in enumerate(shape.stages):
+        for (width, blocks), first in zip(shape.stages, shape.strides, strict=False):
             stage = []
             for block in range(blocks):
-                stride = 2 if index > 0 and block == 0 else 1
+                stride = first if block == 0 else 1
                 stage.append(block_type(channels_in, width, stride, dtype=dtype, rngs=rngs))
                 channels_in = width * (4 if shape.bottleneck else 1)
             stages.append(nnx.List(stage))

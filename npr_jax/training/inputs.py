@@ -74,7 +74,9 @@ class TrainInput:
             data.images_per_epoch,
         )
         records, self._groups = sample(table, records, drawn, config.seed)
-        self._couples = couples_of(table(), records) if data.couples else None
+        self._couples = (
+            couples_of(table(), records, 2 if config.consistency else 1) if data.couples else None
+        )
         self._read_file = SYSTEMS[config.model.name].read_file
         self._train = train.source.subset(records)
         self.num_train_images = len(records)

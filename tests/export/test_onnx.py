@@ -94,6 +94,10 @@ def test_a_resnet_on_pixels():
     check(made.detector(**CNNDETECTION, backbone="thin_resnet"), [(2, 33, 47), (1, 64, 38)])
 
 
+def test_a_resnet_without_a_pool():
+    check(made.detector(**CNNDETECTION, backbone="shallow_resnet"), [(2, 33, 47), (1, 64, 38)])
+
+
 @pytest.mark.slow
 def test_cnndetections_resnet50_with_its_stem_of_7x7():
     check(made.detector(**CNNDETECTION, backbone="torchvision_resnet50"), [(2, 65, 70)])

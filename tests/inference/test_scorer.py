@@ -74,6 +74,7 @@ def _highest_precision():
     "changes",
     [
         {"backbone": "cut_resnet50"},
+        {"backbone": "shallow_resnet"},
         {"modes": ("bicubic",), "factors": (0.75,)},
         {"modes": ("area",), "factors": (1 / 3,), "colors": ("ycbcr",)},
         {"phases": ((1, 0),), "colors": ("differences",)},
@@ -87,7 +88,18 @@ def _highest_precision():
         fused("mean", share_branches=True),
     ],
     ids=[
-        *("npr", "bicubic", "area", "phase", "eighth", "hh", "none", "learned", "attention"),
+        *(
+            "npr",
+            "shallow",
+            "bicubic",
+            "area",
+            "phase",
+            "eighth",
+            "hh",
+            "none",
+            "learned",
+            "attention",
+        ),
         *(f"fusion {fusion}" for fusion in FUSIONS),
         *("batched", "shared"),
     ],
@@ -155,7 +167,9 @@ def test_an_image_above_1024_pixels_scores_as_a_whole():
     np.testing.assert_allclose(logits[0], whole(model, image)[0], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("backbone", ["cut_resnet50", "light_resnet", "resnet50"])
+@pytest.mark.parametrize(
+    "backbone", ["cut_resnet50", "deep_resnet", "light_resnet", "resnet50", "shallow_resnet"]
+)
 def test_cores_of_tiles_partition_every_image(backbone):
     """Whatever the size, each feature position is summed by exactly one tile."""
     config = default.get_model()

@@ -23,7 +23,7 @@ def load(name: str, scale: str):
 
 def test_none_is_forgotten(root):
     files = {path.stem for path in (root / "configs/sweeps").glob("*.py")}
-    assert files - {"__init__", "base", "branches", "realworld"} == set(NAMES)
+    assert files - {"__init__", "base", "branches", "realworld", "wild"} == set(NAMES)
 
 
 @pytest.mark.parametrize("scale", ["small", "full"])
@@ -76,3 +76,19 @@ def test_realworld_saves_both_classes_alike_except_in_one_variant():
     assert {(run.config.data.evaluate_resize, run.config.data.evaluate_crop) for run in runs} == {
         (0, 256)
     }
+
+
+def test_wild_gives_every_variant_the_same_budget_and_three_deliveries():
+    """Twelve ingredients with three seeds, thirteen residuals with two: 62 runs of 24,000 crops."""
+    count = 0
+    for question, seeds in (("ingredients", 3), ("residuals", 2)):
+        sweep = importlib.import_module("configs.sweeps.wild").get_config(question)
+        assert tuple(sweep.deliveries) == ("clean", "web", "hard")
+        runs = grid.expand(sweep)
+        count += len(runs)
+        assert len({run.variant for run in runs}) * seeds == len(runs)
+        budgets = {(run.config.data.images_per_epoch, run.config.num_epochs) for run in runs}
+        assert budgets == {(24_000, 1)}
+    assert count == 62
+    with pytest.raises(ValueError, match=r"wild.py:all; expected ingredients or residuals"):
+        importlib.import_module("configs.sweeps.wild").get_config("all")

@@ -60,8 +60,33 @@ def test_processes_share_a_batch_in_couples():
             assert np.array_equal(of_all, np.concatenate([first, second]))
 
 
+def test_two_views_of_a_couple_stand_side_by_side(source):
+    """The same two images, other places of them; an epoch has as many rows as before."""
+    twice = Couples(LABELS, ORIGINALS, views=2)
+    own = CoupleBatches(GROUPS, twice, 0, 8, 0, 1)
+    assert len(own) == len(batches())
+    positions, records = own[0]
+    assert np.array_equal(records.reshape(2, 2, 2)[:, 0], records.reshape(2, 2, 2)[:, 1])
+    assert len(set(positions.tolist())) == 4
+    images = train_iterator(
+        source,
+        batch_size=8,
+        seed=0,
+        resize=0,
+        host_crop=32,
+        groups=GROUPS,
+        couples=twice,
+        random_delivery=RandomDelivery(),
+    )
+    rows = next(images)["image"].reshape(2, 2, 2, 32, 32, 3)
+    images.close()
+    assert all((rows[couple, 0] != rows[couple, 1]).any() for couple in (0, 1))
+
+
 def test_what_cannot_be_coupled_is_refused():
-    with pytest.raises(UserError, match="batch size is 6; couples need an even number for each"):
+    with pytest.raises(
+        UserError, match="batch size is 6; couples in 1 views need a multiple of 2 for each of 2"
+    ):
         CoupleBatches(GROUPS, COUPLES, 0, 6, 0, 2)
     only = Groups(np.arange(12), np.array([12]), np.array([12]))
     with pytest.raises(UserError, match="there are none with label 1"):
