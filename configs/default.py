@@ -128,6 +128,9 @@ def get_data() -> ml_collections.ConfigDict:
 
     data.workers = 0  # reader processes; 0: threads of this process
     data.prefetch = 2  # batches made ahead per reader process
+    # megabytes of memory, per reader process, in which decoded images are kept: for random
+    # deliveries of small collections, whose files are otherwise decoded again each time. 0: none.
+    data.cache = 0
 
     # Folder of your own photographs for the simulation to use as scenes; empty: rendered ones.
     data.photos = ""

@@ -40,4 +40,5 @@ def get_config():
     data.couples = True
     data.blend_probability = 0.5
     data.random_delivery.on = True
+    data.cache = 4000
     return config

@@ -127,6 +127,7 @@ RULES: dict[str, Rule] = {
     "data.delivery": choice("clean", "web", "hard"),
     "data.workers": integer(0, 256),
     "data.prefetch": integer(1, 64),
+    "data.cache": integer(1, 10**6, zero="none"),
     "data.photos": text(empty="rendered scenes"),
     "data.simulation.directory": text(empty="`simulation` in the workdir"),
     "data.simulation.size": Rule(

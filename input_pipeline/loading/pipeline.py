@@ -52,6 +52,7 @@ def train_iterator(
     random_delivery: RandomDelivery | None = None,
     couples: Couples | None = None,
     blend: Blend | None = None,
+    cache_bytes: int = 0,
     workers: int = 0,
     prefetch: int = 4,
     process_index: int = 0,
@@ -79,6 +80,7 @@ def train_iterator(
         between `resize` and `augment`, and needs `host_crop`.
       couples: puts a photograph beside each generated image, see `couples`; None: as they come.
       blend: mixes reconstructions with their photographs, see `readers.Blend`.
+      cache_bytes: memory, per reading process, in which decoded images are kept for deliveries.
       workers: worker processes; 0 reads in threads of this process.
       prefetch: batches held ready per reading process; 0 reads a batch when it is asked for.
       process_index: which of the `process_count` processes that train together this is.
@@ -138,6 +140,7 @@ def train_iterator(
         read_file=read_file,
         random_delivery=random_delivery,
         blend=blend,
+        cache_bytes=cache_bytes,
     )
     threads = 1 if reader.only_copies else MOST_THREADS
     return TrainIterator(numbers.map(reader).repeat(), identity, workers, prefetch, threads)

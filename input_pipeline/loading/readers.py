@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,10 +52,14 @@ class Blend:
         return drawn[1] if drawn[0] < self.probability else 1.0
 
 
+class _Scene(NamedTuple):
+    pixels: np.ndarray  # uint8 [h, w, 3], read-only where they are a view of the record
+    label: int
+    lossless: bool  # whether its file is
+
+
 def blended(original: np.ndarray, image: np.ndarray, share: float) -> np.ndarray:
     """Mixes two images uint8 [h, w, 3]; `share` is the second one's."""
-    if share == 1:
-        return image
     mixed = share * image.astype(np.float32) + (1 - share) * original
     return np.rint(mixed).astype(np.uint8)
 
@@ -78,8 +82,11 @@ class BatchReader:
     read_file: FileReader | None = None
     random_delivery: RandomDelivery | None = None  # takes the place of all but read_file
     blend: Blend | None = None
+    cache_bytes: int = 0  # of memory for decoded images that deliveries begin with
 
     def __post_init__(self) -> None:
+        self._scenes: dict[int, _Scene] = {}
+        self._room = self.cache_bytes
         self._key = derive_seed(self.seed, _EXAMPLE_STREAM)
         self._delivery_key = derive_seed(self.seed, _DELIVERY_STREAM)
         self._blend_key = derive_seed(self.seed, _BLEND_STREAM)
@@ -143,25 +150,42 @@ class BatchReader:
     def _read(
         self, index: int, position: int, scratch: np.ndarray, out: np.ndarray | None = None
     ) -> tuple[np.ndarray, int]:
-        record = decode_record(self.source.read_into(index, scratch), copy=False)
         if self.random_delivery is not None:
+            scene = self._scene(index)
             delivery = self.random_delivery.draw(rng_of(self._delivery_key, position))
-            return self._delivered(record, index, position, delivery), record.label
+            return self._delivered(scene, index, position, delivery), scene.label
+        record = decode_record(self.source.read_into(index, scratch), copy=False)
         return self._image(record, position, out), record.label
 
+    def _scene(self, index: int) -> "_Scene":
+        """Returns a record's image as its maker published it; keeps it while there is room."""
+        scene = self._scenes.get(index)
+        if scene is None:
+            record = decode_record(self.source[index], copy=False)
+            pixels = record_pixels(record, None, self.read_file)
+            lossless = record.storage == "encoded" and not is_lossy(record.image)
+            scene = _Scene(pixels, record.label, lossless)
+            # Two threads may both decode it; what they keep is the same.
+            if pixels.nbytes <= self._room:
+                self._room -= pixels.nbytes
+                self._scenes[index] = scene
+        return scene
+
     def _delivered(
-        self, record: ImageRecord, index: int, position: int, delivery: Delivery
+        self, scene: "_Scene", index: int, position: int, delivery: Delivery
     ) -> np.ndarray:
         """Returns the crop of an image as it might reach us; a couple's two share the draw."""
-        lossless = record.storage == "encoded" and not is_lossy(record.image)
-        image = record_pixels(record, None, self.read_file)
+        image = scene.pixels
         if self.blend is not None and self.blend.originals[index] >= 0:
-            original = decode_record(self.source[int(self.blend.originals[index])])
             share = self.blend.share(rng_of(self._blend_key, of_first_view(position)))
-            image = blended(record_pixels(original, None, self.read_file), image, share)
+            if share < 1:
+                original = self._scene(int(self.blend.originals[index]))
+                image = blended(original.pixels, image, share)
         for step, key in self._first:
             image = step(image, rng_of(key, position))
-        return delivery.crop(image, self.host_crop, lossless=lossless, small=self.small_images)
+        return delivery.crop(
+            image, self.host_crop, lossless=scene.lossless, small=self.small_images
+        )
 
     def _image(self, record: ImageRecord, position: int, out: np.ndarray | None) -> np.ndarray:
         """Returns the image as it goes into the batch, in `out` where that spares a copy."""

@@ -19,6 +19,7 @@ SINCE_VERSION_1: dict[str, Any] = {
     "consistency": 0.0,
     "data.images_per_epoch": 0,
     "data.couples": False,
+    "data.cache": 0,
     "data.blend_probability": 0.0,
     "data.blend_share": [0.3, 1.0],
     "data.random_delivery.on": False,

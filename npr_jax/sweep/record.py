@@ -21,6 +21,7 @@ NOT_IN_RESULTS = (
     "data.photos",
     "data.workers",
     "data.prefetch",
+    "data.cache",
     "data.simulation.directory",
     "log_every_steps",
     "checkpoint_every_steps",

@@ -127,6 +127,7 @@ class TrainInput:
             batch_size=self._config.batch_size,
             **self._reading(),
             couples=self._couples,
+            cache_bytes=data.cache * 10**6,
             workers=data.workers,
             prefetch=data.prefetch,
             **self._share,

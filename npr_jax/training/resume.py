@@ -26,7 +26,7 @@ def layout_of(config: ConfigDict, dataset: MixedDataset, steps_per_epoch: int) -
     settings["model"].pop(SYSTEMS[config.model.name].frozen_file, None)
     # Where files lie (their content and order have a fingerprint), who reads them (the batches are
     # the same) and how test images are treated may differ on another machine.
-    readers = ("workers", "prefetch")
+    readers = ("workers", "prefetch", "cache")
     tests = ("test_split", "evaluate_resize", "evaluate_crop", "evaluate_even", "delivery")
     for key in ("path", "photos", "simulation", *readers, *tests):
         settings["data"].pop(key)
