@@ -74,7 +74,7 @@ def test_the_table_keeps_the_rows_of_other_decoders(photographs, tmp_path, monke
 
 def test_the_committed_table_and_the_page_agree():
     root = pathlib.Path(__file__).resolve().parents[2]
-    _, rows = read_csv(root / "docs/results/reconstruction.csv")
+    _, rows = read_csv(root / "docs/results/reconstruction/decoders.csv")
     assert [row["decoder"] for row in rows] == list(DECODERS)
     page = (root / "docs/data.md").read_text()
     for row in rows:

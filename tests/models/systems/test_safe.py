@@ -52,7 +52,7 @@ def test_logits_at_even_and_odd_sizes(ours, twin, size):
 
 
 def test_class_activation_map_averages_to_the_logit(ours):
-    pixels = images(2, 47, 64)
+    pixels = images(2, 46, 64)
     found = PositionMaps(ours)(pixels[1])
     assert found["position_logits"].shape == (6, 8)
     [expected] = compare.logits_of(ours, pixels[1:])
