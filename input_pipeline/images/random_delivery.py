@@ -3,8 +3,8 @@
 A picture is made smaller (a thumbnail, a preview) or a little larger, blurred, sharpened by noise
 and saved again, once or twice. Numbers are drawn once, apart from any picture, so that a photograph
 and a generated image can undergo the same; and only the part that a crop needs is computed. The
-kinds and shares follow what small detectors of real pictures were trained with (Sieve's training
-code, 2026; see docs/detector.md).
+kinds and shares follow what a small detector of real pictures was trained with (Sieve's training
+code, 2026).
 """
 
 import dataclasses
