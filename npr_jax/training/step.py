@@ -15,7 +15,9 @@ from clu import metrics
 from flax import nnx
 from ml_collections import ConfigDict
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import cut_to_multiple
+from npr_jax.inference import tiling
 from npr_jax.inference.scorer import Scorer
 from npr_jax.models.base import Frozen, Model, period, predict
 from npr_jax.models.systems.registry import SYSTEMS
@@ -79,7 +81,12 @@ def make_program(
     programs must know it: the optimizer was made for it.
     """
     del steps_per_epoch
-    side = config.data.validation_crop
+    side, shortest = config.data.validation_crop, tiling.shortest_side(model)
+    if side < shortest:
+        raise UserError(
+            f"data.validation_crop is {side}; with these residuals, images of at least {shortest} "
+            f"pixels are scored: give --config.data.validation_crop={shortest} or more"
+        )
     train_step = make_train_step(config, model, optimizer, over_runs=over_runs)
     return Program(train_step, Scorer(model, shapes=((side, side),)))
 

@@ -52,7 +52,7 @@ SETTLED = {"num_epochs": 3}
 # File of configs/ and what follows the colon: what makes it small.
 SMALL: dict[str, dict] = {
     "default": THIN,
-    "npr:1/3": THIN,
+    "npr:1/4": THIN,
     "multiscale_attention:0.25,0.5": THIN,
     "multiscale:stack,0.25,0.5": THIN,
     "residuals:learn": THIN,
@@ -72,7 +72,7 @@ SMALL: dict[str, dict] = {
 }
 # Those of SMALL that take 10 s or more.
 LONG = (
-    "npr:1/3",
+    "npr:1/4",
     "multiscale_attention:0.25,0.5",
     "freqnet",
     "ladeda",

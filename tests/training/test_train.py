@@ -76,6 +76,14 @@ def test_optimizer_is_plain_adam():
     np.testing.assert_allclose(params["w"], value, rtol=1e-5)
 
 
+def test_validation_images_that_are_too_small_to_score_are_refused_first(tiny_data, tmp_path):
+    """Of 32 pixels, blocks of three leave 30."""
+    config = runs.tiny_config(tiny_data, model__factors=(1 / 3,), data__validation_crop=32)
+    with pytest.raises(ValueError, match=r"data.validation_crop is 32; .* at least 33 pixels"):
+        train(config, tmp_path)
+    assert not (tmp_path / "checkpoints").exists()
+
+
 def test_a_loss_that_is_no_number_stops_the_run(tiny_data, tmp_path, monkeypatch):
     """Weights broken after step 4 of 6: step 5 is named, the checkpoint of step 3 stays."""
 
