@@ -61,7 +61,8 @@ def read_record(folder: pathlib.Path) -> Record | None:
     """The record of a directory; None unless it and the results it speaks of are there."""
     try:
         saved = json.loads((folder / FILE).read_text())
-        saved["settings"] = SINCE_VERSION_1 | saved["settings"]
+        newer = {k: v for k, v in SINCE_VERSION_1.items() if k not in NOT_IN_RESULTS}
+        saved["settings"] = newer | saved["settings"]
         if "evaluation" in saved:  # as version 1 wrote it
             saved["evaluations"] = [saved.pop("evaluation")]
         record = Record(**saved, folder=folder)
