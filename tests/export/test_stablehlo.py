@@ -86,7 +86,7 @@ def test_multiscale_attention_of_full_size():
     ],
 )
 def test_fusions_and_front_ends(changes):
-    check(made.detector(**({"backbone": "thin_resnet"} | changes)), [(2, 33, 46), (1, 64, 38)])
+    check(made.detector(**({"backbone": "thin_resnet"} | changes)), [(2, 37, 46), (1, 64, 38)])
 
 
 def test_a_spectrum_of_open_sizes():
