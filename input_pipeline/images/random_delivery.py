@@ -83,8 +83,13 @@ class RandomDelivery:
     def draw(self, rng: np.random.Generator) -> "Delivery":
         """Draws one delivery; always as many numbers, whatever they say."""
         chance, strength = rng.random((2, 8))
-        between = lambda n, bounds: bounds[0] + strength[n] * (bounds[1] - bounds[0])  # noqa: E731
-        whole = lambda n, bounds: int(between(n, (bounds[0], bounds[1] + 1)))  # noqa: E731
+
+        def between(number: int, bounds: tuple[float, float]) -> float:
+            return bounds[0] + strength[number] * (bounds[1] - bounds[0])
+
+        def whole(number: int, bounds: tuple[int, int]) -> int:
+            return int(between(number, (bounds[0], bounds[1] + 1)))
+
         place, offset = rng.random((2, 2))
         scaled = self.thumbnail_probability + (1 - self.thumbnail_probability) * (
             self.scale_probability

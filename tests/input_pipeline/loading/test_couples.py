@@ -1,5 +1,7 @@
 """Couples: who stands beside whom, how often, and that both undergo the same."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,16 @@ LABELS = np.array([0] * PHOTOGRAPHS + [1] * (GENERATED + PAIRED), np.uint8)
 ORIGINALS = np.array([-1] * (PHOTOGRAPHS + GENERATED) + [3, 4, 5, 5])
 COUPLES = Couples(LABELS, ORIGINALS)
 GROUPS = Groups(np.arange(22), np.array([PHOTOGRAPHS, GENERATED, PAIRED]), np.array([20, 10, 10]))
+
+STILL = RandomDelivery(
+    thumbnail_probability=0,
+    scale_probability=0,
+    blur_probability=0,
+    noise_probability=0,
+    jpeg_probability=0,
+    webp_probability=0,
+    second_jpeg_probability=0,
+)
 
 
 def batches(processes=1, process=0, seed=0):
@@ -140,32 +152,15 @@ def rows_of_pairs(source, count=12, **options):
 
 def test_both_of_a_pair_undergo_the_same(source):
     """Noise and place alike: without saving, the two differ by what they differed before."""
-    still = RandomDelivery(
-        thumbnail_probability=0,
-        scale_probability=0,
-        blur_probability=0,
-        noise_probability=1,
-        jpeg_probability=0,
-        webp_probability=0,
-        second_jpeg_probability=0,
-    )
-    rows = rows_of_pairs(source, random_delivery=still)
+    noisy = dataclasses.replace(STILL, noise_probability=1)
+    rows = rows_of_pairs(source, random_delivery=noisy)
     assert len(rows) > 10
     assert (rows[:, 0] - rows[:, 1] == 60).all()
 
 
 def test_a_blend_lies_between_the_photograph_and_its_reconstruction(source):
-    still = RandomDelivery(
-        thumbnail_probability=0,
-        scale_probability=0,
-        blur_probability=0,
-        noise_probability=0,
-        jpeg_probability=0,
-        webp_probability=0,
-        second_jpeg_probability=0,
-    )
     blend = Blend(ORIGINALS, 0.5, (0.2, 0.8))
-    rows = rows_of_pairs(source, count=40, random_delivery=still, blend=blend)
+    rows = rows_of_pairs(source, count=40, random_delivery=STILL, blend=blend)
     kept = (rows[:, 0] - rows[:, 1]).mean((1, 2, 3)) / 60
     whole = np.isclose(kept, 1)
     assert 0.3 < whole.mean() < 0.7
