@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.storage.atomic_files import whole_file
-from input_pipeline.storage.records import RecordFacts, record_facts
+from input_pipeline.storage.records import PHOTOGRAPH, RecordFacts, record_facts
 from input_pipeline.storage.tfrecord import TFRecordSource
 
 TABLE_SUFFIX = ".table.npz"
@@ -73,17 +73,25 @@ class RecordTable:
     def name_hashes(self, prefix: str) -> np.ndarray:
         """Returns uint64 [n]: the first 8 bytes of SHA-256 of prefix, a zero byte, file name.
 
-        Records of a pair have that of their pair's name, so that they are never divided.
+        Records of a pair have that of their photograph, so that they are never divided, nor from
+        the same file in another data set; that of their pair's name where it is not among them.
         """
         start = hashlib.sha256(f"{prefix}\0".encode())
-        data, begin, digests = self.names.data, 0, []
-        pairs = [name.encode() for name in self.pair_names]
-        for end, pair in zip(self.ends.tolist(), self.pairs.tolist(), strict=True):
+        text, begins = self.names.tobytes(), np.append(0, self.ends[:-1]).astype(np.int64)
+        hashed = [name.encode() for name in self.pair_names]
+        for index in np.flatnonzero((self.labels == PHOTOGRAPH) & (self.pairs != self._unpaired)):
+            hashed[self.pairs[index]] = text[begins[index] : self.ends[index]]
+        digests = []
+        for begin, end, pair in zip(begins, self.ends, self.pairs.tolist(), strict=True):
             digest = start.copy()
-            digest.update(pairs[pair] or data[begin:end])
+            digest.update(text[begin:end] if pair == self._unpaired else hashed[pair])
             digests.append(digest.digest()[:8])
-            begin = end
         return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
+
+    @property
+    def _unpaired(self) -> int:
+        """The number of '' in `pair_names`; -1 where all records have a pair."""
+        return self.pair_names.index("") if "" in self.pair_names else -1
 
 
 def read_table(source: TFRecordSource) -> RecordTable:

@@ -187,6 +187,9 @@ def test_records_of_a_pair_lie_on_one_side(tmp_path):
     for seed in range(20):
         hashes = table.name_hashes(str(seed)).tolist()
         assert hashes[0] == hashes[1] != hashes[2] == hashes[3]
+        # Where another data set has the photograph by itself, it is on the same side there.
+        alone = hashlib.sha256(f"{seed}\0a.jpg".encode()).hexdigest()
+        assert hashes[2] == int(alone[:16], 16)
 
 
 def test_a_table_written_before_there_were_pairs_is_made_anew(shards):
