@@ -52,7 +52,7 @@ def _calibrate(flags: Any) -> int:
     from npr_jax.cli import host
     from npr_jax.detectors.calibration_file import FOLDER
     from npr_jax.evaluation.calibrate import calibrate
-    from npr_jax.evaluation.calibration_measures import in_words
+    from npr_jax.evaluation.calibration_words import in_words
     from npr_jax.inference.detector import Detector
 
     if not flags.workdir:
@@ -71,7 +71,7 @@ def _calibrate(flags: Any) -> int:
         data=flags.data,
         split=flags.split,
         target_error=flags.target_error,
-        false_positive_rate=flags.false_positive_rate,
+        source_error=flags.source_error,
     )
     print(in_words(results))
     folder = pathlib.Path(flags.workdir) / FOLDER
@@ -150,8 +150,8 @@ ROBUSTNESS = Command(
 CALIBRATE = Command(
     name="calibrate",
     summary="Make a run's scores probabilities and its verdicts right to a promised rate.",
-    usage="--workdir=RUN [--data=PREPARED --split=NAME] [--target_error=SHARE] "
-    "[--false_positive_rate=SHARE]",
+    usage="--workdir=RUN [--data=PREPARED] [--split=NAME] [--target_error=SHARE] "
+    "[--source_error=SHARE]",
     examples=(
         "calibrate --workdir=runs/npr",
         "calibrate --workdir=runs/npr --data=prepared/mine --target_error=0.02",
@@ -159,11 +159,16 @@ CALIBRATE = Command(
     define=(
         *run_flags(),
         *DATA_FLAGS,
-        number("target_error", 0.05, "Share of verdicts other than 'unsure' that may be wrong."),
         number(
-            "false_positive_rate",
-            0.01,
-            "Share of photographs above the threshold that is reported.",
+            "target_error",
+            0.05,
+            "Share of photographs that may be called generated, and of generated images that may "
+            "be called photograph, in each delivery.",
+        ),
+        number(
+            "source_error",
+            0.10,
+            "Share of the photographs of any one source that may be called generated.",
         ),
     ),
     run=_calibrate,

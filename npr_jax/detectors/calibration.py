@@ -2,7 +2,9 @@
 
 A calibration is a temperature and a bias (Platt, 1999; Guo et al., ICML 2017): the probability of
 being generated is sigmoid(logit / temperature + bias). Around its middle lies a band of logits
-for which no verdict is given (El-Yaniv and Wiener, JMLR 2010: selective classification).
+for which no verdict is given (El-Yaniv and Wiener, JMLR 2010: selective classification); its limits
+are quantiles of either class (Vovk et al., 2005: conformal prediction), so that they do not depend
+on how frequent generated images are.
 """
 
 import dataclasses
@@ -27,7 +29,8 @@ class Calibration:
     Attributes:
         temperature: above 0; what logits are divided by.
         bias: added after that.
-        target_error: share of the verdicts of either kind that may be wrong, in (0, 1).
+        target_error: share of photographs that may be called generated, and of generated images
+            that may be called photograph, in (0, 1).
         generated_from: logit from which an image is called generated; None: never.
         photograph_to: logit up to which an image is called a photograph; None: never.
     """
@@ -46,8 +49,8 @@ class Calibration:
     def in_words(self) -> str:
         """What it is, for the line that says what scores are."""
         return (
-            f"calibrated (temperature {self.temperature:.3g}, bias {self.bias:.3g}, verdicts for "
-            f"at most {100 * self.target_error:.3g} % errors)"
+            f"calibrated (temperature {self.temperature:.3g}, bias {self.bias:.3g}, at most "
+            f"{100 * self.target_error:.3g} % of either class called the other)"
         )
 
     def verdict(self, logit: float) -> str:

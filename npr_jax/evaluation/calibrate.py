@@ -1,8 +1,8 @@
 """The ``calibrate`` command: a run's scores become probabilities and verdicts.
 
-The images are divided in two by a hash of their names. One half decides temperature, bias, unsure
-band and threshold, the other says what these are worth. Every image is scored once, in one of the
-deliveries, a third of the images in each.
+Every image is scored in each delivery. The calibration that is kept is fitted to all of them. What
+it is worth is measured crosswise: a hash of their names divides the images in two, and either half
+is judged by a calibration fitted to the other.
 """
 
 import hashlib
@@ -24,13 +24,9 @@ from input_pipeline.storage.atomic_files import write_together
 from input_pipeline.storage.record_table import read_table
 from input_pipeline.storage.tfrecord import TFRecordSource
 from npr_jax.detectors import calibration_file
-from npr_jax.detectors.calibration import probabilities
-from npr_jax.evaluation import calibration_fit
-from npr_jax.evaluation.calibration_measures import (
-    measure_probabilities,
-    measure_threshold,
-    measure_verdicts,
-)
+from npr_jax.detectors.calibration import Calibration, probabilities
+from npr_jax.evaluation.calibration_fit import fit
+from npr_jax.evaluation.calibration_measures import measure, verdicts_of
 from npr_jax.evaluation.evaluate import check_deliverable
 from npr_jax.evaluation.images import scored_elements
 from npr_jax.evaluation.provenance import provenance
@@ -42,15 +38,23 @@ _LOG = logging.getLogger(__name__)
 
 # Photographs and generated images that either half needs; with fewer, no number means anything.
 FEWEST = 20
-FIT, MEASURE = 0, 1
 
 
-class Dealt(NamedTuple):
-    """Where each image goes: ``half`` int [n] (``FIT`` or ``MEASURE``) and ``delivery`` int [n], a
-    place in ``DELIVERIES``."""
+class Scored(NamedTuple):
+    """The n images that can be scored in each of the d deliveries."""
 
-    half: np.ndarray
-    delivery: np.ndarray
+    labels: np.ndarray  # int [n]
+    sources: np.ndarray  # str [n], who made them
+    logits: np.ndarray  # float [n, d]
+    half: np.ndarray  # int [n], 0 or 1
+
+    def of(self, chosen: np.ndarray) -> "Scored":
+        """Those that bool [n] says."""
+        return Scored(*(values[chosen] for values in self))
+
+    def fitted(self, target_error: float, source_error: float) -> Calibration:
+        """Their calibration."""
+        return fit(self.labels, self.logits, self.sources, target_error, source_error)
 
 
 def calibrate(
@@ -60,7 +64,7 @@ def calibrate(
     data: str,
     split: str,
     target_error: float,
-    false_positive_rate: float,
+    source_error: float,
 ) -> dict[str, Any]:
     """Fits and measures a calibration; returns what ``calibration/<step>.json`` of the run holds.
 
@@ -71,16 +75,16 @@ def calibrate(
         detector: of the run, as it would score files.
         workdir: of the run.
         data: prepared data sets, separated by commas; empty: the run's own.
-        split: which images; empty: the run's validation images, of other data "validation".
-        target_error: share of the verdicts that may be wrong, above 0 and below 0.5.
-        false_positive_rate: share of photographs above the threshold, above 0 and below 1.
+        split: which images; empty: the run's validation images, of other data "validation" or,
+            where that is no split of theirs, those that the run holds out of its training split.
+        target_error: share of photographs that may be called generated, and of generated images
+            that may be called photograph, in each delivery, above 0 and below 0.5.
+        source_error: share of the photographs of one source that may be called generated, likewise.
     """
-    if not 0 < target_error < 0.5:
-        raise UserError(f"--target_error={target_error}; expected above 0 and below 0.5")
-    if not 0 < false_positive_rate < 1:
-        raise UserError(
-            f"--false_positive_rate={false_positive_rate}; expected above 0 and below 1"
-        )
+    errors = {"target_error": target_error, "source_error": source_error}
+    for name, share in errors.items():
+        if not 0 < share < 0.5:
+            raise UserError(f"--{name}={share}; expected above 0 and below 0.5")
     config, step = detector.config, detector.step
     if config is None or step is None:
         raise UserError(f"{detector.source} is no run; calibrate needs --workdir=RUN")
@@ -90,31 +94,18 @@ def calibrate(
     dataset = inputs.open_dataset(config, workdir)
     check_deliverable(detector, config, dataset)
     source, name = _images(detector, config, dataset, data, split)
-    labels, logits, dealt, n_not_scored = _score(detector, config, source)
-    _check_counts(labels, dealt.half, name)
-    fitting, measuring = dealt.half == FIT, dealt.half == MEASURE
-    fitted = calibration_fit.fit(labels[fitting], logits[fitting], target_error)
-    threshold = calibration_fit.threshold_for(logits[fitting & (labels == 0)], false_positive_rate)
+    scored, too_small = _score(detector, config, source)
+    _check_counts(scored, name)
+    fitted = scored.fitted(**errors)
     results: dict[str, Any] = {
         "checkpoint": {"step": step, "hash": calibration_file.fingerprint(detector.model)},
         "preprocessing": detector.preprocessing.values(),
         **calibration_file.to_json(fitted),
-        "threshold": {
-            "false_positive_rate": false_positive_rate,
-            "logit": threshold,
-            "probability": None if threshold is None else float(fitted.probabilities(threshold)),
-        },
-        "fitted_on": _counts(labels[fitting], dealt.delivery[fitting]),
-        "measured_on": _counts(labels[measuring], dealt.delivery[measuring]),
-        "measured": {
-            "before": measure_probabilities(labels[measuring], probabilities(logits[measuring])),
-            "after": measure_probabilities(
-                labels[measuring], fitted.probabilities(logits[measuring])
-            ),
-            "verdicts": measure_verdicts(fitted, labels[measuring], logits[measuring]),
-            "threshold": measure_threshold(labels[measuring], logits[measuring], threshold),
-        },
-        "too_small": n_not_scored,
+        "source_error": source_error,
+        "n_photographs": int((scored.labels == 0).sum()),
+        "n_generated": int((scored.labels == 1).sum()),
+        "too_small": too_small,
+        "measured": _measured_crosswise(scored, **errors),
         "meta": {"model": detector.system, "detector": detector.source, "images": name}
         | {"seed": config.seed, "simulated": dataset.simulated, **provenance()},
     }
@@ -129,12 +120,21 @@ def _images(
     detector: Detector, config: ConfigDict, dataset: MixedDataset, data: str, split: str
 ) -> tuple[TFRecordSource, str]:
     """The images to calibrate with, and what they are in words."""
-    if not (data or split):
+    nowhere = len(dataset.lacking("validation")) == len(dataset.names)
+    if not split and (not data or (nowhere and not config.data.validation_split)):
+        # Names and seed alone decide what is held out: of a part of the run's data what is held out
+        # of the whole.
         source = inputs.TrainInput(config, dataset).validation_source
-        return source, f"the validation images of {dataset.name}"
+        if not data:
+            return source, f"the validation images of {dataset.name}"
+        return source, (
+            f"the images of {dataset.name} that the run holds out of split "
+            f"{config.data.train_split} by their names"
+        )
     split = split or "validation"
-    trained_on = detector.training_data.get("train_data")
-    if split == config.data.train_split and trained_on == dataset.name:
+    trained_on = str(detector.training_data.get("train_data"))
+    trained = {trained_on, *trained_on.split("+")}  # a name joins those of several data sets
+    if split == config.data.train_split and not trained.isdisjoint([dataset.name, *dataset.names]):
         raise UserError(
             f"split {split!r} of {dataset.name} is what the run was trained on; a calibration "
             "needs other images, as --split=validation"
@@ -143,13 +143,39 @@ def _images(
     return source, f"split {split} of {dataset.name}"
 
 
-def deal(filenames: list[str], labels: np.ndarray, seed: int) -> Dealt:
-    """Decides by their names which half and which delivery images belong to.
+def _score(detector: Detector, config: ConfigDict, source: TFRecordSource) -> tuple[Scored, int]:
+    """The images that can be scored in all deliveries, and how many cannot."""
+    started = time.monotonic()
+    table = read_table(source)
+    facts = [table.facts(index) for index in range(len(table))]
+    labels = table.labels.astype(np.int64)
+    everything = Scored(
+        labels=labels,
+        sources=np.array([fact.generator for fact in facts], str),
+        logits=np.full((len(facts), len(DELIVERIES)), np.nan),
+        half=halves([fact.filename for fact in facts], labels, config.seed),
+    )
+    elements = transformed_images(
+        source,
+        [Transformation("delivery", how, deliver, (how,)) for how in DELIVERIES],
+        detector.preprocessing,
+        seed=config.seed,
+        workers=config.data.workers,
+    )
+    for element, logit in scored_elements(detector, elements):
+        everything.logits[element["index"], element["transformation"]] = logit
+    known = np.isfinite(everything.logits).all(axis=1)
+    _LOG.info("%d images scored in %.0f s", known.sum(), time.monotonic() - started)
+    return everything.of(known), int((~known).sum())
+
+
+def halves(filenames: list[str], labels: np.ndarray, seed: int) -> np.ndarray:
+    """Decides by their names which half images belong to, int ``[n]``, 0 or 1.
 
     Files of one name, directory and suffix aside, stay together: a photograph and its generated
     counterpart, where they are named alike. The order is that of a hash of seed and name; names of
-    photographs, of generated images and of both are dealt out apart, so that the halves and
-    deliveries have like shares of both classes.
+    photographs, of generated images and of both are dealt out apart, so that the halves have like
+    shares of both classes.
     """
     names = [pathlib.PurePosixPath(name).stem for name in filenames]
     classes: dict[str, set[int]] = {}
@@ -160,51 +186,30 @@ def deal(filenames: list[str], labels: np.ndarray, seed: int) -> Dealt:
         alike = [name for name, found in classes.items() if found == kind]
         alike.sort(key=lambda name: hashlib.sha256(f"{seed}\0{name}".encode()).digest())
         places |= {name: place for place, name in enumerate(alike)}
-    place = np.array([places[name] for name in names], np.int64)
-    return Dealt(half=place % 2, delivery=place // 2 % len(DELIVERIES))
+    return np.array([places[name] for name in names], np.int64) % 2
 
 
-def _score(
-    detector: Detector, config: ConfigDict, source: TFRecordSource
-) -> tuple[np.ndarray, np.ndarray, Dealt, int]:
-    """Labels and logits of the images that can be scored, where they go, and how many cannot."""
-    started = time.monotonic()
-    table = read_table(source)
-    labels = table.labels.astype(np.int64)
-    filenames = [table.facts(index).filename for index in range(len(table))]
-    dealt = deal(filenames, labels, config.seed)
-    logits = np.full(len(labels), np.nan)
-    for number, delivery in enumerate(DELIVERIES):
-        records = np.flatnonzero(dealt.delivery == number)
-        elements = transformed_images(
-            source.subset(records),
-            [Transformation("delivery", delivery, deliver, (delivery,))],
-            detector.preprocessing,
-            seed=config.seed,
-            workers=config.data.workers,
-        )
-        for element, logit in scored_elements(detector, elements):
-            logits[records[element["index"]]] = logit
-    known = np.isfinite(logits)
-    _LOG.info("%d images scored in %.0f s", known.sum(), time.monotonic() - started)
-    dealt = Dealt(dealt.half[known], dealt.delivery[known])
-    return labels[known], logits[known], dealt, int((~known).sum())
-
-
-def _check_counts(labels: np.ndarray, half: np.ndarray, name: str) -> None:
-    counts = [int(((half == h) & (labels == y)).sum()) for h in (FIT, MEASURE) for y in (0, 1)]
+def _check_counts(scored: Scored, name: str) -> None:
+    counts = [
+        int(((scored.half == h) & (scored.labels == y)).sum()) for h in (0, 1) for y in (0, 1)
+    ]
     if min(counts) < FEWEST:
         raise UserError(
-            f"{name}: a half to fit with has {counts[0]} photographs and {counts[1]} generated "
-            f"images, a half to measure with {counts[2]} and {counts[3]}; each needs at least "
-            f"{FEWEST}: give more images with --data=PREPARED --split=NAME"
+            f"{name}: one half has {counts[0]} photographs and {counts[1]} generated images, the "
+            f"other {counts[2]} and {counts[3]}; each needs at least {FEWEST}: give more images "
+            "with --data=PREPARED --split=NAME"
         )
 
 
-def _counts(labels: np.ndarray, delivery: np.ndarray) -> dict[str, Any]:
-    mixture = {name: int((delivery == number).sum()) for number, name in enumerate(DELIVERIES)}
-    return {
-        "n_photographs": int((labels == 0).sum()),
-        "n_generated": int((labels == 1).sum()),
-        "deliveries": mixture,
-    }
+def _measured_crosswise(scored: Scored, target_error: float, source_error: float) -> dict[str, Any]:
+    """What calibrations are worth that are fitted to the half that they are not measured on."""
+    calibrated = np.empty(scored.logits.shape)
+    verdicts = np.empty(scored.logits.shape, object)
+    for half in (0, 1):
+        mine = scored.half == half
+        of_others = scored.of(~mine).fitted(target_error, source_error)
+        calibrated[mine] = of_others.probabilities(scored.logits[mine])
+        verdicts[mine] = verdicts_of(of_others, scored.logits[mine])
+    return measure(
+        scored.labels, scored.sources, probabilities(scored.logits), calibrated, verdicts
+    )

@@ -1,6 +1,7 @@
-"""Fits a calibration: temperature, bias, and the band of logits without a verdict.
+"""Fits a calibration: temperature, bias, and the limits of the verdicts.
 
-Labels are int ``[n]``, 1 for generated and 0 for photographs, logits float ``[n]``.
+Labels are int ``[n]``, 1 for generated and 0 for photographs. Logits are float ``[n, d]``: of each
+image after each of d deliveries.
 """
 
 import math
@@ -10,23 +11,46 @@ import numpy as np
 from input_pipeline.errors import UserError
 from npr_jax.detectors.calibration import Calibration
 
-CERTAINTY = 0.95  # of the bound on the error among the decided
 
+def fit(
+    labels: np.ndarray,
+    logits: np.ndarray,
+    sources: np.ndarray,
+    target_error: float,
+    source_error: float,
+) -> Calibration:
+    """The calibration of these images, all deliveries together.
 
-def fit(labels: np.ndarray, logits: np.ndarray, target_error: float) -> Calibration:
-    """The calibration of these images; see `fit_scaling` and `set_band`."""
-    temperature, bias = fit_scaling(labels, logits)
-    middle = -bias * temperature
-    generated_from, photograph_to = set_band(labels, logits, middle, target_error)
+    Args:
+        labels: of the images.
+        logits: of the images.
+        sources: str ``[n]``, where photographs are from.
+        target_error: see ``Calibration``.
+        source_error: share of the photographs of one source that may be called generated.
+    """
+    temperature, bias = fit_scaling(np.repeat(labels, logits.shape[1]), logits.ravel())
+    middle = -bias * temperature  # the logit of probability 0.5, which no verdict contradicts
+    photographs = labels == 0
+    alarming = limit_of_photographs(
+        logits[photographs], sources[photographs], target_error, source_error
+    )
+    lowest = _strictest(-logits[~photographs], target_error)
+    # Verdicts begin at their limits: these lie just beyond the last image that must have none.
+    generated_from = photograph_to = None
+    if alarming is not None:
+        generated_from = max(float(np.nextafter(alarming, np.inf)), middle)
+    if lowest is not None:
+        photograph_to = min(float(np.nextafter(-lowest, -np.inf)), middle)
     return Calibration(temperature, bias, target_error, generated_from, photograph_to)
 
 
 def fit_scaling(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
     """Temperature and bias of the smallest negative log-likelihood.
 
-    The targets are Platt's, (n1 + 1) / (n1 + 2) for the n1 generated images and 1 / (n0 + 2) for
-    the n0 photographs: with 1 and 0 there is no minimum where a threshold separates the classes.
-    ``UserError`` where a class is missing, or logits are not higher for generated images.
+    ``logits``: float ``[n]``. The targets are Platt's, (n1 + 1) / (n1 + 2) for the n1 generated
+    images and 1 / (n0 + 2) for the n0 photographs: with 1 and 0 there is no minimum where a
+    threshold separates the classes. ``UserError`` where a class is missing, or logits are not
+    higher for generated images.
     """
     from sklearn.linear_model import LogisticRegression  # here, so that scoring does without it
 
@@ -56,62 +80,39 @@ def fit_scaling(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
     return float(spread / slope), float(offset - slope * middle / spread)
 
 
-def set_band(
-    labels: np.ndarray, logits: np.ndarray, middle: float, target_error: float
-) -> tuple[float | None, float | None]:
-    """The logits from which images are called generated and up to which photographs.
-
-    Each side of the middle by itself: as many images as possible are decided such that the upper
-    95 % bound on their error (one-sided, Clopper and Pearson) is at most the target.
-
-    ``middle`` is the logit of probability 0.5; no verdict contradicts it. A side on which the
-    target cannot be reached is None.
-    """
-    labels, logits = np.asarray(labels), np.asarray(logits, np.float64)
-    upper = logits >= middle
-    generated_from = largest_decided(logits[upper], labels[upper] == 0, target_error)
-    photograph_from = largest_decided(-logits[~upper], labels[~upper] == 1, target_error)
-    return generated_from, None if photograph_from is None else -photograph_from
-
-
-def largest_decided(
-    confidences: np.ndarray, wrong: np.ndarray, target_error: float
+def limit_of_photographs(
+    photographs: np.ndarray, sources: np.ndarray, target_error: float, source_error: float
 ) -> float | None:
-    """The lowest confidence from which verdicts are seldom enough wrong; None: there is none.
+    """The logit above which in no delivery more new photographs are expected than may be.
 
-    ``confidences``: float ``[n]``, the higher, the surer; ``wrong``: bool ``[n]``, whether the
-    verdict would be. The upper 95 % bound on the share of wrong ones is at most the target.
+    Of all sources together ``target_error``, of any one ``source_error``; a source with fewer
+    photographs than ``fewest`` says has no part in it. None where there are too few altogether.
     """
-    from scipy import stats  # here, so that scoring does without it
-
-    if not len(confidences):
+    limit = _strictest(photographs, target_error)
+    if limit is None:
         return None
-    order = np.argsort(-confidences, kind="stable")
-    ordered = confidences[order]
-    decided = np.arange(1, len(ordered) + 1)
-    errors = np.cumsum(wrong[order])
-    bound = np.ones(len(ordered))
-    some_right = errors < decided
-    e, k = errors[some_right], decided[some_right]
-    bound[some_right] = stats.beta.ppf(CERTAINTY, e + 1, k - e)
-    # Images of equal confidence are decided together.
-    last_of_equals = np.append(ordered[1:] < ordered[:-1], True)
-    fit_for_use = np.flatnonzero((bound <= target_error) & last_of_equals)
-    return float(ordered[fit_for_use[-1]]) if fit_for_use.size else None
+    of_each = (_strictest(photographs[sources == one], source_error) for one in np.unique(sources))
+    return max([limit, *(known for known in of_each if known is not None)])
 
 
-def fewest_decided(target_error: float) -> int:
-    """Images of one verdict, all right, that are needed to show an error below the target."""
-    return math.ceil(math.log(1 - CERTAINTY) / math.log(1 - target_error))
+def _strictest(scores: np.ndarray, rate: float) -> float | None:
+    """The highest of the deliveries' thresholds; None where there are too few images."""
+    limits = [limit for one in scores.T if (limit := threshold_for(one, rate)) is not None]
+    return max(limits, default=None)
 
 
-def threshold_for(photographs: np.ndarray, false_positive_rate: float) -> float | None:
-    """The logit above which at most this share of new photographs is expected.
+def threshold_for(scores: np.ndarray, rate: float) -> float | None:
+    """The score above which at most this share of new images is expected.
 
-    Of n photographs the k-th lowest with k = ceil((n + 1) (1 - rate)): a new photograph of the same
-    kind lies above it with a probability of at most the rate (Vovk et al., 2005: conformal
-    prediction). None where there are fewer than 1 / rate - 1 photographs.
+    Of n images, float ``[n]``, the k-th lowest with k = ceil((n + 1) (1 - rate)): a new image of
+    the same kind lies above it with a probability of at most the rate (Vovk et al., 2005: conformal
+    prediction). None where there are fewer than ``fewest`` says.
     """
     # What rounding adds to a whole number must not count as one more.
-    place = math.ceil((len(photographs) + 1) * (1 - false_positive_rate) - 1e-9)
-    return None if place > len(photographs) else float(np.sort(photographs)[place - 1])
+    place = math.ceil((len(scores) + 1) * (1 - rate) - 1e-9)
+    return None if place > len(scores) else float(np.sort(scores)[place - 1])
+
+
+def fewest(rate: float) -> int:
+    """Images that are needed for a share to be kept."""
+    return math.ceil(1 / rate - 1e-9) - 1

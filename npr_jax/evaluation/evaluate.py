@@ -18,7 +18,8 @@ from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import NATIVE, Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.prepared_dataset import missing_labels
-from npr_jax.evaluation.calibration_measures import format_verdicts, verdict_rows
+from npr_jax.evaluation.calibration_measures import verdict_rows
+from npr_jax.evaluation.calibration_words import format_verdicts
 from npr_jax.evaluation.images import chosen_test_images, images_of_test_split
 from npr_jax.evaluation.metadata_baseline import can_measure, metadata_auc
 from npr_jax.evaluation.mistakes import most_confident, reduced

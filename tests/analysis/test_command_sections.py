@@ -15,12 +15,7 @@ from npr_jax.analysis.paper_tables import published
 from npr_jax.analysis.report import build_report
 from npr_jax.analysis.run_results import read_run
 from npr_jax.detectors.calibration import Calibration
-from npr_jax.evaluation.calibration_measures import (
-    measure_probabilities,
-    measure_threshold,
-    measure_verdicts,
-    verdict_rows,
-)
+from npr_jax.evaluation.calibration_measures import measure, verdict_rows, verdicts_of
 from npr_jax.evaluation.results import json_values, write_evaluation
 from npr_jax.evaluation.robustness import NotScored, TransformedScores, tabulate
 from tests.analysis.made_up import META, make_scores
@@ -76,25 +71,22 @@ def write_robustness(workdir, **meta):
 def write_calibration(workdir, step):
     rng = np.random.default_rng(1)
     labels = np.repeat([0, 1], 3 * COUNT)
-    logits = rng.normal(4 * labels - 2, 2)
+    # Three deliveries; a third of the photographs are of a source that looks generated.
+    logits = rng.normal(4 * labels - 2, 2, (3, labels.size)).T
+    sources = np.where(np.arange(labels.size) % 3 == 0, "odd", "camera")
+    logits[(labels == 0) & (sources == "odd")] += 1
     fitted = Calibration(**SCALING, target_error=0.05, generated_from=1.5, photograph_to=-3.0)
-    counts = {"n_photographs": 120, "n_generated": 120, "deliveries": {"clean": 240}}
+    calibrated, verdicts = fitted.probabilities(logits), verdicts_of(fitted, logits)
     results = {
         **{"checkpoint": {"step": step, "hash": ""}, "preprocessing": "", **SCALING},
         **{"target_error": 0.05, "generated_from": 1.5, "photograph_to": -3.0, "too_small": 0},
-        "threshold": {"false_positive_rate": 0.01, "logit": 3.0, "probability": 0.88},
-        **{"fitted_on": counts, "measured_on": counts},
-        "measured": {
-            "before": measure_probabilities(labels, sigmoid(logits)),
-            "after": measure_probabilities(labels, fitted.probabilities(logits)),
-            "verdicts": measure_verdicts(fitted, labels, logits),
-            "threshold": measure_threshold(labels, logits, 3.0),
-        },
+        **{"source_error": 0.1, "n_photographs": 120, "n_generated": 120},
+        "measured": measure(labels, sources, sigmoid(logits), calibrated, verdicts),
         "meta": {"model": "npr", "images": "split validation of more", "seed": 3},
     }
     (workdir / "calibration").mkdir(exist_ok=True)
     (workdir / f"calibration/{step}.json").write_text(json.dumps(json_values(results)))
-    return labels, logits, fitted
+    return labels, logits, sources
 
 
 def sigmoid(logits):
@@ -159,30 +151,48 @@ def test_a_directory_with_robustness_alone_has_a_page(tmp_path):
 
 def test_calibration_shows_what_numpy_counts(run):
     write_calibration(run, 100)
-    labels, logits, _ = write_calibration(run, 500)
+    labels, logits, sources = write_calibration(run, 500)
     pieces = render("calibration.html", run=read_run(run))
     titles = [h.text for h in parsed(pieces).iter("h3")]
     assert titles == ["Checkpoint of step 500", "Checkpoint of step 100"]
     (run / "calibration/100.json").unlink()  # what follows is of the latest
     pieces = render("calibration.html", run=read_run(run))
     rows = table_of(pieces, "Probabilities. 120 photographs and 120 generated images of split val")
-    for (_, cells, _), scaling in zip(rows, ((1, 0), SCALING.values()), strict=True):
-        temperature, bias = scaling
-        said = sigmoid(logits / temperature + bias)
-        assert (number(cells[0]), number(cells[1])) == (temperature, bias)
-        assert number(cells[2]) == pytest.approx(100 * calibration_error(labels, said), abs=0.051)
-        assert number(cells[3]) == pytest.approx(metrics.log_loss(labels, said), abs=0.00051)
-        assert number(cells[4]) == pytest.approx(metrics.brier_score_loss(labels, said), abs=0.0006)
-        assert number(cells[5]) == pytest.approx(100 * ((said > 0.5) == labels).mean(), abs=0.051)
-    up, down = logits >= 1.5, logits <= -3.0
-    wrong = (up & (labels == 0)).sum(), (down & (labels == 1)).sum()
-    expected = [(up.sum(), wrong[0]), (down.sum(), wrong[1]), ((up | down).sum(), sum(wrong))]
+    assert [name for name, *_ in rows] == ["clean", "web", "hard", "all"]
+    known = [(labels, values) for values in logits.T]
+    known.append((np.repeat(labels, 3), logits.ravel()))
+    for (_, cells, _), (of, values) in zip(rows, known, strict=True):
+        for column, (temperature, bias) in enumerate(((1, 0), SCALING.values())):
+            said = sigmoid(values / temperature + bias)
+            ece, nll, brier, accuracy = map(number, cells[column::2])
+            assert ece == pytest.approx(100 * calibration_error(of, said), abs=0.051)
+            assert nll == pytest.approx(metrics.log_loss(of, said), abs=0.00051)
+            assert brier == pytest.approx(metrics.brier_score_loss(of, said), abs=0.0006)
+            assert accuracy == pytest.approx(100 * ((said > 0.5) == of).mean(), abs=0.051)
     rows = table_of(pieces, "Verdicts. 120 photographs and 120 generated images")
-    for (_, cells, _), (count, errors) in zip(rows, expected, strict=True):
-        assert (int(cells[0]), int(cells[2])) == (count, errors)
-        assert number(cells[1]) == pytest.approx(100 * count / 240, abs=0.051)
-        assert number(cells[3]) == pytest.approx(100 * errors / count, abs=0.051)
+    for (_, cells, _), values in zip(rows, logits.T, strict=True):
+        called = values >= 1.5, values <= -3.0
+        expected = [100 * up[labels == label].mean() for label in (0, 1) for up in called]
+        assert list(map(number, cells)) == pytest.approx(expected, abs=0.051)
+    rows = table_of(pieces, "Photographs called generated by their source")
+    assert [name for name, *_ in rows] == ["odd", "camera"]
+    for name, cells, _ in rows:
+        shares = 100 * (logits[(labels == 0) & (sources == name)] >= 1.5).mean(axis=0)
+        assert number(cells[1]) == pytest.approx(shares.max(), abs=0.051)
+        assert cells[2] == ("clean", "web", "hard")[shares.argmax()]
     assert len(list(parsed(pieces).iter("{http://www.w3.org/2000/svg}svg"))) == 1
+
+
+def test_a_calibration_of_an_earlier_version_is_named_and_not_measured(run):
+    """It has one table of all images, and a threshold of its own."""
+    write_calibration(run, 500)
+    path = run / "calibration/500.json"
+    content = json.loads(path.read_text())
+    del content["measured"]["deliveries"], content["n_photographs"], content["n_generated"]
+    path.write_text(json.dumps(content))
+    words = " ".join(parsed(render("calibration.html", run=read_run(run))).itertext())
+    assert "Checkpoint of step 500" in words
+    assert "run calibrate again to see what it is worth" in words
 
 
 def test_verdicts_of_an_evaluation_are_counted_by_generator(run):

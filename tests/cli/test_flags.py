@@ -21,8 +21,7 @@ EXPECTED = {
     "prepare": {"source", "photographs", "generated", "dataset", "split", "output", "name"}
     | {"storage", "image_size", "max_bad_fraction", "list", "check", "against"},
     "robustness": DETECTOR | {"data", "split", "output", "transformations"},
-    "calibrate": {"workdir", "checkpoint", "data", "split"}
-    | {"target_error", "false_positive_rate"},
+    "calibrate": {"workdir", "checkpoint", "data", "split"} | {"target_error", "source_error"},
     "sweep": {"config", "workdir", "shard", "side_by_side"},
     "noise_predictor": {"config", "workdir"},
     "reconstruct": {"data", "noise_predictor", "output", "name", "ddim_steps", "image_size"},

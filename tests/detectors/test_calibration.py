@@ -1,6 +1,4 @@
-"""Temperature, bias, unsure band and threshold against synthetic logits whose truth is known."""
-
-import math
+"""Temperature, bias and the limits of verdicts against synthetic logits whose truth is known."""
 
 import numpy as np
 import pytest
@@ -10,10 +8,11 @@ from npr_jax.detectors.calibration import Calibration
 from npr_jax.evaluation import calibration_fit
 from npr_jax.evaluation.calibration_measures import (
     calibration_error,
+    measure,
     measure_probabilities,
-    measure_threshold,
     measure_verdicts,
     reliability,
+    verdicts_of,
 )
 
 
@@ -88,7 +87,8 @@ def test_calibration_error_by_hand():
 
 
 def test_calibrating_lowers_the_error_on_fresh_images():
-    fitted = calibration_fit.fit(*drawn(2, 4000, 4.0, 1.0), 0.05)
+    labels, logits = drawn(2, 4000, 4.0, 1.0)
+    fitted = calibration_fit.fit(labels, logits[:, None], np.full(4000, "camera"), 0.05, 0.1)
     labels, logits = drawn(3, 50_000, 4.0, 1.0)
     before = measure_probabilities(labels, sigmoid(logits))["ece"]
     after = measure_probabilities(labels, fitted.probabilities(logits))["ece"]
@@ -122,69 +122,123 @@ def test_threshold_keeps_its_rate_on_fresh_photographs():
     assert np.mean(rates) <= 0.05
 
 
-@pytest.mark.parametrize(("separation", "count"), [(2.0, 400), (3.0, 400)])
-def test_the_error_among_the_decided_stays_below_the_target(separation, count):
-    """On a large fresh sample, in at least 95 % of 300 calibrations, on either side."""
-    rng = np.random.default_rng(6)
-    failures, decided = 0, 0.0
-    for _ in range(300):
-        labels = rng.integers(0, 2, count)
-        logits = rng.normal(separation * (labels - 0.5), 1)
-        high, low = calibration_fit.set_band(labels, logits, 0.0, 0.05)
-        # Exact: the classes are as frequent, each normal around plus or minus half the separation.
-        right, wrong = (
-            np.array([0.0 if t is None else stats.norm.sf(t, centre) for t in (high, low and -low)])
-            for centre in (separation / 2, -separation / 2)
-        )
-        share = wrong / np.maximum(right + wrong, 1e-300)
-        failures += bool((share > 0.05).any())
-        decided += (right + wrong).sum() / 2 / 300
-    # Two sides, each failing with at most 5 %; four standard errors above that.
-    assert failures <= 300 * 0.0975 + 4 * math.sqrt(300 * 0.0975 * 0.9025)
-    assert decided > (0.1 if separation < 3 else 0.7)
+def made(seed, count, shifts, source_shift=0.0):
+    """Labels, logits [n, d] and sources: two classes 6 apart, both shifted alike by delivery.
+
+    A fifth of the photographs are of a source that lies higher by ``source_shift``.
+    """
+    rng = np.random.default_rng(seed)
+    labels = np.repeat([0, 1], count)
+    sources = np.where(np.arange(2 * count) % 5 == 0, "odd", "camera")
+    centres = 6 * labels - 3 + np.where((sources == "odd") & (labels == 0), source_shift, 0)
+    noise = rng.normal(size=(2 * count, len(shifts)))
+    return labels, centres[:, None] + np.array(shifts) + noise, sources
 
 
-def test_a_band_by_hand():
-    """59 right ones show an error below 5 %; with one wrong among them 93 are needed."""
-    assert calibration_fit.fewest_decided(0.05) == 59
-    confidences = np.arange(100, 0, -1.0)
-    wrong = np.zeros(100, bool)
-    assert calibration_fit.largest_decided(confidences[:58], wrong[:58], 0.05) is None
-    assert calibration_fit.largest_decided(confidences[:59], wrong[:59], 0.05) == confidences[58]
-    wrong[70] = True
-    assert stats.beta.ppf(0.95, 2, 92 - 1) > 0.05 > stats.beta.ppf(0.95, 2, 93 - 1)
-    assert calibration_fit.largest_decided(confidences[:92], wrong[:92], 0.05) == confidences[69]
-    assert calibration_fit.largest_decided(confidences[:93], wrong[:93], 0.05) == confidences[92]
-    # Images of one confidence are decided together or not at all.
-    assert calibration_fit.largest_decided(np.ones(100), wrong, 0.05) == 1.0
-    wrong[:10] = True
-    assert calibration_fit.largest_decided(np.ones(100), wrong, 0.05) is None
+def test_either_class_keeps_its_rate_in_each_delivery_on_fresh_images():
+    """In expectation over calibrations; exactly, since either class is normal in each delivery."""
+    shifts = np.array([0.0, 2.0, -1.5])
+    alarms, misses = [], []
+    for seed in range(150):
+        labels, logits, sources = made(seed, 79, shifts)
+        fitted = calibration_fit.fit(labels, logits, sources, 0.05, 0.5)
+        alarms.append(stats.norm.sf(fitted.generated_from, -3 + shifts))
+        misses.append(stats.norm.cdf(fitted.photograph_to, 3 + shifts))
+    # Of 79 photographs the limit lies above the 76th: 4 of 80 are expected above it in the delivery
+    # that decides, hardly any in the others.
+    assert np.mean(alarms, axis=0) == pytest.approx([0, 4 / 80, 0], abs=0.008)
+    assert np.mean(misses, axis=0) == pytest.approx([0, 0, 4 / 80], abs=0.008)
 
 
-def test_a_side_that_cannot_be_reached_is_unsure():
-    labels, logits = drawn(7, 4000, 1.0, 0.0, spread=6.0)
-    # Generated images that look like the surest photographs.
-    labels = np.append(labels, np.ones(600, int))
-    logits = np.append(logits, np.full(600, -30.0))
-    high, low = calibration_fit.set_band(labels, logits, 0.0, 0.05)
-    assert high is not None
-    assert low is None
-    known = Calibration(1.0, 0.0, 0.05, high, low)
-    assert [known.verdict(z) for z in (99.0, 0.0, -99.0)] == ["generated", "unsure", "unsure"]
+def test_a_bad_source_of_photographs_decides():
+    labels, logits, sources = made(0, 1000, [0.0, 1.0], source_shift=3.0)
+    fitted = calibration_fit.fit(labels, logits, sources, 0.05, 0.1)
+    odd = (labels == 0) & (sources == "odd")
+    # Of n scores and one at infinity, the share of ranks that numpy's quantile gives.
+    with_infinity = [np.append(column, np.inf) for column in logits[odd].T]
+    by_hand = max(np.quantile(column, 0.9, method="inverted_cdf") for column in with_infinity)
+    of_all = np.append(logits[labels == 0, 1], np.inf)
+    assert np.quantile(of_all, 0.95, method="inverted_cdf") < by_hand
+    assert fitted.generated_from == np.nextafter(by_hand, np.inf)
+    assert (logits[odd] >= fitted.generated_from).mean(axis=0).max() <= 0.1
+    # Where it has fewer than 9 photographs, its share cannot be kept, and nothing hangs on it.
+    kept = np.flatnonzero(~odd | (np.cumsum(odd) <= 8))
+    few = calibration_fit.fit(labels[kept], logits[kept], sources[kept], 0.05, 0.1)
+    without = calibration_fit.fit(labels[~odd], logits[~odd], sources[~odd], 0.05, 0.1)
+    assert few.generated_from == pytest.approx(without.generated_from, abs=0.2)
+    assert few.generated_from < fitted.generated_from - 1
 
 
-def test_verdicts_and_threshold_are_counted():
+def test_no_verdict_contradicts_the_probability():
+    labels, logits, sources = made(1, 200, [0.0, 0.0, 0.0])
+    fitted = calibration_fit.fit(labels, logits, sources, 0.05, 0.1)
+    # The classes lie so far apart that the shares alone would allow verdicts beyond 0.5.
+    assert np.sort(logits[labels == 0].ravel())[-10] < fitted.generated_from
+    assert fitted.generated_from == fitted.photograph_to == -fitted.bias * fitted.temperature
+    at_limit = np.nextafter(fitted.generated_from, [-np.inf, np.inf])
+    assert fitted.probabilities(at_limit) == pytest.approx(0.5)
+    assert verdicts_of(fitted, at_limit).tolist() == ["photograph", "generated"]
+
+
+def test_the_last_image_that_must_have_no_verdict_has_none():
+    """Verdicts begin at their limits, so that an image at a limit would have one."""
+    labels = np.repeat([0, 1], 20)
+    rng = np.random.default_rng(2)
+    logits = (rng.normal(0.2 * labels, 3)).astype(np.float32).astype(np.float64)[:, None]
+    fitted = calibration_fit.fit(labels, logits, np.full(40, ""), 0.05, 0.1)
+    said = verdicts_of(fitted, logits)[:, 0]
+    # 20 images of a class: the highest photograph but none, ceil(21 * 0.95) = 20, may be below.
+    assert "generated" not in said[labels == 0]
+    assert "photograph" not in said[labels == 1]
+    assert fitted.verdict(float(logits[labels == 0].max())) == "unsure"
+    next_higher = float(np.nextafter(np.float32(logits[labels == 0].max()), np.float32(np.inf)))
+    assert fitted.verdict(next_higher) == "generated"
+
+
+def test_too_few_images_give_no_verdict():
+    labels = np.repeat([0, 1], [18, 19])
+    logits = np.where(labels == 1, 2.0, -2.0)[:, None]
+    fitted = calibration_fit.fit(labels, logits, np.full(37, ""), 0.05, 0.1)
+    assert calibration_fit.fewest(0.05) == 19
+    assert calibration_fit.fewest(0.1) == 9
+    assert fitted.generated_from is None
+    assert [fitted.verdict(z) for z in (99.0, 0.5, -99.0)] == ["unsure", "unsure", "photograph"]
+
+
+def test_verdicts_are_counted():
     known = Calibration(2.0, 0.0, 0.1, generated_from=1.0, photograph_to=-1.0)
     labels = np.array([1, 0, 0, 0, 1, 1])
     logits = np.array([1.0, 5.0, 0.9, -1.0, -2.0, 3.0])
-    found = measure_verdicts(known, labels, logits)
+    found = measure_verdicts(labels, verdicts_of(known, logits))
     assert (found["decided"], found["wrong"]) == (5, 2)
     assert found["decided_share"] == pytest.approx(5 / 6)
     assert found["error"] == pytest.approx(2 / 5)
     assert (found["called_generated"], found["photographs_called_generated"]) == (3, 1)
     assert (found["called_photograph"], found["generated_called_photograph"]) == (2, 1)
-    above = measure_threshold(labels, logits, 2.0)
-    assert above["false_positive_rate"] == pytest.approx(1 / 3)
-    assert above["found"] == pytest.approx(1 / 3)
-    assert measure_threshold(labels, logits, None) is None
+    low, high = found["photographs_interval"]
+    assert low < 1 / 3 < high
     assert known.probabilities(logits)[1] == pytest.approx(sigmoid(2.5))
+
+
+def test_measures_are_of_all_deliveries_and_of_each():
+    labels, logits, sources = made(3, 50, [0.0, 1.0, 4.0], source_shift=2.0)
+    known = Calibration(2.0, -1.0, 0.1, generated_from=0.5, photograph_to=-1.0)
+    verdicts = verdicts_of(known, logits)
+    found = measure(labels, sources, sigmoid(logits), known.probabilities(logits), verdicts)
+    assert list(found["deliveries"]) == ["clean", "web", "hard"]
+    for values, of_each in zip(logits.T, found["deliveries"].values(), strict=True):
+        assert of_each["before"] == measure_probabilities(labels, sigmoid(values))
+        right = (values / 2 - 1 > 0) == (labels == 1)
+        assert of_each["after"]["accuracy"] == pytest.approx(right.mean())
+        alarms = (values[labels == 0] >= 0.5).sum()
+        assert of_each["verdicts"]["photographs_called_generated"] == alarms
+    means = [of_each["before"]["brier"] for of_each in found["deliveries"].values()]
+    assert found["before"]["brier"] == pytest.approx(np.mean(means))
+    assert sum(row["n"] for row in found["before"]["bins"]) == 300
+    assert [row["source"] for row in found["sources"]] == ["odd", "camera"], "the worst first"
+    for row in found["sources"]:
+        mine = logits[(labels == 0) & (sources == row["source"])]
+        counts = (mine >= 0.5).sum(axis=0)
+        assert (row["n"], row["worst"]) == (len(mine), "hard")
+        assert list(row["called_generated"].values()) == counts.tolist()
+        assert row["share"] == counts[2] / len(mine)

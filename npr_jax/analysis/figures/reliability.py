@@ -19,14 +19,14 @@ def draw(results: Mapping[str, Any]) -> figure.Figure:
         grid[0, column].set_title(f"{title}: calibration error {100 * measured['ece']:.1f} %")
         _counts(grid[1, column], measured["bins"])
     grid[0, 0].set_ylabel("share generated (%)")
-    grid[1, 0].set_ylabel("images")
+    grid[1, 0].set_ylabel("scores")
     style.legend_below(grid[0, 0])
-    counts, meta = results["measured_on"], results["meta"]
-    mixture = ", ".join(f"{count} {name}" for name, count in counts["deliveries"].items())
+    meta, deliveries = results["meta"], ", ".join(results["measured"]["deliveries"])
     drawing.suptitle(
         f"{meta['model']}, seed {meta['seed']}, step {results['checkpoint']['step']}: "
-        f"{counts['n_photographs']} photographs and {counts['n_generated']} generated images,\n"
-        f"neither trained nor fitted on ({mixture}); {style.shorten(meta['images'], 60)}",
+        f"{results['n_photographs']} photographs and {results['n_generated']} generated images,\n"
+        f"each as {deliveries}, either half calibrated by the other;\n"
+        f"{style.shorten(meta['images'], 90)}",
         fontsize=9,
         x=0.01,
         ha="left",
@@ -41,7 +41,7 @@ def _reliability(ax: axes.Axes, bins: list[Mapping[str, Any]]) -> None:
     above = [max(0.0, 100 * (row["interval"][1] - row["share_generated"])) for row in bins]
     ax.plot([0, 100], [0, 100], ":", color=style.BLACK, linewidth=1, label="as it should be")
     look: dict[str, Any] = {"fmt": "o", "color": style.BLUE, "markersize": 4, "linewidth": 1}
-    label = "images of one bin, with 95 % interval"
+    label = "scores of one bin, with 95 % interval"
     ax.errorbar(said, was, yerr=(below, above), label=label, **look)
     ax.set(xlim=(-3, 103), ylim=(-3, 103))
 

@@ -21,7 +21,7 @@ from npr_jax.analysis.paper_tables import sheets
 from npr_jax.analysis.statistics.within_groups import FEWEST
 from npr_jax.analysis.statistics.wording import LEVEL, count_of, format_p, points
 from npr_jax.evaluation import tables
-from npr_jax.evaluation.calibration_measures import in_words
+from npr_jax.evaluation.calibration_words import in_words
 from npr_jax.inference.evidence_images import RESIDUAL_RANGE
 
 FULL_EVALUATIONS = 3  # those beyond get their tables without figures, to keep the page small

@@ -28,7 +28,8 @@ export function showFacts(list, description) {
 
 function inNumbers({ temperature, bias, target_error: target }) {
   return `temperature ${temperature.toPrecision(3)}, bias ${bias.toPrecision(3)}; at most ${
-    percent(target)} of verdicts wrong on the pictures that it was fitted to`;
+    percent(target)} of photographs called generated, and of generated pictures called photograph, ` +
+    "among pictures like those it was fitted to";
 }
 
 function verdicts({ verdicts: { generated_from: from, photograph_to: to } }) {

@@ -20,24 +20,29 @@ export function verdictOf(score, logit, { calibration, confidence }) {
 
 /** What a verdict means, for the reader. */
 export function inWords({ verdict, score }, { calibration, confidence }) {
-  const kept = calibration
-    ? ` Among pictures like those it was checked with, at most ${percent(calibration.target_error)
-    } of such verdicts were wrong.`
-    : " This detector was not calibrated: how often such verdicts are wrong has not been measured.";
   return {
-    generated: "The pixels carry traces that image generators leave." + kept,
-    photograph: "The pixels carry none of the traces that this detector knows." + kept,
+    generated: "The pixels carry traces that image generators leave." +
+      errorInWords("photographs", "generated", calibration),
+    photograph: "The pixels carry none of the traces that this detector knows." +
+      errorInWords("generated pictures", "photograph", calibration),
     unsure: unsureInWords(score, calibration ? confidence : 1),
   }[verdict];
+}
+
+function errorInWords(others, verdict, calibration) {
+  return calibration
+    ? ` Of ${others} like those it was calibrated with, at most ${percent(calibration.target_error)
+    } are expected to be called “${verdict}”.`
+    : " This detector was not calibrated: how often such verdicts are wrong has not been measured.";
 }
 
 /** A calibrated detector may have good reasons not to decide where its score seems clear. */
 function unsureInWords(score, confidence) {
   const leaning = score >= confidence || score <= 1 - confidence;
+  const [side, other] = score > 0.5 ? ["generated", "photographs"] : ["photograph", "generated pictures"];
   return leaning
-    ? `The score leans to “${score > 0.5 ? "generated" : "photograph"}”, but when this detector was ` +
-      "checked, verdicts at such scores were not shown to be right often enough. Take this as no " +
-      "verdict."
+    ? `The score leans to “${side}”, but too many ${other} had such scores when this detector was ` +
+      "calibrated. Take this as no verdict."
     : "The traces speak neither clearly for a generator nor clearly for a camera. Take this as no " +
       "verdict.";
 }
