@@ -13,7 +13,7 @@ import argparse
 import csv
 import datetime
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -105,11 +105,16 @@ def _cell(auc: str) -> str:
     return f"{float(auc):.3f}" if auc else ""
 
 
-def _pair(text: str) -> tuple[str, pathlib.Path]:
-    split, equals, path = text.partition("=")
-    if not (split and equals and path):
-        raise argparse.ArgumentTypeError(f"{text!r} is not SPLIT=scores.csv")
-    return split, pathlib.Path(path)
+def path_of(what: str) -> Callable[[str], tuple[str, pathlib.Path]]:
+    """What reads ``WHAT=FILE`` on a command line."""
+
+    def read(text: str) -> tuple[str, pathlib.Path]:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}=scores.csv")
+        return name, pathlib.Path(path)
+
+    return read
 
 
 def main(arguments: Iterable[str] | None = None) -> None:
@@ -117,7 +122,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("source", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
-    parser.add_argument("--scores", type=_pair, action="append", default=[])
+    parser.add_argument("--scores", type=path_of("SPLIT"), action="append", default=[])
     parser.add_argument("--name", default="", help="of the detector whose scores these are")
     flags = parser.parse_args(None if arguments is None else list(arguments))
     rows = measure(flags.source, dict(flags.scores), flags.name)

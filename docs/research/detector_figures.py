@@ -1,0 +1,244 @@
+"""How well the detector that comes along does on images of generators it was not trained on.
+
+    python -m docs.research.detector_figures docs/results/detector/dev.csv \
+        --scores clean=SCORES.csv --scores web=SCORES.csv --scores hard=SCORES.csv
+
+joins the ``scores.csv`` of one evaluation per delivery into one table. `make results` measures what
+it says, with the calibration on the detector's card, and puts it into docs/detector.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from docs.research.leaks import path_of
+from input_pipeline.errors import UserError
+from input_pipeline.storage.atomic_files import write_file
+from input_pipeline.storage.csv_files import csv_text, read_csv
+from npr_jax.analysis.statistics.bootstrap import bootstrap_metric
+from npr_jax.detectors.calibration import Calibration
+from npr_jax.detectors.card import Card
+from npr_jax.evaluation import measures
+from npr_jax.evaluation.calibration_measures import measure_probabilities
+from npr_jax.evaluation.results import read_scores
+
+TABLE = "detector/dev.csv"  # within docs/results
+RESAMPLES = 1000
+_FACTS = ("filename", "source", "label")
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """A detector's logits of n images, each after several deliveries.
+
+    Attributes:
+        labels: int [n], 0 photograph, 1 generated.
+        sources: str [n], the generator, or where a photograph is from.
+        logits: {delivery: float [n]}.
+    """
+
+    labels: np.ndarray
+    sources: np.ndarray
+    logits: dict[str, np.ndarray]
+
+    @classmethod
+    def read(cls, path: pathlib.Path) -> Scored:
+        """A table that this command has written."""
+        columns, rows = read_csv(path)
+        deliveries = [name for name in columns if name not in _FACTS]
+        return cls(
+            np.array([int(row["label"]) for row in rows]),
+            np.array([row["source"] for row in rows]),
+            {name: np.array([float(row[name]) for row in rows]) for name in deliveries},
+        )
+
+    def groups(self, label: int) -> list[str]:
+        """The sources of one class, in alphabetical order."""
+        return sorted(set(self.sources[self.labels == label]))
+
+
+def join(scores: Mapping[str, pathlib.Path]) -> list[dict[str, str]]:
+    """The rows of the table, of the images that all deliveries' ``scores.csv`` name."""
+    read = {delivery: read_scores(path) for delivery, path in scores.items()}
+    first = next(iter(read.values()))
+    columns = {}
+    for delivery, found in read.items():
+        of_name = dict(zip(found.filenames.tolist(), found.logits.tolist(), strict=True))
+        if of_name.keys() != set(first.filenames.tolist()):
+            raise UserError(f"{scores[delivery]} is not of the images of the other deliveries")
+        columns[delivery] = of_name
+    return [
+        {"filename": name, "source": source, "label": str(label)}
+        | {delivery: f"{of_name[name]:.5f}" for delivery, of_name in columns.items()}
+        for name, source, label in zip(
+            first.filenames.tolist(), first.generators.tolist(), first.labels.tolist(), strict=True
+        )
+    ]
+
+
+def summary(
+    scored: Scored, calibration: Calibration, trained: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """The figures of the card, shares in [0, 1], {delivery: {measure: value}}.
+
+    auc: mean over the generators that were not trained on, each against all photographs;
+    auc_interval: 95 %, over images; found: mean share of these generators' images called
+    generated; photographs_called_generated: share, and called_generated_by_source the highest one
+    of a source; balanced_accuracy: at the one threshold, generators and sources weighted alike;
+    ece: expected calibration error of all images.
+    """
+    unseen = [name for name in scored.groups(1) if name not in trained]
+    sources = scored.groups(0)
+    limit = np.inf if calibration.generated_from is None else calibration.generated_from
+    figures: dict[str, dict[str, Any]] = {}
+    for delivery, logits in scored.logits.items():
+        called = logits >= limit
+        found, alarms = (
+            [float(called[scored.sources == name].mean()) for name in names]
+            for names in (unseen, sources)
+        )
+        value, low, high = mean_auc(scored, logits, unseen)
+        figures[delivery] = {
+            "auc": value,
+            "auc_interval": [low, high],
+            "found": float(np.mean(found)),
+            "photographs_called_generated": float(called[scored.labels == 0].mean()),
+            "called_generated_by_source": float(max(alarms)),
+            "balanced_accuracy": float((np.mean(found) + 1 - np.mean(alarms)) / 2),
+            "ece": measure_probabilities(scored.labels, calibration.probabilities(logits))["ece"],
+        }
+    return figures
+
+
+def mean_auc(
+    scored: Scored, logits: np.ndarray, generators: Sequence[str]
+) -> tuple[float, float, float]:
+    """Mean AUC of generators against all photographs, and its 95 % interval over images.
+
+    The interval is that of a bootstrap, within each generator and within the photographs; it says
+    nothing of other generators.
+    """
+    photographs = logits[scored.labels == 0]
+    generated = [logits[scored.sources == name] for name in generators]
+    rng = np.random.default_rng(0)
+
+    def drawn(values: np.ndarray) -> np.ndarray:
+        return rng.choice(values, len(values))
+
+    samples = [
+        _mean_auc(drawn(photographs), [drawn(values) for values in generated])
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.percentile(samples, [2.5, 97.5])
+    return _mean_auc(photographs, generated), float(low), float(high)
+
+
+def _mean_auc(photographs: np.ndarray, generated: Sequence[np.ndarray]) -> float:
+    ordered = np.sort(photographs)
+    shares = [
+        (
+            np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
+        ).mean()
+        for values in generated
+    ]
+    return float(np.mean(shares)) / (2 * len(ordered))
+
+
+def format_block(scored: Scored, card: Card) -> str:
+    """Markdown: the means, then a row for each generator and each source of photographs."""
+    trained = card.trained_on["train_family"]
+    deliveries = list(scored.logits)
+    means = summary(scored, _calibration(card), trained)
+    rows = [
+        ("mean AUC of generators it was not trained on", "auc", "auc_interval"),
+        ("of these, called generated", "found", ""),
+        ("photographs called generated", "photographs_called_generated", ""),
+        ("the same, of the worst source", "called_generated_by_source", ""),
+        ("balanced accuracy, groups weighted alike", "balanced_accuracy", ""),
+        ("expected calibration error", "ece", ""),
+    ]
+    lines = [_head(["in %", *deliveries])]
+    for text, key, interval in rows:
+        cells = [
+            _share(means[name][key], means[name][interval] if interval else None)
+            for name in deliveries
+        ]
+        lines.append(_row([text, *cells]))
+    return "\n".join([*lines, "", *_groups(scored, _calibration(card), trained)])
+
+
+def _groups(scored: Scored, calibration: Calibration, trained: Sequence[str]) -> list[str]:
+    limit = np.inf if calibration.generated_from is None else calibration.generated_from
+    photographs = scored.labels == 0
+    lines = [
+        _head(
+            ["generator", "images", *(f"AUC, {name}" for name in scored.logits)]
+            + [f"called generated, {name}" for name in scored.logits]
+        )
+    ]
+    for name in scored.groups(1):
+        of_it = scored.sources == name
+        cells = []
+        for logits in scored.logits.values():
+            kept = of_it | photographs
+            found = bootstrap_metric(
+                scored.labels[kept], logits[kept], "auc", n_resamples=RESAMPLES
+            )
+            cells.append(_share(found.mean, found.interval))
+        cells += _called(scored, of_it, limit)
+        lines.append(_row([f"`{name}`{'*' if name in trained else ''}", str(of_it.sum()), *cells]))
+    lines += [
+        "",
+        _head(["photographs", "images", *(f"called generated, {n}" for n in scored.logits)]),
+    ]
+    for name in scored.groups(0):
+        of_it = scored.sources == name
+        lines.append(_row([f"`{name}`", str(of_it.sum()), *_called(scored, of_it, limit)]))
+    return lines
+
+
+def _called(scored: Scored, of_it: np.ndarray, limit: float) -> list[str]:
+    counts = [(int((z[of_it] >= limit).sum()), int(of_it.sum())) for z in scored.logits.values()]
+    return [_share(k / n, measures.wilson(k, n)) for k, n in counts]
+
+
+def _head(cells: Sequence[str]) -> str:
+    return f"{_row(cells)}\n|---|{'---|' * (len(cells) - 1)}"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _share(value: float, interval: Sequence[float] | None = None) -> str:
+    text = f"{100 * value:.1f}"
+    if not interval:
+        return text
+    return f"{text} ({100 * interval[0]:.0f} to {100 * interval[1]:.0f})"
+
+
+def _calibration(card: Card) -> Calibration:
+    if card.calibration is None:
+        raise UserError(f"{card.title} has no calibration, so that nothing is called generated")
+    return card.calibration
+
+
+def main(arguments: Iterable[str] | None = None) -> None:
+    """The command above."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("output", type=pathlib.Path)
+    parser.add_argument("--scores", type=path_of("DELIVERY"), action="append", required=True)
+    flags = parser.parse_args(None if arguments is None else list(arguments))
+    scores = dict(flags.scores)
+    flags.output.parent.mkdir(parents=True, exist_ok=True)
+    write_file(flags.output, csv_text([*_FACTS, *scores], join(scores)))
+
+
+if __name__ == "__main__":
+    main()
