@@ -89,6 +89,7 @@ def get_data() -> ml_collections.ConfigDict:
     # What gets equally many images of an epoch: label (photographs and generated images),
     # generator (of those of each label), class (of those of each generator); empty: nothing.
     data.balance = ""
+    data.balance_power = 0.0  # 0: exactly so; 1: each by its size; 0.5: by the root of its size
     data.images_per_epoch = 0  # how many images an epoch draws; 0: as many as there are
     # Puts a photograph beside each generated image: the one it was made from, where the data set
     # says so. Both undergo the same random changes, and the labels are balanced by this.

@@ -38,6 +38,7 @@ def get_config():
     data.validation_crop = 256
     data.evaluate_resize = 0
     data.balance = "generator"
+    data.balance_power = 0.5  # evenly, a source of six photographs would be a fifth of all seen
     data.images_per_epoch = 30_000
     data.couples = True
     data.blend_probability = 0.5

@@ -65,6 +65,7 @@ RULES: dict[str, Rule] = {
         _is_weights, "() or a positive number for each directory of data.path, as (3, 1)"
     ),
     "data.balance": choice(*BALANCES),
+    "data.balance_power": PROBABILITY,
     "data.images_per_epoch": integer(2, zero="as many as there are"),
     "data.couples": BOOLEAN,
     "data.blend_probability": PROBABILITY,

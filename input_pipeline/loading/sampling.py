@@ -62,6 +62,8 @@ class Sampling:
     # A positive number for each data set, its share of an epoch; empty: by its size.
     weights: tuple[float, ...] = ()
     balance: str = ""  # '', 'label', 'generator' or 'class', see `balance`
+    # 0: what is balanced gets equally much, whatever its size; 1: as its size; 0.5: as its root.
+    balance_power: float = 0.0
     images_per_epoch: int = 0  # 0: as many as there are
 
     def __post_init__(self) -> None:
@@ -77,6 +79,8 @@ class Sampling:
             raise UserError(f"data.weights is {self.weights}; all must be positive numbers.")
         if self.balance not in BALANCES:
             raise UserError(f"data.balance is {self.balance!r}; allowed are {tuple(BALANCES)}.")
+        if not 0 <= self.balance_power <= 1:
+            raise UserError(f"data.balance_power is {self.balance_power}; allowed is 0 to 1.")
 
 
 def held_out(table: RecordTable, fraction: float, seed: int) -> np.ndarray:
@@ -119,8 +123,9 @@ def sample(
       The chosen records, int64 [n], and the groups of them, whose members are places in that array.
     """
     settings = dataclasses.asdict(sampling) | {"weights": list(sampling.weights)}
-    if not settings["images_per_epoch"]:  # which checkpoints of before do not name
-        del settings["images_per_epoch"]
+    for name in ("images_per_epoch", "balance_power"):  # which checkpoints of before do not name
+        if not settings[name]:
+            del settings[name]
     if sampling == Sampling():
         return among, Groups.whole(len(among), settings)
     facts = table()
@@ -131,6 +136,7 @@ def sample(
         chosen,
         weights=sampling.weights,
         by=sampling.balance,
+        power=sampling.balance_power,
         total=sampling.images_per_epoch,
     )
     return chosen, dataclasses.replace(groups, settings=settings)
@@ -177,13 +183,20 @@ def _kinds_of(table: RecordTable, among: np.ndarray, columns: tuple[str, ...]) -
 
 
 def balance(
-    table: RecordTable, among: np.ndarray, *, weights: Sequence[float], by: str, total: int = 0
+    table: RecordTable,
+    among: np.ndarray,
+    *,
+    weights: Sequence[float],
+    by: str,
+    power: float = 0.0,
+    total: int = 0,
 ) -> Groups:
     """Divides records into groups and an epoch among them.
 
     An epoch has `total` images, 0: as many as there are. They are shared out among the data sets
-    by weight, then among the labels of each evenly, then among what `by` says of each label evenly;
-    each group gets at least one. A data set with images of one label gives that label all it has.
+    by weight, then among the labels of each evenly, then among what `by` says of each label, by the
+    size of each to the given power; each group gets at least one. A data set with images of one
+    label gives that label all it has.
 
     Args:
       table: of all records.
@@ -191,6 +204,8 @@ def balance(
       weights: a positive number for each data set; empty: data sets are not told apart.
       by: 'label', 'generator' (of a data set), 'class' (of a generator of a data set), or '' to
         divide the data sets no further.
+      power: 0, evenly, to 1, as often as there are images: a group of few is then not repeated
+        without end.
 
     Raises:
       ValueError: a weighted data set has no records, or one label is missing altogether.
@@ -218,7 +233,8 @@ def balance(
     share = np.array(weights or [1.0], np.float64)
     share /= share.sum()
     labels_of = np.bincount(np.unique(np.stack([above, within]), axis=1)[0])
-    shares = share[above] / labels_of[above] / np.bincount(within)[within]
+    tempered = sizes.astype(np.float64) ** power
+    shares = share[above] / labels_of[above] * tempered / np.bincount(within, tempered)[within]
     return Groups(order, sizes, apportion(shares, max(total or len(among), len(shares))))
 
 

@@ -18,6 +18,7 @@ SINCE_VERSION_1: dict[str, Any] = {
     "ema": 0.0,
     "consistency": 0.0,
     "data.images_per_epoch": 0,
+    "data.balance_power": 0.0,
     "data.couples": False,
     "data.cache": 0,
     "data.blend_probability": 0.0,

@@ -71,6 +71,7 @@ class TrainInput:
             data.max_per_class,
             tuple(data.weights),
             data.balance or ("label" if data.couples else ""),
+            data.balance_power,
             data.images_per_epoch,
         )
         records, self._groups = sample(table, records, drawn, config.seed)

@@ -145,6 +145,19 @@ def test_balance_by_generator(mixed):
         assert total(counts, dataset=dataset, generator=name) == 34
 
 
+def test_a_power_tempers_the_balance():
+    """250 images of each label: of 256 and 144 photographs, of 64 and 36 generated images."""
+    table, kinds = table_of(
+        {(0, "a", "", 0): 256, (0, "b", "", 0): 144, (0, "c", "", 1): 64, (0, "d", "", 1): 36}
+    )
+    # By the roots 16 : 12 and 8 : 6.
+    expected = {0.0: [125] * 4, 0.5: [143, 107] * 2, 1.0: [160, 90] * 2}
+    for power, wanted in expected.items():
+        groups = balance(table, everything(table), weights=(), by="generator", power=power)
+        assert [kinds[groups.members[i]][1] for i in np.cumsum(groups.sizes) - 1] == list("abcd")
+        assert groups.quotas.tolist() == wanted
+
+
 def test_balance_by_class(mixed):
     table, kinds = mixed
     counts = shares(table, kinds, "class")
@@ -220,6 +233,7 @@ def test_an_epoch_is_as_long_as_the_subset(mixed):
         ({"fraction": 1.5}, r"data\.fraction is 1\.5"),
         ({"max_per_class": -1}, r"data\.max_per_class is -1"),
         ({"weights": (1, 0)}, r"data\.weights is \(1, 0\); all must be positive"),
+        ({"balance_power": 2}, r"data\.balance_power is 2; allowed is 0 to 1"),
         ({"balance": "size"}, r"data\.balance is 'size'; allowed are"),
     ],
 )
