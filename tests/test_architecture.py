@@ -26,6 +26,7 @@ FLOORS = (
     ("input_pipeline/prepare", "input_pipeline/simulation"),
     ("input_pipeline/loading",),
     ("input_pipeline/storage",),
+    ("input_pipeline/provenance",),
     ("input_pipeline/images",),
     ("input_pipeline/errors.py", "input_pipeline/__init__.py"),
 )

@@ -13,8 +13,9 @@ from input_pipeline.images.metadata import FileFacts, read_facts
 from input_pipeline.prepare.catalog import CatalogEntry, Generator
 from input_pipeline.prepare.file_pool import file_pool
 from input_pipeline.prepare.folders import ImageFile, Source
-from input_pipeline.prepare.leak_audit import Audit, audit
+from input_pipeline.prepare.leak_audit import Audit, Group, audit
 from input_pipeline.prepare.leak_table import leak_tables
+from input_pipeline.provenance.report import read_provenance
 from input_pipeline.storage.prepared_dataset import PreparedDataset, missing_labels
 from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
 
@@ -38,16 +39,19 @@ class _Found(NamedTuple):
     sha256: bytes
     pixels_sha256: bytes  # of pixels and shape: the same picture in another file
     is_marked: bool  # whether it carries the invisible mark of Stable Diffusion's script
+    says: str  # what it says of where it comes from; empty where it does not
 
 
 def _examine(
     file: ImageFile, data: bytes, pixels: np.ndarray
-) -> tuple[FileFacts, bytes, bytes, bool]:
+) -> tuple[FileFacts, bytes, bytes, bool, str]:
     del file
     picture = hashlib.sha256(f"{pixels.shape}".encode())
     picture.update(pixels.data)
     is_marked = read_mark(pixels).is_carried
-    return read_facts(data), hashlib.sha256(data).digest(), picture.digest(), is_marked
+    said = read_provenance(data)
+    says = said.generator or said.source or ("credentials" if said.has_credentials else "")
+    return read_facts(data), hashlib.sha256(data).digest(), picture.digest(), is_marked, says
 
 
 @dataclass
@@ -131,13 +135,16 @@ def check_source(
     for dataset in against:
         report.problems += _shared_files(readable, dataset)
     groups = collections.defaultdict(list)
-    marked: collections.Counter[tuple[str, str, str, int]] = collections.Counter()
+    marked: collections.Counter[Group] = collections.Counter()
+    says: dict[Group, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for found in readable:
         file = found.file
         group = (found.split, file.generator, file.class_name, file.label)
         groups[group].append(found.facts)
         marked[group] += found.is_marked
-    report.audit = audit(groups, marked, tables)
+        if found.says:
+            says[group][found.says] += 1
+    report.audit = audit(groups, marked, tables, says)
     return report
 
 

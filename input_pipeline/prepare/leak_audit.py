@@ -42,6 +42,8 @@ class Distribution:
     sizes: dict[str, int]  # {'height x width': files}, the five most frequent of `distinct_sizes`
     distinct_sizes: int
     marked: int  # files that carry the invisible mark of Stable Diffusion's script
+    # {program, or 'generated', 'parts', 'captured', 'credentials': files that say so of themselves}
+    says: dict[str, int]
 
     def __str__(self) -> str:
         kind = "generated" if self.label == GENERATED else "photographs"
@@ -56,6 +58,8 @@ class Distribution:
         parts.append(f"{text} and {others} more" if others > 0 else text)
         if self.marked:
             parts.append(f"invisible mark in {self.marked}")
+        if self.says:
+            parts.append(f"files say {_counts(self.says)}")
         return f"{self.split} {name} {kind} {self.images}: {'; '.join(parts)}"
 
 
@@ -116,6 +120,11 @@ class Audit:
                 "metadata column of the evaluation beside every result.",
                 "!" * 88,
             ]
+        if any(d.says for d in self.distributions):
+            lines += [
+                "NOTE: files say of themselves where they come from. Whoever reads metadata tells",
+                "the classes apart by that; detectors that read pixels do not see it.",
+            ]
         marked = [sum(d.marked for d in self.distributions if d.label == k) for k in (0, 1)]
         if any(marked):
             lines += [
@@ -128,7 +137,10 @@ class Audit:
 
 
 def audit(
-    groups: Groups, marked: Mapping[Group, int] | None = None, tables: Sequence[LeakTable] = ()
+    groups: Groups,
+    marked: Mapping[Group, int] | None = None,
+    tables: Sequence[LeakTable] = (),
+    says: Mapping[Group, collections.Counter[str]] | None = None,
 ) -> Audit:
     """Audits files that decode; the same files in the same order give the same audit.
 
@@ -136,9 +148,13 @@ def audit(
       groups: the files.
       marked: how many of them carry the invisible mark; a group without entry has none.
       tables: of their splits.
+      says: what they say of where they come from, as `Distribution.says`.
     """
-    marked = marked or {}
-    distributions = (_distribution(*key, groups[key], marked.get(key, 0)) for key in sorted(groups))
+    marked, says = marked or {}, says or {}
+    distributions = (
+        _distribution(*key, groups[key], marked.get(key, 0), says.get(key, collections.Counter()))
+        for key in sorted(groups)
+    )
     return Audit(tuple(distributions), tuple(_leaks(groups)), tuple(tables))
 
 
@@ -149,6 +165,7 @@ def _distribution(
     label: int,
     facts: Sequence[FileFacts],
     marked: int,
+    says: collections.Counter[str],
 ) -> Distribution:
     qualities = [fact.quality for fact in facts if fact.quality is not None]
     quartiles = np.quantile(qualities, (0, 0.25, 0.5, 0.75, 1)).tolist() if qualities else ()
@@ -167,6 +184,7 @@ def _distribution(
         sizes=dict(sizes.most_common(5)),
         distinct_sizes=len(sizes),
         marked=marked,
+        says=dict(says.most_common()),
     )
 
 

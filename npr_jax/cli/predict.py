@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.file_tree import FoundFile, find_image_files
+from input_pipeline.provenance.report import read_provenance
 from input_pipeline.storage.csv_files import write_rows
 from npr_jax.detectors.calibration import VERDICTS
 from npr_jax.inference.detector import Detector, ImageScore
@@ -20,6 +21,9 @@ from npr_jax.inference.ensemble import Ensemble
 from npr_jax.inference.position_maps import check_has_map, save_maps
 
 COLUMNS = ("path", "score", "verdict", "error")
+# What the file says of itself: empty where it says nothing, which means nothing.
+PROVENANCE_COLUMNS = ("source", "generator", "credentials", "mark")
+NOT_VERIFIED, NOT_LOOKED_FOR = "not verified", "not looked for"
 # Takes a result, makes something beside its row and returns why that could not be made.
 Extra = Callable[[ImageScore], str]
 
@@ -33,6 +37,7 @@ def predict_files(
     maps: str = "",
     evidence: str = "",
     heat_map: str = "auto",
+    provenance: bool = False,
 ) -> int:
     """Scores every file named or found in a named folder and writes a CSV table.
 
@@ -50,6 +55,8 @@ def predict_files(
         evidence: the same for pictures of what each file was scored by,
             ``npr_jax.analysis.evidence``.
         heat_map: how those find where the evidence lies, see ``npr_jax.inference.heat_map``.
+        provenance: whether the table has `PROVENANCE_COLUMNS`, see
+            ``input_pipeline.provenance.report``.
 
     Returns:
         Exit status: 0, or 1 where a row has an error.
@@ -82,7 +89,8 @@ def predict_files(
         print(f"detector: {detector.source}; images: {images}; scores: {scores}", file=sys.stderr)
         results = _results(detector, files, confidence, extras)
         watched = tqdm(results, total=len(files), unit="img", disable=not sys.stderr.isatty())
-        write_rows(table, COLUMNS, _rows(watched, table, counts))
+        columns = (*COLUMNS, *PROVENANCE_COLUMNS) if provenance else COLUMNS
+        write_rows(table, columns, _rows(watched, table, counts, provenance))
     print(_summary(counts), file=sys.stderr)
     return 1 if counts["error"] else 0
 
@@ -162,14 +170,27 @@ def _results(
 
 
 def _rows(
-    results: Iterable[ImageScore], table: TextIO, counts: Counter[str]
-) -> Iterator[tuple[str, str, str, str]]:
+    results: Iterable[ImageScore], table: TextIO, counts: Counter[str], provenance: bool
+) -> Iterator[tuple[str, ...]]:
     for result in results:
         score = "" if result.score is None else f"{result.score:.6f}"
-        yield result.path, score, result.verdict, result.error
+        said = _says_of_itself(result.path) if provenance else ()
+        yield (result.path, score, result.verdict, result.error, *said)
         table.flush()  # whoever watches sees the row, and a kill loses none
         counts[result.verdict or "not scored"] += 1
         counts["error"] += bool(result.error)
+
+
+def _says_of_itself(path: str) -> tuple[str, ...]:
+    """The cells of `PROVENANCE_COLUMNS`; all are empty for a file that cannot be read."""
+    try:
+        if not pathlib.Path(path).is_file():  # a pipe would keep its reader waiting
+            return ("",) * len(PROVENANCE_COLUMNS)
+        said = read_provenance(pathlib.Path(path).read_bytes())
+    except OSError:
+        return ("",) * len(PROVENANCE_COLUMNS)
+    credentials = NOT_VERIFIED if said.has_credentials else ""
+    return said.source, said.generator, credentials, NOT_LOOKED_FOR
 
 
 def _summary(counts: Counter[str]) -> str:

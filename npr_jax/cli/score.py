@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command, integer, number, text
+from npr_jax.cli.command import Command, integer, number, switch, text
 from npr_jax.cli.detector_flags import (
     flags_of_detector,
     heat_map_flag,
@@ -46,6 +46,7 @@ def _predict(flags: Any, words: list[str]) -> int:
         maps=flags.maps,
         evidence=flags.evidence,
         heat_map=flags.heat_map,
+        provenance=flags.provenance,
     )
     if flags.examples:
         print(_OF_EXAMPLES, file=sys.stderr)
@@ -86,12 +87,13 @@ PREDICT = Command(
     name="predict",
     summary="Score pictures: photograph, generated or unsure, one row for each file.",
     usage=f"{_DETECTOR} PATH... [--resize=native|PIXELS] [--output=FILE.csv] "
-    "[--maps=DIR] [--evidence=DIR] [--examples=DIR]",
+    "[--maps=DIR] [--evidence=DIR] [--provenance] [--examples=DIR]",
     details="All files below a folder are scored, hidden ones aside. The exit status is 1 if some "
     "could not be; their rows say why.",
     examples=(
         "predict my_pictures/ picture.jpg --output=scores.csv",
         "predict my_pictures/ --evidence=evidence",
+        "predict my_pictures/ --provenance",
         "predict --workdir=runs/quickstart my_pictures/",
         "predict --weights=NPR.pth picture.jpg",
     ),
@@ -112,6 +114,7 @@ PREDICT = Command(
         ),
         text("maps", "Directory for each file's map of positions (.npz)."),
         text("evidence", "Directory for pictures of what each file was scored by."),
+        switch("provenance", "Columns for what each file says of where it comes from."),
         heat_map_flag("With --evidence: how it is found where the evidence lies."),
     ),
     run=_predict,

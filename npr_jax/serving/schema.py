@@ -9,6 +9,8 @@ Verdict = Annotated[
     str, Field(json_schema_extra={"enum": ["generated", "photograph", "unsure", ""]})
 ]
 Family = Annotated[str, Field(json_schema_extra={"enum": ["jpeg", "webp", "resize"]})]
+_SOURCES = ["generated", "parts", "captured"]
+Proof = Annotated[str, Field(json_schema_extra={"enum": [*_SOURCES, "hint"]})]
 _SCORE = "probability of being generated"
 
 
@@ -30,10 +32,12 @@ class Identity(_Answer):
 
 
 class HintAnswer(_Answer):
-    """Metadata that names a generator."""
+    """Metadata that says where a picture comes from."""
 
     where: str = Field(description="the field it stands in, as PNG parameters")
     text: str = Field(description="what is written there, shortened to 300 characters")
+    program: str = Field(description="who writes that; empty where only the text says it")
+    proves: Proof = Field(description="what it proves, if nobody forged it")
 
 
 class FactsAnswer(_Answer):
@@ -50,9 +54,19 @@ class FactsAnswer(_Answer):
     subsampling: str = Field(description="of a JPEG: 4:4:4, 4:2:0, ..., grey, other; else empty")
     camera: str = Field(description="maker and model from EXIF; else empty")
     software: str = Field(description="from EXIF or PNG text; else empty")
-    digital_source_type: str = Field(description="IPTC term from XMP; else empty")
+    source: Annotated[str, Field(json_schema_extra={"enum": [*_SOURCES, ""]})] = Field(
+        description="the strongest that the file says: a generator made it, made parts of it, or a "
+        "camera or scanner took it; empty where it does not say, which means nothing"
+    )
+    generator: str = Field(description="the program that is named; else empty")
+    digital_source_type: str = Field(description="IPTC's term, the strongest; else empty")
     has_content_credentials: bool = Field(description="a C2PA manifest is there (not verified)")
-    generator_hints: tuple[HintAnswer, ...] = Field(description="metadata that names a generator")
+    generator_hints: tuple[HintAnswer, ...] = Field(
+        description="metadata that says where the picture comes from, the strongest first"
+    )
+    bytes_after_end: int = Field(
+        ge=0, description="bytes after the end of the picture: often a second one, or a film"
+    )
     texts: tuple[str, ...] = Field(description="names of the text fields found")
 
 

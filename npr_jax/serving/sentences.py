@@ -25,6 +25,15 @@ METADATA_NOTE = (
     "What a file says of itself can be forged and is usually lost on the way. It does not change "
     "the score, and finding nothing means nothing."
 )
+_BY = {
+    "generated": "The file itself says that {} made this picture.",
+    "parts": "The file itself says that {} made parts of this picture.",
+    "captured": "The file itself says that a camera or a scanner took this picture.",
+    "": (
+        "The file does not say how this picture was made. Most generated pictures that have been "
+        "sent on do not say it either, so this does not speak for a photograph."
+    ),
+}
 NO_DELIVERY_FOR_METADATA = (
     "This detector reads the file, not its pixels; what re-saving does to pixels says nothing "
     "about it, so no deliveries were tried."
@@ -37,6 +46,11 @@ CALIBRATED = (
 )
 _LISTED = 4
 _LEANS = 0.75  # score, or 1 - score, from which an unsure picture is said to lean to a side
+
+
+def says_of_itself(source: str, generator: str) -> str:
+    """What the file says of how it was made; `source` as in the API."""
+    return _BY[source].format(generator or "a generator")
 
 
 def reason_for(verdict: str, score: float) -> str:

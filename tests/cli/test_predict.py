@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 import npr_jax
 from npr_jax.cli.predict import predict_files
@@ -123,6 +124,25 @@ def test_status_is_0_when_all_were_scored(detector, folder, tmp_path, capsys):
     assert predict_files(detector, paths, str(output), confidence=0.75) == 0
     assert [row[0] for row in rows(output)[1:]] == paths, "as given, in order, twice if given twice"
     assert "0 not scored" in capsys.readouterr().err
+
+
+def test_provenance_adds_what_files_say_of_themselves(tmp_path):
+    said = PngInfo()
+    said.add_text("Software", "Midjourney v6")
+    picture = Image.fromarray(np.zeros((40, 40, 3), np.uint8))
+    picture.save(tmp_path / "a.png", pnginfo=said)
+    picture.save(tmp_path / "b.png")
+    output = tmp_path / "scores.csv"
+    paths = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    assert predict_files(Sure(), paths, str(output), **CONFIDENT, provenance=True) == 0
+    header, named, silent = rows(output)
+    assert header == [
+        *("path", "score", "verdict", "error"),
+        *("source", "generator", "credentials", "mark"),
+    ]
+    assert named[4:] == ["generated", "Midjourney", "", "not looked for"]
+    assert silent[4:] == ["", "", "", "not looked for"]
+    assert named[1:3] == silent[1:3], "it never changes the score"
 
 
 def test_confidence_moves_verdicts(detector, folder, tmp_path):

@@ -5,6 +5,7 @@ import multiprocessing
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.invisible_mark import write_mark
@@ -248,6 +249,20 @@ def test_jpeg_settings_are_read_as_pillow_wrote_them(tmp_path, quality, subsampl
     facts = read_facts((tmp_path / "a.jpg").read_bytes())
     assert (facts.format, facts.quality, facts.subsampling) == ("JPEG", quality, subsampling)
     assert facts.standard_table
+
+
+def test_what_files_say_is_counted_by_generator_and_class(tmp_path):
+    said = PngInfo()
+    said.add_text("Software", "Midjourney")
+    for index in range(3):
+        image = Image.fromarray(save(tmp_path / f"in/g/0_real/{index}.png", index))
+        (tmp_path / "in/g/1_fake").mkdir(exist_ok=True)
+        texts = said if index else None
+        image.rotate(90).save(tmp_path / f"in/g/1_fake/{index}.png", pnginfo=texts)
+    report = check(tmp_path / "in")
+    says = {entry.label: entry.says for entry in report.audit.distributions}
+    assert says == {0: {}, 1: {"Midjourney": 2}}
+    assert "files say Midjourney 2" in str(report)
 
 
 def test_other_tables_give_the_nearest_quality(tmp_path):

@@ -50,7 +50,7 @@ def test_a_card_says_everything(page_server, visit, tmp_path):
         "160 × 128 pixels",
         "72 of 100",
         "4:2:0",
-        "Nothing in the file names a generator",
+        "The file does not say how this picture was made.",
         "What this detector cannot tell",
         "JPEG",
         "Heat map over the picture",
@@ -151,7 +151,7 @@ def test_names_and_metadata_with_markup_are_shown_and_do_nothing(page_server, vi
     tab.page.wait_for_timeout(500)
     [card] = tab.cards("one")
     assert card["name"] == path.name
-    assert "The file itself names a generator." in card["words"]
+    assert "The file itself says that Stable Diffusion made this picture." in card["words"]
     assert exif[0x0131] in card["words"]
     assert exif[0x010F] in card["words"]
     assert tab.ask("window.ran") is None

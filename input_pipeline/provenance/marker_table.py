@@ -1,0 +1,95 @@
+"""`markers.toml` as rules: which words in which fields, who writes them, what they prove."""
+
+import fnmatch
+import re
+import tomllib
+from functools import cache
+from importlib import resources
+from typing import NamedTuple
+
+# What a marker proves, the strongest first; a file's source is the strongest that it carries.
+GENERATED, PARTS, CAPTURED, HINT = PROOFS = ("generated", "parts", "captured", "hint")
+# What stands before a name in a comment that says what made the picture.
+_MADE_BY = (
+    r"^\W*(?:(?:this|the|an?|ai)\s+)*(?:(?:image|picture|artwork|art|illustration)\s+)?(?:was\s+)?"
+    r"(?:made|generated|created|rendered|painted|drawn|produced|imagined)\s+"
+    r"(?:by|with|in|using|via|from|on)\s+"
+)
+# What may follow a name that is all of a comment: a version, a size, a maker.
+_VERSION = (
+    r"(?:[ /:(,._-]*(?:v(?:ersion)?[ .]?)?\d[\w.]*)?"
+    r"(?:[ /,_.(\[-]*(?:ai|dev|pro|schnell|flash|image|large|medium|small|mini|turbo|xl|fast|ultra"
+    r"|max|generate|preview)\b[)\]]*){0,3}(?:\s+by \w+|\s*\(\w+\))?\W*"
+)
+_KEY = r"(?:^|[\s,;{'\"])(?:model|engine|generator|software|creator|source|service|app|tool|api)"
+
+
+class Marker(NamedTuple):
+    """A text that says where a picture comes from."""
+
+    fields: re.Pattern[str]
+    text: re.Pattern[str]
+    program: str
+    proves: str  # of `PROOFS`
+    source: str
+    date: str
+
+
+class Name(NamedTuple):
+    """A generator's name."""
+
+    program: str
+    anywhere: re.Pattern[str]  # as whole words
+    as_comment: re.Pattern[str]  # where a comment says that it made the picture
+
+
+class MarkerTable(NamedTuple):
+    """Everything that is known."""
+
+    markers: tuple[Marker, ...]
+    names: tuple[Name, ...]
+    any_name: re.Pattern[str]  # matches where one of `names` may
+    software: re.Pattern[str]  # fields that name software
+    comments: re.Pattern[str]  # fields that may
+
+
+@cache
+def marker_table() -> MarkerTable:
+    """The table, read once."""
+    text = resources.files(__package__).joinpath("markers.toml").read_text("utf-8")
+    known = tomllib.loads(text)
+    names = tuple(_name(entry["program"], entry["words"]) for entry in known["name"])
+    return MarkerTable(
+        markers=tuple(
+            Marker(
+                _fields(entry["fields"]),
+                _pattern(entry["text"]),
+                entry["program"],
+                entry["proves"],
+                entry["source"],
+                entry["date"],
+            )
+            for entry in known["marker"]
+        ),
+        names=names,
+        any_name=re.compile("|".join(name.anywhere.pattern for name in names), re.IGNORECASE),
+        software=_fields(known["software"]),
+        comments=_fields(known["comments"]),
+    )
+
+
+def _fields(patterns: list[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(fnmatch.translate, patterns)), re.IGNORECASE)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    # Flags may stand at the beginning of an expression only.
+    flags = re.DOTALL if "(?s)" in text else re.NOFLAG
+    return re.compile(text.replace("(?s)", ""), flags)
+
+
+def _name(program: str, words: list[str]) -> Name:
+    spaced = "|".join(word.replace(" ", r"[ _.-]?") for word in words)
+    whole = rf"(?<![a-z0-9])(?:{spaced})(?![a-z])"  # a version may follow: 3.5, -2
+    comment = rf"{_MADE_BY}{whole}|^\W*{whole}{_VERSION}$|{_KEY}\W{{1,6}}[^,;\n\"]{{0,40}}{whole}"
+    return Name(program, re.compile(whole, re.IGNORECASE), re.compile(comment, re.IGNORECASE))
