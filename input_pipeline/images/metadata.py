@@ -2,11 +2,11 @@
 
 import io
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from PIL import Image
 
+from input_pipeline.images.jpeg_tables import EXACT, read_tables
 from input_pipeline.images.transforms import named_reasons
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
@@ -18,13 +18,6 @@ FEATURES = (
     "mean of the luminance quantisation table",
     "chroma subsampled",
 )
-# ISO/IEC 10918-1, table K.1, row by row: libjpeg's luminance table of quality 50.
-_STANDARD_LUMINANCE = (
-    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
-    14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
-    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
-    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
-)  # fmt: skip
 _SAMPLINGS: dict[tuple[float, float], str] = {
     (1, 1): "4:4:4",
     (2, 1): "4:2:2",
@@ -48,8 +41,16 @@ class FileFacts:
     luminance: float  # JPEG: mean of the luminance quantisation table, else 0
     # JPEG: libjpeg quality, 1 to 100, whose table is nearest to the file's; else None.
     quality: int | None
-    standard_table: bool  # JPEG: whether the table is exactly libjpeg's of that quality
+    certainty: str  # JPEG: how near that table is, see `jpeg_tables`; else ''
     subsampling: str  # JPEG: '4:4:4', '4:2:2', '4:2:0', ..., 'grey' or 'other'; else ''
+    encoder: str = ""  # JPEG: who writes such tables, where that is known
+    setting: str = ""  # JPEG: of that encoder
+    steps: tuple[int, ...] = ()  # JPEG: the 64 of luminance, row by row
+
+    @property
+    def standard_table(self) -> bool:
+        """Whether a JPEG's table is exactly libjpeg's of its quality."""
+        return self.certainty == EXACT
 
     def features(self) -> np.ndarray:
         """Returns what a classifier on metadata sees, float64 ``[len(FEATURES)]``."""
@@ -70,34 +71,25 @@ def read_facts(data: bytes | memoryview) -> FileFacts:
         tables = getattr(image, "quantization", None) or {}
         layers = getattr(image, "layer", None) or []
         kind = image.format or ""
+        comment = image.info.get("comment", b"")
     table = tables.get(0)
-    quality, exact = estimate_quality(table) if table is not None else (None, False)
+    known = None
+    if table is not None:
+        ordered = [table, *(tables[number] for number in sorted(tables) if number)]
+        known = read_tables(ordered, comment if isinstance(comment, bytes) else b"")
     return FileFacts(
         format=kind,
         height=height,
         width=width,
         num_bytes=len(data),
         luminance=float(np.mean(table)) if table is not None else 0.0,
-        quality=quality,
-        standard_table=exact,
+        quality=known.quality if known else None,
+        certainty=known.certainty if known else "",
         subsampling=_subsampling(layers),
+        encoder=known.encoder if known else "",
+        setting=known.setting if known else "",
+        steps=tuple(table) if table is not None else (),
     )
-
-
-def estimate_quality(table: list[int] | np.ndarray) -> tuple[int, bool]:
-    """Returns the libjpeg quality whose 64 entries, row by row, are nearest; and if they are it."""
-    distances = np.abs(_tables() - np.asarray(table)).sum(axis=1)
-    # Of equals the highest: libjpeg's tables of 100 and 99 are the only ones that come close.
-    best = len(distances) - 1 - int(np.argmin(distances[::-1]))
-    return best + 1, bool(distances[best] == 0)
-
-
-@cache
-def _tables() -> np.ndarray:
-    """Returns libjpeg's luminance tables of qualities 1 to 100, int64 [100, 64]."""
-    quality = np.arange(1, 101)
-    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-    return np.clip((np.array(_STANDARD_LUMINANCE) * scale[:, None] + 50) // 100, 1, 255)
 
 
 def _subsampling(layers: list[tuple[int, int, int, int]]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from input_pipeline.images.jpeg_tables import EXACT, NEAR
 from input_pipeline.images.metadata import FileFacts
 from input_pipeline.prepare.leak_table import LeakTable, format_leaks
 from input_pipeline.prepare.separability import FOLDS, cross_validated_auc
@@ -35,9 +36,11 @@ class Distribution:
     label: int
     images: int  # number of files
     formats: dict[str, int]  # {format: files}
-    # JPEG quality estimates: lowest, quartiles and highest; () without JPEG files.
+    # JPEG quality estimates: lowest, quartiles and highest of the files whose table is libjpeg's or
+    # near it; () without such files.
     qualities: tuple[float, ...]
     standard_tables: int  # JPEG files whose table is exactly libjpeg's
+    encoders: dict[str, int]  # {encoder by its table, '' where it is not known: JPEG files}
     subsamplings: dict[str, int]  # {chroma subsampling: JPEG files}
     sizes: dict[str, int]  # {'height x width': files}, the five most frequent of `distinct_sizes`
     distinct_sizes: int
@@ -52,6 +55,10 @@ class Distribution:
         if self.qualities:
             low, _, middle, _, high = self.qualities
             parts.append(f"quality {low:.0f} to {high:.0f}, median {middle:.0f}")
+        if set(self.encoders) - {"libjpeg"}:
+            named = {name or "others": count for name, count in self.encoders.items()}
+            parts.append(f"tables of {_counts(named)}")
+        if self.subsamplings:
             parts.append(f"chroma {_counts(self.subsamplings)}")
         text = f"size {_counts(dict(list(self.sizes.items())[:_SIZES]))}"
         others = self.distinct_sizes - _SIZES
@@ -167,7 +174,8 @@ def _distribution(
     marked: int,
     says: collections.Counter[str],
 ) -> Distribution:
-    qualities = [fact.quality for fact in facts if fact.quality is not None]
+    sure = (fact for fact in facts if fact.certainty in (EXACT, NEAR))
+    qualities = [fact.quality for fact in sure if fact.quality is not None]
     quartiles = np.quantile(qualities, (0, 0.25, 0.5, 0.75, 1)).tolist() if qualities else ()
     sizes = collections.Counter(f"{fact.height}x{fact.width}" for fact in facts)
     subsamplings = collections.Counter(fact.subsampling for fact in facts if fact.subsampling)
@@ -180,6 +188,9 @@ def _distribution(
         formats=dict(collections.Counter(fact.format for fact in facts).most_common()),
         qualities=tuple(quartiles),
         standard_tables=sum(fact.standard_table for fact in facts),
+        encoders=dict(
+            collections.Counter(fact.encoder for fact in facts if fact.certainty).most_common()
+        ),
         subsamplings=dict(subsamplings.most_common()),
         sizes=dict(sizes.most_common(5)),
         distinct_sizes=len(sizes),

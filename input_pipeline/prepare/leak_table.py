@@ -20,6 +20,7 @@ from input_pipeline.storage.records import GENERATED, PHOTOGRAPH
 
 SAMPLE = 500  # images of a split that are measured, as many of each class where there are
 _TREES = 30  # of each forest: a dozen of them are grown for every split
+_NO_TABLE = (0,) * 64  # of a file that is no JPEG; else the table itself counts: it tells encoders
 
 _METADATA: Mapping[str, Callable[[FileFacts], Sequence[float]]] = {
     "format": lambda facts: [facts.format == name for name in FORMATS],
@@ -28,6 +29,7 @@ _METADATA: Mapping[str, Callable[[FileFacts], Sequence[float]]] = {
     "bytes per pixel": lambda facts: (facts.num_bytes / (facts.height * facts.width),),
     "JPEG quality and chroma": lambda facts: (
         facts.luminance,
+        *(facts.steps or _NO_TABLE),
         facts.subsampling in ("4:2:0", "4:2:2"),
     ),
 }

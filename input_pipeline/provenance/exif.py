@@ -5,7 +5,6 @@ generators write UserComment and MakerNote into directory 0 as well, so every ta
 both.
 """
 
-import re
 import struct
 from collections.abc import Iterator
 from typing import Literal
@@ -38,8 +37,8 @@ XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG = 0x02BC, 0x83BB, 0x8649
 _PRIVATE = 0x8769
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 129: 1}
 _MAX_ENTRIES = 500  # of one directory
-# A TIFF header whose first directory follows, which Exif is nearly always written with.
-HEADER = re.compile(rb"II\*\0\x08\0\0\0|MM\0\*\0\0\0\x08")
+# TIFF headers whose first directory follows, which Exif is nearly always written with.
+HEADERS = (b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08")
 _COMMENT_CODES = {
     b"ASCII\0\0\0": "ascii",
     b"UNICODE\0": "unicode",

@@ -11,7 +11,7 @@ from typing import NamedTuple
 GENERATED, PARTS, CAPTURED, HINT = PROOFS = ("generated", "parts", "captured", "hint")
 # What stands before a name in a comment that says what made the picture.
 _MADE_BY = (
-    r"^\W*(?:(?:this|the|an?|ai)\s+)*(?:(?:image|picture|artwork|art|illustration)\s+)?(?:was\s+)?"
+    r"(?:^\W*|[\n.;|(\[]\s*)(?:(?:this|the|an?|ai)\s+)*(?:(?:image|picture|artwork|art|illustration)\s+)?(?:was\s+)?"
     r"(?:made|generated|created|rendered|painted|drawn|produced|imagined)\s+"
     r"(?:by|with|in|using|via|from|on)\s+"
 )
@@ -85,7 +85,8 @@ def _fields(patterns: list[str]) -> re.Pattern[str]:
 def _pattern(text: str) -> re.Pattern[str]:
     # Flags may stand at the beginning of an expression only.
     flags = re.DOTALL if "(?s)" in text else re.NOFLAG
-    return re.compile(text.replace("(?s)", ""), flags)
+    flags |= re.IGNORECASE if "(?i)" in text else re.NOFLAG
+    return re.compile(text.replace("(?s)", "").replace("(?i)", ""), flags)
 
 
 def _name(program: str, words: list[str]) -> Name:

@@ -10,6 +10,12 @@ from input_pipeline.provenance.statements import Statement, statements
 
 _MAX_FOUND = 50
 _LONGEST_NAME = 100  # characters
+_MAKERS = (
+    "Artist",
+    "Author",
+    "creator",
+    "Byline",
+)  # fields whose text is the name, where it counts
 _NAMES_WITHIN = 5_000  # characters of a text; names stand at its beginning
 
 
@@ -94,6 +100,7 @@ def _generator(markers: Sequence[Found], source: str) -> str:
     if source not in (GENERATED, PARTS):
         return ""
     programs = [found.program for found in markers if found.program and found.proves == source]
+    programs += [f.text for f in markers if f.field.endswith(_MAKERS) and f.proves == source]
     stated = [f.text.strip() for f in markers if f.field == "XMP AISystemUsed" and f.text.strip()]
     # "a Stable Diffusion program" says less than a name does.
     named = next(iter([*stated[:1], *sorted(programs, key=lambda p: p.startswith("a "))]), "")

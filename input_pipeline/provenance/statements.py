@@ -16,7 +16,7 @@ from input_pipeline.provenance.containers import (
     is_iso_media,
 )
 from input_pipeline.provenance.exif import (
-    HEADER,
+    HEADERS,
     IPTC_TAG,
     PHOTOSHOP_TAG,
     XMP_TAG,
@@ -119,7 +119,7 @@ def _carried(
     elif data.startswith(_TIFF_STARTS):
         blocks.append(data)
     elif is_iso_media(data):
-        blocks += [data[found.start() :] for found in islice(HEADER.finditer(data), 4)]
+        blocks += [data[place:] for head in HEADERS if (place := data.find(head)) >= 0]
         packets += _packets_in(data) if _NAMESPACE in data else []
 
 

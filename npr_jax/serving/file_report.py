@@ -3,6 +3,7 @@
 from PIL import Image
 
 from input_pipeline.images.codecs import PILLOW_ERRORS
+from input_pipeline.images.jpeg_tables import LOW_FREQUENCIES
 from input_pipeline.images.metadata import read_facts
 from input_pipeline.provenance.report import Found, read_provenance
 from npr_jax.serving.schema import FactsAnswer, HintAnswer
@@ -30,7 +31,11 @@ def report_file(data: bytes) -> FactsAnswer | None:
         height=facts.height,
         num_bytes=facts.num_bytes,
         jpeg_quality=facts.quality,
-        jpeg_standard_table=facts.standard_table,
+        jpeg_certainty=facts.certainty,
+        jpeg_encoder=facts.encoder,
+        jpeg_setting=facts.setting,
+        jpeg_steps=tuple(facts.steps[place] for place in LOW_FREQUENCIES) if facts.steps else (),
+        bits_per_pixel=8 * facts.num_bytes / (facts.width * facts.height),
         subsampling=facts.subsampling,
         camera=_shown(camera),
         software=_shown(next(filter(None, software), "")),

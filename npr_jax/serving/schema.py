@@ -9,6 +9,7 @@ Verdict = Annotated[
     str, Field(json_schema_extra={"enum": ["generated", "photograph", "unsure", ""]})
 ]
 Family = Annotated[str, Field(json_schema_extra={"enum": ["jpeg", "webp", "resize"]})]
+_CERTAINTIES = ["exact", "near", "unlike", ""]
 _SOURCES = ["generated", "parts", "captured"]
 Proof = Annotated[str, Field(json_schema_extra={"enum": [*_SOURCES, "hint"]})]
 _SCORE = "probability of being generated"
@@ -50,7 +51,15 @@ class FactsAnswer(_Answer):
     jpeg_quality: int | None = Field(
         ge=1, le=100, description="of a JPEG, the libjpeg quality with the nearest table; else null"
     )
-    jpeg_standard_table: bool = Field(description="whether it is exactly libjpeg's table")
+    jpeg_certainty: Annotated[str, Field(json_schema_extra={"enum": _CERTAINTIES})] = Field(
+        description="exact: it is that table; near; unlike: the quality means nothing; else empty"
+    )
+    jpeg_encoder: str = Field(description="who writes such tables; empty where that is not known")
+    jpeg_setting: str = Field(description="of that encoder; else empty")
+    jpeg_steps: tuple[int, ...] = Field(
+        description="of luminance at the mean and the three lowest frequencies; else empty"
+    )
+    bits_per_pixel: float = Field(ge=0, description="of the file")
     subsampling: str = Field(description="of a JPEG: 4:4:4, 4:2:0, ..., grey, other; else empty")
     camera: str = Field(description="maker and model from EXIF; else empty")
     software: str = Field(description="from EXIF or PNG text; else empty")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE
+from npr_jax.serving.schema import FactsAnswer
 
 NAMES = {
     GENERATED: "made by a generator",
@@ -51,6 +52,20 @@ _LEANS = 0.75  # score, or 1 - score, from which an unsure picture is said to le
 def says_of_itself(source: str, generator: str) -> str:
     """What the file says of how it was made; `source` as in the API."""
     return _BY[source].format(generator or "a generator")
+
+
+def jpeg_quality(facts: FactsAnswer) -> str:
+    """How strongly a JPEG was compressed, and how sure that is; empty for other files."""
+    encoder = ", ".join(filter(None, (facts.jpeg_encoder, facts.jpeg_setting)))
+    if facts.jpeg_certainty == "exact":
+        return f"{facts.jpeg_quality} of 100 (exactly the table of {encoder})"
+    if facts.jpeg_certainty == "near":
+        return f"about {facts.jpeg_quality} of 100 (its table is nearly libjpeg's)"
+    if facts.jpeg_certainty == "unlike":
+        steps = ", ".join(map(str, facts.jpeg_steps))
+        who = f"set by {encoder}" if encoder else "not known: its table is like none of libjpeg's"
+        return f"{who}; steps {steps} at low frequencies, {facts.bits_per_pixel:.2g} bits per pixel"
+    return ""
 
 
 def reason_for(verdict: str, score: float) -> str:

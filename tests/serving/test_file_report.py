@@ -33,7 +33,9 @@ def test_a_photograph_of_a_camera():
         saved("JPEG", quality=83, subsampling="4:2:0", exif=exif(make="Canon", model="EOS R5"))
     )
     assert (report.format, report.width, report.height) == ("JPEG", 64, 48)
-    assert (report.jpeg_quality, report.jpeg_standard_table) == (83, True)
+    assert (report.jpeg_quality, report.jpeg_certainty) == (83, "exact")
+    assert (report.jpeg_encoder, report.jpeg_setting) == ("libjpeg", "quality 83")
+    assert sentences.jpeg_quality(report).startswith("83 of 100")
     assert report.subsampling == "4:2:0"
     assert report.camera == "Canon EOS R5"
     assert report.generator_hints == ()

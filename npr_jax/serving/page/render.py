@@ -56,14 +56,12 @@ def card(found: Assessment, identity: Mapping[str, str], *, level: int = 2) -> s
 
 def file_lines(facts: FactsAnswer) -> list[tuple[str, str]]:
     """Names and values of a file's facts; what it does not have is left out."""
-    about = "" if facts.jpeg_standard_table else "about "
-    quality = facts.jpeg_quality and f"{about}{facts.jpeg_quality} of 100 (estimate)"
     pixels = f"{facts.width} × {facts.height} pixels"
     credentials = "present (C2PA); not verified here" if facts.has_content_credentials else ""
     lines = {
         "Format": facts.format,
         "Size": f"{pixels}, {_file_size(facts.num_bytes)}",
-        "JPEG quality": quality,
+        "JPEG quality": sentences.jpeg_quality(facts),
         "Colour sampling": facts.subsampling,
         "Camera": facts.camera or "none named",
         "Software": facts.software,

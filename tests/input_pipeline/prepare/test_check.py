@@ -265,6 +265,18 @@ def test_what_files_say_is_counted_by_generator_and_class(tmp_path):
     assert "files say Midjourney 2" in str(report)
 
 
+def test_encoders_with_tables_of_their_own_are_counted(tmp_path):
+    for index in range(2):
+        save(tmp_path / f"in/g/0_real/{index}.jpg", index, quality=80)
+        save(tmp_path / f"in/g/1_fake/{index}.jpg", 9 + index, quality="high")
+    report = check(tmp_path / "in")
+    found = {entry.label: entry for entry in report.audit.distributions}
+    assert (found[0].encoders, found[1].encoders) == ({"libjpeg": 2}, {"Photoshop": 2})
+    assert found[0].qualities == (80,) * 5
+    assert found[1].qualities == (), "no quality of libjpeg's is like it"
+    assert "tables of Photoshop 2" in str(report)
+
+
 def test_other_tables_give_the_nearest_quality(tmp_path):
     image = Image.fromarray(save(tmp_path / "a.png", 1))
     image.save(tmp_path / "b.jpg", quality=80)

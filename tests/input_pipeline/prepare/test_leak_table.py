@@ -18,7 +18,7 @@ from input_pipeline.prepare.leak_table import (
     sample,
 )
 
-FACTS = FileFacts("JPEG", 300, 400, 30_000, 12.5, 90, True, "4:2:0")
+FACTS = FileFacts("JPEG", 300, 400, 30_000, 12.5, 90, "exact", "4:2:0")
 PIXELS = Nuisances((0.1, 0.1, 0.0, 0.0), (1.0, 0.2, 0.5, 0.5), (0.5,), (0.3,), (5.0,), (0.5,))
 LABELS = np.repeat([0, 1], 40)
 
@@ -41,6 +41,7 @@ def table(facts=None, pixels=None):
         ({"height": 301, "num_bytes": 30_100}, {}, "parity of the size"),
         ({"num_bytes": 60_000}, {}, "bytes per pixel"),
         ({"luminance": 20.0}, {}, "JPEG quality and chroma"),
+        ({"steps": tuple(range(64))}, {}, "JPEG quality and chroma"),
         ({"subsampling": "4:4:4"}, {}, "JPEG quality and chroma"),
         ({}, {"grid": (0.1, 0.1, 3.0, 0.0)}, "grid"),
         ({}, {"resampling": (2.0, 0.3, 0.5, 0.5)}, "resampling"),

@@ -9,7 +9,10 @@ from input_pipeline.provenance.report import read_provenance
 from input_pipeline.storage.csv_files import csv_text, read_csv
 
 TABLE = pathlib.Path(__file__).with_name("realworld.csv")
-COLUMNS = ("split", "group", "class", "format", "source", "generator", "credentials", "files")
+COLUMNS = (
+    *("split", "group", "class", "format", "encoder", "certainty"),
+    *("source", "generator", "credentials", "files"),
+)
 
 
 def counted(root: pathlib.Path) -> str:
@@ -18,8 +21,11 @@ def counted(root: pathlib.Path) -> str:
         data = path.read_bytes()
         said = read_provenance(data)
         credentials = "not verified" if said.has_credentials else ""
-        group = path.relative_to(root).parts[:3]
-        rows[*group, read_facts(data).format, said.source, said.generator, credentials] += 1
+        facts = read_facts(data)
+        file = (facts.format, facts.encoder, facts.certainty)
+        rows[
+            *path.relative_to(root).parts[:3], *file, said.source, said.generator, credentials
+        ] += 1
     return csv_text(COLUMNS, [(*key, count) for key, count in sorted(rows.items())])
 
 
