@@ -11,10 +11,12 @@ from typing import NamedTuple
 GENERATED, PARTS, CAPTURED, HINT = PROOFS = ("generated", "parts", "captured", "hint")
 # What stands before a name in a comment that says what made the picture.
 _MADE_BY = (
-    r"(?:^\W*|[\n.;|(\[]\s*)(?:(?:this|the|an?|ai)\s+)*(?:(?:image|picture|artwork|art|illustration)\s+)?(?:was\s+)?"
+    r"(?:^\W*|[\n.,;:|(\[]\s*)(?:(?:this|the|an?|ai)\s+)*(?:(?:image|picture|artwork|art|illustration)\s+)?"
+    r"(?:was\s+|is\s+)?(?:ai[- ])?"
     r"(?:made|generated|created|rendered|painted|drawn|produced|imagined)\s+"
-    r"(?:by|with|in|using|via|from|on)\s+"
+    r"(?:by|with|in|using|via|from|on)\W+(?:the\s+|an?\s+)?(?:ai\s+)?(?:model\s+|tool\s+|generator\s+)?"
 )
+_AT_THE_END = r"(?:[(\[|–—-]\s*|\b(?:by|via|using)\s+)"
 # What may follow a name that is all of a comment: a version, a size, a maker.
 _VERSION = (
     r"(?:[ /:(,._-]*(?:v(?:ersion)?[ .]?)?\d[\w.]*)?"
@@ -58,7 +60,10 @@ def marker_table() -> MarkerTable:
     """The table, read once."""
     text = resources.files(__package__).joinpath("markers.toml").read_text("utf-8")
     known = tomllib.loads(text)
-    names = tuple(_name(entry["program"], entry["words"]) for entry in known["name"])
+    names = tuple(
+        _name(entry["program"], entry["words"], entry.get("also_a_word", False))
+        for entry in known["name"]
+    )
     return MarkerTable(
         markers=tuple(
             Marker(
@@ -86,11 +91,14 @@ def _pattern(text: str) -> re.Pattern[str]:
     # Flags may stand at the beginning of an expression only.
     flags = re.DOTALL if "(?s)" in text else re.NOFLAG
     flags |= re.IGNORECASE if "(?i)" in text else re.NOFLAG
-    return re.compile(text.replace("(?s)", "").replace("(?i)", ""), flags)
+    flags |= re.MULTILINE if "(?m)" in text else re.NOFLAG
+    return re.compile(re.sub(r"\(\?[sim]\)", "", text), flags)
 
 
-def _name(program: str, words: list[str]) -> Name:
+def _name(program: str, words: list[str], also_a_word: bool) -> Name:
     spaced = "|".join(word.replace(" ", r"[ _.-]?") for word in words)
     whole = rf"(?<![a-z0-9])(?:{spaced})(?![a-z])"  # a version may follow: 3.5, -2
     comment = rf"{_MADE_BY}{whole}|^\W*{whole}{_VERSION}$|{_KEY}\W{{1,6}}[^,;\n\"]{{0,40}}{whole}"
+    if not also_a_word:
+        comment += rf"|{_AT_THE_END}{whole}{_VERSION}$"
     return Name(program, re.compile(whole, re.IGNORECASE), re.compile(comment, re.IGNORECASE))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.jpeg_tables import UNLIKE
 from input_pipeline.images.metadata import read_facts
 from input_pipeline.images.transforms import decode
 from input_pipeline.storage.example_proto import (
@@ -202,16 +203,17 @@ def image_facts(record: ImageRecord, image: np.ndarray) -> dict[str, Any]:
     """The facts of a record, JSON values; `image` are its pixels as scored, uint8 [h, w, 3].
 
     Returns:
-      ``format`` as Pillow names it, ``bytes_per_pixel`` and ``jpeg_quality`` (libjpeg's whose table
-      is nearest) of the file, None where only pixels are stored, the quality also for other
-      formats; ``height`` and ``width`` of the stored image. Of the scored pixels' luma (0 to 255),
-      or of its central square of 512 pixels: ``brightness``, its mean; ``contrast``, its standard
-      deviation; ``sharpness``, the standard deviation of its Laplacian.
+      ``format`` as Pillow names it, ``bytes_per_pixel`` and ``jpeg_quality`` (of libjpeg's table
+      that is the file's or near it; None without) of the file, None where only pixels are stored;
+      ``height`` and ``width`` of the stored image. Of the scored pixels' luma (0 to 255), or of its
+      central square of 512 pixels: ``brightness``, its mean; ``contrast``, its standard deviation;
+      ``sharpness``, the standard deviation of its Laplacian.
     """
     facts: dict[str, Any] = {"format": None, "bytes_per_pixel": None, "jpeg_quality": None}
     if record.storage == "encoded":
         file = read_facts(record.image)
-        facts["format"], facts["jpeg_quality"] = file.format, file.quality
+        facts["format"] = file.format
+        facts["jpeg_quality"] = None if file.certainty == UNLIKE else file.quality
         facts["bytes_per_pixel"] = file.num_bytes / (file.height * file.width)
     return facts | {"height": record.height, "width": record.width} | _look(image)
 

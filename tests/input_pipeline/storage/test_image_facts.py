@@ -33,6 +33,13 @@ def test_of_a_jpeg():
     assert facts["bytes_per_pixel"] == pytest.approx(len(content) / 9600)
 
 
+def test_a_table_like_none_of_libjpegs_has_no_quality():
+    buffer = io.BytesIO()
+    Image.fromarray(picture()).save(buffer, "JPEG", quality="high")  # Photoshop's
+    facts = image_facts(record(buffer.getvalue(), "encoded", 80, 120), picture())
+    assert (facts["format"], facts["jpeg_quality"]) == ("JPEG", None)
+
+
 def test_of_stored_pixels():
     facts = image_facts(record(picture().tobytes(), "decoded", 80, 120), picture())
     assert facts["format"] is facts["jpeg_quality"] is facts["bytes_per_pixel"] is None
