@@ -15,7 +15,8 @@ DETECTOR = {"workdir", "weights", "checkpoint", "resize"}
 EXPECTED = {
     "train": {"config", "workdir", "coordinator", "process_id", "num_processes"},
     "evaluate": DETECTOR | {"data", "split", "output", "delivery", "samples"},
-    "predict": DETECTOR | {"output", "confidence", "maps", "evidence", "heat_map", "examples"},
+    "predict": DETECTOR
+    | {"output", "confidence", "maps", "evidence", "heat_map", "examples", "provenance"},
     "pairs": {"photographs", "source", "split", "output", "decoders", "per_photograph", "largest"}
     | {"seed", "name"},
     "prepare": {"source", "photographs", "generated", "dataset", "split", "output", "name"}
