@@ -26,7 +26,7 @@ _STANDARD_LUMINANCE = (
     18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
     49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
 )  # fmt: skip
-_LIBJPEG = "libjpeg"
+_LIBJPEG, _PHOTOSHOP = "libjpeg", "Photoshop"
 _DIGITS = 12
 # Places of the mean and the three lowest frequencies in a table.
 LOW_FREQUENCIES = (0, 1, 8, 9)
@@ -41,19 +41,40 @@ class JpegTable(NamedTuple):
     certainty: str  # how near: `EXACT`, `NEAR` or `UNLIKE`, where the quality means nothing
 
 
-def read_tables(tables: Sequence[Sequence[int]], comment: bytes = b"") -> JpegTable:
+def read_tables(
+    tables: Sequence[Sequence[int]], comment: bytes = b"", photoshop: str = ""
+) -> JpegTable:
     """Names the encoder of a file.
 
     Args:
       tables: 64 steps each, row by row: of luminance, and of colour where there is one.
       comment: the file's, in which some encoders name themselves.
+      photoshop: what Photoshop's own fields say of its setting, see `photoshop_setting`. Like a
+        comment they outlive the next encoder: they count where nobody else is known for the table.
     """
     luminance = tuple(tables[0])
     quality, certainty = nearest_quality(luminance)
     encoder, setting = (_LIBJPEG, f"quality {quality}") if certainty == EXACT else _known(tables)
     if encoder in ("", _LIBJPEG):
         encoder = _in_comment(comment, is_libjpegs=encoder == _LIBJPEG) or encoder
+    if photoshop and encoder in ("", _PHOTOSHOP):
+        encoder, setting = _PHOTOSHOP, photoshop
     return JpegTable(encoder, setting, quality, certainty)
+
+
+def photoshop_setting(resource: bytes, ducky: bytes) -> str:
+    """Photoshop's setting in its words; empty without.
+
+    Args:
+      resource: its image resource 0x0406, of Save As: level less 4, 16 bits.
+      ducky: its segment APP12, of Save for Web: after the word Ducky tag 1, length 4, quality.
+    """
+    level = int.from_bytes(resource[:2], "big", signed=True) + 4
+    if len(resource) >= 2 and 0 <= level <= 12:
+        return f"quality {level} of 12"
+    if ducky.startswith(b"Ducky\0\1\0\4") and len(ducky) >= 13:
+        return f"Save for Web, quality {int.from_bytes(ducky[9:13], 'big')}"
+    return ""
 
 
 def nearest_quality(table: Sequence[int] | np.ndarray) -> tuple[int, str]:
@@ -73,7 +94,7 @@ def _known(tables: Sequence[Sequence[int]]) -> tuple[str, str]:
     for name, preset in presets.items():
         known = [tuple(table) for table in preset["quantization"]]
         if [tuple(table) for table in tables[:2]] == known[: len(tables)]:
-            return "Photoshop", name.replace("web_", "Save for Web, ").replace("_", " ")
+            return _PHOTOSHOP, name.replace("web_", "Save for Web, ").replace("_", " ")
     for base in _encoders()["bases"]:
         same = (_scaled(tuple(base["luminance"])) == np.asarray(luminance)).all(axis=1)
         if same.any():

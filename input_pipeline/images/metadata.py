@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from input_pipeline.images.jpeg_tables import EXACT, read_tables
+from input_pipeline.images.jpeg_tables import EXACT, photoshop_setting, read_tables
 from input_pipeline.images.transforms import named_reasons
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
@@ -72,11 +72,12 @@ def read_facts(data: bytes | memoryview) -> FileFacts:
         layers = getattr(image, "layer", None) or []
         kind = image.format or ""
         comment = image.info.get("comment", b"")
+        photoshop = _photoshop(image)
     table = tables.get(0)
     known = None
     if table is not None:
         ordered = [table, *(tables[number] for number in sorted(tables) if number)]
-        known = read_tables(ordered, comment if isinstance(comment, bytes) else b"")
+        known = read_tables(ordered, comment if isinstance(comment, bytes) else b"", photoshop)
     return FileFacts(
         format=kind,
         height=height,
@@ -90,6 +91,14 @@ def read_facts(data: bytes | memoryview) -> FileFacts:
         setting=known.setting if known else "",
         steps=tuple(table) if table is not None else (),
     )
+
+
+def _photoshop(image: Image.Image) -> str:
+    """What Photoshop's own fields in a JPEG say of its setting; empty without them."""
+    resources = image.info.get("photoshop")
+    resource = resources.get(0x0406) if isinstance(resources, dict) else None
+    segments = dict(getattr(image, "applist", ()))
+    return photoshop_setting(resource or b"", segments.get("APP12", b""))
 
 
 def _subsampling(layers: list[tuple[int, int, int, int]]) -> str:

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterator
 
-IIM_RESOURCE, QUALITY_RESOURCE = 0x0404, 0x0406
+IIM_RESOURCE = 0x0404
 # IPTC-NAA IIM version 4.2, records 2:xx; what may say where a picture comes from.
 _NAMES = {5: "ObjectName", 40: "SpecialInstructions", 65: "Program", 80: "Byline", 110: "Credit",
           115: "Source", 116: "Copyright", 120: "Caption"}  # fmt: skip

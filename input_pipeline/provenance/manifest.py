@@ -10,6 +10,8 @@ from input_pipeline.provenance.containers import APP11, JPEG, PNG, Layout, is_is
 
 # The type of C2PA's box in ISO media files: C2PA Technical Specification, embedding manifests.
 _UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+# How a manifest begins in HEIF, AVIF and JPEG 2000; and bare, in TIFF and JPEG XL.
+_STARTS = (b"uuid" + _UUID, b"jumdc2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71")
 _MAX_BYTES = 2_000_000
 _KEYS = ("claim_generator", "claim_generator_info", "softwareAgent", "digitalSourceType")
 _MAX_TEXTS = 200
@@ -27,12 +29,9 @@ def find_manifest(data: bytes, layout: Layout) -> bytes:
         parts = [body for kind, body in layout.parts if kind == b"C2PA"]
     elif data.startswith(b"GIF"):
         parts = [body for kind, body in layout.parts if body.startswith(b"C2PA_GIF")]
-    elif is_iso_media(data):
-        place = data.find(b"uuid" + _UUID)
-        parts = [data[place : place + _MAX_BYTES]] if place >= 0 else []
-    elif data[:4] in (b"II*\0", b"MM\0*"):
-        place = data.find(b"jumdc2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71")
-        parts = [data[place : place + _MAX_BYTES]] if place >= 0 else []
+    elif is_iso_media(data) or data[:4] in (b"II*\0", b"MM\0*"):
+        places = (data.find(start) for start in _STARTS)
+        parts = [data[place : place + _MAX_BYTES] for place in places if place >= 0][:1]
     else:
         parts = []
     return b"".join(parts)[:_MAX_BYTES]

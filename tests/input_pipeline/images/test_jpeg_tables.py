@@ -24,6 +24,9 @@ JPEGLI_75 = [
     19, 20, 19, 23, 28, 25, 27, 27, 19, 20, 21, 23, 27, 30, 27, 22,
 ]  # fmt: skip
 
+# Photoshop's image resource of its JPEG setting, 7 bytes of content to follow and one to fill up.
+RESOURCE = b"Photoshop 3.0\0" + b"8BIM\x04\x06\0\0\0\0\0\x07"
+
 
 def saved(**settings):
     buffer = io.BytesIO()
@@ -82,6 +85,27 @@ def test_a_comment_counts_beside_tables_that_its_writer_has(
     assert read_facts(saved(quality=90, comment=comment)).encoder == with_libjpegs_table
     table = list(range(1, 65))
     assert read_facts(saved(qtables=[table], comment=comment)).encoder == with_another
+
+
+def with_segment(data, marker, body):
+    length = (len(body) + 2).to_bytes(2, "big")
+    return data[:2] + bytes([0xFF, marker]) + length + body + data[2:]
+
+
+@pytest.mark.parametrize(
+    ("marker", "body", "setting"),
+    [
+        (0xED, RESOURCE + b"\0\x08\0\0\0\1\0\0", "quality 12 of 12"),
+        (0xED, RESOURCE + b"\xff\xfd\0\0\0\1\0\0", "quality 1 of 12"),
+        (0xEC, b"Ducky\0\1\0\4\0\0\0\x3c\0\0", "Save for Web, quality 60"),
+    ],
+)
+def test_photoshops_own_fields_count_beside_a_table_of_nobody_else(marker, body, setting):
+    unknown = with_segment(saved(qtables=[list(range(1, 65))]), marker, body)
+    assert read_facts(unknown).encoder == "Photoshop"
+    assert read_facts(unknown).setting == setting
+    saved_again = with_segment(saved(quality=90), marker, body)
+    assert read_facts(saved_again).encoder == "libjpeg", "they outlived the next encoder"
 
 
 def test_other_formats_have_no_table():

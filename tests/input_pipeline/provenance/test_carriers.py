@@ -190,6 +190,9 @@ def test_exif_iptc_and_comments_wherever_they_lie(data):
         with_segment(saved("JPEG"), 0xEB, b"JP\0\1\0\0\0\1" + manifest()),
         with_chunk(saved("PNG"), b"caBX", manifest()),
         saved("WEBP") + b"C2PA\x04\0\0\0jumb",
+        saved("TIFF") + manifest(),
+        saved("AVIF") + b"\0\0\0\x40uuid" + bytes.fromhex("d8fec3d61b0e483c92975828877ec481"),
+        b"\0\0\0\x0cJXL \r\n\x87\n" + manifest(),
     ],
 )
 def test_content_credentials_are_seen(data):
