@@ -2,7 +2,7 @@
 
 Pillow is the reference: it reads the header, and whatever is not listed here, whatever a library
 here refuses or warns about, and everything where a library is not installed, Pillow decodes too.
-So the pixels, and which files count as damaged, are Pillow's on every machine; the tests compare
+So the pixels are Pillow's on every machine, and the same files count as damaged; the tests compare
 both on every kind of file and on thousands of damaged ones. Both libraries let other Python threads
 run while they decode.
 
@@ -19,6 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, features
+
+from input_pipeline.images.plugins import open_as
+from input_pipeline.images.rgb import on_ground
 
 # What Pillow's decoders raise on damaged files, collected by mutating files of every format here:
 # they are parsers written for well-formed input and fail wherever the damage leads them.
@@ -57,6 +60,7 @@ class Layout(NamedTuple):
     format: str  # 'PNG' or 'JPEG'
     size: tuple[int, int]  # (width, height) in pixels
     samples: int  # per pixel, as the library delivers them: 1 (grey), 3 (RGB) or 4 (RGB and alpha)
+    is_progressive: bool = False  # a JPEG in several scans
 
 
 def known_layout(data: bytes | memoryview) -> Layout | None:
@@ -132,7 +136,7 @@ def fast_pixels(
     if layout.samples == 1:
         return np.repeat(pixels[:, :, None], 3, axis=2)
     # JPEG libraries return another view of `out`.
-    return out if layout.samples == 3 else np.ascontiguousarray(pixels[:, :, :3])
+    return out if layout.samples == 3 else on_ground(pixels)
 
 
 @cache
@@ -160,20 +164,21 @@ def _layout_of_header(head: bytes) -> Layout | None:
     """Returns the layout of files that begin so; None also if Pillow reads on after that."""
     file = io.BytesIO(head)
     try:
-        image = Image.open(file, formats=["PNG", "JPEG"])
-    except (*PILLOW_ERRORS, Image.DecompressionBombError):
+        image = open_as(file, ["PNG", "JPEG"])
+    except PILLOW_ERRORS:
         return None
     return _layout(image, head) if file.tell() == len(head) else None
 
 
 def _layout(image: Image.Image, head: bytes | memoryview) -> Layout | None:
     """Returns the layout as far as the header tells: all of it for JPEG."""
-    samples = 0
     if image.format == "PNG":
         samples = _png_samples(bytes(head[:29]))
-    elif image.format == "JPEG":
+        return Layout("PNG", image.size, samples) if samples else None
+    if image.format in ("JPEG", "MPO"):  # of several pictures the first: a JPEG
         samples = _jpeg_samples(image)
-    return Layout(image.format, image.size, samples) if image.format and samples else None
+        return Layout("JPEG", image.size, samples, "progressive" in image.info) if samples else None
+    return None
 
 
 def _png_samples(head: bytes) -> int:
@@ -183,17 +188,25 @@ def _png_samples(head: bytes) -> int:
 
 
 def _ends_after_pixels(data: bytes | memoryview) -> bool:
-    """Tells whether nothing but IEND follows the pixels of a PNG, and nothing alters them."""
+    """Tells whether nothing but IEND follows the pixels of a PNG, and nothing alters them.
+
+    Nor is the last checksum of the pixels wrong, to which libspng does not always come.
+    """
     view = memoryview(data)
-    at, inside = len(_PNG_START), False
+    at, last = len(_PNG_START), -1
     while True:
         name = bytes(view[at + 4 : at + 8])
         if name == b"IEND":
-            return inside
+            return last >= 0 and _is_sound(view[last:at])
+        inside = last >= 0
         if len(name) < 4 or name in _PNG_OTHER_KINDS or (inside and name != _PNG_PIXELS):
             return False
-        inside = name == _PNG_PIXELS
+        last = at if name == _PNG_PIXELS else -1
         at += 12 + int.from_bytes(view[at : at + 4], "big")
+
+
+def _is_sound(chunk: memoryview) -> bool:
+    return zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
 
 
 def _jpeg_samples(image: Image.Image) -> int:

@@ -1,13 +1,16 @@
 """What an image file tells without its pixels: format, sizes, JPEG settings; and as a picture."""
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
+from input_pipeline.images.codecs import PILLOW_ERRORS
+from input_pipeline.images.isolated import describe_isolated
 from input_pipeline.images.jpeg_tables import EXACT, photoshop_setting, read_tables
-from input_pipeline.images.transforms import named_reasons
+from input_pipeline.images.kinds import isolated_kind
+from input_pipeline.images.plugins import stored_size
+from input_pipeline.images.transforms import MAX_PIXELS, named_reasons, open_image
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 FEATURES = (
@@ -46,6 +49,9 @@ class FileFacts:
     encoder: str = ""  # JPEG: who writes such tables, where that is known
     setting: str = ""  # JPEG: of that encoder
     steps: tuple[int, ...] = ()  # JPEG: the 64 of luminance, row by row
+    # How pixels as stored are to be turned to stand upright: EXIF's number, 1 to 8.
+    orientation: int = 1
+    pictures: int = 1  # in the file: frames of an animation, pictures of a container
 
     @property
     def standard_table(self) -> bool:
@@ -66,13 +72,26 @@ def read_facts(data: bytes | memoryview) -> FileFacts:
     Raises:
       UnreadableImageError: the bytes are no image.
     """
-    with named_reasons(data), Image.open(io.BytesIO(data)) as image:
-        width, height = image.size
-        tables = getattr(image, "quantization", None) or {}
-        layers = getattr(image, "layer", None) or []
-        kind = image.format or ""
-        comment = image.info.get("comment", b"")
-        photoshop = _photoshop(image)
+    with named_reasons(data):
+        if isolated_kind(data):
+            return FileFacts(
+                **describe_isolated(data, MAX_PIXELS),
+                num_bytes=len(data),
+                luminance=0.0,
+                quality=None,
+                certainty="",
+                subsampling="",
+            )
+        with open_image(data) as image:
+            width, height = stored_size(image)
+            tables = getattr(image, "quantization", None) or {}
+            comment = image.info.get("comment", b"")
+            layers = getattr(image, "layer", None) or []
+            # Of several pictures in a JPEG (MPO, gain maps) the first counts: a JPEG.
+            kind = "JPEG" if image.format == "MPO" else image.format or ""
+            pictures = 1 if kind == "JPEG" else getattr(image, "n_frames", 1)
+            orientation = _orientation(image)
+            photoshop = _photoshop(image)
     table = tables.get(0)
     known = None
     if table is not None:
@@ -90,6 +109,8 @@ def read_facts(data: bytes | memoryview) -> FileFacts:
         encoder=known.encoder if known else "",
         setting=known.setting if known else "",
         steps=tuple(table) if table is not None else (),
+        orientation=orientation,
+        pictures=pictures,
     )
 
 
@@ -99,6 +120,15 @@ def _photoshop(image: Image.Image) -> str:
     resource = resources.get(0x0406) if isinstance(resources, dict) else None
     segments = dict(getattr(image, "applist", ()))
     return photoshop_setting(resource or b"", segments.get("APP12", b""))
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's number, 1 where there is none, or damaged metadata."""
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except PILLOW_ERRORS:
+        return 1
+    return found if found in range(1, 9) else 1
 
 
 def _subsampling(layers: list[tuple[int, int, int, int]]) -> str:

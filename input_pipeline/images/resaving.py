@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
-from input_pipeline.images.transforms import decode, named_reasons
+from input_pipeline.images.kinds import isolated_kind
+from input_pipeline.images.transforms import decode, named_reasons, open_image
 
 _OTHER_SAMPLINGS = 2  # Pillow writes 0 (4:4:4), 1 (4:2:2) and 2 (4:2:0) only
 _WEBP_EFFORT = 4
@@ -46,7 +47,9 @@ def saving_of(data: bytes) -> Saving:
     Raises:
       UnreadableImageError: the bytes are no image.
     """
-    with named_reasons(data), Image.open(io.BytesIO(data)) as image:
+    if isolated_kind(data):
+        return Saving("PNG", "RGB", {"compress_level": 6})
+    with named_reasons(data), open_image(data) as image:
         mode = "L" if image.mode in ("L", "1", "LA") else "RGB"
         if isinstance(image, JpegImagePlugin.JpegImageFile):  # MPO of phones among them
             return Saving("JPEG", mode, _jpeg_options(image))

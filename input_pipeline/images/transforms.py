@@ -3,7 +3,6 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,16 +10,24 @@ from PIL import Image
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.codecs import PILLOW_ERRORS, fast_pixels, known_layout, layout_of
+from input_pipeline.images.essentials import completed, pixels_only
+from input_pipeline.images.isolated import decode_isolated, describe_isolated
+from input_pipeline.images.jpeg_damage import check_scans
+from input_pipeline.images.kinds import isolated_kind, why_not_opened, why_not_read
+from input_pipeline.images.missing_pixels import check_rows, incomplete, share_missing
+from input_pipeline.images.orientation import as_stored
+from input_pipeline.images.plugins import open_as, stored_size, turned_by_pillow
 from input_pipeline.images.problems import (
     ImageTooLargeError,
     TooManyPixelsError,
     UnreadableImageError,
 )
+from input_pipeline.images.rgb import to_rgb
 
 Pixels = TypeVar("Pixels", bound=Any)  # an array of numpy or JAX
 
-# Pillow itself refuses above 179 million pixels; a little less, so that the message is ours.
-MAX_PIXELS = 178_000_000
+# Phones have cameras of 200 million pixels; as RGB these are 600 MB.
+MAX_PIXELS = 250_000_000
 DELIVERIES = ("clean", "web", "hard")
 RESIZE_MODES = ("squash", "short_side")
 SMALL_IMAGES = ("reflect", "tile")
@@ -28,7 +35,8 @@ _MAX_SIDE = {"JPEG": 65_500, "WebP": 16_383}  # pixels, the limits of libjpeg an
 
 # Formats of images that people and generators publish. Pillow knows more, among them EPS, which it
 # hands to an interpreter: not for files of unknown origin.
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "TGA", "JPEG2000")
+_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "JPEG2000")
+_STORED = ("BMP", "TIFF", "PPM", "TGA")  # those that may keep pixels as they are
 
 # (long edge in pixels, JPEG quality)
 _DELIVERY_SETTINGS = {"web": (1024, 75), "hard": (512, 40)}
@@ -39,11 +47,12 @@ def decode(
 ) -> np.ndarray:
     """Decodes an image file to uint8 [h, w, 3] RGB.
 
-    Pixels are taken as stored: an EXIF orientation is ignored, transparency is dropped (the colour
-    under it stays, nothing is composited), grey and palette images become RGB, 16-bit samples keep
-    their upper 8 bits, CMYK is converted by Pillow's formula, of an animation the first frame
-    counts. The size is checked before any pixel is decoded. All this is as Pillow does it, also
-    where another library decodes the pixels, see `codecs.fast_pixels`.
+    Pixels are taken as stored: an EXIF orientation is ignored, grey and palette images become RGB,
+    CMYK is converted by Pillow's formula, of an animation the first frame counts. Samples of more
+    than 8 bits are scaled by their own range, and transparent pixels laid on a ground: `rgb.to_rgb`
+    says how. A file whose pixels are whole is decoded, whatever else it lacks; one with missing or
+    corrupt pixels is refused. The size is checked before any pixel is decoded. Pixels are Pillow's,
+    also where another library decodes them, see `codecs.fast_pixels`.
 
     Args:
       data: the bytes of the file.
@@ -55,26 +64,32 @@ def decode(
       UnreadableImageError: with the reason.
     """
     with named_reasons(data):
-        image = None
-        if (layout := known_layout(data)) is not None:
-            _check_size(layout.size, max_pixels)
-        else:
+        if isolated_kind(data):
+            return decode_isolated(data, max_pixels)
+        layout = known_layout(data)
+        if layout is None:
+            data = pixels_only(data)
             image = _open(data)
-            _check_size(image.size, max_pixels)
+            _check_size(stored_size(image), max_pixels)
             layout = layout_of(image, data)
+        else:
+            _check_size(layout.size, max_pixels)
         pixels = None if layout is None else fast_pixels(layout, data, out)
         if pixels is None:
-            image = image or _open(data)
-            image.load()
-            pixels = _to_rgb(image)
+            return _by_pillow(completed(pixels_only(data)))
+        if layout is not None and layout.is_progressive:
+            check_scans(data)
         return pixels
 
 
 def size_of(data: bytes | memoryview) -> tuple[int, int]:
     """Returns the height and width that the header of an image file tells; fails as `decode`."""
     with named_reasons(data):
+        if isolated_kind(data):
+            described = describe_isolated(data, MAX_PIXELS)
+            return described["height"], described["width"]
         layout = known_layout(data)
-        width, height = _open(data).size if layout is None else layout.size
+        width, height = stored_size(_open(pixels_only(data))) if layout is None else layout.size
         _check_size((width, height), MAX_PIXELS)
         return height, width
 
@@ -89,9 +104,9 @@ def named_reasons(data: bytes | memoryview) -> Iterator[None]:
     except UnreadableImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooManyPixelsError(f"too large: {error}") from error
+        raise TooManyPixelsError("too large: Pillow reads fewer pixels of this format") from error
     except Image.UnidentifiedImageError as error:
-        raise UnreadableImageError("not an image of a known format") from error
+        raise UnreadableImageError(why_not_opened(data)) from error
     except PILLOW_ERRORS as error:
         detail = str(error) or type(error).__name__
         raise UnreadableImageError(f"damaged image: {detail}") from error
@@ -255,15 +270,25 @@ def _check_encoding(image: np.ndarray, quality: int, name: str) -> None:
         )
 
 
+def open_image(data: bytes | memoryview) -> Image.Image:
+    """Opens a file for what its header tells; its pixels may be damaged, its metadata unread.
+
+    Raises:
+      UnreadableImageError: it is of a kind that is not read; or what Pillow raises.
+    """
+    try:
+        return _open(data)
+    except (UnreadableImageError, Image.UnidentifiedImageError):
+        raise
+    except PILLOW_ERRORS:  # Pillow refuses metadata that are too large
+        return _open(pixels_only(data))
+
+
 def _open(data: bytes | memoryview) -> Image.Image:
-    return Image.open(io.BytesIO(data), formats=_formats())
-
-
-@cache
-def _formats() -> tuple[str, ...]:
-    """Returns those formats that this build of Pillow can read."""
-    Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
+    """As `Image.open`, with a limit on pixels of our own (`_check_size`) instead of Pillow's."""
+    if reason := why_not_read(data):
+        raise UnreadableImageError(reason)
+    return open_as(data, _FORMATS)
 
 
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:
@@ -276,21 +301,16 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
         )
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode == "RGB":
-        return np.asarray(image)
-    if image.mode.startswith("I;16"):
-        return _grey(np.asarray(image).astype(np.uint16) >> 8)
-    if image.mode == "I":
-        # Pillow's 32-bit integers hold the 16-bit samples of PNG and TIFF files.
-        return _grey(np.clip(np.asarray(image), 0, 65535) >> 8)
-    if image.mode == "F":
-        return _grey(np.clip(np.nan_to_num(np.asarray(image)), 0, 255))
-    if image.mode in ("P", "PA"):
-        # By way of RGBA, because Pillow warns about transparent palettes on the direct way.
-        image = image.convert("RGBA")
-    return np.asarray(image.convert("RGB"))
-
-
-def _grey(values: np.ndarray) -> np.ndarray:
-    return np.repeat(values.astype(np.uint8)[:, :, None], 3, axis=2)
+def _by_pillow(data: bytes | memoryview) -> np.ndarray:
+    image = _open(data)
+    kind, turned = image.format, turned_by_pillow(image)
+    try:
+        pixels = as_stored(to_rgb(image, lambda: _open(data)), turned)
+    except UnreadableImageError:
+        raise
+    except PILLOW_ERRORS as error:
+        share = share_missing(lambda: _open(data))
+        raise incomplete(str(error) or type(error).__name__, share) from error
+    if kind in _STORED:
+        check_rows(pixels)
+    return pixels
