@@ -21,7 +21,7 @@ from input_pipeline.images.kinds import AVIF, HEIF, JPEG_XL, isolated_kind
 from input_pipeline.images.orientation import as_stored, orientation_of
 from input_pipeline.images.plugins import open_as
 from input_pipeline.images.problems import TooManyPixelsError, UnreadableImageError
-from input_pipeline.images.rgb import to_rgb, transparent_share
+from input_pipeline.images.rgb import has_alpha, to_rgb, transparent_share
 
 REQUEST, ANSWER = struct.Struct(">QQ?"), struct.Struct(">I")
 # Memory beyond what the process has when it begins: for a header, and for each pixel of a picture.
@@ -59,7 +59,7 @@ def _read(
         if pixels_in_all > max_pixels:
             raise TooManyPixelsError(
                 f"too large: {described['width']} x {described['height']} is more than "
-                f"{max_pixels} pixels"
+                f"{max_pixels} pixels (--max_megapixels)"
             )
         if not with_pixels:
             return described, None
@@ -98,25 +98,20 @@ def _open(kind: str, data: bytes) -> Image.Image:
 
 
 def _describe(kind: str, data: bytes) -> dict[str, Any]:
-    """Format, size as stored, orientation and number of pictures; no pixel is decoded."""
-    if kind == JPEG_XL:  # its plugin decodes what it opens
+    """What `FileFacts` calls so, sizes as stored; no pixel is decoded."""
+    described: dict[str, Any] = {"format": kind, "pictures": 1, "has_alpha": True}
+    if kind == JPEG_XL:  # its plugin decodes what it opens, so alpha may be there
         width, height, orientation = read_jpeg_xl(data)
-        return _described(kind, width, height, orientation, 1)
+        return described | {"width": width, "height": height, "orientation": orientation}
     image = _open(kind, data)
+    described |= {"pictures": getattr(image, "n_frames", 1), "has_alpha": has_alpha(image)}
     width, height = image.size
     if kind == HEIF:
         orientation = orientation_of(_steps(image))
         width, height = (height, width) if orientation > 4 else (width, height)
     else:
         orientation = image.getexif().get(_ORIENTATION, 1)
-    return _described(kind, width, height, orientation, getattr(image, "n_frames", 1))
-
-
-def _described(
-    kind: str, width: int, height: int, orientation: int, pictures: int
-) -> dict[str, Any]:
-    known = {"width": width, "height": height, "orientation": orientation, "pictures": pictures}
-    return {"format": kind, **known}
+    return described | {"width": width, "height": height, "orientation": orientation}
 
 
 def _steps(image: Any) -> list[tuple[Any, ...]]:

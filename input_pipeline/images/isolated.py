@@ -37,12 +37,21 @@ def decode_isolated(data: bytes | memoryview, max_pixels: int) -> np.ndarray:
 
 
 def describe_isolated(data: bytes | memoryview, max_pixels: int) -> dict[str, Any]:
-    """Returns `format`, `width`, `height`, `orientation` (as EXIF's) and `pictures` (how many).
+    """Returns `format`, `width`, `height`, `orientation`, `pictures`, `has_alpha`: as `FileFacts`.
 
     Raises:
       UnreadableImageError: with the reason.
     """
     return _ask(data, max_pixels, with_pixels=False)[0]
+
+
+def transparent_share_isolated(data: bytes | memoryview, max_pixels: int) -> float:
+    """Returns the share of the picture that is transparent, see `transparency`; decodes it.
+
+    Raises:
+      UnreadableImageError: with the reason.
+    """
+    return float(_ask(data, max_pixels, with_pixels=True)[0]["transparent"])
 
 
 class _Decoder:

@@ -10,6 +10,7 @@ from input_pipeline.images.isolated import describe_isolated
 from input_pipeline.images.jpeg_tables import EXACT, photoshop_setting, read_tables
 from input_pipeline.images.kinds import isolated_kind
 from input_pipeline.images.plugins import stored_size
+from input_pipeline.images.rgb import has_alpha
 from input_pipeline.images.transforms import MAX_PIXELS, named_reasons, open_image
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
@@ -52,6 +53,7 @@ class FileFacts:
     # How pixels as stored are to be turned to stand upright: EXIF's number, 1 to 8.
     orientation: int = 1
     pictures: int = 1  # in the file: frames of an animation, pictures of a container
+    has_alpha: bool = False  # whether pixels may be transparent
 
     @property
     def standard_table(self) -> bool:
@@ -90,7 +92,7 @@ def read_facts(data: bytes | memoryview) -> FileFacts:
             # Of several pictures in a JPEG (MPO, gain maps) the first counts: a JPEG.
             kind = "JPEG" if image.format == "MPO" else image.format or ""
             pictures = 1 if kind == "JPEG" else getattr(image, "n_frames", 1)
-            orientation = _orientation(image)
+            orientation, transparent = _orientation(image), has_alpha(image)
             photoshop = _photoshop(image)
     table = tables.get(0)
     known = None
@@ -111,6 +113,7 @@ def read_facts(data: bytes | memoryview) -> FileFacts:
         steps=tuple(table) if table is not None else (),
         orientation=orientation,
         pictures=pictures,
+        has_alpha=transparent,
     )
 
 

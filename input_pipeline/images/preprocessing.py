@@ -9,6 +9,7 @@ import numpy as np
 from input_pipeline.errors import UserError
 from input_pipeline.images.problems import ImageTooLargeError, ImageTooSmallError
 from input_pipeline.images.transforms import (
+    MAX_PIXELS,
     RESIZE_MODES,
     SMALL_IMAGES,
     centre_crop,
@@ -45,6 +46,8 @@ class Preprocessing:
     min_side: int = dataclasses.field(default=0, compare=False)
     # Of what comes out, height times width; 0: any number.
     max_pixels: int = dataclasses.field(default=0, compare=False)
+    # Of a file, height times width; larger ones are refused before any pixel is decoded.
+    most_pixels: int = dataclasses.field(default=MAX_PIXELS, compare=False)
     # What is made of a file's bytes; None: its pixels are decoded. A function of a module, so that
     # reader processes can have it.
     read_file: FileReader | None = dataclasses.field(default=None, compare=False)
@@ -82,7 +85,9 @@ class Preprocessing:
         Raises:
           UnreadableImageError: with the reason.
         """
-        return (self.read_file or decode)(data)
+        if self.read_file is not None:
+            return self.read_file(data)
+        return decode(data, max_pixels=self.most_pixels)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Returns the image as it is scored, contiguous uint8 [h, w, 3].

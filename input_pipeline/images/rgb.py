@@ -42,7 +42,7 @@ def to_rgb(image: Image.Image, reopened: Callable[[], Image.Image]) -> np.ndarra
         return _grey(_of_integers(np.asarray(image)))
     if image.mode == "F":
         return _grey(_of_floats(np.asarray(image)))
-    if image.mode in _TRANSPARENT_MODES or "transparency" in image.info:
+    if has_alpha(image):
         return on_ground(np.asarray(image.convert("RGBA")))
     return np.asarray(image.convert("RGB"))
 
@@ -69,9 +69,14 @@ def on_ground(rgba: np.ndarray) -> np.ndarray:
     return laid
 
 
+def has_alpha(image: Image.Image) -> bool:
+    """Whether pixels of a picture may be transparent."""
+    return image.mode in _TRANSPARENT_MODES or "transparency" in image.info
+
+
 def transparent_share(image: Image.Image) -> float:
     """The share of a picture that is not there: 0 where all is opaque, 1 where nothing is seen."""
-    if image.mode not in _TRANSPARENT_MODES and "transparency" not in image.info:
+    if not has_alpha(image):
         return 0.0
     alpha = np.asarray(image.convert("RGBA").getchannel("A"))
     return float(1 - alpha.mean() / 255)

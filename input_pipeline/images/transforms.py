@@ -297,7 +297,8 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
         raise UnreadableImageError(f"no pixels: {width} x {height}")
     if width * height > max_pixels:
         raise TooManyPixelsError(
-            f"too large: {width} x {height} is more than {int(max_pixels)} pixels"
+            f"too large: {width} x {height} is more than {int(max_pixels)} pixels "
+            "(--max_megapixels)"
         )
 
 

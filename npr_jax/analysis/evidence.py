@@ -13,6 +13,8 @@ import numpy as np
 from matplotlib import cm, colors
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.metadata import read_facts
+from input_pipeline.images.orientation import NAMES, upright
 from input_pipeline.storage.atomic_files import replaced_directory
 from input_pipeline.storage.csv_files import write_csv
 from npr_jax.analysis.figures import style
@@ -50,8 +52,9 @@ def evidence_folder(
             name = f"{len(rows):06d}-{pathlib.Path(result.path).stem}"
             try:
                 image = detector.read(result.path)
+                turn = read_facts(pathlib.Path(result.path).read_bytes()).orientation
                 with replaced_directory(directory / name) as folder:
-                    found = _write_one(detector, result, image, folder, method)
+                    found = _write_one(detector, result, image, turn, folder, method)
             except UserError as error:
                 name, problem = "", f"no evidence: {error}"
         rows.append(_row(detector, result, name, found, problem))
@@ -65,8 +68,14 @@ def evidence_folder(
 
 
 def _write_one(
-    detector: Detector, result: ImageScore, image: np.ndarray, folder: pathlib.Path, method: str
+    detector: Detector,
+    result: ImageScore,
+    image: np.ndarray,
+    turn: int,
+    folder: pathlib.Path,
+    method: str,
 ) -> HeatMap | None:
+    """Writes the folder of one picture; what it shows is turned upright, EXIF's number says how."""
     problem = ""
     found: HeatMap | None = None
     try:
@@ -76,23 +85,30 @@ def _write_one(
             raise
         problem = str(error)
     tiles: dict[str, np.ndarray] = {}
+    laid_over = None
     for front_end in evidence_images.residuals(detector.model.front_ends):
         # Branches of one scale see the same: one picture of it will do.
         if front_end.name not in tiles:
-            pixels = evidence_images.residual_pixels(image, front_end)
+            pixels = upright(evidence_images.residual_pixels(image, front_end), turn)
             tiles[front_end.name] = pixels
             name = front_end.name.replace(" ", "_")
             evidence_images.write_png(folder / f"residual-{name}.png", pixels)
     if found is not None:
-        evidence_images.write_png(folder / "overlay.png", evidence_images.overlay(image, found))
+        laid_over = upright(evidence_images.overlay(image, found), turn)
+        evidence_images.write_png(folder / "overlay.png", laid_over)
         write_csv(folder / "heat_map.csv", HEAT_MAP_COLUMNS, _heat_map_rows(found))
     captioned = [(f"residual, scale {name}", pixels) for name, pixels in tiles.items()]
     title = f"{pathlib.Path(result.path).name}: {result.verdict}, score {result.score:.4f}"
     if result.weights is not None:
         pairs = zip(detector.model.scales, result.weights, strict=True)
         title += "; weights " + ", ".join(f"{scale}: {weight:.3f}" for scale, weight in pairs)
-    (folder / "sheet.png").write_bytes(sheet(title, image, found, captioned))
+    shown = [("as scored" if turn == 1 else "as scored, turned upright", upright(image, turn))]
+    if laid_over is not None:
+        shown.append(("heat map", laid_over))
+    limit = None if found is None else evidence_images.largest(found)
+    (folder / "sheet.png").write_bytes(sheet(title, [*shown, *captioned], limit))
     described = _describe(detector, result, image, found, problem)
+    described |= {"orientation": turn, "shown": NAMES.get(turn, "as stored")}
     (folder / "evidence.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
     return found
 
@@ -139,14 +155,8 @@ def _row(
 
 
 @style.styled()
-def sheet(
-    title: str, image: np.ndarray, found: HeatMap | None, tiles: Sequence[tuple[str, np.ndarray]]
-) -> bytes:
-    """A picture, its heat map if found, and tiles (caption, uint8 ``[h, w, 3]``), as a PNG file."""
-    shown = [("as scored", image)]
-    if found is not None:
-        shown.append(("heat map", evidence_images.overlay(image, found)))
-    shown += tiles
+def sheet(title: str, shown: Sequence[tuple[str, np.ndarray]], limit: float | None) -> bytes:
+    """Tiles (caption, uint8 ``[h, w, 3]``) as a PNG file; with a heat map among them its limit."""
     drawing = style.new_figure(SHEET_TILE * len(shown) + 0.9, SHEET_TILE + 0.9)
     axes = drawing.subplots(1, len(shown), squeeze=False)[0]
     for ax, (caption, pixels) in zip(axes, shown, strict=True):
@@ -154,8 +164,7 @@ def sheet(
         ax.set_title(style.shorten(caption, 34))
         ax.set(xticks=[], yticks=[])
         ax.grid(False)
-    if found is not None:
-        limit = evidence_images.largest(found)
+    if limit is not None:
         ends = [style.PHOTOGRAPHS, "#dddddd", style.GENERATED]
         scale = cm.ScalarMappable(
             colors.Normalize(-limit, limit), colors.LinearSegmentedColormap.from_list("", ends)

@@ -49,6 +49,7 @@ def _prepare(flags: Any) -> int:
             storage=flags.storage,
             image_size=flags.image_size,
             max_bad_fraction=flags.max_bad_fraction,
+            max_pixels=1e6 * flags.max_megapixels,
         )
     print(summary)
     return 0
@@ -60,7 +61,7 @@ def _check_together(flags: Any) -> None:
     if flags.list:
         mode, unused = "--list", [name for name in given if name != "list"]
     elif flags.check:
-        only_written = ("name", "storage", "image_size", "max_bad_fraction")
+        only_written = ("name", "storage", "image_size", "max_bad_fraction", "max_megapixels")
         mode, unused = "--check", [name for name in given if name in only_written]
     else:
         mode, unused = "prepare without --check", [name for name in given if name == "against"]
@@ -186,6 +187,7 @@ PREPARE = Command(
             None,
             "With --storage=decoded: side in pixels that images are squashed to; 0: native.",
         ),
+        number("max_megapixels", 250, "Of one picture; larger ones are left out."),
         number("max_bad_fraction", 0.05, "Stop if more of the files are unreadable."),
         switch("list", "Print the catalogue of published data sets."),
         switch("check", "Examine the source; write nothing but --output=X.json."),

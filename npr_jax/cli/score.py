@@ -1,5 +1,6 @@
 """``predict``, ``serve``, ``export``: a detector for pictures of one's own, here or elsewhere."""
 
+import dataclasses
 import pathlib
 import sys
 from typing import Any
@@ -34,6 +35,7 @@ def _predict(flags: Any, words: list[str]) -> int:
     detector = load_detector(
         flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=resize_of(flags.resize)
     )
+    _accept_pixels(detector, flags.max_megapixels)
     if flags.examples:
         from input_pipeline.simulation.examples import write_examples
 
@@ -51,6 +53,14 @@ def _predict(flags: Any, words: list[str]) -> int:
     if flags.examples:
         print(_OF_EXAMPLES, file=sys.stderr)
     return status
+
+
+def _accept_pixels(detector: Any, megapixels: float) -> None:
+    if not megapixels > 0:
+        raise UserError(f"--max_megapixels={megapixels}; expected more than 0")
+    most = round(megapixels * 1e6)
+    for member in detector.members:
+        member.preprocessing = dataclasses.replace(member.preprocessing, most_pixels=most)
 
 
 def _export(flags: Any) -> int:
@@ -109,6 +119,7 @@ PREDICT = Command(
             None,
             "Verdicts below this probability are 'unsure'. Without it: as calibrated, else 0.75.",
         ),
+        number("max_megapixels", 250, "Of one picture; a million takes 3 MB of memory and more."),
         text(
             "examples", "Directory for simulated example pictures, which are made and scored too."
         ),

@@ -84,7 +84,8 @@ class Assessor:
         deadline.check(name)
         found = self._assessment(name, data, result)
         if with_evidence:
-            made = self._evidence.make(seen, deadline, score_seconds=took)
+            turn = 1 if found.facts is None else found.facts.orientation
+            made = self._evidence.make(seen, deadline, score_seconds=took, orientation=turn)
             found = dataclasses.replace(found, evidence=made)
         if with_delivery:
             found = self._with_delivery(found, own, deadline)

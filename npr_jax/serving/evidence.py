@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.orientation import upright
 from npr_jax.inference import evidence_images, tiling
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.heat_map import HeatMap, heat_map, occlusion, occlusion_step
@@ -27,9 +28,9 @@ class Evidence:
 
     Attributes:
         step: of the picture's pixels every so many-th along either axis is shown.
-        image: uint8 ``[h, w, 3]``, the pixels as scored, every ``step``-th.
-        residuals: (scale, picture of it), of the same size.
-        heat_map: of all pixels; None where there is none.
+        image: uint8 ``[h, w, 3]``, the pixels as scored, every ``step``-th, turned upright.
+        residuals: (scale, picture of it), of the same size, turned likewise.
+        heat_map: of all pixels, its values turned likewise; None where there is none.
         overlay: it over the image, of the same size.
         problem: why there is no heat map; empty where there is.
     """
@@ -54,8 +55,10 @@ class EvidenceMaker:
                 self._places.setdefault(front_end.name, place)
         self._views = jax.jit(self._placed_views)
 
-    def make(self, image: np.ndarray, deadline: Deadline, *, score_seconds: float) -> Evidence:
-        """The evidence of uint8 ``[h, w, 3]``, pixels as scored.
+    def make(
+        self, image: np.ndarray, deadline: Deadline, *, score_seconds: float, orientation: int = 1
+    ) -> Evidence:
+        """The evidence of uint8 ``[h, w, 3]``, pixels as scored; what is shown stands upright.
 
         No heat map is begun that would not be done by the deadline, guessed from the seconds that
         scoring the picture took.
@@ -63,12 +66,18 @@ class EvidenceMaker:
         step = step_for(*image.shape[:2])
         found, problem = self._heat_map(image, deadline, score_seconds)
         shown = image[::step, ::step]
+        residuals = self._residuals(image, step).items()
+        laid_over = None
+        if found is not None:
+            laid_over = upright(evidence_images.overlay(shown, found.reduced(step)), orientation)
+            values = upright(found.values, orientation)
+            found = dataclasses.replace(found, values=values)
         return Evidence(
             step=step,
-            image=shown,
-            residuals=tuple(self._residuals(image, step).items()),
+            image=upright(shown, orientation),
+            residuals=tuple((scale, upright(pixels, orientation)) for scale, pixels in residuals),
             heat_map=found,
-            overlay=None if found is None else evidence_images.overlay(shown, found.reduced(step)),
+            overlay=laid_over,
             problem=problem,
         )
 

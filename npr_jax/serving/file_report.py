@@ -1,10 +1,12 @@
-"""What a picture's file says of itself, as the API and the page tell it. Nothing is decoded."""
+"""What a picture's file says of itself, as the API and the page tell it."""
 
 from PIL import Image
 
 from input_pipeline.images.codecs import PILLOW_ERRORS
 from input_pipeline.images.jpeg_tables import LOW_FREQUENCIES
-from input_pipeline.images.metadata import read_facts
+from input_pipeline.images.metadata import FileFacts, read_facts
+from input_pipeline.images.problems import UnreadableImageError
+from input_pipeline.images.transparency import transparent_share_of
 from input_pipeline.provenance.report import Found, read_provenance
 from npr_jax.serving.schema import FactsAnswer, HintAnswer
 
@@ -30,6 +32,9 @@ def report_file(data: bytes) -> FactsAnswer | None:
         width=facts.width,
         height=facts.height,
         num_bytes=facts.num_bytes,
+        orientation=facts.orientation,
+        pictures=facts.pictures,
+        transparent=_transparent(data, facts),
         jpeg_quality=facts.quality,
         jpeg_certainty=facts.certainty,
         jpeg_encoder=facts.encoder,
@@ -47,6 +52,13 @@ def report_file(data: bytes) -> FactsAnswer | None:
         bytes_after_end=said.bytes_after_end,
         texts=tuple(fields)[:_MAX_TEXTS],
     )
+
+
+def _transparent(data: bytes, facts: FileFacts) -> float | None:
+    try:
+        return transparent_share_of(data, facts)
+    except UnreadableImageError:
+        return None
 
 
 def _hint(found: Found) -> HintAnswer:

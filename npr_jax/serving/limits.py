@@ -166,7 +166,7 @@ def check_upload(name: str, data: bytes, limits: Limits) -> None:
     except TooManyPixelsError as error:
         raise Refused(
             f"{name} has more pixels than the {limits.max_pixels / MEGA:g} million that are taken "
-            "here.",
+            "here (--max_megapixels of the server).",
             CONTENT_TOO_LARGE,
         ) from error
     except UnreadableImageError as error:
@@ -174,6 +174,7 @@ def check_upload(name: str, data: bytes, limits: Limits) -> None:
     if height * width > limits.max_pixels:
         raise Refused(
             f"{name} has {width} x {height} pixels, that is {height * width / MEGA:.1f} million; "
-            f"at most {limits.max_pixels / MEGA:g} million are taken here.",
+            f"at most {limits.max_pixels / MEGA:g} million are taken here (--max_megapixels of the "
+            "server).",
             CONTENT_TOO_LARGE,
         )

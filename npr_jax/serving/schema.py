@@ -48,6 +48,18 @@ class FactsAnswer(_Answer):
     width: int = Field(ge=1, description="pixels")
     height: int = Field(ge=1, description="pixels")
     num_bytes: int = Field(ge=0, description="size of the file")
+    orientation: int = Field(
+        ge=1,
+        le=8,
+        description="EXIF's number for how pixels are to be turned; they are scored as stored, and "
+        "evidence is shown upright",
+    )
+    pictures: int = Field(
+        ge=1, description="in the file, as frames of an animation; the first or primary is scored"
+    )
+    transparent: float | None = Field(
+        ge=0, le=1, description="share of the picture that is transparent and scored as grey"
+    )
     jpeg_quality: int | None = Field(
         ge=1, le=100, description="of a JPEG, the libjpeg quality with the nearest table; else null"
     )

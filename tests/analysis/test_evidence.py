@@ -61,6 +61,22 @@ def test_every_scored_picture_has_its_folder(written):
         assert sum(weights) == pytest.approx(1, abs=1e-5)
 
 
+def test_pictures_stand_upright_and_numbers_are_of_pixels_as_stored(written, tmp_path):
+    detector, target = written
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(images(2, 64, 96)[0]).save(tmp_path / "a.png", exif=exif)
+    paths, table = [str(tmp_path / "a.png")], str(tmp_path / "s.csv")
+    predict_files(detector, paths, table, confidence=0.75, evidence=str(tmp_path / "out"))
+    turned, stored = tmp_path / "out" / "000000-a", target / "000001-a"
+    for name in ("overlay.png", "residual-0.5.png"):
+        seen = [np.asarray(Image.open(folder / name)) for folder in (turned, stored)]
+        np.testing.assert_array_equal(seen[0], np.rot90(seen[1], -1))
+    assert (turned / "heat_map.csv").read_text() == (stored / "heat_map.csv").read_text()
+    told = json.loads((turned / "evidence.json").read_text())
+    assert (told["orientation"], told["shown"]) == (6, "turned by 90° to the right")
+
+
 def test_numbers_are_the_detectors(written):
     detector, target = written
     image = images(2, 64, 96)[0]

@@ -16,11 +16,12 @@ EXPECTED = {
     "train": {"config", "workdir", "coordinator", "process_id", "num_processes"},
     "evaluate": DETECTOR | {"data", "split", "output", "delivery", "samples"},
     "predict": DETECTOR
-    | {"output", "confidence", "maps", "evidence", "heat_map", "examples", "provenance"},
+    | {"output", "confidence", "maps", "evidence", "heat_map", "examples", "provenance"}
+    | {"max_megapixels"},
     "pairs": {"photographs", "source", "split", "output", "decoders", "per_photograph", "largest"}
     | {"seed", "name"},
     "prepare": {"source", "photographs", "generated", "dataset", "split", "output", "name"}
-    | {"storage", "image_size", "max_bad_fraction", "list", "check", "against"},
+    | {"storage", "image_size", "max_bad_fraction", "max_megapixels", "list", "check", "against"},
     "robustness": DETECTOR | {"data", "split", "output", "transformations"},
     "calibrate": {"workdir", "checkpoint", "data", "split"} | {"target_error", "source_error"},
     "sweep": {"config", "workdir", "shard", "side_by_side"},

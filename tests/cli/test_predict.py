@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import npr_jax
+from npr_jax.cli.main import run
 from npr_jax.cli.predict import predict_files
 from npr_jax.inference.verdict import ImageScore
 from tests import runs
@@ -143,6 +144,42 @@ def test_provenance_adds_what_files_say_of_themselves(tmp_path):
     assert named[4:] == ["generated", "Midjourney", "", "not looked for"]
     assert silent[4:] == ["", "", "", "not looked for"]
     assert named[1:3] == silent[1:3], "it never changes the score"
+
+
+def test_files_as_the_world_sends_them_are_scored_or_refused_with_the_reason(trained, tmp_path):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    pytest.importorskip("pillow_jxl")
+    image = Image.fromarray(runs.picture(0, True))
+    exact = {"quality": -1, "chroma": 444, "matrix_coefficients": 0}
+    saved = {
+        "plain.png": ("PNG", {}),
+        "heic-named.jpg": ("HEIF", exact),
+        "exact.jxl": ("JXL", {"lossless": True}),
+        "exact.avif": ("AVIF", {"quality": 100, "subsampling": "4:4:4"}),
+    }
+    for name, (kind, options) in saved.items():
+        image.save(tmp_path / name, kind, **options)
+    image.save(tmp_path / "whole.jpg")
+    whole = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "no-end.jpg").write_bytes(whole[:-2])
+    (tmp_path / "half.jpg").write_bytes(whole[: len(whole) // 2] + whole[-2:])
+    (tmp_path / "sensor.cr3").write_bytes(b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(99))
+    table = tmp_path / "scores.csv"
+    words = ["predict", f"--workdir={trained.workdir}", str(tmp_path), f"--output={table}"]
+    assert run([*words, "--max_megapixels=1"]) == 1
+    found = {os.path.basename(row[0]): row for row in rows(table)[1:]}
+    exact_score = float(found["plain.png"][1])
+    for name in ("heic-named.jpg", "exact.jxl"):
+        assert float(found[name][1]) == pytest.approx(exact_score, abs=1e-5), name
+    assert found["exact.avif"][1]
+    assert found["no-end.jpg"][1] == found["whole.jpg"][1]
+    assert "% of its pixels are missing" in found["half.jpg"][3]
+    assert "a RAW file (Canon CR3)" in found["sensor.cr3"][3]
+    table.unlink()
+    assert run([*words, "--max_megapixels=0.001"]) == 1
+    for row in rows(table)[1:]:
+        if row[0].endswith((".png", ".jxl", ".avif")):
+            assert "is more than 1000 pixels (--max_megapixels)" in row[3]
 
 
 def test_confidence_moves_verdicts(detector, folder, tmp_path):

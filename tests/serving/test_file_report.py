@@ -88,7 +88,8 @@ def test_texts_stay_short():
     hint = report_file(png(parameters=A1111 + "x" * 1_000_000)).generator_hints[0]
     assert len(hint.text) <= 300
     bomb = b"parameters\0\0" + zlib.compress(bytes(50_000_000))
-    assert report_file(with_chunk(saved("PNG"), b"zTXt", bomb)) is None, "Pillow refuses it too"
+    for hint in report_file(with_chunk(saved("PNG"), b"zTXt", bomb)).generator_hints:
+        assert len(hint.text) <= 300
     half = b"parameters\0\0" + zlib.compress(A1111.encode() + bytes(900_000))
     [hint] = report_file(with_chunk(saved("PNG"), b"zTXt", half)).generator_hints
     assert len(hint.text) <= 300

@@ -12,6 +12,8 @@ from scipy.special import expit
 import npr_jax
 from npr_jax.cli.predict import predict_files
 from npr_jax.detectors import calibration_file
+from npr_jax.serving.page.render import file_lines
+from npr_jax.serving.schema import FactsAnswer
 from tests import runs
 
 ORIENTATION, ROTATED = 0x0112, 6
@@ -154,6 +156,35 @@ def test_evidence_is_the_residual_and_a_map_whose_mean_is_the_logit(client, ask,
     assert result["delivery"] == []
     [plain] = ask(client, ("a.png", encoded(pixels))).json()["results"]
     assert plain["evidence"] is None
+
+
+def test_what_is_shown_stands_upright_and_the_score_is_of_pixels_as_stored(client, ask, encoded):
+    picture = runs.picture(0, True)
+    sent = [("a.png", encoded(picture)), ("b.png", encoded(picture, exif=rotated()))]
+    stored, turned = ask(client, *sent, query="?evidence=true").json()["results"]
+    assert turned["score"] == stored["score"]
+    assert (stored["facts"]["orientation"], turned["facts"]["orientation"]) == (1, 6)
+    for of in (lambda found: found["overlay"], lambda found: found["residuals"]["0.5"]):
+        seen, upright = (decoded(of(result["evidence"])) for result in (stored, turned))
+        np.testing.assert_array_equal(upright, np.rot90(seen, -1))
+    maps = [np.array(result["evidence"]["heat_map"]) for result in (stored, turned)]
+    np.testing.assert_allclose(maps[1], np.rot90(maps[0], -1))
+
+
+def test_the_transparent_part_is_told_and_what_hides_there_changes_nothing(client, ask, encoded):
+    picture = runs.picture(0, True)
+    alpha = np.full(picture.shape[:2], 255, np.uint8)
+    alpha[: len(alpha) // 4] = 0
+    hidden = picture.copy()
+    hidden[: len(alpha) // 4] = np.random.default_rng(0).integers(0, 256, (len(alpha) // 4, 1, 3))
+    pictures = [np.dstack([pixels, alpha]) for pixels in (picture, hidden)]
+    sent = [(f"{name}.png", encoded(image)) for name, image in zip("ab", pictures, strict=True)]
+    one, other = ask(client, *sent, query="?evidence=true").json()["results"]
+    assert one["logit"] == other["logit"]
+    assert one["evidence"] == other["evidence"]
+    assert one["facts"]["transparent"] == pytest.approx(0.25)
+    lines = dict(file_lines(FactsAnswer(**one["facts"])))
+    assert lines["Transparent"] == "25.0% of it, scored as grey"
 
 
 def test_the_schema_describes_the_answer(client, ask, encoded):

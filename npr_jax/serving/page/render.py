@@ -12,6 +12,7 @@ import jinja2
 import numpy as np
 from PIL import Image
 
+from input_pipeline.images import orientation
 from npr_jax.analysis.page.environment import environment
 from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE
 from npr_jax.serving import sentences
@@ -58,9 +59,13 @@ def file_lines(facts: FactsAnswer) -> list[tuple[str, str]]:
     """Names and values of a file's facts; what it does not have is left out."""
     pixels = f"{facts.width} × {facts.height} pixels"
     credentials = "present (C2PA); not verified here" if facts.has_content_credentials else ""
+    turned = orientation.NAMES.get(facts.orientation)
     lines = {
         "Format": facts.format,
         "Size": f"{pixels}, {_file_size(facts.num_bytes)}",
+        "Shown": turned and f"{turned}, so that it stands upright; scored as stored",
+        "Pictures in the file": facts.pictures > 1 and f"{facts.pictures}; one of them was scored",
+        "Transparent": facts.transparent and f"{facts.transparent:.1%} of it, scored as grey",
         "JPEG quality": sentences.jpeg_quality(facts),
         "Colour sampling": facts.subsampling,
         "Camera": facts.camera or "none named",

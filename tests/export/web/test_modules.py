@@ -1,5 +1,6 @@
 """The page's own arithmetic, run by Node.js, against Pillow, numpy and the Python it repeats."""
 
+import io
 import json
 import pathlib
 import shutil
@@ -166,6 +167,38 @@ def test_png_files_of_every_kind_are_read_as_pillow_reads_them(node):
                     content = made_up_png(drawn, width, height, depth, colours, interlaced)
                     what = (colours, depth, interlaced, width, height)
                     cases.append((what, {"kind": "png", "content": content}, decode(content)))
+    check(node, cases)
+
+
+def test_transparent_png_files_are_laid_on_grey(node):
+    drawn = np.random.default_rng(4)
+    kinds = {0: b"\0\x42", 2: bytes([0, 1, 0, 2, 0, 3]), 3: drawn.bytes(90)}
+    cases = []
+    for colours, key in kinds.items():
+        content = made_up_png(drawn, 37, 41, 8, colours, False)
+        start = content.index(b"IDAT") - 4
+        made = content[:start] + chunk(b"tRNS", key) + content[start:]
+        cases.append((colours, {"kind": "png", "content": made}, decode(made)))
+    pixels = np.asarray(Image.open(io.BytesIO(made_up_png(drawn, 9, 8, 8, 2, False)))).copy()
+    pixels[2:5] = 1, 2, 3
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    content = png_file(9, 8, 8, 2, rows)
+    start = content.index(b"IDAT") - 4
+    made = content[:start] + chunk(b"tRNS", kinds[2]) + content[start:]
+    assert (decode(made)[2:5] == 128).all()
+    cases.append(("key", {"kind": "png", "content": made}, decode(made)))
+    check(node, cases)
+
+
+def test_png_files_of_10_and_12_bits_are_scaled_by_their_range(node):
+    drawn = np.random.default_rng(5)
+    cases = []
+    for depth in (8, 10, 12, 14, 16):
+        for colours in (0, 2, 4, 6):
+            values = drawn.integers(0, 2**depth, (20, 30, SAMPLES[colours])).astype(">u2")
+            rows = b"".join(b"\0" + row.tobytes() for row in values)
+            content = png_file(30, 20, 16, colours, rows)
+            cases.append(((depth, colours), {"kind": "png", "content": content}, decode(content)))
     check(node, cases)
 
 

@@ -3,7 +3,7 @@
 // Each file gets an instance of its own: the library leaves one that failed in no usable state, and
 // its memory goes when it goes.
 
-import { withoutAlpha } from "./pixels.js";
+import { onGround } from "./pixels.js";
 
 const compiled = new Map();
 
@@ -45,5 +45,5 @@ export async function decodeWith(name, bytes, ...options) {
     throw new CodecError(warnings.join("; ") || String(error.message ?? error));
   }
   if (!decoded) throw new CodecError(warnings.join("; ") || "no pixels");
-  return { picture: withoutAlpha(decoded.data, decoded.width, decoded.height), warnings };
+  return { picture: onGround(decoded.data, decoded.width, decoded.height), warnings };
 }

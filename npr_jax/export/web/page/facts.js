@@ -11,7 +11,7 @@ export function showFacts(list, description) {
     ["Version", `npr-jax ${description.npr_jax_version}, step ${description.step ?? "unknown"}`],
     ["Checkpoint (SHA-256)", description.checkpoint_sha256],
     ["Before the network", `${description.preprocessing}; pixels as stored in the file: no colour ` +
-      "profile, no rotation, colours under transparency kept"],
+      "profile, no rotation, transparent parts on grey"],
     ["Calibration", calibration ? inNumbers(calibration) : "none: scores are the network’s own"],
     ["Verdicts", verdicts(description)],
     ["Sizes", `from ${description.limits.min_side} pixels a side to ${

@@ -22,14 +22,31 @@ export async function decodeJpeg(bytes, limits) {
   checkSize(frame.width, frame.height, limits);
   if (frame.components !== 1 && frame.components !== 3) return null;
   try {
-    const { picture, warnings } = await decodeWith(DECODER, bytes, false);
-    if (warnings.some((line) => line.includes("Premature end"))) throw new PictureError(DAMAGED);
+    let { picture, warnings } = await decodeWith(DECODER, bytes, false);
+    if (says(warnings, "Premature end of JPEG file")) {
+      // All that is missing may be the end mark: with it, libjpeg has nothing to remark then.
+      ({ picture, warnings } = await decodeWith(DECODER, withEnd(bytes), false));
+    }
+    if (says(warnings, "Premature end") || says(warnings, "Corrupt JPEG data")) {
+      throw new PictureError(DAMAGED);
+    }
     return picture;
   } catch (error) {
     if (!(error instanceof CodecError)) throw error;
     if (/Unsupported|not supported/i.test(error.message)) return null;
     throw new PictureError(DAMAGED);
   }
+}
+
+function says(warnings, words) {
+  return warnings.some((line) => line.includes(words));
+}
+
+function withEnd(bytes) {
+  const ended = new Uint8Array(bytes.length + 2);
+  ended.set(bytes);
+  ended.set([0xff, 0xd9], bytes.length);
+  return ended;
 }
 
 /** Size and number of components, from the first frame header. */

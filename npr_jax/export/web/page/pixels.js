@@ -3,6 +3,8 @@
 /** A reason, in a sentence, why a file has no score. */
 export class PictureError extends Error {}
 
+const INVISIBLE = "Every pixel of this picture is transparent: there is nothing to see.";
+
 /** That a picture is too large for the network; its middle is not. */
 export class TooManyPixels extends PictureError {}
 
@@ -18,16 +20,32 @@ export function newPicture(width, height) {
   return { data: new Uint8Array(width * height * 3), width, height };
 }
 
-/** Red, green and blue of RGBA samples as they are: the colour under transparency stays. */
-export function withoutAlpha(rgba, width, height) {
+// What transparent pixels show, as if the picture lay on it.
+const GROUND = 128;
+
+/** Red, green and blue of RGBA samples, laid on mid-grey where they are transparent. */
+export function onGround(rgba, width, height) {
   const picture = newPicture(width, height);
   const { data } = picture;
+  let visible = false;
   for (let from = 0, to = 0; to < data.length; from += 4, to += 3) {
-    data[to] = rgba[from];
-    data[to + 1] = rgba[from + 1];
-    data[to + 2] = rgba[from + 2];
+    const alpha = rgba[from + 3];
+    visible ||= alpha > 0;
+    for (let i = 0; i < 3; i++) data[to + i] = laid(rgba[from + i], alpha);
   }
+  if (!visible) throw new PictureError(INVISIBLE);
   return picture;
+}
+
+/** The same in place, of red, green and blue and their alphas. */
+export function layOnGround(picture, alphas) {
+  const { data } = picture;
+  if (!alphas.some((alpha) => alpha > 0)) throw new PictureError(INVISIBLE);
+  for (let i = 0; i < data.length; i++) data[i] = laid(data[i], alphas[Math.floor(i / 3)]);
+}
+
+function laid(value, alpha) {
+  return Math.floor((value * alpha + GROUND * (255 - alpha) + 127) / 255);
 }
 
 /** Throws unless a picture of this size can be scored; called before any pixel is decoded. */

@@ -1,15 +1,20 @@
-// PNG files, exactly as stored: no gamma, no colour profile, no blending with transparency.
+// PNG files, exactly as stored: no gamma, no colour profile, no rounding on the way to a screen.
 //
-// Browsers apply all three, and lose the colour under transparent pixels. 16-bit samples keep their
-// upper 8 bits, grey and palette become RGB, of an animation the first picture counts: as Pillow's.
+// Browsers apply all three. Transparent pixels are laid on mid-grey, of 16-bit samples the upper 8 of
+// the fewest bits that hold the largest count, grey and palette become RGB, of an animation the first
+// picture counts: as `predict` does it.
 // Source: W3C, Portable Network Graphics (PNG) Specification, third edition.
 
-import { PictureError, checkSize, newPicture } from "./pixels.js";
+import { PictureError, checkSize, layOnGround, newPicture } from "./pixels.js";
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 const SAMPLES = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }; // per pixel, by colour type
 const DEPTHS = { 0: [1, 2, 4, 8, 16], 2: [8, 16], 3: [1, 2, 4, 8], 4: [8, 16], 6: [8, 16] };
 const PALETTE = 3;
+const GREY = 0;
+const COLOUR = 2;
+// Bits that programs keep in 16.
+const RANGES = [8, 10, 12, 14, 16];
 // Adam7: first column and row of each pass, and the steps between.
 const PASSES = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2],
   [0, 1, 1, 2]];
@@ -26,7 +31,7 @@ export function isPng(bytes) {
  * @returns {Promise<import("./pixels.js").Picture>}
  */
 export async function decodePng(bytes, limits) {
-  const { header, palette, packed } = readChunks(bytes);
+  const { header, palette, transparent, packed } = readChunks(bytes);
   checkSize(header.width, header.height, limits);
   const passes = header.interlaced ? PASSES : ONE_PASS;
   const parts = passes.map(([x, y, dx, dy]) => {
@@ -38,13 +43,30 @@ export async function decodePng(bytes, limits) {
   const length = parts.reduce((sum, part) => sum + part.height * (1 + part.stride), 0);
   const raw = await inflate(packed, length);
   const picture = newPicture(header.width, header.height);
+  const count = header.width * header.height;
+  const Samples = header.depth === 16 ? Uint16Array : Uint8Array;
+  const samples = header.depth === 16 ? new Uint16Array(3 * count) : picture.data;
+  // Pillow does not look for one transparent colour among those of 16 bits.
+  const hasKey = transparent && header.depth <= 8;
+  const alphas = header.samples % 2 === 0 || hasKey ? new Samples(count) : null;
+  const target = { samples, alphas, transparent: hasKey ? transparent : null, width: header.width };
   let at = 0;
   for (const part of parts) {
     unfilter(raw, at, part, Math.max(1, (header.samples * header.depth) >> 3));
-    spread(raw, at, part, header, palette, picture);
+    spread(raw, at, part, header, palette, target);
     at += part.height * (1 + part.stride);
   }
+  if (header.depth === 16) narrow(samples, picture.data);
+  if (alphas) layOnGround(picture, header.depth === 16 ? narrow(alphas, new Uint8Array(count)) : alphas);
   return picture;
+}
+
+/** The upper eight of the fewest bits that hold the largest sample. */
+function narrow(samples, narrowed) {
+  const most = samples.reduce((largest, sample) => Math.max(largest, sample), 0);
+  const shift = RANGES.find((bits) => most < 2 ** bits) - 8;
+  for (let i = 0; i < samples.length; i++) narrowed[i] = samples[i] >> shift;
+  return narrowed;
 }
 
 function readChunks(bytes) {
@@ -52,6 +74,7 @@ function readChunks(bytes) {
   const packed = [];
   let header = null;
   let palette = null;
+  let transparent = null;
   let at = SIGNATURE.length;
   while (at + 8 <= bytes.length) {
     const length = view.getUint32(at);
@@ -59,6 +82,7 @@ function readChunks(bytes) {
     const content = bytes.subarray(at + 8, at + 8 + length);
     if (name === "IHDR" && content.length === 13) header = readHeader(content);
     if (name === "PLTE") palette = content;
+    if (name === "tRNS") transparent = content;
     if (name === "IDAT") packed.push(content);
     if (name === "IEND" || content.length < length) break;
     at += 12 + length;
@@ -68,7 +92,7 @@ function readChunks(bytes) {
   if (header.type === PALETTE && !palette) {
     throw new PictureError("This PNG file is damaged: its palette is missing.");
   }
-  return { header, palette, packed };
+  return { header, palette, transparent, packed };
 }
 
 function readHeader(content) {
@@ -135,39 +159,43 @@ function paeth(left, up, corner) {
   return toUp <= toCorner ? up : corner;
 }
 
-/** Writes the pixels of one pass to their places. */
-function spread(raw, at, part, header, palette, picture) {
+/** Writes the samples of one pass to their places. */
+function spread(raw, at, part, header, palette, { samples: out, alphas, transparent, width }) {
   const { samples, depth, type } = header;
+  const sample = depth === 16 ? (from) => raw[from] * 256 + raw[from + 1] : (from) => raw[from];
   const bytes = depth === 16 ? 2 : 1;
-  const colours = type === 2 || type === 6;
+  const colours = samples > 2 ? [0, 1, 2] : [0, 0, 0];
   for (let row = 0; row < part.height; row++) {
     const start = at + row * (1 + part.stride) + 1;
-    let to = ((part.y + row * part.dy) * picture.width + part.x) * 3;
-    for (let column = 0; column < part.width; column++, to += part.dx * 3) {
-      if (colours) {
-        const from = start + column * samples * bytes;
-        picture.data[to] = raw[from];
-        picture.data[to + 1] = raw[from + bytes];
-        picture.data[to + 2] = raw[from + 2 * bytes];
-      } else {
-        const value = depth < 8 ? bits(raw, start, column, depth)
-          : raw[start + column * samples * bytes];
-        put(picture.data, to, value, header, palette);
+    let to = (part.y + row * part.dy) * width + part.x;
+    for (let column = 0; column < part.width; column++, to += part.dx) {
+      const from = start + column * samples * bytes;
+      const value = depth < 8 ? bits(raw, start, column, depth) : sample(from);
+      for (let i = 0; i < 3; i++) {
+        if (type === PALETTE) {
+          // Colours that the palette lacks are black, as Pillow's.
+          out[3 * to + i] = palette[value * 3 + i] ?? 0;
+        } else if (depth < 8) {
+          out[3 * to + i] = (value * 255) / ((1 << depth) - 1);
+        } else {
+          out[3 * to + i] = sample(from + colours[i] * bytes);
+        }
       }
+      if (transparent) alphas[to] = keyed(transparent, type, value, out, 3 * to);
+      else if (alphas) alphas[to] = sample(from + (samples - 1) * bytes);
     }
   }
+}
+
+/** What the chunk tRNS says of a pixel of at most 8 bits. */
+function keyed(transparent, type, value, out, at) {
+  if (type === PALETTE) return transparent[value] ?? 255;
+  if (type === GREY) return value === transparent[1] ? 0 : 255;
+  const isKey = type === COLOUR && [0, 1, 2].every((i) => out[at + i] === transparent[2 * i + 1]);
+  return isKey ? 0 : 255;
 }
 
 function bits(raw, start, column, depth) {
   const bit = column * depth;
   return (raw[start + (bit >> 3)] >> (8 - depth - (bit & 7))) & ((1 << depth) - 1);
-}
-
-function put(data, to, value, { type, depth }, palette) {
-  if (type === PALETTE) {
-    // Colours that the palette lacks are black, as Pillow's.
-    for (let i = 0; i < 3; i++) data[to + i] = palette[value * 3 + i] ?? 0;
-  } else {
-    data.fill(depth < 8 ? (value * 255) / ((1 << depth) - 1) : value, to, to + 3);
-  }
 }
