@@ -105,14 +105,18 @@ def _deep_samples(image: Image.Image, reopened: Callable[[], Image.Image]) -> np
 
 
 def _raw_mode(tile: tuple) -> str:
-    return tile[3] if isinstance(tile[3], str) else str(tile[3][0])
+    if isinstance(tile[3], str):
+        return tile[3]
+    return str(tile[3][0]) if tile[3] else ""
 
 
 def _with_raw_mode(image: Image.Image, raw_mode: str) -> Image.Image:
     if not isinstance(image, ImageFile.ImageFile):
         raise TypeError("an image that was not opened from a file")
     image.tile = [
-        tile._replace(args=raw_mode if isinstance(tile[3], str) else (raw_mode, *tile[3][1:]))
+        tile._replace(
+            args=raw_mode if isinstance(tile[3], str) else (raw_mode, *(tile[3] or ())[1:])
+        )
         for tile in image.tile
     ]
     image.load()

@@ -318,7 +318,7 @@ class Detector:
 
         Args:
             paths: files in any format Pillow reads. Pixels count as stored: an EXIF
-                orientation is ignored, transparency dropped.
+                orientation is ignored; transparent ones are laid on grey.
             confidence: the verdict is ``unsure`` where neither class has this probability; None:
                 as the calibration says, without one 0.75.
         """
