@@ -41,7 +41,8 @@ class Name(NamedTuple):
     """A generator's name."""
 
     program: str
-    anywhere: re.Pattern[str]  # as whole words
+    words: re.Pattern[str]  # whole, wherever they stand
+    as_software: re.Pattern[str]  # the same; of a name that is a word besides at the beginning
     as_comment: re.Pattern[str]  # where a comment says that it made the picture
 
 
@@ -77,7 +78,7 @@ def marker_table() -> MarkerTable:
             for entry in known["marker"]
         ),
         names=names,
-        any_name=re.compile("|".join(name.anywhere.pattern for name in names), re.IGNORECASE),
+        any_name=re.compile("|".join(name.words.pattern for name in names), re.IGNORECASE),
         software=_fields(known["software"]),
         comments=_fields(known["comments"]),
     )
@@ -97,8 +98,11 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 def _name(program: str, words: list[str], also_a_word: bool) -> Name:
     spaced = "|".join(word.replace(" ", r"[ _.-]?") for word in words)
-    whole = rf"(?<![a-z0-9])(?:{spaced})(?![a-z])"  # a version may follow: 3.5, -2
+    # A version may follow, but none goes on: 3.5, -2; not SD300.
+    whole = rf"(?<![a-z0-9])(?:{spaced})(?![a-z])(?!(?<=\d)\d)"
+    anywhere = rf"^\W*(?:\w+\W{{1,3}})?{whole}" if also_a_word else whole
     comment = rf"{_MADE_BY}{whole}|^\W*{whole}{_VERSION}$|{_KEY}\W{{1,6}}[^,;\n\"]{{0,40}}{whole}"
     if not also_a_word:
         comment += rf"|{_AT_THE_END}{whole}{_VERSION}$"
-    return Name(program, re.compile(whole, re.IGNORECASE), re.compile(comment, re.IGNORECASE))
+    patterns = (re.compile(pattern, re.IGNORECASE) for pattern in (whole, anywhere, comment))
+    return Name(program, *patterns)

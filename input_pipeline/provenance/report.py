@@ -89,9 +89,9 @@ def _names(field: str, text: str) -> Iterator[Found]:
     if not (names_software or table.comments.match(field)) or not table.any_name.search(text):
         return
     for name in table.names:
-        pattern = name.anywhere if names_software else name.as_comment
+        pattern = name.as_software if names_software else name.as_comment
         if match := pattern.search(text):
-            where = name.anywhere.search(text, match.start())
+            where = name.words.search(text, match.start())
             at = where.start() if where else match.start()
             yield Found(field, name.program, GENERATED, text, at, "a name in a field for software")
 

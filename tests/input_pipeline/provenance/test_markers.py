@@ -192,6 +192,8 @@ def test_names_count_in_fields_that_name_software(text, program):
         exif((ARTIST, "Sora Grok"), (DESCRIPTION, "DALL-E 2")),
         exif((ARTIST, "John Midjourney")),
         exif((USER_COMMENT, "a talk by Sora")),
+        exif((USER_COMMENT, "Dalle 12 alle 18, mercato")),
+        exif((SOFTWARE, "Studio Dalle Piane"), (ARTIST, "Dalle")),
         exif((USER_COMMENT, '{"model": "EOS R5", "size": "6000x4000", "created": 1}')),
         exif((SOFTWARE, "Adobe Photoshop 25.0"), (MAKE, "Canon")),
         exif((SOFTWARE, "FluxBB"), (MODEL, "Firefly III")),
@@ -205,6 +207,37 @@ def test_names_count_in_fields_that_name_software(text, program):
 )
 def test_words_that_prove_nothing(data):
     found = read_provenance(data)
+    assert (found.source, found.generator) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("make", "model"),
+    [
+        ("Canon", "Canon PowerShot SD300"),
+        ("Canon", "Canon PowerShot SD30"),
+        ("SIGMA", "SIGMA SD14"),
+        ("SIGMA", "SIGMA SD1 Merrill"),
+        ("Hawkeye", "Firefly 8SE"),
+        ("FLIR", "Firefly S 2"),
+        ("Meta", "Ray-Ban Meta Smart Glasses"),
+        ("Meta AI", "Ray-Ban Meta Smart Glasses"),
+        ("Losmandy", "Gemini 2"),
+        ("Sunrise", "the new Sora of the sky"),
+        ("KODAK", "FLUX 10"),
+    ],
+)
+@pytest.mark.parametrize(
+    "software",
+    [
+        "Topaz Photo AI 3.1",
+        "Luminar AI",
+        "Imagenomic 2",
+        "Adobe Photoshop Lightroom 13",
+        "Ver.1.01",
+    ],
+)
+def test_cameras_and_editors_are_no_generators(make, model, software):
+    found = read_provenance(exif((MAKE, make), (MODEL, model), (SOFTWARE, software)))
     assert (found.source, found.generator) == ("", "")
 
 
