@@ -71,7 +71,7 @@ class Discriminator(nnx.Module):
 def photographs_in(folder: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Photographs to fit to, and those held back; uint8 ``[h, w, 3]``, none below `_SIDE`."""
     fitted, held_back = [], []
-    for file in find_image_files([folder]):
+    for file in find_image_files([folder]).files:
         try:
             pixels = decode(pathlib.Path(file.path).read_bytes())
         except UnreadableImageError:

@@ -10,7 +10,6 @@ scores, the AUC of a detector on that split as well. `make results` puts it into
 from __future__ import annotations
 
 import argparse
-import csv
 import datetime
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +21,7 @@ from input_pipeline.prepare.file_pool import file_pool
 from input_pipeline.prepare.leak_table import KINDS, METADATA, NUISANCES, TOGETHER, leak_tables
 from input_pipeline.prepare.sources import find_source
 from input_pipeline.storage.atomic_files import write_file
-from input_pipeline.storage.csv_files import csv_text
+from input_pipeline.storage.csv_files import csv_text, read_csv
 from npr_jax.evaluation.results import read_scores
 
 FOLDER = "leaks"  # within docs/results
@@ -72,8 +71,7 @@ def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
     """The rows of a CSV that this command has written; none where there is none."""
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return read_csv(path)[1]
 
 
 def format_block(rows: Sequence[Mapping[str, str]]) -> str:

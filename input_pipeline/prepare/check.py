@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from input_pipeline.images.file_tree import left_out_in_words
 from input_pipeline.images.invisible_mark import read_mark
 from input_pipeline.images.metadata import FileFacts, read_facts
 from input_pipeline.prepare.catalog import CatalogEntry, Generator
 from input_pipeline.prepare.file_pool import file_pool
-from input_pipeline.prepare.folders import ImageFile, Source
+from input_pipeline.prepare.folders import LEFT_OUT, ImageFile, Source
 from input_pipeline.prepare.leak_audit import Audit, Group, audit
 from input_pipeline.prepare.leak_table import leak_tables
 from input_pipeline.provenance.report import read_provenance
@@ -63,6 +64,8 @@ class CheckReport:
     images: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     # In the order in which they were looked for.
     problems: list[Problem] = field(default_factory=list)
+    # (what it is, where it lies): companions of pictures and the like, which are no problem.
+    left_out: list[tuple[str, str]] = field(default_factory=list)
     audit: Audit | None = None  # of the readable files
 
     def to_json(self) -> dict[str, Any]:
@@ -71,6 +74,7 @@ class CheckReport:
             "title": self.title,
             "images": self.images,
             "problems": [problem._asdict() for problem in self.problems],
+            "left_out": [{"kind": kind, "path": path} for kind, path in self.left_out],
             "audit": self.audit.to_json() if self.audit else None,
         }
 
@@ -91,6 +95,7 @@ class CheckReport:
             lines += [f"  {text}" for text in texts[:_SHOWN]]
             if len(texts) > _SHOWN:
                 lines.append(f"  ... and {len(texts) - _SHOWN} more; --output=FILE.json has all")
+        lines += left_out_in_words(self.left_out)
         return "\n".join([*lines, str(self.audit)])
 
 
@@ -123,7 +128,9 @@ def check_source(
                     readable.append(_Found(split, file, *result))
         tables = leak_tables(source, mapped)
     report.problems += _strays(source)
+    report.left_out = [(s.reason, s.path) for s in source.strays if s.kind == LEFT_OUT]
     report.images = _count(readable)
+    report.problems += _empty_classes(source, readable)
     report.problems += _missing_classes(readable)
     if entry is None:
         for split, generators in report.images.items():
@@ -152,7 +159,8 @@ def _strays(source: Source) -> Iterator[Problem]:
     """Reports files that count nowhere, those of one reason together."""
     paths = collections.defaultdict(list)
     for stray in source.strays:
-        paths[stray.kind, stray.reason].append(stray.path)
+        if stray.kind != LEFT_OUT:
+            paths[stray.kind, stray.reason].append(stray.path)
     for (kind, reason), found in paths.items():
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         yield Problem(kind, f"{reason}: {found[0]}{more}")
@@ -165,6 +173,17 @@ def _count(readable: Iterable[_Found]) -> dict[str, dict[str, dict[str, int]]]:
         counts = images.setdefault(split, {}).setdefault(file.generator, none)
         counts["generated" if file.label == GENERATED else "photographs"] += 1
     return {split: dict(sorted(found.items())) for split, found in sorted(images.items())}
+
+
+def _empty_classes(source: Source, readable: Iterable[_Found]) -> Iterator[Problem]:
+    """Finds folders for images of one label that hold none, with all that lies below them."""
+    filled: set[str] = set()
+    for folder in {found.file.filename.rpartition("/")[0] for found in readable}:
+        while folder and folder not in filled:
+            filled.add(folder)
+            folder = folder.rpartition("/")[0]
+    for folder in sorted(source.class_folders - filled):
+        yield Problem("empty class", f"{folder} holds no readable image")
 
 
 def _missing_classes(readable: Iterable[_Found]) -> Iterator[Problem]:

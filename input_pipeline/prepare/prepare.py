@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.file_tree import left_out_in_words
 from input_pipeline.images.transforms import MAX_PIXELS, resize_to
 from input_pipeline.prepare.catalog import CatalogEntry
 from input_pipeline.prepare.file_pool import file_pool
-from input_pipeline.prepare.folders import ImageFile, Source
+from input_pipeline.prepare.folders import LEFT_OUT, ImageFile, Source
 from input_pipeline.storage.atomic_files import resumable_directory
 from input_pipeline.storage.csv_files import read_csv
 from input_pipeline.storage.dataset_writer import SHARD_BYTES, check_names, finish_dataset
@@ -51,13 +52,16 @@ class PrepareSummary:
                     f"  {generator:<{width}}  photographs {counts['photographs']:>7}"
                     f"  generated {counts['generated']:>7}"
                 )
-        kinds = {"unreadable": self.unreadable, "outside the layout": self.strays}
+        outside = [stray for stray in self.strays if stray.kind != LEFT_OUT]
+        kinds = {"unreadable": self.unreadable, "outside the layout": outside}
         for kind, entries in kinds.items():
             if entries:
                 lines.append(f"{len(entries)} files {kind}, left out:")
                 lines += [f"  {entry.path}: {entry.reason}" for entry in entries[:5]]
                 if len(entries) > 5:
                     lines.append(f"  ... all of them in {self.output / SKIPPED_FILE}")
+        by_name = ((s.reason, s.path) for s in self.strays if s.kind == LEFT_OUT)
+        lines += left_out_in_words(by_name)
         for name, split in self.splits.items():
             lines += [f"WARNING: {name} {text}" for text in missing_labels(split.generators)]
         if self.missing:

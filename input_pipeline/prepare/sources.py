@@ -22,7 +22,6 @@ from input_pipeline.prepare.folders import (
     Source,
     check_split_option,
     directory,
-    is_hidden,
     walk_classes,
     walk_files,
     walk_separate,
@@ -103,13 +102,15 @@ def walk_entry(entry: CatalogEntry, root: str | os.PathLike[str], split: str = "
     source = Source(root.name, entry)
     located: list[tuple[_Place, str, str]] = []
     places: dict[tuple[str, ...], _Place | _Nowhere] = {}
-    for path, parts in walk_files(root):
+    for path, parts, left_out in walk_files(root):
         name, folders = "/".join(parts), parts[:-1]
         if folders not in places:
             places[folders] = _locate(entry, root, folders)
         place = places[folders]
-        if is_hidden(parts[-1]):
-            source.leave_out(name, "hidden file")
+        if isinstance(place, _Place):
+            source.expect(folders)
+        if left_out:
+            source.leave_out_by_name(name, left_out)
         elif isinstance(place, _Nowhere):
             source.leave_out(name, *place)
         else:

@@ -19,6 +19,7 @@ import numpy as np
 import threadpoolctl
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.file_tree import walk_files
 from input_pipeline.loading.parallel import ahead, available_cores
 from input_pipeline.simulation import baselines, camera, decoders, matching
 from input_pipeline.storage import dataset_writer, records
@@ -232,8 +233,9 @@ def _photographs(photos: str, size: int) -> tuple[pathlib.Path, ...]:
         raise UserError(f"data.photos is {photos!r}, which is not a folder; give a folder.")
     side = 2 * (size + 2 * camera.MARGIN)
     files = []
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in _PHOTO_SUFFIXES and path.is_file():
+    found = (file for file in walk_files(folder) if not (file.left_out or file.problem))
+    for path in sorted(pathlib.Path(file.path) for file in found):
+        if path.suffix.lower() in _PHOTO_SUFFIXES:
             try:
                 with Image.open(path) as image:
                     large = min(image.size) >= side

@@ -1,14 +1,24 @@
-"""CSV tables: UTF-8, names of files in them whatever their bytes."""
+"""CSV tables: UTF-8, names of files in them whatever their bytes.
+
+A text that a spreadsheet would compute, as `=1+1.png`, is written with an apostrophe before it, and
+read without: whoever names a picture must not run a formula at those who open the table. Numbers
+are left as they are. Text that looks like one with apostrophes before it gets one more.
+"""
 
 import csv
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, TextIO
 
 from input_pipeline.storage.atomic_files import whole_file
 
 Row = Mapping[str, Any] | Sequence[Any]
+BOM = "\ufeff"  # before a table, it tells Excel that this is UTF-8; `read_csv` passes over it
+# East Asian spreadsheets take the wide signs as well.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Row]) -> str:
@@ -42,16 +52,48 @@ def write_rows(
     file: TextIO, columns: Sequence[str], rows: Iterable[Row], *, line_end: str = "\n"
 ) -> None:
     """Writes a table to an open text file (`newline=""`), see `csv_text`."""
-    writer = csv.writer(file, lineterminator=line_end)
+    # The module's own line end, cut off again, makes it quote carriage returns too.
+    lines = SimpleNamespace(write=lambda line: file.write(line.removesuffix("\r\n") + line_end))
+    writer = csv.writer(lines, lineterminator="\r\n")
     writer.writerow(columns)
     for row in rows:
         cells = [row.get(column) for column in columns] if isinstance(row, Mapping) else row
-        writer.writerow(cells)
+        writer.writerow(map(_guarded, cells))
 
 
 def read_csv(path: str | os.PathLike[str]) -> tuple[list[str], list[dict[str, str]]]:
     """The columns of a table and its rows as {column: cell}."""
-    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with _opened(path) as file:
         reader = csv.DictReader(file)
-        rows = list(reader)
-    return list(reader.fieldnames or ()), rows
+        return list(reader.fieldnames or ()), [_unguarded(row) for row in reader]
+
+
+def iter_csv(path: str | os.PathLike[str]) -> Iterator[dict[str, str]]:
+    """The rows of a table one by one, see `read_csv`."""
+    with _opened(path) as file:
+        yield from map(_unguarded, csv.DictReader(file))
+
+
+def _opened(path: str | os.PathLike[str]) -> TextIO:
+    return open(path, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _guarded(cell: Any) -> Any:
+    if isinstance(cell, str) and _FORMULA.match(cell) and not _is_number(cell):
+        return f"'{cell}"
+    return cell
+
+
+def _unguarded(row: dict[str, str]) -> dict[str, str]:
+    return {
+        column: cell[1:] if cell and cell[0] == "'" and _FORMULA.match(cell) else cell
+        for column, cell in row.items()
+    }
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

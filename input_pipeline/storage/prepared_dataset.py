@@ -9,7 +9,6 @@ skipped.csv        files of the source that are not in it, with the reason
 plan.json          settings of `prepare`, and a hash over its source
 """
 
-import csv
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from input_pipeline.errors import UserError
+from input_pipeline.storage.csv_files import iter_csv
 from input_pipeline.storage.tfrecord import TFRecordSource
 
 DATASET_FILE = "dataset.json"
@@ -98,8 +98,7 @@ class PreparedDataset:
         """Yields the rows of `files.csv`, one per record: split, filename, label, sha256, ..."""
         path = self.path / FILES_TABLE
         try:
-            with open(path, encoding="utf-8", newline="") as file:
-                yield from csv.DictReader(file)
+            yield from iter_csv(path)
         except FileNotFoundError as error:
             raise UserError(f"{path} is missing. Prepare the data set again.") from error
 

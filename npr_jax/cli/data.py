@@ -174,7 +174,7 @@ PREPARE = Command(
         "prepare --list",
     ),
     define=(
-        text("source", "Tree [split/]generator/[class/]{0_real,1_fake}/*."),
+        text("source", "Tree [split/][generator/][class/]{0_real,1_fake}/*."),
         text("photographs", "Tree of photographs, with --generated."),
         text("generated", "Tree of generated images, with --photographs."),
         text("dataset", "Which published data set --source is, see --list."),
@@ -206,7 +206,7 @@ PAIRS = Command(
     ),
     define=(
         text("photographs", "Tree of photographs; its topmost folders name their sources."),
-        text("source", "Tree [split/]generator/[class/]{0_real,1_fake}/*: its photographs."),
+        text("source", "Tree [split/][generator/][class/]{0_real,1_fake}/*: its photographs."),
         text("split", "Name of the only split, for trees without. Without it: train or test."),
         text("output", "Directory to write, which does not exist yet."),
         text("decoders", "Decoders to draw from, A or A,B. Without it: all."),

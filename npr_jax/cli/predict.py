@@ -14,7 +14,7 @@ from tqdm import tqdm
 from input_pipeline.errors import UserError
 from input_pipeline.images.file_tree import FoundFile, find_image_files
 from input_pipeline.provenance.report import read_provenance
-from input_pipeline.storage.csv_files import write_rows
+from input_pipeline.storage.csv_files import BOM, write_rows
 from npr_jax.detectors.calibration import VERDICTS
 from npr_jax.inference.detector import Detector, ImageScore
 from npr_jax.inference.ensemble import Ensemble
@@ -38,6 +38,7 @@ def predict_files(
     evidence: str = "",
     heat_map: str = "auto",
     provenance: bool = False,
+    excel: bool = False,
 ) -> int:
     """Scores every file named or found in a named folder and writes a CSV table.
 
@@ -57,6 +58,8 @@ def predict_files(
         heat_map: how those find where the evidence lies, see ``npr_jax.inference.heat_map``.
         provenance: whether the table has `PROVENANCE_COLUMNS`, see
             ``input_pipeline.provenance.report``.
+        excel: whether the file begins with a byte order mark, without which Excel takes it for no
+            UTF-8.
 
     Returns:
         Exit status: 0, or 1 where a row has an error.
@@ -68,10 +71,13 @@ def predict_files(
     if confidence is not None and not 0.5 <= confidence < 1:
         raise UserError(f"--confidence={confidence}; expected at least 0.5 and below 1")
     _check_output(output)
+    if excel and not output:
+        raise UserError("--excel is of --output=FILE.csv; give both")
     _check_extras(detector, maps, evidence, heat_map)
     if evidence:  # it draws with Matplotlib, which scoring does without
         from npr_jax.analysis.evidence import evidence_folder
-    files = find_image_files(paths)
+    found = find_image_files(paths)
+    files = found.files
     views = (member.file_view for member in detector.members)
     images = ", ".join(
         [detector.preprocessing_in_words, *(v.description for v in views if v is not None)]
@@ -90,8 +96,10 @@ def predict_files(
         results = _results(detector, files, confidence, extras)
         watched = tqdm(results, total=len(files), unit="img", disable=not sys.stderr.isatty())
         columns = (*COLUMNS, *PROVENANCE_COLUMNS) if provenance else COLUMNS
+        if excel:
+            table.write(BOM)
         write_rows(table, columns, _rows(watched, table, counts, provenance))
-    print(_summary(counts), file=sys.stderr)
+    print(_summary(counts), *found.left_out_in_words(), sep="\n", file=sys.stderr)
     return 1 if counts["error"] else 0
 
 

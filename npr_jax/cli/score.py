@@ -49,6 +49,7 @@ def _predict(flags: Any, words: list[str]) -> int:
         evidence=flags.evidence,
         heat_map=flags.heat_map,
         provenance=flags.provenance,
+        excel=flags.excel,
     )
     if flags.examples:
         print(_OF_EXAMPLES, file=sys.stderr)
@@ -82,13 +83,15 @@ def _serve(flags: Any) -> int:
     from npr_jax.serving.limits import check_installed, limits_of
 
     check_installed()
-    limits = limits_of(flags)
+    from npr_jax.serving.guards import allowed_hosts
+
+    limits, allowed = limits_of(flags), allowed_hosts(flags.allow_host)
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     detector = load_one_detector("serve", flags)
     from npr_jax.serving.server import serve
 
-    serve(detector, host=flags.host, port=flags.port, limits=limits)
+    serve(detector, host=flags.host, port=flags.port, limits=limits, allowed=allowed)
     return 0
 
 
@@ -96,10 +99,11 @@ _DETECTOR = "[--workdir=RUN | --weights=FILE]"
 PREDICT = Command(
     name="predict",
     summary="Score pictures: photograph, generated or unsure, one row for each file.",
-    usage=f"{_DETECTOR} PATH... [--resize=native|PIXELS] [--output=FILE.csv] "
+    usage=f"{_DETECTOR} PATH... [--resize=native|PIXELS] [--output=FILE.csv [--excel]] "
     "[--maps=DIR] [--evidence=DIR] [--provenance] [--examples=DIR]",
-    details="All files below a folder are scored, hidden ones aside. The exit status is 1 if some "
-    "could not be; their rows say why.",
+    details="All files below a folder are scored. Left out, and listed, are hidden ones, system "
+    "folders and companions of pictures (.txt, .json, Thumbs.db and the like). The exit status is "
+    "1 if some could not be scored; their rows say why.",
     examples=(
         "predict my_pictures/ picture.jpg --output=scores.csv",
         "predict my_pictures/ --evidence=evidence",
@@ -114,6 +118,7 @@ PREDICT = Command(
             "output",
             "CSV file; FILE.csv.partial until all rows are known. Without it: standard output.",
         ),
+        switch("excel", "With --output: a table that Excel opens with every letter of its names."),
         number(
             "confidence",
             None,
@@ -170,12 +175,13 @@ EXPORT = Command(
 SERVE = Command(
     name="serve",
     summary="Answer requests over HTTP, with a page to drop pictures on.",
-    usage=f"{_DETECTOR} [--resize=native|PIXELS] [--host=NAME] [--port=N]",
+    usage=f"{_DETECTOR} [--resize=native|PIXELS] [--host=NAME] [--port=N] [--allow_host=NAME]",
     examples=("serve", "serve --workdir=runs/quickstart --port=7860"),
     define=(
         *flags_of_detector(ensembles=False),
         resize_flag(),
-        text("host", "Name or address to listen on.", default="127.0.0.1"),
+        text("host", "Name or address to listen on; 0.0.0.0 is every one.", default="127.0.0.1"),
+        text("allow_host", "Names, comma-separated, that it may also be asked under."),
         integer("port", 7860, "0 for any that is free."),
         number("max_megabytes", 30, "Of one file."),
         number("max_megapixels", 40, "Of one picture."),

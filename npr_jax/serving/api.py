@@ -24,11 +24,12 @@ from npr_jax.serving.schema import (
     ErrorAnswer,
     EvidenceAnswer,
     HealthAnswer,
+    LeftOutAnswer,
     ResultAnswer,
     ScoreAnswer,
 )
 from npr_jax.serving.service import Asked, Service
-from npr_jax.serving.uploads import Upload, expand, is_zip
+from npr_jax.serving.uploads import LeftOut, Upload, base_name, expand, is_zip
 
 FIELD = "files"
 _MAX_DETAILED = 10  # files of one request with deliveries or evidence: each takes seconds
@@ -127,7 +128,8 @@ def _answer(
     """
     found: Iterable[Assessment]
     contents = _contents(uploads, service.limits)
-    files = expand(contents, service.limits)
+    left_out: list[LeftOut] = []
+    files = expand(contents, service.limits, left_out)
     asked: dict[str, Any] = {"delivery": delivery, "evidence": evidence, "cancelled": cancelled}
     if len(uploads) == 1 and not _holds_zip(uploads[0]):
         # Does not wait for requests of many files.
@@ -140,7 +142,12 @@ def _answer(
     results = [_result(one) for one in found]
     if len(results) == 1 and results[0].error:
         raise Refused(results[0].error, results[0].status)
-    answer = ScoreAnswer(**service.identity, results=results, caveats=list(sentences.CAVEATS))
+    answer = ScoreAnswer(
+        **service.identity,
+        results=results,
+        left_out=[LeftOutAnswer(name=name, kind=kind) for kind, name in left_out],
+        caveats=list(sentences.CAVEATS),
+    )
     return answer.model_dump_json().encode()
 
 
@@ -163,7 +170,7 @@ def _contents(uploads: list[UploadFile], limits: Limits) -> Iterator[tuple[str, 
                 f"{limits.max_bytes / MEGA:g} MB are taken here.",
                 CONTENT_TOO_LARGE,
             )
-        yield upload.filename or "", upload.file.read()
+        yield base_name(upload.filename or ""), upload.file.read()
 
 
 def _holds_zip(upload: UploadFile) -> bool:

@@ -5,21 +5,24 @@ Plain ASGI, so that a request's body is counted while it arrives, and the page's
 
 import asyncio
 import ipaddress
+import re
 import socket
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from input_pipeline.errors import UserError
 from npr_jax.serving.limits import CONTENT_TOO_LARGE, MEGA, UNAVAILABLE
 
 FORBIDDEN, MISDIRECTED = 403, 421
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _WILDCARDS = ("0.0.0.0", "::", "")
+_HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_-]+)*\.?")
 UPLOADS_AT_ONCE = 64
 SECONDS_BETWEEN_PARTS = 30  # of a body; who sends slower is gone
 SECONDS_OF_DRAINING = 10
@@ -47,15 +50,39 @@ def error_response(
     return JSONResponse(content, status, headers)
 
 
-def only_our_own(app: ASGIApp, *, host: str, identity: Mapping[str, str]) -> ASGIApp:
+def allowed_hosts(flag: str) -> frozenset[str]:
+    """The names that ``--allow_host`` gives, comma-separated, as browsers send them.
+
+    Raises:
+        UserError: one is no name of a host.
+    """
+    names = set()
+    for given in filter(None, map(str.strip, flag.split(","))):
+        try:
+            name = given.encode("idna").decode().lower()
+        except UnicodeError:
+            name = ""
+        if not (_HOST_NAME.fullmatch(name) or _is_address(name)):
+            raise UserError(
+                f"--allow_host={given}: expected the name alone, without scheme, port or path, as "
+                "in --allow_host=pictures.example; several are separated by commas"
+            )
+        names.add(name)
+    return frozenset(names)
+
+
+def only_our_own(
+    app: ASGIApp, *, host: str, allowed: Collection[str] = (), identity: Mapping[str, str]
+) -> ASGIApp:
     """Refuses requests for other hosts (DNS rebinding) and writes that other sites' pages start.
 
     Args:
         app: what answers all other requests.
         host: that the server is bound to.
+        allowed: further names that it answers for, see ``allowed_hosts``.
         identity: for error answers.
     """
-    names, any_address = {*_LOOPBACK, host.lower()}, host in _WILDCARDS
+    names, any_address = {*_LOOPBACK, host.lower(), *allowed}, host in _WILDCARDS
     if any_address:
         names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
 
@@ -64,11 +91,11 @@ def only_our_own(app: ASGIApp, *, host: str, identity: Mapping[str, str]) -> ASG
         asked = headers.get("host", "")
         name = _name_of(asked)
         if not (name in names or (any_address and _is_address(name))):
-            return MISDIRECTED, "This server does not answer for that host name."
+            return MISDIRECTED, _does_not_answer_for(name)
         if scope["type"] == "http" and scope["method"] in _SAFE_METHODS:
             return None
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
-        foreign = origin is not None and urllib.parse.urlsplit(origin).netloc != asked
+        foreign = origin is not None and not _is_ours(origin, headers, allowed)
         if foreign or site not in ("none", "same-origin"):
             return FORBIDDEN, "Pages of other sites may not send pictures to this server."
         return None
@@ -82,6 +109,30 @@ def only_our_own(app: ASGIApp, *, host: str, identity: Mapping[str, str]) -> ASG
         await error_response(identity, *problem)(scope, receive, send)
 
     return answer
+
+
+def _does_not_answer_for(name: str) -> str:
+    if _HOST_NAME.fullmatch(name):
+        return (
+            f"This server does not answer for the host name {name}. Whoever runs it can allow "
+            f"that: serve --allow_host={name}"
+        )
+    return "This server does not answer for that host name."
+
+
+def _is_ours(origin: str, headers: Headers, allowed: Collection[str]) -> bool:
+    """Whether a page of that origin is this server's own.
+
+    A proxy may put another name into Host than the one the page has. That name is then one of
+    those allowed, and the proxy or the browser says that the page has it: no script can write
+    Sec-Fetch-Site, nor X-Forwarded-Host to another site without being asked for first.
+    """
+    place = urllib.parse.urlsplit(origin).netloc
+    if place == headers.get("host", ""):
+        return True
+    forwarded = headers.get("x-forwarded-host", "").split(",")[0].strip()
+    confirmed = headers.get("sec-fetch-site") == "same-origin" or place == forwarded
+    return confirmed and _name_of(place) in allowed
 
 
 def _name_of(host: str) -> str:

@@ -123,7 +123,9 @@ class EvidenceAnswer(_Answer):
 class ResultAnswer(_Answer):
     """One file."""
 
-    name: str = Field(description="the file's name as sent, without folders")
+    name: str = Field(
+        description="the file's name without folders, of a zip file's member with those inside"
+    )
     sha256: str = Field(description="of its bytes; empty where a zip file's member was not read")
     score: float | None = Field(
         ge=0, le=1, description=f"{_SCORE}, exactly as `predict` says; null with an error"
@@ -146,10 +148,18 @@ class ResultAnswer(_Answer):
     seconds: float = Field(ge=0, description="of computing")
 
 
+class LeftOutAnswer(_Answer):
+    """A member of a zip file that is no picture by its name."""
+
+    name: str = Field(description="with the folders inside the zip file")
+    kind: str = Field(description="companion file, hidden file or system folder (that it is in)")
+
+
 class ScoreAnswer(Identity):
     """Answer of POST /api/v1/score."""
 
     results: list[ResultAnswer] = Field(description="one for each file, in order")
+    left_out: list[LeftOutAnswer] = Field(description="of zip files, what was not looked at")
     caveats: list[str] = Field(description="what the detector cannot tell")
 
 

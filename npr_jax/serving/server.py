@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import uvicorn
 from fastapi import FastAPI
@@ -37,8 +37,13 @@ _SECONDS_TO_FINISH = 5
 _PREFIX = "npr-jax-serve-"
 
 
-def build_app(service: Service, *, host: str = "127.0.0.1") -> FastAPI:
-    """The API's routes, guarded, of a server bound to `host`; a page can be mounted at the root."""
+def build_app(
+    service: Service, *, host: str = "127.0.0.1", allowed: Collection[str] = ()
+) -> FastAPI:
+    """The API's routes, guarded, of a server bound to `host`; a page can be mounted at the root.
+
+    `allowed` are further names that it answers for, see `guards.only_our_own`.
+    """
     app = FastAPI(
         title="npr-jax",
         version=service.identity["version"],
@@ -54,7 +59,7 @@ def build_app(service: Service, *, host: str = "127.0.0.1") -> FastAPI:
     # The last one added is the first that sees a request.
     limits = service.limits
     app.add_middleware(BoundedBodies, max_body=limits.max_body, identity=service.identity)
-    app.add_middleware(only_our_own, host=host, identity=service.identity)
+    app.add_middleware(only_our_own, host=host, allowed=allowed, identity=service.identity)
     app.add_middleware(security_headers)
     return app
 
@@ -90,10 +95,12 @@ def _answer_errors(app: FastAPI, identity: Mapping[str, str]) -> None:
         return response
 
 
-def serve(detector: Detector, *, host: str, port: int, limits: Limits) -> None:
+def serve(
+    detector: Detector, *, host: str, port: int, limits: Limits, allowed: Collection[str] = ()
+) -> None:
     """Answers on ``http://host:port`` until it is interrupted or terminated.
 
-    `port` is 0 for any that is free.
+    `port` is 0 for any that is free, `allowed` as of `build_app`.
 
     Raises:
         ValueError: the address cannot be listened on.
@@ -107,7 +114,8 @@ def serve(detector: Detector, *, host: str, port: int, limits: Limits) -> None:
             service = Service(detector, limits)
             try:
                 warm_up(service)
-                _run(mount(build_app(service, host=host), service), listening, host)
+                app = build_app(service, host=host, allowed=allowed)
+                _run(mount(app, service), listening, host)
             finally:
                 service.close()
     except KeyboardInterrupt:

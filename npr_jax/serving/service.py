@@ -30,7 +30,7 @@ from npr_jax.serving.limits import (
     Refused,
     never,
 )
-from npr_jax.serving.uploads import Upload, base_name
+from npr_jax.serving.uploads import Upload
 
 _LOG = logging.getLogger(__name__)
 _GROUP_FILES = 16
@@ -79,9 +79,10 @@ class Service:
         evidence: bool = True,
         cancelled: Asked = never,
     ) -> Assessment:
-        """Everything about one file of that name for display; waits for it.
+        """Everything about one file; waits for it.
 
         Args:
+            name: for display, see ``uploads.base_name``.
             data: the file.
             delivery: whether to try how the verdict holds up when the picture is sent on.
             evidence: whether to make residuals and heat map.
@@ -115,7 +116,7 @@ class Service:
                 except (Busy, Cancelled):
                     raise
                 except Refused as error:
-                    yield refused(base_name(name), data, error)
+                    yield refused(name, data, error)
 
     def score_many(self, files: Iterable[Upload], cancelled: Asked = never) -> Iterator[Assessment]:
         """Score and verdict of each file, in order, as soon as it is known.
@@ -130,8 +131,7 @@ class Service:
             Refused: what ``files`` raises; ``Busy`` where too many wait, ``Cancelled``.
         """
         with self._place(), self._turn_of_many(cancelled):
-            named = ((base_name(name), data) for name, data in files)
-            for group in grouped(named, _pixels, _GROUP_FILES):
+            for group in grouped(files, _pixels, _GROUP_FILES):
                 yield from self._score_group(group, cancelled)
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ class Service:
         self, name: str, data: bytes, delivery: bool, evidence: bool, cancelled: Asked
     ) -> Assessment:
         def work(deadline: Deadline) -> Assessment:
-            return self._assessor.assess(base_name(name), data, deadline, delivery, evidence)
+            return self._assessor.assess(name, data, deadline, delivery, evidence)
 
         return self._run(work, self.limits.seconds, cancelled)
 

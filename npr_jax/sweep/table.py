@@ -1,6 +1,5 @@
 """``runs.csv``: one row per run and generator, rebuilt from the runs that lie on disk."""
 
-import csv
 import json
 import pathlib
 import statistics
@@ -8,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from input_pipeline.errors import UserError
-from input_pipeline.storage.csv_files import write_csv
+from input_pipeline.storage.csv_files import read_csv, write_csv
 from npr_jax.evaluation.tables import METRICS
 from npr_jax.evaluation.text_tables import Sheet, markdown
 from npr_jax.residuals.front_end import distinct
@@ -60,10 +59,8 @@ def read_table(path: pathlib.Path) -> list[dict[str, Any]]:
     ``UserError`` where it is another table.
     """
     measures = {measure for _, _, measure in COLUMNS}
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames
-        rows: list[dict[str, Any]] = list(reader)
+    columns, cells = read_csv(path)
+    rows: list[dict[str, Any]] = [dict(row) for row in cells]
     needed = {"variant", "seed", "generator", *measures}
     if columns and (missing := sorted(needed - set(columns))):
         raise UserError(f"{path} lacks the columns {', '.join(missing)}; give a sweep's runs.csv")

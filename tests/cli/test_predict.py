@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import npr_jax
+from input_pipeline.errors import UserError
 from npr_jax.cli.main import run
 from npr_jax.cli.predict import predict_files
 from npr_jax.inference.verdict import ImageScore
@@ -91,6 +92,28 @@ def test_command_scores_a_folder_and_reports_what_failed(trained, folder, tmp_pa
     assert "1 not scored" in finished.stderr
     assert "images: native size" in finished.stderr, "the preprocessing is said"
     assert finished.stdout == ""
+
+
+def test_a_table_for_excel_says_that_it_is_utf_8_and_computes_nothing(tmp_path, monkeypatch):
+    for name in ("ü.png", "=1+1.png", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    assert predict_files(Sure(), ["=1+1.png", "ü.png"], "t.csv", excel=True, **CONFIDENT) == 0
+    data = (tmp_path / "t.csv").read_bytes()
+    assert data.startswith(b"\xef\xbb\xbfpath,score,")
+    assert [line.split(",")[0] for line in data.decode().splitlines()[1:]] == ["'=1+1.png", "ü.png"]
+    with pytest.raises(UserError, match="--excel is of --output"):
+        predict_files(Sure(), ["ü.png"], "", excel=True, **CONFIDENT)
+
+
+def test_companions_are_listed_and_no_error(tmp_path, capsys):
+    for name in ("a.png", "a.txt", "@eaDir/a.png/thumb.jpg"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(b"x")
+    assert scored(tmp_path, tmp_path / "in") == {"a.png": ""}
+    said = capsys.readouterr().err
+    assert f"1 companion file left out: {tmp_path / 'in/a.txt'}\n" in said
+    assert f"1 system folder left out: {tmp_path / 'in/@eaDir'}\n" in said
 
 
 def test_command_with_published_weights_to_standard_output(reference_inputs, folder, tmp_path):

@@ -25,12 +25,11 @@ def make_client(detector):
     """Makes a client of a server with other limits, or another detector."""
     services = []
 
-    def make(other=None, *, host="127.0.0.1", **limits):
+    def make(other=None, *, host="127.0.0.1", allowed=(), **limits):
         service = Service(other or detector, Limits(**limits))
         services.append(service)
-        client = TestClient(
-            build_app(service, host=host), base_url=HOME, raise_server_exceptions=False
-        )
+        app = build_app(service, host=host, allowed=allowed)
+        client = TestClient(app, base_url=HOME, raise_server_exceptions=False)
         client.service = service
         return client
 

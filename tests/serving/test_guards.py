@@ -13,7 +13,9 @@ import urllib.request
 import httpx
 import pytest
 
+from input_pipeline.errors import UserError
 from npr_jax.inference.detector import without_folders
+from npr_jax.serving.guards import allowed_hosts
 from npr_jax.serving.limits import Limits
 from npr_jax.serving.server import private_folder, serve
 from tests import runs
@@ -41,6 +43,46 @@ def test_a_server_for_the_network_answers_to_addresses_and_to_its_name(make_clie
     for host in ("192.168.1.7:7860", socket.gethostname(), "localhost"):
         assert client.get("/health", headers={"Host": host}).status_code == 200
     assert client.get("/health", headers={"Host": "evil.example"}).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_a_server_answers_to_the_names_it_is_allowed(make_client, host):
+    refused = make_client(host=host).get("/health", headers={"Host": "News.example:80"})
+    assert refused.status_code == 421
+    assert "serve --allow_host=news.example" in refused.json()["error"]
+    client = make_client(host=host, allowed=allowed_hosts("news.example, bücher.example"))
+    for name in ("news.example", "News.example:80", "xn--bcher-kva.example"):
+        assert client.get("/health", headers={"Host": name}).status_code == 200
+    assert client.get("/health", headers={"Host": "news.example.evil"}).status_code == 421
+    odd = client.get("/health", headers={"Host": "<b>.example"})
+    assert "<b>" not in odd.text
+
+
+def test_a_page_behind_a_proxy_may_send_under_an_allowed_name_alone(make_client, ask, encoded):
+    """The proxy puts the server's own address into Host, as nginx does unless told otherwise."""
+    file = ("a.png", encoded(runs.picture(0, True)))
+    client = make_client(allowed=allowed_hosts("news.example"))
+    public, by_browser = {"Origin": "https://news.example"}, {"Sec-Fetch-Site": "same-origin"}
+    by_proxy = {"X-Forwarded-Host": "news.example"}
+    for headers in (public | by_browser, public | by_proxy, public | {"Host": "news.example"}):
+        assert ask(client, file, headers=headers).status_code == 200, headers
+    evil = {"Origin": "https://evil.example"}
+    for headers in (
+        public,
+        public | {"Sec-Fetch-Site": "same-site"},
+        public | by_proxy | {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://news.example:8080"} | by_proxy,
+        evil | by_browser,
+        evil | {"X-Forwarded-Host": "evil.example"},
+    ):
+        assert ask(client, file, headers=headers).status_code == 403, headers
+    assert ask(make_client(), file, headers=public | by_browser).status_code == 403
+
+
+@pytest.mark.parametrize("given", ["https://news.example", "news.example/npr", "*", "a b", "a:80"])
+def test_what_is_no_name_is_refused(given):
+    with pytest.raises(UserError, match=r"--allow_host=.*expected the name alone"):
+        allowed_hosts(given)
 
 
 def test_pages_of_other_sites_may_not_send(client, ask, encoded):

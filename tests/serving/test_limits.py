@@ -146,14 +146,82 @@ def test_a_zip_file_is_its_pictures(client, ask, good, encoded):
         ("../../../etc/two.jpg", other),
         ("/absolute/three.png", good),
         ("C:\\folder\\four.png", good),
+        ("deep/@eaDir/one.png", good),
         ("readme.txt", b"words"),
+        ("text.png", b"words"),
     )
-    results = ask(client, ("all.zip", packed)).json()["results"]
-    names = ["one.png", "two.jpg", "three.png", "four.png", "readme.txt"]
+    answer = ask(client, ("all.zip", packed)).json()
+    results = answer["results"]
+    names = ["deep/er/one.png", "etc/two.jpg", "absolute/three.png", "folder/four.png", "text.png"]
     assert [result["name"] for result in results] == names
     assert [result["status"] for result in results] == [200, 200, 200, 200, 415]
+    assert {one["name"]: one["kind"] for one in answer["left_out"]} == {
+        ".hidden.png": "hidden file",
+        "__MACOSX/deep/._one.png": "system folder",
+        "deep/@eaDir/one.png": "system folder",
+        "readme.txt": "companion file",
+    }
     [alone] = ask(client, ("two.jpg", other)).json()["results"]
     assert results[1]["score"] == pytest.approx(alone["score"], abs=1e-6)
+
+
+def named(name, flag=0, extra=b""):
+    """A zip file with one member, its name as the bytes that a program wrote."""
+    data = bytearray(archive(("x" * len(name), b"picture")))
+    directory = data.index(b"PK\x01\x02")
+    data[30 : 30 + len(name)] = data[directory + 46 : directory + 46 + len(name)] = name
+    for flags in (6, directory + 8):
+        data[flags : flags + 2] = struct.pack("<H", flag)
+    if extra:
+        data[directory + 30 : directory + 32] = struct.pack("<H", len(extra))
+        end = directory + 46 + len(name)
+        data[end:end] = extra
+        size = data.index(b"PK\x05\x06") + 12
+        data[size : size + 4] = struct.pack("<I", 46 + len(name) + len(extra))
+    return bytes(data)
+
+
+def unicode_field(name, text):
+    content = struct.pack("<BL", 1, zlib.crc32(name)) + text.encode()
+    return struct.pack("<HH", 0x7075, len(content)) + content
+
+
+SHIFT_JIS = "表.png".encode("shift_jis")  # its second byte is a backslash
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (named("ü/表.png".encode(), flag=0x800), "ü/表.png"),
+        (named("ü/表.png".encode()), "ü/表.png"),  # as macOS writes it
+        (named(SHIFT_JIS, extra=unicode_field(SHIFT_JIS, "表.png")), "表.png"),
+        (named(SHIFT_JIS, extra=unicode_field(b"another.png", "表.png")), "ò\\.png"),
+        (named(SHIFT_JIS, extra=unicode_field(SHIFT_JIS, "表.png")[:-5] + b"\xff.png"), "ò\\.png"),
+        (named(SHIFT_JIS), "ò\\.png"),
+        (named(b"ordner\\b\x84r.png"), "ordner/bär.png"),  # code page 437
+    ],
+)
+def test_names_that_do_not_say_that_they_are_utf_8(data, shown):
+    assert list(expand([("a.zip", data)], Limits())) == [(shown, b"picture")]
+
+
+def test_no_member_vanishes_and_no_two_have_one_name():
+    files = [
+        ("sd/1.png", b"1"),
+        ("flux/1.png", b"2"),
+        ("./flux/1.png", b"3"),
+        ("a\x00.png", b"4"),
+        ("a\x01.png", b"5"),
+        ("long/" + "n" * 300 + "1.png", b"6"),
+        ("long/" + "n" * 301 + "1.png", b"7"),
+        ("...", b"8"),
+    ]
+    packed = [("a.zip", archive(*files)), ("b.zip", archive(("sd/1.png", b"9")))]
+    found = dict(expand(packed, Limits()))
+    assert sorted(found.values()) == [b"%d" % number for number in range(1, 10)]
+    names = list(found)
+    assert names[:3] == ["sd/1.png", "flux/1.png", "flux/1.png (2)"]
+    assert names[-2:] == ["unnamed", "sd/1.png (2)"]
 
 
 def test_zip_bombs(make_client, ask, good):

@@ -79,8 +79,9 @@ def make_pairs(
     Every photograph is followed by its reconstructions; their records have the same `pair`. A
     reconstruction's file name is the photograph's, ``@`` and the decoder; its generator
     ``reconstructed_`` and the decoder. Which decoders a photograph gets depends on its content and
-    the seed alone. Photographs that are unreadable or too small are listed in `skipped.csv`. A run
-    that was interrupted goes on when it is called again with the same arguments.
+    the seed alone. Photographs that are unreadable or too small are listed in `skipped.csv`, as is
+    what the source leaves out. A run that was interrupted goes on when it is called again with the
+    same arguments.
 
     Args:
         source: of which the photographs are taken; generated images are left alone.
@@ -155,7 +156,7 @@ def make_pairs(
             "licence": "Unknown; the images remain under the terms of their sources.",
             "pairs": {key: plan[key] for key in ("decoders", "per_photograph", "largest", "seed")},
         }
-        finish_dataset(folder, name, list(splits), about)
+        finish_dataset(folder, name, list(splits), about, source.strays)
     return PreparedDataset.load(output)
 
 

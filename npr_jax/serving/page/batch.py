@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from input_pipeline.storage.csv_files import csv_text
+from input_pipeline.images.file_tree import left_out_in_words
+from input_pipeline.storage.csv_files import BOM, csv_text
 from npr_jax.serving.limits import Cancelled, Refused
 from npr_jax.serving.page.gradio_parts import html, on_upload, size_hint, working, zone
 from npr_jax.serving.page.jobs import Jobs, Stop
 from npr_jax.serving.page.pending_files import PendingFiles
 from npr_jax.serving.page.render import VERDICTS, part, problem, render
-from npr_jax.serving.uploads import expand
+from npr_jax.serving.uploads import LeftOut, expand
 
 if TYPE_CHECKING:
     from npr_jax.serving.assessment import Assessment
@@ -31,7 +32,6 @@ QUICK = (
 _SECONDS_BETWEEN = 0.4  # messages about progress
 # A zip file ends with this record, which counts its members, and a comment of up to 65535 bytes.
 _END, _ZIP_END = struct.Struct("<4s6xH10x"), 22 + 65535
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for one
 
 
 def build(service: Service, pending: PendingFiles, jobs: Jobs) -> None:
@@ -59,12 +59,13 @@ def _scored(
 ) -> Iterator[str]:
     """Progress, then the table; when cancelled, of what there is."""
     found: list[Assessment] = []
+    left_out: list[LeftOut] = []
     trouble = ""
     last = time.monotonic()
     total = sum(_files_in(pending.tail(token, _ZIP_END)) for token in tokens)
     files = pending.take(tokens)
     try:
-        for one in service.score_many(expand(files, service.limits), stopped.is_set):
+        for one in service.score_many(expand(files, service.limits, left_out), stopped.is_set):
             found.append(one)
             if time.monotonic() - last > _SECONDS_BETWEEN:
                 last = time.monotonic()
@@ -81,6 +82,7 @@ def _scored(
         trouble += problem(
             "", f"Cancelled after {len(found)} files. The table has those that were scored before."
         )
+    trouble += part("parts.html", "left_out", left_out_in_words(left_out))
     yield trouble + (table(found, service.identity) if found else "")
 
 
@@ -105,22 +107,15 @@ def table(found: Sequence[Assessment], identity: Mapping[str, str]) -> str:
 
 
 def to_csv(found: Sequence[Assessment]) -> str:
-    """The results as ``predict`` writes them, a line per file, with the file's size and hash.
-
-    A name that a spreadsheet would take for a formula gets an apostrophe before it.
-    """
+    """The results as ``predict --excel`` writes them, with each file's size and hash."""
     rows = []
     for one in found:
         score = "" if one.result.score is None else f"{one.result.score:.6f}"
         facts = one.facts
         described = (facts.format, facts.width, facts.height) if facts else ("", "", "")
-        name, error = (_plain(text) for text in (one.name, one.result.error))
-        rows.append((name, score, one.result.verdict, error, *described, one.sha256))
-    return csv_text(COLUMNS, rows)
-
-
-def _plain(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+        result = one.result
+        rows.append((one.name, score, result.verdict, result.error, *described, one.sha256))
+    return BOM + csv_text(COLUMNS, rows)
 
 
 def _counts(found: Sequence[Assessment]) -> str:

@@ -38,6 +38,12 @@ _OUTSIDE = re.compile(
     r"<meta\b[^>]*(?:property|name)=\"(?:og|twitter):[^>]*>|<link rel=\"manifest\"[^>]*>"
 )
 _SCRIPT = re.compile(r"<script\b")
+# Gradio's guess of the page's address, made of headers, which do not say a proxy's sub-path.
+_ROOT = re.compile(r'const root = "[^"]*";')
+_OWN_ADDRESS = (
+    'const root = window.gradio_config.root = document.baseURI.replace(/[?#].*/, "")'
+    '.replace(/[/]$/, "");'
+)
 
 
 def page_guard(
@@ -126,8 +132,12 @@ def policy(nonce: str) -> str:
 
 
 def rewritten(page: str, nonce: str, head: str) -> str:
-    """Gradio's page with nothing that names another host, its scripts allowed to run."""
+    """Gradio's page with nothing that names another host, its scripts allowed to run.
+
+    It asks for everything below the address that the browser has of it, whatever stands between.
+    """
     page = _OUTSIDE.sub("", page)
+    page = _ROOT.sub(_OWN_ADDRESS, page, count=1)
     page = page.replace("</head>", f"{head}</head>", 1)
     # User's text is in none of these: Gradio writes its settings as JSON without `<`.
     return _SCRIPT.sub(f'<script nonce="{nonce}"', page)

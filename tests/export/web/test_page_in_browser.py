@@ -192,7 +192,7 @@ def test_the_table_has_what_the_cards_say(visit, site, scenes, save):
     cards = opened.give(scenes[0], odd_name, save("empty.png", b""))
     with opened.tab.expect_download() as download:
         opened.tab.locator("#save").click()
-    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8-sig"))))
     assert [row["path"] for row in rows] == ["scene 0.png", "'=1+1,x.png", "empty.png"]
     assert [row["verdict"] for row in rows] == [cards[0]["verdict"], cards[1]["verdict"], ""]
     assert [float(row["score"]) for row in rows[:2]] == [card["score"] for card in cards[:2]]

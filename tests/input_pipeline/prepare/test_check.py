@@ -116,6 +116,53 @@ def test_duplicates_across_labels_splits_and_within(tmp_path):
     ]
 
 
+def test_an_empty_class_is_a_problem(tmp_path):
+    """Also where another generator's lack hides that labels are missing."""
+    root = tmp_path / "in"
+    save(root / "train/a/0_real/1.png", 1)
+    (root / "train/a/1_fake").mkdir()
+    save(root / "train/b/1_fake/2.png", 2)
+    (root / "train/b/0_real").mkdir()
+    (root / "train/b/0_real/Thumbs.db").write_bytes(b"x")
+    (root / "train/c/cat/0_real").mkdir(parents=True)
+    (root / "train/d/1_fake").mkdir(parents=True)
+    (root / "train/d/1_fake/3.png").write_bytes(b"no image")
+    assert problems(check(root))["empty class"] == [
+        "train/a/1_fake holds no readable image",
+        "train/b/0_real holds no readable image",
+        "train/c/cat/0_real holds no readable image",
+        "train/d/1_fake holds no readable image",
+    ]
+
+
+def test_an_empty_generator_of_a_separate_tree_is_a_problem(tmp_path):
+    save(tmp_path / "photos/1.png", 1)
+    save(tmp_path / "made/sdxl/deep/2.png", 2)
+    (tmp_path / "made/flux/deep").mkdir(parents=True)
+    report = check(None, photographs=tmp_path / "photos", generated=tmp_path / "made")
+    assert problems(report) == {"empty class": ["generated/flux holds no readable image"]}
+
+
+def test_an_empty_class_of_a_published_data_set_is_a_problem(tree):
+    (tree / "BEGAN/0_real/a.png").unlink()
+    found = problems(check(tree, dataset="gangen_detection"))
+    assert found["empty class"] == ["BEGAN/0_real holds no readable image"]
+
+
+def test_companions_are_listed_and_no_problem(tmp_path):
+    save(tmp_path / "in/g/0_real/a.png", 1)
+    save(tmp_path / "in/g/1_fake/b.png", 2)
+    (tmp_path / "in/g/1_fake/b.txt").write_text("a prompt")
+    save(tmp_path / "in/.thumbnails/a.png", 3)
+    report = check(tmp_path / "in")
+    assert report.problems == []
+    assert "1 companion file left out: g/1_fake/b.txt" in str(report)
+    assert report.to_json()["left_out"] == [
+        {"kind": "system folder", "path": ".thumbnails"},
+        {"kind": "companion file", "path": "g/1_fake/b.txt"},
+    ]
+
+
 def test_a_test_set_that_shares_files_with_a_training_set(tmp_path):
     for index, name in enumerate("abc"):
         save(tmp_path / f"train/train/progan/0_real/{name}.png", index)
@@ -324,7 +371,10 @@ def test_an_empty_folder_of_one_label_is_a_problem(tmp_path, folder, text):
         save(root / name / "1_fake/b.png", 2 * index + 1)
     [file] = (root / "b" / folder).iterdir()
     file.unlink()
-    assert problems(check(root)) == {"missing label": [text]}
+    assert problems(check(root)) == {
+        "empty class": [f"b/{folder} holds no readable image"],
+        "missing label": [text],
+    }
     assert f"WARNING: {text}" in str(prepare(root, tmp_path / "out"))
 
 

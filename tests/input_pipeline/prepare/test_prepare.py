@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from input_pipeline.prepare.folders import walk_photographs
 from input_pipeline.storage.prepared_dataset import PreparedDataset
 from input_pipeline.storage.records import image_array
 from tests.trees import prepare, records, save, skipped
@@ -88,6 +89,7 @@ def test_splits_are_recognised_and_strays_reported(tree, tmp_path):
     save(root / "train/a/b/c/0_real/too_deep.png")
     (root / "train/progan/1_fake/.DS_Store").write_bytes(b"x")
     (root / "README.md").write_text("about")
+    save(root / "about.png")
     prepare(root, tmp_path / "out")
     dataset = PreparedDataset.load(tmp_path / "out")
     assert {name: split.num_examples for name, split in dataset.splits.items()} == {
@@ -95,11 +97,68 @@ def test_splits_are_recognised_and_strays_reported(tree, tmp_path):
         "validation": 12,
     }
     assert skipped(tmp_path / "out") == {
-        "README.md": "not in a folder 0_real or 1_fake",
+        "README.md": "companion file",
+        "about.png": "not in a folder 0_real or 1_fake",
         "progan/1_fake/outside.png": "outside the split folders of this tree",
         "train/progan/0_reel/typing_error.png": "not in a folder 0_real or 1_fake",
         "train/a/b/c/0_real/too_deep.png": "deeper than <generator>/<class>",
         "train/progan/1_fake/.DS_Store": "hidden file",
+    }
+
+
+def test_companions_and_system_folders_do_not_stop_a_conversion(tmp_path):
+    root = tmp_path / "in"
+    save(root / "g/0_real/a.png", 1)
+    save(root / "g/1_fake/b.png", 2)
+    save(root / "g/1_fake/@eaDir/b.png/SYNOPHOTO_THUMB_M.jpg", 3)
+    for name in ("g/1_fake/b.txt", "g/1_fake/b.png.json", "g/0_real/Thumbs.db"):
+        (root / name).write_text("words")
+    summary = prepare(root, tmp_path / "out", max_bad_fraction=0)
+    assert summary.splits["test"].num_examples == 2
+    assert skipped(tmp_path / "out") == {
+        "g/0_real/Thumbs.db": "companion file",
+        "g/1_fake/@eaDir": "system folder",
+        "g/1_fake/b.png.json": "companion file",
+        "g/1_fake/b.txt": "companion file",
+    }
+    text = str(summary)
+    assert "3 companion files left out: g/0_real/Thumbs.db, " in text
+    assert "1 system folder left out: g/1_fake/@eaDir\n" in text
+    assert "unreadable" not in text
+    assert "outside the layout" not in text
+
+
+def test_system_folders_are_left_out_of_trees_in_which_every_file_counts(tmp_path):
+    for number in range(3):
+        save(tmp_path / f"photos/{number}.png", number)
+        save(tmp_path / f"photos/@eaDir/{number}.png/THUMB.png", number)
+        save(tmp_path / f"photos/.thumbnails/{number}.png", number)
+    save(tmp_path / "made/sdxl/c.png", 9)
+    save(tmp_path / "made/#recycle/old.png", 8)
+    trees = {"photographs": tmp_path / "photos", "generated": tmp_path / "made"}
+    summary = prepare(None, tmp_path / "out", **trees)
+    assert summary.splits["test"].generators == {
+        "photographs": {"photographs": 3, "generated": 0},
+        "sdxl": {"photographs": 0, "generated": 1},
+    }
+    assert len(walk_photographs(tmp_path / "photos").splits["train"]) == 3
+
+
+def test_a_tree_of_splits_and_classes_alone_is_read_as_cifake_has_it(tmp_path):
+    root = tmp_path / "cifake"
+    for split, number in (("train", 3), ("test", 2)):
+        for index in range(number):
+            save(root / split / "REAL" / f"{index}.jpg", index)
+            save(root / split / "FAKE" / f"{index}.jpg", 10 + index)
+    summary = prepare(root, tmp_path / "out")
+    assert {name: dict(split.generators) for name, split in summary.splits.items()} == {
+        "test": {"cifake": {"photographs": 2, "generated": 2}},
+        "train": {"cifake": {"photographs": 3, "generated": 3}},
+    }
+    of = {r.filename: r.label for r in records(PreparedDataset.load(tmp_path / "out"), "test")}
+    assert of == {"test/FAKE/0.jpg": 1, "test/FAKE/1.jpg": 1} | {
+        "test/REAL/0.jpg": 0,
+        "test/REAL/1.jpg": 0,
     }
 
 
@@ -225,6 +284,7 @@ import sys
 sys.modules.update(dict.fromkeys(("tensorflow", "tensorflow_datasets")))
 from tests.trees import prepare
 from input_pipeline.loading.pipeline import evaluation_images, train_iterator
+from input_pipeline.prepare.folders import walk_photographs
 from input_pipeline.storage.prepared_dataset import PreparedDataset
 prepare(sys.argv[1], sys.argv[2])
 source = PreparedDataset.load(sys.argv[2]).source("test")

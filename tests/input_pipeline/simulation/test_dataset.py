@@ -125,10 +125,11 @@ def test_baselines_are_written_for_every_family(built):
 
 def test_own_photographs_serve_as_scenes(tmp_path):
     rng = np.random.default_rng(0)
-    (tmp_path / "photos").mkdir()
     for i in range(3):
         noise = rng.integers(0, 255, (12, 15, 3), dtype=np.uint8)
-        Image.fromarray(noise).resize((150, 120)).save(tmp_path / "photos" / f"{i}.png")
+        for folder in ("photos", "photos/.thumbnails", "photos/@eaDir"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(noise).resize((150, 120)).save(tmp_path / folder / f"{i}.png")
     (tmp_path / "photos" / "notes.txt").write_text("not a photograph")
     photos = str(tmp_path / "photos")
     settings = {**SETTINGS, "test_per_family": 1}

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from input_pipeline.storage.csv_files import csv_text, read_csv, write_csv
+from input_pipeline.storage.csv_files import BOM, csv_text, iter_csv, read_csv, write_csv
 
 ROWS = [
     {"name": 'a "b", c', "score": 0.5},
@@ -45,3 +45,26 @@ def test_a_file_holds_the_text_and_comes_back(tmp_path, line_end):
 def test_an_empty_table_has_its_columns(tmp_path):
     write_csv(tmp_path / "t.csv", ("a", "b"), [])
     assert read_csv(tmp_path / "t.csv") == (["a", "b"], [])
+    (tmp_path / "t.csv").write_text("")
+    assert read_csv(tmp_path / "t.csv") == ([], [])
+
+
+FORMULAS = ["=1+1.png", "+a", "-a.png", "@SUM(A1)", "\t=1", "\r=1", "＝1+1", "'=1", "''-x"]
+
+
+def test_no_text_of_ours_is_a_formula_and_all_come_back(tmp_path):
+    plain = ["a.png", "a=1.png", "'quoted'", "", "ü.png", "-1.5", "+3", "-1e-5", "-inf"]
+    write_csv(tmp_path / "t.csv", ("name", "logit"), [(name, -0.5) for name in FORMULAS + plain])
+    with open(tmp_path / "t.csv", newline="", encoding="utf-8") as file:
+        cells = [row["name"] for row in csv.DictReader(file)]
+    assert cells == [f"'{name}" for name in FORMULAS] + plain
+    _, rows = read_csv(tmp_path / "t.csv")
+    assert [row["name"] for row in rows] == FORMULAS + plain
+    assert {row["logit"] for row in rows} == {"-0.5"}
+    assert list(iter_csv(tmp_path / "t.csv")) == rows
+
+
+def test_a_table_that_excel_has_saved_is_read(tmp_path):
+    (tmp_path / "t.csv").write_text(BOM + csv_text(("name",), [("ü.png",)]), encoding="utf-8")
+    assert (tmp_path / "t.csv").read_bytes().startswith(b"\xef\xbb\xbfname")
+    assert read_csv(tmp_path / "t.csv") == (["name"], [{"name": "ü.png"}])

@@ -114,7 +114,7 @@ def test_pairs_are_in_the_table_and_are_never_divided(dataset):
 def test_what_is_left_out_is_listed(dataset):
     assert skipped(dataset.path) == {
         "narrow.jpg": "a side is below 64 pixels",
-        "lake/notes.txt": skipped(dataset.path)["lake/notes.txt"],
+        "lake/notes.txt": "companion file",
     }
 
 
@@ -190,10 +190,13 @@ def test_what_cannot_be_is_refused_before_any_work(photographs, weights, tmp_pat
 
 def test_folders_without_photographs_are_refused(weights, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="holds no files"):
+    with pytest.raises(UserError, match="holds no images"):
         walk_photographs(tmp_path / "empty")
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts/a.txt").write_text("no image")
+    with pytest.raises(UserError, match="holds no images"):
+        made(tmp_path / "texts", tmp_path / "out", weights)
+    (tmp_path / "texts/a.png").write_text("no image")
     with pytest.raises(UserError, match="split 'train' has no images"):
         made(tmp_path / "texts", tmp_path / "out", weights)
     tree = tmp_path / "fakes/sdxl/1_fake"

@@ -30,10 +30,10 @@ def visit(browser):
     """Opens the page of a server; only that server may be asked, and nothing may go wrong."""
     contexts, troubles = [], []
 
-    def open_page(server, **options):
+    def open_page(server, address="", **options):
         context = browser.new_context(**options)
         contexts.append(context)
-        host = urllib.parse.urlsplit(server.address).netloc
+        host = urllib.parse.urlsplit(address or server.address).netloc
 
         def only_the_server(route):
             address = urllib.parse.urlsplit(route.request.url)
@@ -47,7 +47,7 @@ def visit(browser):
         page.on("console", lambda m: troubles.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("dialog", lambda dialog: troubles.append("a dialog"))
-        page.goto(server.address)
+        page.goto(address or server.address)
         tab = Tab(page, troubles)
         tab.until("document.querySelector('#one-zone input')")
         return tab

@@ -31,7 +31,9 @@ def saved(tab):
     with tab.page.expect_download() as download:
         tab.page.get_by_role("link", name="Save the table").press("Enter")
     assert download.value.suggested_filename == "scores.csv"
-    text = download.value.path().read_text(encoding="utf-8")
+    data = download.value.path().read_bytes()
+    assert data.startswith(b"\xef\xbb\xbffile,"), "Excel takes it for UTF-8"
+    text = data.decode("utf-8-sig")
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
@@ -91,12 +93,15 @@ def test_zip_files_are_opened_and_their_bad_members_named(batch, scores_of, tmp_
         {
             "folder/good.png": good.read_bytes(),
             "../../../../etc/up.png": good.read_bytes(),
-            "=1+1.txt": b"no picture",
+            "=1+1.jpg": b"no picture",
+            "folder/caption.txt": b"words",
             link: b"/etc/passwd",
         },
     )
     give(batch, path)
-    assert table(batch) == ["good.png", "up.png", "=1+1.txt", "link.png"]
+    assert table(batch) == ["folder/good.png", "etc/up.png", "=1+1.jpg", "link.png"]
+    said = batch.ask("document.querySelector('#batch-result .left-out').textContent")
+    assert said == "1 companion file left out: folder/caption.txt"
     [expected] = scores_of(good)
     assert batch.ask(SCORES) == [
         *[pytest.approx(expected.score, abs=1e-5)] * 2,
@@ -105,7 +110,7 @@ def test_zip_files_are_opened_and_their_bad_members_named(batch, scores_of, tmp_
     ]
     assert "root:" not in batch.ask("document.body.innerText")
     rows = saved(batch)
-    assert rows[2]["file"] == "'=1+1.txt"  # no spreadsheet shall take it for a formula
+    assert rows[2]["file"] == "'=1+1.jpg"  # no spreadsheet shall take it for a formula
 
 
 @pytest.mark.parametrize(

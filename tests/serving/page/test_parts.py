@@ -205,6 +205,7 @@ def test_the_page_loses_outside_addresses_and_only_its_own_scripts_may_run():
         '<head><meta property="og:url" content="https://gradio.app/" />'
         '<meta name="twitter:image" content="https://x.example/a.jpg" />'
         '<link rel="manifest" href="/manifest.json" /></head><script>1</script>'
+        '<script>const root = "http://127.0.0.1:7860";</script>'
     )
     new = guard.rewritten(page, "abc", "<link href='mine'>")
     assert "http" not in new

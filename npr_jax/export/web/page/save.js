@@ -9,7 +9,7 @@ export function download(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** The results as a table with the columns of predict's, and what they were made with. */
+/** The results as a table with the columns of predict's, and what they were made with; for Excel. */
 export function csv(items, description) {
   const head = ["path", "score", "verdict", "error", "logit", "format", "width", "height",
     "read_by_browser", "checkpoint_sha256"];
@@ -18,12 +18,13 @@ export function csv(items, description) {
     result?.format ?? "", result?.size[0] ?? "", result?.size[1] ?? "",
     result?.byBrowser ?? "", description.checkpoint_sha256,
   ]);
-  return [head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
+  return "\ufeff" + [head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 }
 
 /** Quoted where needed; a text that a spreadsheet would compute is marked as text. */
 function cell(value) {
   let text = String(value);
-  if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
+  const computed = typeof value === "string" && /^'*[=+\-@\t\r\n＝＋－＠]/.test(text);
+  if (computed && Number.isNaN(Number(text))) text = `'${text}`;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
