@@ -15,12 +15,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
+from input_pipeline.images.orientation import upright
 from input_pipeline.images.preprocessing import NATIVE, Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.prepared_dataset import missing_labels
 from npr_jax.evaluation.calibration_measures import verdict_rows
 from npr_jax.evaluation.calibration_words import format_verdicts
-from npr_jax.evaluation.images import chosen_test_images, images_of_test_split
+from npr_jax.evaluation.images import chosen_test_images, images_of_test_split, orientations
 from npr_jax.evaluation.metadata_baseline import can_measure, metadata_auc
 from npr_jax.evaluation.mistakes import most_confident, reduced
 from npr_jax.evaluation.protocol import published_table
@@ -192,11 +193,13 @@ def _score(detector: Detector, config: ConfigDict, dataset: MixedDataset, per_ki
 def _mistakes(
     scores: Scores, preprocessing: Preprocessing, config: ConfigDict, dataset: MixedDataset
 ) -> dict[int, np.ndarray]:
-    """The most confident mistakes by their row, reduced to be looked at; read once more."""
+    """The most confident mistakes by their row, reduced and upright, to be looked at."""
     rows = most_confident(scores)
     shown = NATIVE if preprocessing.read_file else preprocessing
     images = chosen_test_images(config, dataset, shown, rows)
-    return {row: reduced(image) for row, image in zip(rows, images, strict=True)}
+    turns = orientations(config, dataset, rows)
+    seen = map(upright, map(reduced, images), turns)
+    return dict(zip(rows, seen, strict=True))
 
 
 def evaluation_name(

@@ -7,9 +7,11 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from input_pipeline.images.metadata import read_facts
 from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset, MixedSplit
 from input_pipeline.loading.pipeline import evaluation_images
+from input_pipeline.storage.records import decode_record
 from npr_jax.inference.detector import Detector
 from npr_jax.training import inputs
 
@@ -69,6 +71,19 @@ def chosen_test_images(
     source = named_test_split(config, dataset).source.subset(np.array(records, np.int64))
     images = evaluation_images(source, preprocessing, delivery=config.data.delivery)
     return (image["image"] for image in images)
+
+
+def orientations(
+    config: ConfigDict, dataset: MixedDataset, records: Sequence[int]
+) -> Iterator[int]:
+    """How the files of some test images are to be turned to stand upright: EXIF's numbers.
+
+    1, as they are, where pixels are stored. ``records`` are as in ``chosen_test_images``.
+    """
+    source = named_test_split(config, dataset).source
+    for number in records:
+        record = decode_record(source[number])
+        yield read_facts(record.image).orientation if record.storage == "encoded" else 1
 
 
 def uniquely_named(
