@@ -50,9 +50,9 @@ def _answer(answers: BinaryIO, described: dict[str, Any], pixels: np.ndarray | N
 def _read(
     data: bytes, max_pixels: int, with_pixels: bool
 ) -> tuple[dict[str, Any], np.ndarray | None]:
+    kind = isolated_kind(data)
     try:
         with _memory(_HEADER_BYTES):
-            kind = isolated_kind(data)
             _register(kind)
             described = _describe(kind, data)
         pixels_in_all = described["width"] * described["height"]
@@ -70,6 +70,8 @@ def _read(
         is_large = isinstance(error, TooManyPixelsError)
         return {"error": str(error), "too_large": is_large}, None
     except (*PILLOW_ERRORS, Image.DecompressionBombError) as error:
+        if kind == JPEG_XL and isinstance(error, RuntimeError):  # how to build libjxl
+            error = OSError("pixels are missing or corrupt")
         reason = " ".join((str(error) or type(error).__name__).split())[:200]
         return {"error": f"damaged image: {reason}", "too_large": False}, None
 

@@ -16,6 +16,10 @@ from input_pipeline.images.problems import UnreadableImageError
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = frozenset([b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT"])
+_TIFF_STARTS = (b"II*\0", b"MM\0*")
+_DEFLATE = (8, 32946)  # values of Compression
+# Offsets and sizes of a TIFF's strips, and of its tiles.
+_PARTS = ((273, 279), (324, 325))
 _SPARE = 2**20  # bytes that a stream of pixels may expand to beyond what the header tells
 _WEBP_KEPT = frozenset([b"VP8X", b"ANIM", b"ALPH"])
 _WEBP_PIXELS = frozenset([b"VP8 ", b"VP8L", b"ANMF"])
@@ -40,7 +44,7 @@ def pixels_only(data: bytes | memoryview) -> bytes | memoryview:
 def completed(data: bytes | memoryview) -> bytes | memoryview:
     """Returns a file whose pixels are whole, with the end mark that a JPEG may have lacked.
 
-    JPEG and PNG only: of the others Pillow's decoders tell by themselves. Pixels are decoded.
+    JPEG, PNG and TIFF only: of the others Pillow's decoders tell by themselves. Pixels are decoded.
 
     Raises:
       UnreadableImageError: pixels are missing or corrupt.
@@ -49,6 +53,8 @@ def completed(data: bytes | memoryview) -> bytes | memoryview:
         return jpeg_damage.completed(data)
     if _is_png(data):
         _check_png(list(_png_chunks(data)))
+    if bytes(data[:4]) in _TIFF_STARTS:
+        _check_tiff(memoryview(data))
     return data
 
 
@@ -118,6 +124,23 @@ def _is_whole_stream(chunks: Sequence[_Chunk]) -> bool:
     except zlib.error:
         return False
     return stream.eof
+
+
+def _check_tiff(data: memoryview) -> None:
+    """Raises `UnreadableImageError` where deflated pixels are corrupt: libtiff says nothing."""
+    tags = getattr(open_as(data, ["TIFF"]), "tag_v2", {})
+    if tags.get(259) not in _DEFLATE:
+        return
+    for offsets, sizes in _PARTS:
+        for offset, size in zip(tags.get(offsets, ()), tags.get(sizes, ()), strict=False):
+            stream = zlib.decompressobj()
+            part = data[offset : offset + size]
+            try:
+                while part and not stream.eof:
+                    stream.decompress(part, _SPARE)
+                    part = stream.unconsumed_tail
+            except zlib.error as error:
+                raise incomplete("a checksum is wrong", 0) from error
 
 
 def _webp_pixels(data: memoryview) -> bytes:

@@ -211,6 +211,7 @@ def test_damaged_png_files_are_refused(node):
         "no pixels": header + chunk(b"IEND", b""),
         "other compression": whole[:26] + b"\1" + whole[27:],
         "no zlib": png_file(40, 40, 8, 2, b"").replace(b"\x78\x9c", b"\0\0"),
+        "changed": whole[:900] + bytes([whole[900] ^ 0x55]) + whole[901:],
         "unknown filter": png_file(40, 40, 8, 2, (b"\7" + bytes(120)) * 40),
     }
     for content in damaged.values():
@@ -226,4 +227,10 @@ def test_damaged_png_files_are_refused(node):
 
 def test_png_files_with_bytes_after_their_end_are_read(node):
     whole = made_up_png(np.random.default_rng(3), 40, 40, 8, 2, False)
-    check(node, [("trailing", {"kind": "png", "content": whole + b"more"}, decode(whole))])
+    end = whole.index(b"IEND") - 8
+    wrong = whole[:end] + bytes(4) + whole[end + 4 :]  # of a chunk; that of the stream is right
+    contents = {"trailing": whole + b"more", "no end": whole[:-12], "a checksum": wrong}
+    cases = [(name, {"kind": "png", "content": made}) for name, made in contents.items()]
+    check(node, [(*case, decode(whole)) for case in cases])
+    for made in contents.values():
+        np.testing.assert_array_equal(decode(made), decode(whole))

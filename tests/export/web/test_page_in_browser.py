@@ -243,11 +243,25 @@ def test_files_of_all_kinds_get_the_score_of_their_pillow_pixels(visit, site, tm
     by_browser = set()
     for kind, path, card in zip(kinds, paths, visit(site).give(*paths), strict=True):
         exact = python_probability(site, read_pixels(path))
-        if kind != "GIF transparent":  # the browser forgets the colour under transparent pixels
-            assert card["score"] == pytest.approx(exact, abs=CALIBRATED), path.name
+        assert card["score"] == pytest.approx(exact, abs=CALIBRATED), path.name
         if "Read by this browser" in card["text"]:
             by_browser.add(kind)
     assert by_browser == {"JPEG CMYK", "WebP animated", "AVIF", "GIF", "GIF transparent", "BMP"}
+
+
+@pytest.mark.slow
+def test_jpegs_are_whole_or_refused_as_by_predict(visit, site, scenes, tmp_path):
+    whole = tmp_path / "whole.jpg"
+    Image.open(scenes[0]).save(whole, quality=85)
+    data = whole.read_bytes()
+    made = {"no-end.jpg": data[:-2], "half.jpg": data[: len(data) // 2] + data[-2:]}
+    made["middle.jpg"] = data[: len(data) // 2] + bytes(200) + data[len(data) // 2 + 200 :]
+    for name, content in made.items():
+        (tmp_path / name).write_bytes(content)
+    paths = [whole, *(tmp_path / name for name in made)]
+    first, ended, *refused = visit(site).give(*paths)
+    assert ended["score"] == first["score"]
+    assert [card["error"] for card in refused] == ["This JPEG file is damaged or cut short."] * 2
 
 
 @pytest.mark.slow

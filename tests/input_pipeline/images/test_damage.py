@@ -165,6 +165,16 @@ def test_files_cut_short_and_zeroed_tails(kind, options):
     assert 40 < missing(data[:half] + bytes(len(data) - half)) < 60
 
 
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate"])
+def test_corrupt_middles_of_compressed_tiffs_are_refused(compression):
+    data = file_of("TIFF", compression=compression)
+    np.testing.assert_array_equal(decode(data), photograph())
+    middle = len(data) // 2
+    missing(data[:middle] + bytes(50) + data[middle + 50 :])
+    if compression != "tiff_lzw":  # which has no checksum
+        missing(data[:middle] + bytes([data[middle] ^ 0x55]) + data[middle + 1 :])
+
+
 @pytest.mark.parametrize("kind", ["BMP", "TIFF", "PPM"])
 def test_black_parts_of_a_picture_are_no_damage(kind):
     pixels = photograph()

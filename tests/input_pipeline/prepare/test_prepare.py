@@ -432,3 +432,20 @@ def test_a_pipe_among_the_images_keeps_nobody_waiting(tree, tmp_path):
     assert skipped(tmp_path / "out") == {
         "stargan/1_fake/pipe.png": "cannot be read: not a regular file"
     }
+
+
+def test_phones_files_are_converted(tmp_path):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    pixels = save(tmp_path / "tree" / "phone" / "1_fake" / "a.png", size=(40, 32))
+    kept = {"quality": -1, "chroma": 444, "matrix_coefficients": 0}
+    folder = tmp_path / "tree" / "phone" / "0_real"
+    folder.mkdir(parents=True)
+    Image.fromarray(pixels).save(folder / "b.heic", **kept)
+    (folder / "c.dng").write_bytes(b"II*\0\x10\0\0\0CR\2\0" + bytes(80))
+    prepare(
+        tmp_path / "tree", tmp_path / "out", storage="decoded", image_size=0, max_bad_fraction=1
+    )
+    found = records(PreparedDataset.load(tmp_path / "out"), "test")
+    assert len(found) == 2
+    assert found[0].image == found[1].image == pixels.tobytes()
+    assert "a RAW file" in skipped(tmp_path / "out")["phone/0_real/c.dng"]

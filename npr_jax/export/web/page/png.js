@@ -18,6 +18,11 @@ const RANGES = [8, 10, 12, 14, 16];
 // Adam7: first column and row of each pass, and the steps between.
 const PASSES = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2],
   [0, 1, 1, 2]];
+const CHECKSUMS = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let sum = byte;
+  for (let bit = 0; bit < 8; bit++) sum = sum & 1 ? 0xedb88320 ^ (sum >>> 1) : sum >>> 1;
+  return sum;
+});
 const ONE_PASS = [[0, 0, 1, 1]];
 
 /** Whether the bytes begin like a PNG. */
@@ -31,7 +36,7 @@ export function isPng(bytes) {
  * @returns {Promise<import("./pixels.js").Picture>}
  */
 export async function decodePng(bytes, limits) {
-  const { header, palette, transparent, packed } = readChunks(bytes);
+  const { header, palette, transparent, packed, isSound } = readChunks(bytes);
   checkSize(header.width, header.height, limits);
   const passes = header.interlaced ? PASSES : ONE_PASS;
   const parts = passes.map(([x, y, dx, dy]) => {
@@ -41,7 +46,7 @@ export async function decodePng(bytes, limits) {
     return { x, y, dx, dy, width, height, stride };
   }).filter((part) => part.width > 0 && part.height > 0);
   const length = parts.reduce((sum, part) => sum + part.height * (1 + part.stride), 0);
-  const raw = await inflate(packed, length);
+  const raw = await inflate(packed, length, isSound);
   const picture = newPicture(header.width, header.height);
   const count = header.width * header.height;
   const Samples = header.depth === 16 ? Uint16Array : Uint8Array;
@@ -75,6 +80,7 @@ function readChunks(bytes) {
   let header = null;
   let palette = null;
   let transparent = null;
+  let isSound = true;
   let at = SIGNATURE.length;
   while (at + 8 <= bytes.length) {
     const length = view.getUint32(at);
@@ -83,7 +89,13 @@ function readChunks(bytes) {
     if (name === "IHDR" && content.length === 13) header = readHeader(content);
     if (name === "PLTE") palette = content;
     if (name === "tRNS") transparent = content;
-    if (name === "IDAT") packed.push(content);
+    if (name === "IDAT") {
+      packed.push(content);
+      const end = at + 8 + length;
+      if (end + 4 <= bytes.length && checksum(bytes.subarray(at + 4, end)) !== view.getUint32(end)) {
+        isSound = false;
+      }
+    }
     if (name === "IEND" || content.length < length) break;
     at += 12 + length;
   }
@@ -92,7 +104,7 @@ function readChunks(bytes) {
   if (header.type === PALETTE && !palette) {
     throw new PictureError("This PNG file is damaged: its palette is missing.");
   }
-  return { header, palette, transparent, packed };
+  return { header, palette, transparent, packed, isSound };
 }
 
 function readHeader(content) {
@@ -108,19 +120,30 @@ function readHeader(content) {
   };
 }
 
-/** The first `length` bytes of a zlib stream; what follows them does not matter. */
-async function inflate(packed, length) {
+/** CRC-32 as PNG's chunks end with, ISO 3309. */
+function checksum(bytes) {
+  let sum = 0xffffffff;
+  for (const byte of bytes) sum = CHECKSUMS[(sum ^ byte) & 255] ^ (sum >>> 8);
+  return ~sum >>> 0;
+}
+
+/**
+ * The first `length` bytes of a zlib stream. What follows them does not matter, unless a chunk's
+ * checksum is wrong: then the stream's own at its end has to be right.
+ */
+async function inflate(packed, length, isSound) {
   const raw = new Uint8Array(length);
   const reader = new Blob(packed).stream().pipeThrough(new DecompressionStream("deflate")).getReader();
   let at = 0;
   try {
-    while (at < length) {
+    while (at < length || !isSound) {
       const { done, value } = await reader.read();
       if (done) break;
       raw.set(value.subarray(0, length - at), at);
       at += Math.min(value.length, length - at);
     }
   } catch {
+    if (!isSound) throw new PictureError("This PNG file is damaged: a checksum is wrong.");
     // A stream that breaks off after the last pixel is as good as a whole one.
   }
   reader.cancel().catch(() => {});
