@@ -61,7 +61,8 @@ class _Decoder:
         paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS")}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "input_pipeline.images.decoding_process"],
+            # -P: no module is taken from the folder that the user happens to be in.
+            [sys.executable, "-P", "-m", "input_pipeline.images.decoding_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
