@@ -27,10 +27,10 @@ def get_config():
     config.optimizer.b2 = 0.99
     config.optimizer.weight_decay = 0.01
     config.optimizer.schedule = "cosine"
-    config.model.backbone = "deep_resnet"
+    config.model.backbone = "shallow_resnet"
 
     data = config.data
-    data.validation_fraction = 0.05
+    data.validation_fraction = 0.15  # for the calibration and for nothing else
     data.test_split = "dev"
     data.resize = 0
     data.host_crop = 96

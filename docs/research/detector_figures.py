@@ -23,7 +23,7 @@ from input_pipeline.storage.atomic_files import write_file
 from input_pipeline.storage.csv_files import csv_text, read_csv
 from npr_jax.analysis.statistics.bootstrap import bootstrap_metric
 from npr_jax.detectors.calibration import Calibration
-from npr_jax.detectors.card import Card
+from npr_jax.detectors.card import Card, load_card, own_card
 from npr_jax.evaluation import measures
 from npr_jax.evaluation.calibration_measures import measure_probabilities
 from npr_jax.evaluation.results import read_scores
@@ -148,6 +148,13 @@ def _mean_auc(photographs: np.ndarray, generated: Sequence[np.ndarray]) -> float
         for values in generated
     ]
     return float(np.mean(shares)) / (2 * len(ordered))
+
+
+def block_of(table: pathlib.Path) -> str:
+    """The block of the detector that comes along, where its table is there."""
+    if not table.is_file():
+        return f"Not measured yet: `docs/results/{TABLE}` is not there."
+    return format_block(Scored.read(table), load_card(own_card())[0])
 
 
 def format_block(scored: Scored, card: Card) -> str:

@@ -1,13 +1,13 @@
 """Everything in docs/ that is made from docs/results/*.csv, made anew.
 
 Writes docs/results/tables.md, the figures docs/images/research/*.svg, and the blocks of
-docs/report.md, docs/slides.md and docs/data.md.
+docs/report.md, docs/slides.md, docs/data.md and docs/detector.md.
 """
 
 import pathlib
 from collections.abc import Mapping
 
-from docs.research import conclusions_page, leaks, pages, tables_page, theory
+from docs.research import conclusions_page, detector_figures, leaks, pages, tables_page, theory
 from docs.research.answer import Answer
 from docs.research.architecture import architecture
 from docs.research.baseline_questions import QUESTIONS, against_baseline
@@ -21,7 +21,7 @@ from input_pipeline.storage.atomic_files import write_file
 from npr_jax.analysis.figures import style
 
 RESULTS, IMAGES = "results", "images/research"  # within docs
-PAGES = ("report.md", "slides.md", "data.md")
+PAGES = ("report.md", "slides.md", "data.md", "detector.md")
 
 
 def answer_all(tables: Mapping[str, ResultTable]) -> list[Answer]:
@@ -71,6 +71,7 @@ def make_files(docs: pathlib.Path) -> dict[pathlib.Path, str | None]:
     blocks["leaks"] = leaks.format_block(
         leaks.read_rows(docs / RESULTS / leaks.FOLDER / "realworld.csv")
     )
+    blocks["detector"] = detector_figures.block_of(docs / RESULTS / detector_figures.TABLE)
     files: dict[pathlib.Path, str | None] = {
         docs / RESULTS / tables_page.PAGE: tables_page.format_page(
             {n: t.rows for n, t in tables.items()}
