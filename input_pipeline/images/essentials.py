@@ -134,7 +134,7 @@ def _check_tiff(data: memoryview) -> None:
     for offsets, sizes in _PARTS:
         for offset, size in zip(tags.get(offsets, ()), tags.get(sizes, ()), strict=False):
             stream = zlib.decompressobj()
-            part = data[offset : offset + size]
+            part = bytes(data[offset : offset + size])
             try:
                 while part and not stream.eof:
                     stream.decompress(part, _SPARE)

@@ -33,7 +33,7 @@ def open_as(file: bytes | memoryview | BinaryIO, formats: Iterable[str]) -> Imag
             return factory(file, "")
         except (SyntaxError, IndexError, TypeError, struct.error):  # another format, to Pillow
             continue
-    raise Image.UnidentifiedImageError
+    raise Image.UnidentifiedImageError("its header cannot be read")
 
 
 def stored_size(image: Image.Image) -> tuple[int, int]:
