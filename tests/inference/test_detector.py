@@ -162,7 +162,7 @@ def test_verdicts_need_their_confidence():
 
 
 def test_pixels_count_as_stored(detector, tmp_path):
-    """EXIF orientation ignored, alpha dropped, grey repeated, 16 bits cut to their upper 8."""
+    """EXIF orientation ignored, alpha laid on grey, grey repeated, 16 bits cut to their upper 8."""
     colour = runs.picture(11, True, side=50)[:, :40]
     grey = colour[:, :, 0]
     deep = grey.astype(np.uint16) * 256 + 77
@@ -176,8 +176,13 @@ def test_pixels_count_as_stored(detector, tmp_path):
     Image.fromarray(deep).save(tmp_path / "deep.png")
     Image.fromarray(grey).convert("P").save(tmp_path / "palette.png")
     repeated = np.repeat(grey[:, :, None], 3, axis=2)
-    expected = {"rotated": colour, "alpha": colour}
-    expected |= dict.fromkeys(("grey_alpha", "grey", "deep", "palette"), repeated)
+    share = alpha[..., None] / 255
+    laid, laid_grey = (
+        np.rint(pixels * share + 128 * (1 - share)).astype(np.uint8)
+        for pixels in (colour, repeated)
+    )
+    expected = {"rotated": colour, "alpha": laid, "grey_alpha": laid_grey}
+    expected |= dict.fromkeys(("grey", "deep", "palette"), repeated)
     logits = detector.logits(expected.values())
     results = detector.score([tmp_path / f"{name}.png" for name in expected])
     for result, logit in zip(results, logits, strict=True):
