@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 APP1, APP11, APP13, COMMENT = 0xE1, 0xEB, 0xED, 0xFE
-MAX_BYTES = 4_000_000  # of one part
+MAX_BYTES = 2_000_000  # of one part, expanded
 _MAX_PARTS = 10_000  # of one file; a PNG has a few, a large one thousands of IDAT
 _SCAN, _END = 0xDA, 0xD9
 # Of the bytes FF in a scan those that begin a marker: neither stuffed nor a restart.

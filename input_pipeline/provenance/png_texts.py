@@ -2,12 +2,9 @@
 
 import binascii
 import contextlib
-import re
 import zlib
 
 from input_pipeline.provenance.containers import MAX_BYTES, Part
-
-_PROFILE = re.compile(rb"\s*[\w ]+\s+(\d+)\s+([0-9a-fA-F\s]*)")
 
 
 def png_text(part: Part) -> tuple[str, str] | None:
@@ -30,12 +27,12 @@ def png_text(part: Part) -> tuple[str, str] | None:
 
 
 def raw_profile(text: str) -> bytes:
-    """The bytes of a text ``Raw profile type ...``: a name, their number, hexadecimal digits."""
-    found = _PROFILE.fullmatch(text.encode("latin-1", errors="replace"))
-    if found is None:
+    """The bytes of a text ``Raw profile type ...``: lines of a name, a number, digits."""
+    lines = text.lstrip().split("\n", 2)
+    if len(lines) < 3 or not lines[1].strip().isdigit():
         return b""
-    digits = b"".join(found.group(2).split())
-    with contextlib.suppress(binascii.Error):
+    digits = "".join(lines[2].split())
+    with contextlib.suppress(ValueError):  # binascii.Error is one
         return binascii.unhexlify(digits[: len(digits) // 2 * 2])
     return b""
 

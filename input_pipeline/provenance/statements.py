@@ -31,6 +31,9 @@ from input_pipeline.provenance.xmp import PACKET_START, WIDE_START, xmp_properti
 AFTER_THE_END = "after the end"
 MAX_SEARCHED = 200_000  # characters of one text
 _MAX_STATEMENTS = 2_000
+_MAX_WORDED = 100  # chunks of a PNG, each of which may expand to `MAX_BYTES`
+_WORDED = frozenset([b"tEXt", b"zTXt", b"iTXt", b"eXIf"])
+_MAX_CARRIED = 20  # blocks of Exif, packets of XMP, resources of Photoshop's, of each
 _MAX_CHARACTERS = 1_000_000  # of all texts
 _EXIF, _EXTENDED, _PHOTOSHOP = (
     b"Exif\0\0",
@@ -65,6 +68,8 @@ def statements(data: bytes, layout: Layout, manifest: bytes) -> list[Statement]:
         room -= len(kept)
         if kept:
             found.append(Statement(field, kept))
+        if not room:
+            break
     return found
 
 
@@ -73,7 +78,7 @@ def _all(data: bytes, layout: Layout, manifest: bytes) -> Iterator[tuple[str, st
     packets: list[bytes] = []  # XMP
     resources: list[bytes] = []  # Photoshop's
     yield from _carried(data, layout, blocks, packets, resources)
-    for block in blocks:
+    for block in blocks[:_MAX_CARRIED]:
         for name, text in exif_texts(block):
             yield f"EXIF {name}", text
         for tag, value, _ in exif_fields(block):
@@ -83,11 +88,11 @@ def _all(data: bytes, layout: Layout, manifest: bytes) -> Iterator[tuple[str, st
                 resources.append(value)
             elif tag == IPTC_TAG:
                 yield from (("IPTC " + name, text) for name, text in iim_texts(value))
-    for resource in resources:
+    for resource in resources[:_MAX_CARRIED]:
         for number, content in photoshop_resources(resource):
             if number == IIM_RESOURCE:
                 yield from (("IPTC " + name, text) for name, text in iim_texts(content))
-    for packet in packets:
+    for packet in packets[:_MAX_CARRIED]:
         yield from (("XMP " + name, text) for name, text in xmp_properties(packet))
     yield from (("C2PA " + key, text) for key, text in manifest_texts(manifest))
     after = bytes_after_end(data, layout)
@@ -126,7 +131,8 @@ def _carried(
 def _of_png(
     layout: Layout, blocks: list[bytes], packets: list[bytes], resources: list[bytes]
 ) -> Iterator[tuple[str, str]]:
-    for part in layout.parts:
+    worded = (part for part in layout.parts if part.kind in _WORDED)
+    for part in islice(worded, _MAX_WORDED):
         if part.kind == b"eXIf":
             blocks.append(part.body.removeprefix(_EXIF))
         elif (named := png_text(part)) is not None:
