@@ -7,7 +7,15 @@ docs/report.md, docs/slides.md, docs/data.md and docs/detector.md.
 import pathlib
 from collections.abc import Mapping
 
-from docs.research import conclusions_page, detector_figures, leaks, pages, tables_page, theory
+from docs.research import (
+    conclusions_page,
+    detector_figures,
+    leaks,
+    mark_survival,
+    pages,
+    tables_page,
+    theory,
+)
 from docs.research.answer import Answer
 from docs.research.architecture import architecture
 from docs.research.baseline_questions import QUESTIONS, against_baseline
@@ -72,6 +80,9 @@ def make_files(docs: pathlib.Path) -> dict[pathlib.Path, str | None]:
         leaks.read_rows(docs / RESULTS / leaks.FOLDER / "realworld.csv")
     )
     blocks["detector"] = detector_figures.block_of(docs / RESULTS / detector_figures.TABLE)
+    blocks["mark"] = mark_survival.format_block(
+        mark_survival.read_rows(docs / RESULTS / mark_survival.FOLDER / "realworld.csv")
+    )
     files: dict[pathlib.Path, str | None] = {
         docs / RESULTS / tables_page.PAGE: tables_page.format_page(
             {n: t.rows for n, t in tables.items()}

@@ -1,7 +1,8 @@
-"""The invisible mark that Stable Diffusion's script writes into its images: read, write, remove.
+"""The invisible mark that Stable Diffusion's scripts write into images: read, write, remove.
 
 The script marks what it saves with the PyPI package invisible-watermark, method `dwtDct`, message
-`StableDiffusionV1`. What the method does, found by trying the package:
+`StableDiffusionV1`; those of versions 2 and XL have other messages, see `MARKS`. What the method
+does, found by trying the package:
 
 - The plane is U of OpenCV's 8-bit conversion from BGR to YUV: `(B - Y) * 0.492 + 128`.
 - Each square of 2 x 2 pixels has a Haar coefficient, half the sum of its four values. 4 x 4 of
@@ -13,6 +14,10 @@ The script marks what it saves with the PyPI package invisible-watermark, method
 - In every square the two off-diagonal pixels change places, as the package puts the details back
   the other way round; and values are cut off where they are not whole. So the mark disturbs
   neighbouring pixels everywhere, which a detector could learn.
+
+The scripts of version XL hand the package an image of floats. OpenCV then has the middle of U at
+0.5 in place of 128, so coefficients have signs, and the bit lies in the one that is farthest from
+the middle.
 
 Numpy alone; OpenCV's conversion and the package's own rounding are reproduced bit for bit.
 """
@@ -26,6 +31,23 @@ import numpy as np
 from input_pipeline.images.problems import ImageTooSmallError
 
 STABLE_DIFFUSION_1 = b"StableDiffusionV1"
+
+
+class Mark(NamedTuple):
+    """What a program writes."""
+
+    name: str  # of the program
+    message: bytes
+    in_floats: bool = False  # whether it is written before pixels are whole numbers
+
+
+# Messages from the scripts of CompVis (1) and Stability AI (2 and XL) and of diffusers (XL), 2022
+# and 2023. That of 2 is so short that an image must agree in nearly all of its bits.
+MARKS = (
+    Mark("Stable Diffusion 1", STABLE_DIFFUSION_1),
+    Mark("Stable Diffusion 2", b"SDV2"),
+    Mark("Stable Diffusion XL", bytes.fromhex("b3ec907bb19e"), in_floats=True),
+)
 # An image is said to carry a message where at least this share of its bits agree, and chance would
 # let as many agree less often than this. Other words of the same length agree in part.
 CARRIED_SHARE, CARRIED_P_VALUE = 0.75, 1e-6
@@ -33,6 +55,7 @@ MIN_PIXELS = 256 * 256  # height * width; the package marks no smaller image
 
 _BLOCK = 8  # pixels
 _STEP = 36
+_FLOAT_MIDDLE = 127  # of U, where a mark in floats has its zero; by trying, 127.5 reads less well
 _HAAR = 2**-0.5
 _SHIFT = 14  # bits behind the point in OpenCV's conversion
 _MIDDLE = (128 << _SHIFT) + (1 << (_SHIFT - 1))  # of U and V, and half a bit to round
@@ -62,15 +85,42 @@ def read_mark(image: np.ndarray, message: bytes = STABLE_DIFFUSION_1) -> MarkRea
     colour, which cannot be marked, all read as the same. In an image of fewer blocks than bits
     nothing is read: a share of 0.5 and a p-value of 1.
     """
-    bits = _bits(message)
+    return _read(_block_values(image)[0], _bits(message))
+
+
+def read_marks(image: np.ndarray) -> dict[str, MarkReading]:
+    """Reads each of `MARKS`, by name, as `read_mark` reads a message."""
+    largest, farthest = _block_values(image)
+    return {
+        mark.name: _read(farthest if mark.in_floats else largest, _bits(mark.message))
+        for mark in MARKS
+    }
+
+
+def find_mark(image: np.ndarray) -> str:
+    """The name of the mark of `MARKS` that an image carries, '' for none."""
+    carried = {name: found for name, found in read_marks(image).items() if found.is_carried}
+    return min(carried, key=lambda name: carried[name].p_value, default="")
+
+
+def _block_values(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each block, row by row, twice the coefficient that may hold a bit, int32 [blocks].
+
+    The first is the largest, the second the one farthest from the middle of floats, from there.
+    """
     _, u = _to_yu(image)
     rows, columns = (side // _BLOCK for side in u.shape)
-    if rows * columns < len(bits):
-        return MarkReading(0.5, 1.0)
     u = u[: rows * _BLOCK, : columns * _BLOCK]
     pairs = u[0::2] + u[1::2]
-    doubled = _in_blocks(pairs[:, 0::2] + pairs[:, 1::2])  # twice the coefficients
-    ones = (doubled[:, :, 1:].max(axis=2) % (2 * _STEP) > _STEP).ravel()
+    doubled = _in_blocks(pairs[:, 0::2] + pairs[:, 1::2])[:, :, 1:]
+    largest, smallest, middle = doubled.max(axis=2), doubled.min(axis=2), 4 * _FLOAT_MIDDLE
+    return largest.ravel(), np.maximum(largest - middle, middle - smallest).ravel()
+
+
+def _read(values: np.ndarray, bits: np.ndarray) -> MarkReading:
+    if len(values) < len(bits):
+        return MarkReading(0.5, 1.0)
+    ones = values % (2 * _STEP) > _STEP
     turn = np.resize(np.arange(len(bits)), len(ones))
     shares = np.bincount(turn, ones) / np.bincount(turn)
     found = shares > shares.mean()

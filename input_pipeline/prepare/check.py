@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from input_pipeline.images.file_tree import left_out_in_words
-from input_pipeline.images.invisible_mark import read_mark
+from input_pipeline.images.invisible_mark import find_mark
 from input_pipeline.images.metadata import FileFacts, read_facts
 from input_pipeline.prepare.catalog import CatalogEntry, Generator
 from input_pipeline.prepare.file_pool import file_pool
@@ -39,7 +39,7 @@ class _Found(NamedTuple):
     facts: FileFacts
     sha256: bytes
     pixels_sha256: bytes  # of pixels and shape: the same picture in another file
-    is_marked: bool  # whether it carries the invisible mark of Stable Diffusion's script
+    is_marked: bool  # whether it carries an invisible mark of Stable Diffusion's scripts
     says: str  # what it says of where it comes from; empty where it does not
 
 
@@ -49,7 +49,7 @@ def _examine(
     del file
     picture = hashlib.sha256(f"{pixels.shape}".encode())
     picture.update(pixels.data)
-    is_marked = read_mark(pixels).is_carried
+    is_marked = bool(find_mark(pixels))
     said = read_provenance(data)
     says = said.generator or said.source or ("credentials" if said.has_credentials else "")
     return read_facts(data), hashlib.sha256(data).digest(), picture.digest(), is_marked, says

@@ -10,7 +10,9 @@ from scipy import ndimage, stats
 
 from input_pipeline.images.invisible_mark import (
     STABLE_DIFFUSION_1,
+    find_mark,
     read_mark,
+    read_marks,
     remove_mark,
     write_mark,
 )
@@ -76,6 +78,45 @@ def test_a_mark_is_read_and_other_messages_and_photographs_are_not(message):
         assert read_mark(marked, message).share > 0.95
         for clean in (image, remove_mark(marked), write_mark(image, b"another message 1")):
             assert not read_mark(clean, message).is_carried
+
+
+XL_BITS = [int(bit) for bit in f"{0b101100111110110010010000011110111011000110011110:048b}"]
+
+
+def marked_in_floats(image):
+    """As the scripts of Stable Diffusion XL do it: the same method, signs and all, then rounded."""
+    yuv = cv2.cvtColor(np.ascontiguousarray(image[..., ::-1], np.float32), cv2.COLOR_BGR2YUV)
+    height, width = (side // 4 * 4 for side in image.shape[:2])
+    sums, (across, down, both) = pywt.dwt2(yuv[:height, :width, 1], "haar")
+    bits = iter(np.resize(XL_BITS, sums.size))
+    for row in range(sums.shape[0] // 4):
+        for column in range(sums.shape[1] // 4):
+            block = sums[4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
+            place = np.unravel_index(1 + np.argmax(abs(block.ravel()[1:])), (4, 4))
+            size = abs(block[place]) // 36 * 36 + (27 if next(bits) else 9)
+            block[place] = size if block[place] >= 0 else -size
+    yuv[:height, :width, 1] = pywt.idwt2((sums, (down, across, both)), "haar")
+    rgb = cv2.cvtColor(yuv, cv2.COLOR_YUV2BGR)[..., ::-1]
+    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+
+
+def test_each_programs_mark_is_named_and_no_other():
+    for seed in range(4):
+        image = photograph(seed, 400, 416)
+        assert find_mark(image) == ""
+        assert find_mark(write_mark(image)) == "Stable Diffusion 1"
+        assert find_mark(write_mark(image, b"SDV2")) == "Stable Diffusion 2"
+        in_floats = marked_in_floats(image)
+        assert find_mark(in_floats) == "Stable Diffusion XL"
+        readings = read_marks(in_floats)
+        assert readings["Stable Diffusion XL"].share > 0.9
+        assert readings["Stable Diffusion 1"] == read_mark(in_floats)
+        assert sum(reading.is_carried for reading in readings.values()) == 1
+
+
+def test_too_few_blocks_carry_nothing():
+    assert find_mark(photograph(0, 24, 40)) == ""
+    assert set(read_marks(photograph(0, 24, 40)).values()) == {(0.5, 1.0)}
 
 
 def test_flat_images_carry_nothing():
