@@ -15,7 +15,6 @@ import pytest
 from PIL import Image
 
 from npr_jax import Detector
-from npr_jax.detectors.card import OWN_FOLDER, find_card
 from tests import runs
 
 PACKAGES = ("npr_jax", "input_pipeline", "configs")
@@ -119,8 +118,6 @@ def test_the_light_install_scores_a_picture_from_an_empty_directory(
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # pip fetches and unpacks what scoring needs
 def test_the_light_install_scores_with_its_own_detector(installed, tmp_path):
-    if find_card(OWN_FOLDER) is None:
-        pytest.skip("no trained detector is in npr_jax/detectors yet")
     Image.fromarray(runs.picture(0, True)).save(tmp_path / "picture.png")
     finished = run_installed(installed, tmp_path, "predict", "picture.png")
     assert finished.returncode == 0, finished.stderr

@@ -4,6 +4,7 @@ Blur and JPEG are the augmentation of Wang et al., "CNN-generated images are sur
 spot... for now", CVPR 2020 (CNNDetection).
 """
 
+import abc
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -107,9 +108,9 @@ class _Compression(Augmentation):
         if not (len(self.quality) == 2 and 1 <= self.quality[0] <= self.quality[1] <= 100):
             raise UserError(f"quality is {self.quality}; give (lowest, highest) within 1 to 100.")
 
+    @abc.abstractmethod
     def _codec(self, rng: np.random.Generator) -> Callable[[np.ndarray, int], np.ndarray]:
         """Returns what the image goes through."""
-        raise NotImplementedError
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """See `Augmentation`."""

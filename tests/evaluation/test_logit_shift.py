@@ -6,7 +6,6 @@ from PIL import Image
 from scipy import ndimage
 
 from input_pipeline.images.invisible_mark import read_mark
-from npr_jax.detectors.card import OWN_FOLDER, find_card
 from npr_jax.evaluation.logit_shift import invisible_mark_shift, logit_shift
 from npr_jax.inference.detector import Detector
 
@@ -61,7 +60,6 @@ def test_a_detector_that_cares_for_the_mark_is_shifted_by_it(care):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_card(OWN_FOLDER) is None, reason="no detector comes with this copy")
 def test_the_shipped_detector_does_not_react_to_the_mark(shared):
     folders = sorted((shared / "realworld" / "dev").glob("*/0_real"))
     files = [path for folder in folders for path in sorted(folder.iterdir())[::4]]
