@@ -30,7 +30,7 @@ def test_two_pictures_side_by_side(page_server, visit, scores_of, tmp_path):
     rows = {row[0]: row[1:] for row in cells[1:]}
     assert rows["Score"] == [f"{found.score:.4f}" for found in scores_of(left, right)]
     assert rows["Format"] == ["PNG", "JPEG"]
-    assert rows["JPEG quality"] == ["–", "60 of 100 (estimate)"]
+    assert rows["JPEG quality"] == ["–", "60 of 100 (exactly the table of libjpeg, quality 60)"]
     sides = [
         tab.ask(f"document.querySelector('#{s}-result').getBoundingClientRect().x")
         for s in ("left", "right")
