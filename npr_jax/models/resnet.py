@@ -64,6 +64,10 @@ THIN_RESNET = ResNetShape(stages=((16, 1), (32, 1)), bottleneck=False, width=16)
 DEEP_RESNET = ResNetShape(
     stages=((32, 1), (64, 1), (128, 1), (256, 1)), bottleneck=False, width=32, pool=False
 )
+# The same with four times the parameters.
+WIDE_RESNET = ResNetShape(
+    stages=((64, 1), (128, 1), (256, 1), (512, 1)), bottleneck=False, width=64, pool=False
+)
 # A field of 39 pixels: too little to see what a picture shows.
 SHALLOW_RESNET = ResNetShape(
     stages=((24, 1), (48, 1), (96, 1)),
@@ -80,6 +84,7 @@ BACKBONES = {
     "shallow_resnet": SHALLOW_RESNET,
     "thin_resnet": THIN_RESNET,
     "torchvision_resnet50": TORCHVISION_RESNET50,
+    "wide_resnet": WIDE_RESNET,
 }
 
 

@@ -168,7 +168,8 @@ def test_an_image_above_1024_pixels_scores_as_a_whole():
 
 
 @pytest.mark.parametrize(
-    "backbone", ["cut_resnet50", "deep_resnet", "light_resnet", "resnet50", "shallow_resnet"]
+    "backbone",
+    ["cut_resnet50", "deep_resnet", "light_resnet", "resnet50", "shallow_resnet", "wide_resnet"],
 )
 def test_cores_of_tiles_partition_every_image(backbone):
     """Whatever the size, each feature position is summed by exactly one tile."""

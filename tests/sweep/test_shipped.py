@@ -79,7 +79,7 @@ def test_realworld_saves_both_classes_alike_except_in_one_variant():
 
 
 def test_wild_gives_every_variant_the_same_budget_and_three_deliveries():
-    """Twelve ingredients with three seeds, thirteen residuals with two: 62 runs of 24,000 crops."""
+    """Twelve ingredients with three seeds, fifteen residuals with two: 66 runs of 12,000 crops."""
     count = 0
     for question, seeds in (("ingredients", 3), ("residuals", 2)):
         sweep = importlib.import_module("configs.sweeps.wild").get_config(question)
@@ -88,7 +88,7 @@ def test_wild_gives_every_variant_the_same_budget_and_three_deliveries():
         count += len(runs)
         assert len({run.variant for run in runs}) * seeds == len(runs)
         budgets = {(run.config.data.images_per_epoch, run.config.num_epochs) for run in runs}
-        assert budgets == {(24_000, 1)}
-    assert count == 62
+        assert budgets == {(12_000, 1)}
+    assert count == 66
     with pytest.raises(ValueError, match=r"wild.py:all; expected ingredients or residuals"):
         importlib.import_module("configs.sweeps.wild").get_config("all")
