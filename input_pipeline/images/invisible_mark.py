@@ -52,6 +52,9 @@ MARKS = (
 # let as many agree less often than this. Other words of the same length agree in part.
 CARRIED_SHARE, CARRIED_P_VALUE = 0.75, 1e-6
 MIN_PIXELS = 256 * 256  # height * width; the package marks no smaller image
+# A mark is looked for in so many pixels at the top: 65,536 blocks, 500 for each bit of the longest
+# message. More would make large photographs slow to read, and no mark surer.
+READ_PIXELS = 1 << 22
 
 _BLOCK = 8  # pixels
 _STEP = 36
@@ -88,19 +91,27 @@ def read_mark(image: np.ndarray, message: bytes = STABLE_DIFFUSION_1) -> MarkRea
     return _read(_block_values(image)[0], _bits(message))
 
 
+class FoundMark(NamedTuple):
+    """A mark that an image carries."""
+
+    name: str  # of the program that writes it
+    p_value: float  # see `MarkReading`
+
+
 def read_marks(image: np.ndarray) -> dict[str, MarkReading]:
-    """Reads each of `MARKS`, by name, as `read_mark` reads a message."""
-    largest, farthest = _block_values(image)
+    """Reads each of `MARKS`, by name, as `read_mark` reads a message, in `READ_PIXELS` pixels."""
+    largest, farthest = _block_values(image[: max(_BLOCK, READ_PIXELS // max(1, image.shape[1]))])
     return {
         mark.name: _read(farthest if mark.in_floats else largest, _bits(mark.message))
         for mark in MARKS
     }
 
 
-def find_mark(image: np.ndarray) -> str:
-    """The name of the mark of `MARKS` that an image carries, '' for none."""
-    carried = {name: found for name, found in read_marks(image).items() if found.is_carried}
-    return min(carried, key=lambda name: carried[name].p_value, default="")
+def find_mark(image: np.ndarray) -> FoundMark | None:
+    """The mark of `MARKS` that an image, uint8 [h, w, 3] RGB, carries; None for none."""
+    readings = read_marks(image).items()
+    carried = [FoundMark(name, found.p_value) for name, found in readings if found.is_carried]
+    return min(carried, key=lambda found: found.p_value, default=None)
 
 
 def _block_values(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

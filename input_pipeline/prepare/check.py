@@ -49,7 +49,7 @@ def _examine(
     del file
     picture = hashlib.sha256(f"{pixels.shape}".encode())
     picture.update(pixels.data)
-    is_marked = bool(find_mark(pixels))
+    is_marked = find_mark(pixels) is not None
     said = read_provenance(data)
     says = said.generator or said.source or ("credentials" if said.has_credentials else "")
     return read_facts(data), hashlib.sha256(data).digest(), picture.digest(), is_marked, says

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.file_tree import FoundFile, find_image_files
-from input_pipeline.provenance.report import read_provenance
+from input_pipeline.provenance.columns import ProvenanceCells, provenance_cells
 from input_pipeline.storage.csv_files import BOM, write_rows
 from npr_jax.detectors.calibration import VERDICTS
 from npr_jax.inference.detector import Detector, ImageScore
@@ -21,9 +21,6 @@ from npr_jax.inference.ensemble import Ensemble
 from npr_jax.inference.position_maps import check_has_map, save_maps
 
 COLUMNS = ("path", "score", "verdict", "error")
-# What the file says of itself: empty where it says nothing, which means nothing.
-PROVENANCE_COLUMNS = ("source", "generator", "credentials", "mark")
-NOT_VERIFIED, NOT_LOOKED_FOR = "not verified", "not looked for"
 # Takes a result, makes something beside its row and returns why that could not be made.
 Extra = Callable[[ImageScore], str]
 
@@ -56,8 +53,7 @@ def predict_files(
         evidence: the same for pictures of what each file was scored by,
             ``npr_jax.analysis.evidence``.
         heat_map: how those find where the evidence lies, see ``npr_jax.inference.heat_map``.
-        provenance: whether the table has `PROVENANCE_COLUMNS`, see
-            ``input_pipeline.provenance.report``.
+        provenance: whether the table has a column for each of ``ProvenanceCells``.
         excel: whether the file begins with a byte order mark, without which Excel takes it for no
             UTF-8.
 
@@ -95,7 +91,7 @@ def predict_files(
         print(f"detector: {detector.source}; images: {images}; scores: {scores}", file=sys.stderr)
         results = _results(detector, files, confidence, extras)
         watched = tqdm(results, total=len(files), unit="img", disable=not sys.stderr.isatty())
-        columns = (*COLUMNS, *PROVENANCE_COLUMNS) if provenance else COLUMNS
+        columns = (*COLUMNS, *ProvenanceCells._fields) if provenance else COLUMNS
         if excel:
             table.write(BOM)
         write_rows(table, columns, _rows(watched, table, counts, provenance))
@@ -182,23 +178,12 @@ def _rows(
 ) -> Iterator[tuple[str, ...]]:
     for result in results:
         score = "" if result.score is None else f"{result.score:.6f}"
-        said = _says_of_itself(result.path) if provenance else ()
+        is_scored = result.score is not None
+        said = provenance_cells(result.path, with_mark=is_scored) if provenance else ()
         yield (result.path, score, result.verdict, result.error, *said)
         table.flush()  # whoever watches sees the row, and a kill loses none
         counts[result.verdict or "not scored"] += 1
         counts["error"] += bool(result.error)
-
-
-def _says_of_itself(path: str) -> tuple[str, ...]:
-    """The cells of `PROVENANCE_COLUMNS`; all are empty for a file that cannot be read."""
-    try:
-        if not pathlib.Path(path).is_file():  # a pipe would keep its reader waiting
-            return ("",) * len(PROVENANCE_COLUMNS)
-        said = read_provenance(pathlib.Path(path).read_bytes())
-    except OSError:
-        return ("",) * len(PROVENANCE_COLUMNS)
-    credentials = NOT_VERIFIED if said.has_credentials else ""
-    return said.source, said.generator, credentials, NOT_LOOKED_FOR
 
 
 def _summary(counts: Counter[str]) -> str:

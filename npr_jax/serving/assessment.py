@@ -11,9 +11,9 @@ from npr_jax.inference.detector import Detector
 from npr_jax.inference.verdict import ImageScore
 from npr_jax.serving import delivery, sentences
 from npr_jax.serving.evidence import Evidence, EvidenceMaker
-from npr_jax.serving.file_report import report_file
+from npr_jax.serving.file_report import report_file, report_mark
 from npr_jax.serving.limits import UNSUPPORTED, UNUSABLE, Deadline, Limits, Refused, check_upload
-from npr_jax.serving.schema import DeliveryAnswer, FactsAnswer
+from npr_jax.serving.schema import DeliveryAnswer, FactsAnswer, MarkAnswer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Assessor:
         result = self.detector.judge(name, scored)
         took = deadline.spent - before
         deadline.check(name)
-        found = self._assessment(name, data, result)
+        found = self._assessment(name, data, result, self._mark(own))
         if with_evidence:
             turn = 1 if found.facts is None else found.facts.orientation
             made = self._evidence.make(seen, deadline, score_seconds=took, orientation=turn)
@@ -103,10 +103,13 @@ class Assessor:
         """
         known: dict[int, Assessment] = {}
         seen: dict[int, np.ndarray] = {}
+        marks: dict[int, MarkAnswer | None] = {}
         for place, (name, data) in enumerate(files):
             try:
                 deadline.check(name)
-                seen[place] = self._see(name, self._decode(name, data))
+                own = self._decode(name, data)
+                marks[place] = self._mark(own)
+                seen[place] = self._see(name, own)
             except Refused as error:
                 if not deadline.allows():
                     raise
@@ -116,21 +119,27 @@ class Assessor:
             place = places[scored.position]
             name, data = files[place]
             result = self.detector.judge(name, scored)
-            found = self._assessment(name, data, result)
+            found = self._assessment(name, data, result, marks[place])
             known[place] = dataclasses.replace(found, seconds=deadline.spent / len(files))
         return [known[place] for place in range(len(files))]
 
-    def _assessment(self, name: str, data: bytes, result: ImageScore) -> Assessment:
+    def _assessment(
+        self, name: str, data: bytes, result: ImageScore, mark: MarkAnswer | None
+    ) -> Assessment:
         return Assessment(
             name=name,
             sha256=hashlib.sha256(data).hexdigest(),
             result=result,
             verdict=result.verdict,
             reason=sentences.reason_for(result.verdict, result.score or 0.0),
-            facts=report_file(data),
+            facts=report_file(data, mark),
             delivery_note=sentences.NO_DELIVERY_ASKED,
             scales=tuple(self.detector.model.scales),
         )
+
+    def _mark(self, own: np.ndarray) -> MarkAnswer | None:
+        """None where what is scored are not a picture's pixels."""
+        return None if self.detector.preprocessing.read_file is not None else report_mark(own)
 
     def _decode(self, name: str, data: bytes) -> np.ndarray:
         check_upload(name, data, self.limits)

@@ -1,22 +1,33 @@
 """What a picture's file says of itself, as the API and the page tell it."""
 
+import numpy as np
 from PIL import Image
 
 from input_pipeline.images.codecs import PILLOW_ERRORS
+from input_pipeline.images.invisible_mark import find_mark
 from input_pipeline.images.jpeg_tables import LOW_FREQUENCIES
 from input_pipeline.images.metadata import FileFacts, read_facts
 from input_pipeline.images.problems import UnreadableImageError
 from input_pipeline.images.transparency import transparent_share_of
 from input_pipeline.provenance.report import Found, read_provenance
-from npr_jax.serving.schema import FactsAnswer, HintAnswer
+from npr_jax.serving.schema import FactsAnswer, HintAnswer, MarkAnswer
 
 MAX_SHOWN = 300  # characters of one text
 _MAX_HINTS = 12
 _MAX_TEXTS = 50
 
 
-def report_file(data: bytes) -> FactsAnswer | None:
-    """What the file says; None where its header cannot be read. Damaged metadata is left out."""
+def report_mark(pixels: np.ndarray) -> MarkAnswer:
+    """What is found in a file's own pixels, uint8 ``[h, w, 3]``."""
+    found = find_mark(pixels)
+    return MarkAnswer(program=found.name if found else "", p_value=found and found.p_value)
+
+
+def report_file(data: bytes, mark: MarkAnswer | None = None) -> FactsAnswer | None:
+    """What the file says; None where its header cannot be read. Damaged metadata is left out.
+
+    The mark is what was found in its pixels; None where nobody looked.
+    """
     try:
         facts = read_facts(data)
     except (*PILLOW_ERRORS, Image.DecompressionBombError):
@@ -49,6 +60,7 @@ def report_file(data: bytes) -> FactsAnswer | None:
         digital_source_type=_shown(said.digital_source_type),
         has_content_credentials=said.has_credentials,
         generator_hints=tuple(map(_hint, said.markers[:_MAX_HINTS])),
+        mark=mark,
         bytes_after_end=said.bytes_after_end,
         texts=tuple(fields)[:_MAX_TEXTS],
     )

@@ -41,6 +41,15 @@ class HintAnswer(_Answer):
     proves: Proof = Field(description="what it proves, if nobody forged it")
 
 
+class MarkAnswer(_Answer):
+    """The invisible mark that scripts of Stable Diffusion write into pixels."""
+
+    program: str = Field(description="whose mark it is; empty: none was found, which means nothing")
+    p_value: float | None = Field(
+        ge=0, le=1, description="chance of reading as much of it in a picture without; else null"
+    )
+
+
 class FactsAnswer(_Answer):
     """What the file says of itself. It can be forged, and never changes the score."""
 
@@ -84,6 +93,9 @@ class FactsAnswer(_Answer):
     has_content_credentials: bool = Field(description="a C2PA manifest is there (not verified)")
     generator_hints: tuple[HintAnswer, ...] = Field(
         description="metadata that says where the picture comes from, the strongest first"
+    )
+    mark: MarkAnswer | None = Field(
+        description="in the pixels; null where this detector reads none"
     )
     bytes_after_end: int = Field(
         ge=0, description="bytes after the end of the picture: often a second one, or a film"

@@ -1,9 +1,10 @@
 """Every sentence that the page and the API say about a picture, for readers of any trade."""
 
+import math
 from collections.abc import Sequence
 
 from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE
-from npr_jax.serving.schema import FactsAnswer
+from npr_jax.serving.schema import FactsAnswer, MarkAnswer
 
 NAMES = {
     GENERATED: "made by a generator",
@@ -52,6 +53,22 @@ _LEANS = 0.75  # score, or 1 - score, from which an unsure picture is said to le
 def says_of_itself(source: str, generator: str) -> str:
     """What the file says of how it was made; `source` as in the API."""
     return _BY[source].format(generator or "a generator")
+
+
+def invisible_mark(mark: MarkAnswer | None) -> str:
+    """Whose mark the pixels carry, and how sure that is; empty where nobody looked."""
+    if mark is None:
+        return ""
+    if mark.p_value is None:
+        return (
+            "none found, which means nothing: most generators write none, and JPEG, resizing or "
+            "cropping mostly wipes it out"
+        )
+    times = math.floor(-math.log10(max(mark.p_value, 1e-300)))
+    return (
+        f"that of {mark.program}’s scripts, which write it into what they make; by chance as much "
+        f"of it is in fewer than 1 of 10^{times} pictures"
+    )
 
 
 def jpeg_quality(facts: FactsAnswer) -> str:

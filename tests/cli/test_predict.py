@@ -14,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 import npr_jax
 from input_pipeline.errors import UserError
+from input_pipeline.images.invisible_mark import write_mark
 from npr_jax.cli.main import run
 from npr_jax.cli.predict import predict_files
 from npr_jax.inference.verdict import ImageScore
@@ -156,17 +157,28 @@ def test_provenance_adds_what_files_say_of_themselves(tmp_path):
     picture = Image.fromarray(np.zeros((40, 40, 3), np.uint8))
     picture.save(tmp_path / "a.png", pnginfo=said)
     picture.save(tmp_path / "b.png")
+    Image.fromarray(write_mark(runs.picture(0, False, 256))).save(tmp_path / "c.png")
+    (tmp_path / "d.png").write_bytes(b"no picture")
     output = tmp_path / "scores.csv"
-    paths = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
-    assert predict_files(Sure(), paths, str(output), **CONFIDENT, provenance=True) == 0
-    header, named, silent = rows(output)
+    paths = [str(tmp_path / f"{name}.png") for name in "abcd"]
+
+    def scores(paths, *, confidence):
+        for path in paths:
+            error = "unreadable" if path.endswith("d.png") else ""
+            yield ImageScore(path, None if error else 0.9, "", error)
+
+    predict_files(Sure(scores), paths, str(output), **CONFIDENT, provenance=True)
+    header, named, silent, marked, broken = rows(output)
     assert header == [
         *("path", "score", "verdict", "error"),
-        *("source", "generator", "credentials", "mark"),
+        *("source", "generator", "credentials", "mark", "mark_p_value"),
     ]
-    assert named[4:] == ["generated", "Midjourney", "", "not looked for"]
-    assert silent[4:] == ["", "", "", "not looked for"]
-    assert named[1:3] == silent[1:3], "it never changes the score"
+    assert named[4:] == ["generated", "Midjourney", "", "", ""]
+    assert silent[4:] == ["", "", "", "", ""]
+    assert marked[4:8] == ["", "", "", "Stable Diffusion 1"]
+    assert 0 < float(marked[8]) < 1e-20
+    assert broken[4:] == ["", "", "", "not looked for", ""]
+    assert named[1:3] == silent[1:3] == marked[1:3], "it never changes the score"
 
 
 def test_files_as_the_world_sends_them_are_scored_or_refused_with_the_reason(trained, tmp_path):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from input_pipeline.images.invisible_mark import write_mark
 from npr_jax.serving import sentences
-from npr_jax.serving.file_report import report_file
+from npr_jax.serving.file_report import report_file, report_mark
 from tests.input_pipeline.provenance.files import (
     A1111,
     MAKE,
@@ -82,6 +83,18 @@ def test_the_cards_sentence(source, generator, words):
     said = sentences.says_of_itself(source, generator)
     assert words in said
     assert "not generated" not in said
+
+
+def test_the_mark_in_the_pixels():
+    plain = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    found = report_mark(write_mark(plain))
+    assert found.program == "Stable Diffusion 1"
+    assert found.p_value < 1e-20
+    assert "Stable Diffusion 1" in sentences.invisible_mark(found)
+    none = report_mark(plain)
+    assert (none.program, none.p_value) == ("", None)
+    assert "means nothing" in sentences.invisible_mark(none)
+    assert sentences.invisible_mark(None) == "", "nobody looked"
 
 
 def test_texts_stay_short():

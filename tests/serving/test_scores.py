@@ -10,6 +10,7 @@ from PIL import Image
 from scipy.special import expit
 
 import npr_jax
+from input_pipeline.images.invisible_mark import write_mark
 from npr_jax.cli.predict import predict_files
 from npr_jax.detectors import calibration_file
 from npr_jax.serving.page.render import file_lines
@@ -80,6 +81,18 @@ def test_one_request_with_all_files(predicted, client, ask):
         assert result["score"] == pytest.approx(expit(result["logit"]), abs=1e-6)
         assert result["sha256"] == hashlib.sha256(made[result["name"]]).hexdigest()
         assert result["error"] == ""
+
+
+def test_an_invisible_mark_is_told_and_changes_nothing(client, ask, encoded):
+    marked = encoded(write_mark(runs.picture(4, False, side=256)))
+    plain = encoded(runs.picture(4, True, side=64))
+    for query in ("", "?delivery=1"):
+        results = ask(client, ("a.png", marked), ("b.png", plain), query=query).json()["results"]
+        mark = results[0]["facts"]["mark"]
+        assert mark["program"] == "Stable Diffusion 1"
+        assert 0 < mark["p_value"] < 1e-20
+        assert results[0]["facts"]["source"] == ""
+        assert results[1]["facts"]["mark"] == {"program": "", "p_value": None}
 
 
 def test_a_request_for_each_file_with_everything(predicted, client, ask):

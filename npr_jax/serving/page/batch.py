@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from input_pipeline.images.file_tree import left_out_in_words
+from input_pipeline.provenance.columns import (
+    NOT_LOOKED_FOR,
+    NOT_VERIFIED,
+    ProvenanceCells,
+    p_value_in_words,
+)
 from input_pipeline.storage.csv_files import BOM, csv_text
 from npr_jax.serving.limits import Cancelled, Refused
 from npr_jax.serving.page.gradio_parts import html, on_upload, size_hint, working, zone
@@ -21,10 +27,14 @@ from npr_jax.serving.uploads import LeftOut, expand
 
 if TYPE_CHECKING:
     from npr_jax.serving.assessment import Assessment
+    from npr_jax.serving.schema import FactsAnswer
     from npr_jax.serving.service import Service
 
 TAB = "batch"
-COLUMNS = ("file", "score", "verdict", "error", "format", "width", "height", "sha256")
+COLUMNS = (
+    *("file", "score", "verdict", "error", "format", "width", "height", "sha256"),
+    *ProvenanceCells._fields,
+)
 QUICK = (
     "Scored as they are: the tab “One picture” tests how a verdict holds up when a picture is sent "
     "on."
@@ -114,8 +124,21 @@ def to_csv(found: Sequence[Assessment]) -> str:
         facts = one.facts
         described = (facts.format, facts.width, facts.height) if facts else ("", "", "")
         result = one.result
-        rows.append((one.name, score, result.verdict, result.error, *described, one.sha256))
+        judged = (one.name, score, result.verdict, result.error)
+        rows.append((*judged, *described, one.sha256, *_provenance(facts)))
     return BOM + csv_text(COLUMNS, rows)
+
+
+def _provenance(facts: FactsAnswer | None) -> ProvenanceCells:
+    """As ``predict --provenance`` has it."""
+    if facts is None:
+        return ProvenanceCells()
+    credentials = NOT_VERIFIED if facts.has_content_credentials else ""
+    mark, p_value = NOT_LOOKED_FOR, ""
+    if facts.mark is not None:
+        found = facts.mark.p_value
+        mark, p_value = facts.mark.program, "" if found is None else p_value_in_words(found)
+    return ProvenanceCells(facts.source, facts.generator, credentials, mark, p_value)
 
 
 def _counts(found: Sequence[Assessment]) -> str:

@@ -72,6 +72,7 @@ def file_lines(facts: FactsAnswer) -> list[tuple[str, str]]:
         "Software": facts.software,
         "Declared source": facts.digital_source_type,
         "Content Credentials": credentials,
+        "Invisible mark": sentences.invisible_mark(facts.mark),
         "After the picture": f"{facts.bytes_after_end:,} bytes" if facts.bytes_after_end else "",
         "Text fields": ", ".join(facts.texts),
     }

@@ -103,11 +103,11 @@ def marked_in_floats(image):
 def test_each_programs_mark_is_named_and_no_other():
     for seed in range(4):
         image = photograph(seed, 400, 416)
-        assert find_mark(image) == ""
-        assert find_mark(write_mark(image)) == "Stable Diffusion 1"
-        assert find_mark(write_mark(image, b"SDV2")) == "Stable Diffusion 2"
+        assert find_mark(image) is None
+        assert find_mark(write_mark(image)).name == "Stable Diffusion 1"
+        assert find_mark(write_mark(image, b"SDV2")).name == "Stable Diffusion 2"
         in_floats = marked_in_floats(image)
-        assert find_mark(in_floats) == "Stable Diffusion XL"
+        assert find_mark(in_floats).name == "Stable Diffusion XL"
         readings = read_marks(in_floats)
         assert readings["Stable Diffusion XL"].share > 0.9
         assert readings["Stable Diffusion 1"] == read_mark(in_floats)
@@ -115,7 +115,7 @@ def test_each_programs_mark_is_named_and_no_other():
 
 
 def test_too_few_blocks_carry_nothing():
-    assert find_mark(photograph(0, 24, 40)) == ""
+    assert find_mark(photograph(0, 24, 40)) is None
     assert set(read_marks(photograph(0, 24, 40)).values()) == {(0.5, 1.0)}
 
 

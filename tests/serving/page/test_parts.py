@@ -1,5 +1,7 @@
 """Parts of the page without a server: where files wait, pictures, the curve."""
 
+import csv
+import io
 import re
 import time
 from xml.etree import ElementTree
@@ -9,12 +11,18 @@ import pytest
 from PIL import Image
 
 from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE
+from npr_jax.inference.verdict import ImageScore
+from npr_jax.serving.assessment import Assessment
 from npr_jax.serving.delivery import delivery_point
+from npr_jax.serving.file_report import report_file
 from npr_jax.serving.limits import Busy, Limits, Refused
 from npr_jax.serving.page import guard
+from npr_jax.serving.page.batch import to_csv
 from npr_jax.serving.page.jobs import Jobs
 from npr_jax.serving.page.pending_files import PendingFiles, Writer
 from npr_jax.serving.page.render import part, shown, uri
+from npr_jax.serving.schema import MarkAnswer
+from tests.input_pipeline.provenance.files import A1111, png
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -212,3 +220,17 @@ def test_the_page_loses_outside_addresses_and_only_its_own_scripts_may_run():
     assert "manifest" not in new
     assert "<link href='mine'></head>" in new
     assert '<script nonce="abc">1</script>' in new
+
+
+def test_the_saved_table_has_what_predict_has_of_each_file():
+    data = png(parameters=A1111)
+    facts = report_file(data, MarkAnswer(program="Stable Diffusion 1", p_value=1.7e-40))
+    results = [ImageScore("a.png", 0.75, UNSURE, ""), ImageScore("b.png", None, "", "empty file")]
+    found = [Assessment("a.png", "00", results[0], UNSURE, "", facts)]
+    found.append(Assessment("b.png", "", results[1], "", ""))
+    scored, refused = csv.DictReader(io.StringIO(to_csv(found).removeprefix("\ufeff")))
+    assert (scored["file"], scored["score"], scored["format"]) == ("a.png", "0.750000", "PNG")
+    assert scored["source"] == "generated"
+    assert scored["generator"].startswith("a Stable Diffusion program")
+    assert (scored["mark"], scored["mark_p_value"]) == ("Stable Diffusion 1", "1.7e-40")
+    assert (refused["error"], refused["source"], refused["mark"]) == ("empty file", "", "")
