@@ -21,7 +21,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from input_pipeline.images.file_tree import find_image_files
+from input_pipeline.images.image_listing import ImageListing
 from input_pipeline.images.problems import UnreadableImageError
 from input_pipeline.images.transforms import decode
 from input_pipeline.storage.csv_files import read_csv, write_csv
@@ -71,15 +71,16 @@ class Discriminator(nnx.Module):
 def photographs_in(folder: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Photographs to fit to, and those held back; uint8 ``[h, w, 3]``, none below `_SIDE`."""
     fitted, held_back = [], []
-    for file in find_image_files([folder]).files:
-        try:
-            pixels = decode(pathlib.Path(file.path).read_bytes())
-        except UnreadableImageError:
-            continue
-        # By content, so that the same photographs are held back wherever the folder lies.
-        digest = hashlib.sha256(pixels).digest()
-        if min(pixels.shape[:2]) >= _SIDE:
-            (held_back if digest[0] % 10 == 0 else fitted).append(pixels)
+    with ImageListing([folder]) as listing:
+        for file in listing.files():
+            try:
+                pixels = decode(pathlib.Path(file.path).read_bytes())
+            except UnreadableImageError:
+                continue
+            # By content, so that the same photographs are held back wherever the folder lies.
+            digest = hashlib.sha256(pixels).digest()
+            if min(pixels.shape[:2]) >= _SIDE:
+                (held_back if digest[0] % 10 == 0 else fitted).append(pixels)
     return fitted, held_back
 
 

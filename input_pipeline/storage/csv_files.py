@@ -9,9 +9,9 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from input_pipeline.storage.atomic_files import whole_file
 
@@ -52,13 +52,39 @@ def write_rows(
     file: TextIO, columns: Sequence[str], rows: Iterable[Row], *, line_end: str = "\n"
 ) -> None:
     """Writes a table to an open text file (`newline=""`), see `csv_text`."""
+    write = row_writer(file, line_end=line_end)
+    write(columns)
+    for row in rows:
+        write([row.get(column) for column in columns] if isinstance(row, Mapping) else row)
+
+
+def row_writer(file: TextIO, *, line_end: str = "\n") -> Callable[[Iterable[Any]], object]:
+    """What writes one row's cells to an open text file (`newline=""`), see `csv_text`."""
     # The module's own line end, cut off again, makes it quote carriage returns too.
     lines = SimpleNamespace(write=lambda line: file.write(line.removesuffix("\r\n") + line_end))
     writer = csv.writer(lines, lineterminator="\r\n")
-    writer.writerow(columns)
-    for row in rows:
-        cells = [row.get(column) for column in columns] if isinstance(row, Mapping) else row
-        writer.writerow(map(_guarded, cells))
+    return lambda cells: writer.writerow(map(_guarded, cells))
+
+
+def whole_rows(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a table that may end within one, the line of columns first.
+
+    Yields where each row ends, counted in bytes from where the file stood, and its cells.
+    """
+    end, pending = 0, b""
+    for line in file:
+        pending += line
+        # A line within quotes is no end of a row.
+        if not line.endswith(b"\n") or pending.count(b'"') % 2:
+            continue
+        end += len(pending)
+        text = pending.decode("utf-8-sig", "surrogateescape")
+        try:
+            [cells] = csv.reader(io.StringIO(text, newline=""))
+        except (csv.Error, ValueError):
+            return
+        yield end, [_bare(cell) for cell in cells]
+        pending = b""
 
 
 def read_csv(path: str | os.PathLike[str]) -> tuple[list[str], list[dict[str, str]]]:
@@ -85,10 +111,11 @@ def _guarded(cell: Any) -> Any:
 
 
 def _unguarded(row: dict[str, str]) -> dict[str, str]:
-    return {
-        column: cell[1:] if cell and cell[0] == "'" and _FORMULA.match(cell) else cell
-        for column, cell in row.items()
-    }
+    return {column: _bare(cell) for column, cell in row.items()}
+
+
+def _bare(cell: str) -> str:
+    return cell[1:] if cell and cell[0] == "'" and _FORMULA.match(cell) else cell
 
 
 def _is_number(text: str) -> bool:

@@ -24,6 +24,7 @@ from npr_jax.cli.data import PAIRS, PREPARE, RECONSTRUCT
 from npr_jax.cli.evaluate import CALIBRATE, EVALUATE, LOCALIZE, ROBUSTNESS
 from npr_jax.cli.report import REPORT
 from npr_jax.cli.score import EXPORT, PREDICT, SERVE
+from npr_jax.cli.stopping import Terminated
 from npr_jax.cli.train import LIST, NOISE_PREDICTOR, SWEEP, TRAIN
 
 # In the order in which they are listed.
@@ -55,7 +56,8 @@ DONE = 0
 INCOMPLETE = 1
 USAGE_ERROR = 2
 FAULT = 70  # EX_SOFTWARE of sysexits.h
-INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
+# What a shell reports for a process that SIGINT or SIGTERM ended.
+INTERRUPTED, TERMINATED = 130, 143
 
 
 def main() -> int:
@@ -77,7 +79,8 @@ def run(arguments: Sequence[str]) -> int:
 
     Returns 0: done. 1: some files could not be scored, a check found something, or the work ended
     for a reason outside (disk, memory, a loss that is not finite). 2: arguments, files or settings
-    that cannot be used. 70: a fault of this project. 130: interrupted by the user.
+    that cannot be used. 70: a fault of this project. 130: interrupted by the user. 143:
+    terminated by SIGTERM, where the command had to close its files.
     """
     try:
         status = _dispatch(list(arguments))
@@ -85,6 +88,8 @@ def run(arguments: Sequence[str]) -> int:
         return status
     except UserError as error:
         return _stop(f"error: {error}", USAGE_ERROR)
+    except Terminated:
+        return _stop("terminated", TERMINATED)
     except KeyboardInterrupt:
         return _stop("interrupted", INTERRUPTED)
     except BrokenPipeError:

@@ -2,25 +2,26 @@
 
 import contextlib
 import dataclasses
-import os
 import pathlib
+import shlex
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TextIO
-
-from tqdm import tqdm
+from typing import Any
 
 from input_pipeline.errors import UserError
-from input_pipeline.images.file_tree import FoundFile, find_image_files
+from input_pipeline.images.image_listing import ImageListing
 from input_pipeline.provenance.columns import ProvenanceCells, provenance_cells
-from input_pipeline.storage.csv_files import BOM, write_rows
-from npr_jax.detectors.calibration import VERDICTS
+from input_pipeline.storage.growing_file import partial_of
+from npr_jax.cli.progress import watched
+from npr_jax.cli.score_table import ScoreTable, check_output, row_format, score_table
+from npr_jax.evaluation.provenance import package_version
 from npr_jax.inference.detector import Detector, ImageScore
 from npr_jax.inference.ensemble import Ensemble
+from npr_jax.inference.identity import identity
 from npr_jax.inference.position_maps import check_has_map, save_maps
 
 COLUMNS = ("path", "score", "verdict", "error")
+_LONGEST_COMMAND = 1000  # letters; a longer one is not repeated
 # Takes a result, makes something beside its row and returns why that could not be made.
 Extra = Callable[[ImageScore], str]
 
@@ -36,16 +37,20 @@ def predict_files(
     heat_map: str = "auto",
     provenance: bool = False,
     excel: bool = False,
+    format: str = "auto",
+    resume: bool = False,
+    command: Sequence[str] = (),
 ) -> int:
-    """Scores every file named or found in a named folder and writes a CSV table.
+    """Scores every file named or found in a named folder and writes a table.
 
-    A row is written when it and those before it are known. A file's error says why it could not be
-    scored, or, of one with a score, why it has no map or evidence.
+    A row is written when it and those before it are known; memory does not grow with their number.
+    A file's error says why it could not be scored, or, of one with a score, why it has no map or
+    evidence.
 
     Args:
         detector: what scores.
-        paths: files and folders, see ``find_image_files``.
-        output: the CSV file; until the last row is known it is called OUTPUT.partial, and stays so
+        paths: files and folders, see ``ImageListing``.
+        output: the table; until the last row is known it is called OUTPUT.partial, and stays so
             where the work ends early. Empty: standard output.
         confidence: probability below which a verdict is ``unsure``; None: see ``Detector.score``.
         maps: directory, made where missing, for one .npz of position maps per scored file, or
@@ -56,61 +61,96 @@ def predict_files(
         provenance: whether the table has a column for each of ``ProvenanceCells``.
         excel: whether the file begins with a byte order mark, without which Excel takes it for no
             UTF-8.
+        format: ``csv``, ``jsonl`` or ``auto``, see ``row_format``.
+        resume: whether to go on with what an earlier call has left, which ends in the same file as
+            if nothing had come between.
+        command: what the user typed, to be repeated where the work ends early.
 
     Returns:
         Exit status: 0, or 1 where a row has an error.
 
     Raises:
         UserError: before anything is scored, for a path that does not exist, no file at all, a
-            confidence outside [0.5, 1), and what cannot be written or made.
+            confidence outside [0.5, 1), what cannot be written or made, an unfinished table without
+            ``resume``, and with it one that was made otherwise.
     """
     if confidence is not None and not 0.5 <= confidence < 1:
         raise UserError(f"--confidence={confidence}; expected at least 0.5 and below 1")
-    _check_output(output)
-    if excel and not output:
-        raise UserError("--excel is of --output=FILE.csv; give both")
-    _check_extras(detector, maps, evidence, heat_map)
+    check_output(output, resume=resume)
+    columns = (*COLUMNS, *ProvenanceCells._fields) if provenance else COLUMNS
+    form = row_format(format, output, columns, excel=excel)
+    _check_extras(detector, maps, evidence, heat_map, resume)
     if evidence:  # it draws with Matplotlib, which scoring does without
         from npr_jax.analysis.evidence import evidence_folder
-    found = find_image_files(paths)
-    files = found.files
+
+    def made_of() -> dict[str, Any]:
+        return {
+            "program": package_version(),
+            "detector": identity(detector),
+            "files": len(listing),
+            "files_sha256": listing.sha256,
+            "confidence": confidence,
+            "format": type(form).__name__,
+            "columns": [*columns],
+            "excel": excel,
+            "maps": maps,
+        }
+
+    with contextlib.ExitStack() as opened:
+        listing = opened.enter_context(ImageListing(paths))
+        table = opened.enter_context(score_table(output, form, listing, made_of, resume=resume))
+        extras: list[Extra] = []
+        if maps and isinstance(detector, Detector):
+            extras.append(_map_writer(detector, pathlib.Path(maps), table.done))
+        if evidence and isinstance(detector, Detector):
+            folder = evidence_folder(detector, pathlib.Path(evidence), heat_map)
+            extras.append(opened.enter_context(folder))
+        print(_says_first(detector, table), file=sys.stderr)
+        results = _results(detector, listing, table.done, confidence, extras)
+        try:
+            for result in watched(results, len(listing), done=table.done):
+                table.write(_row(result, provenance))
+        except BaseException:
+            if output and table.done:
+                print(_how_to_go_on(table.done, len(listing), output, command), file=sys.stderr)
+            raise
+        print(table.summary(), *listing.left_out_in_words(), sep="\n", file=sys.stderr)
+        return 1 if table.counts["error"] else 0
+
+
+def _says_first(detector: Detector | Ensemble, table: ScoreTable) -> str:
     views = (member.file_view for member in detector.members)
     images = ", ".join(
         [detector.preprocessing_in_words, *(v.description for v in views if v is not None)]
     )
-    scores = detector.calibration_in_words
-    counts: Counter[str] = Counter()
-    with contextlib.ExitStack() as opened:
-        table = opened.enter_context(_table(output))
-        extras: list[Extra] = []
-        if maps and isinstance(detector, Detector):
-            extras.append(_map_writer(detector, pathlib.Path(maps)))
-        if evidence and isinstance(detector, Detector):
-            folder = evidence_folder(detector, pathlib.Path(evidence), heat_map)
-            extras.append(opened.enter_context(folder))
-        print(f"detector: {detector.source}; images: {images}; scores: {scores}", file=sys.stderr)
-        results = _results(detector, files, confidence, extras)
-        watched = tqdm(results, total=len(files), unit="img", disable=not sys.stderr.isatty())
-        columns = (*COLUMNS, *ProvenanceCells._fields) if provenance else COLUMNS
-        if excel:
-            table.write(BOM)
-        write_rows(table, columns, _rows(watched, table, counts, provenance))
-    print(_summary(counts), *found.left_out_in_words(), sep="\n", file=sys.stderr)
-    return 1 if counts["error"] else 0
+    resumed = f"; {table.done:,} rows are there already" if table.done else ""
+    return (
+        f"detector: {detector.source}; images: {images}; scores: "
+        f"{detector.calibration_in_words}{resumed}"
+    )
 
 
-def _check_output(output: str) -> None:
-    path = pathlib.Path(output).absolute()
-    if output and not path.parent.is_dir():
-        raise UserError(f"--output={output}: its folder does not exist")
-    if output and path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "not a regular file"
+def _how_to_go_on(done: int, files: int, output: str, command: Sequence[str]) -> str:
+    words = [*command]
+    if "--resume" not in words and "predict" in words:
+        words.insert(words.index("predict") + 1, "--resume")
+    again = shlex.join(words)
+    if not again or len(again) > _LONGEST_COMMAND:
+        again = "the same command with --resume"
+    return (
+        f"the first {done:,} of {files:,} rows are in {partial_of(output)}; to go on from there: "
+        f"{again}"
+    )
+
+
+def _check_extras(
+    detector: Detector | Ensemble, maps: str, evidence: str, heat_map: str, resume: bool
+) -> None:
+    if evidence and resume:
         raise UserError(
-            f"--output={output} is {kind}; give a CSV file, or leave it out for standard output"
+            "--resume goes on with a table, not with its --evidence; leave --evidence out, or "
+            "--resume, and remove what the earlier run has left"
         )
-
-
-def _check_extras(detector: Detector | Ensemble, maps: str, evidence: str, heat_map: str) -> None:
     for flag, value in (("maps", maps), ("evidence", evidence)):
         if value and not isinstance(detector, Detector):
             raise UserError(f"--{flag} is of one detector, not of several; give one --workdir")
@@ -127,21 +167,9 @@ def _check_extras(detector: Detector | Ensemble, maps: str, evidence: str, heat_
         )
 
 
-@contextlib.contextmanager
-def _table(output: str) -> Iterator[TextIO]:
-    """Where rows go."""
-    if not output:
-        yield sys.stdout
-        return
-    partial = f"{output}.partial"
-    with open(partial, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        yield file
-    os.replace(partial, output)
-
-
-def _map_writer(detector: Detector, directory: pathlib.Path) -> Extra:
+def _map_writer(detector: Detector, directory: pathlib.Path, first: int) -> Extra:
     directory.mkdir(parents=True, exist_ok=True)
-    seen = 0
+    seen = first
 
     def write(result: ImageScore) -> str:
         nonlocal seen
@@ -160,35 +188,22 @@ def _map_writer(detector: Detector, directory: pathlib.Path) -> Extra:
 
 def _results(
     detector: Detector | Ensemble,
-    files: Sequence[FoundFile],
+    listing: ImageListing,
+    first: int,
     confidence: float | None,
     extras: Sequence[Extra],
 ) -> Iterator[ImageScore]:
-    """One for each file, in order, when what is made beside it has been made."""
-    readable = [file.path for file in files if not file.problem]
+    """One for each file from the first on, when what is made beside it has been made."""
+    readable = (file.path for file in listing.files(first) if not file.problem)
     scores = iter(detector.iter_scores(readable, confidence=confidence))
-    for file in files:
+    for file in listing.files(first):
         result = ImageScore(file.path, None, "", file.problem) if file.problem else next(scores)
         problems = [problem for extra in extras if (problem := extra(result))]
         yield dataclasses.replace(result, error="; ".join(problems)) if problems else result
 
 
-def _rows(
-    results: Iterable[ImageScore], table: TextIO, counts: Counter[str], provenance: bool
-) -> Iterator[tuple[str, ...]]:
-    for result in results:
-        score = "" if result.score is None else f"{result.score:.6f}"
-        is_scored = result.score is not None
-        said = provenance_cells(result.path, with_mark=is_scored) if provenance else ()
-        yield (result.path, score, result.verdict, result.error, *said)
-        table.flush()  # whoever watches sees the row, and a kill loses none
-        counts[result.verdict or "not scored"] += 1
-        counts["error"] += bool(result.error)
-
-
-def _summary(counts: Counter[str]) -> str:
-    words = [f"{counts[word]} {word}" for word in (*VERDICTS, "not scored")]
-    files = sum(counts.values()) - counts["error"]
-    incomplete = counts["error"] - counts["not scored"]
-    beside = f", {incomplete} scored without what was to be made beside" if incomplete else ""
-    return f"{files} file{'s' * (files != 1)}: {', '.join(words)}{beside}"
+def _row(result: ImageScore, provenance: bool) -> dict[str, Any]:
+    row = {name: getattr(result, name) for name in COLUMNS}
+    if not provenance:
+        return row
+    return row | provenance_cells(result.path, with_mark=result.score is not None)._asdict()

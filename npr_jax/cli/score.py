@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command, integer, number, switch, text
+from npr_jax.cli.command import Command, choice, integer, number, switch, text
 from npr_jax.cli.detector_flags import (
     flags_of_detector,
     heat_map_flag,
@@ -25,6 +25,7 @@ _OF_EXAMPLES = (
 def _predict(flags: Any, words: list[str]) -> int:
     from npr_jax.cli import host
     from npr_jax.cli.predict import predict_files
+    from npr_jax.cli.stopping import terminable
 
     if not words and not flags.examples:
         raise UserError("predict needs image files or folders: predict PATH...")
@@ -40,17 +41,21 @@ def _predict(flags: Any, words: list[str]) -> int:
         from input_pipeline.simulation.examples import write_examples
 
         words = [*words, *map(str, write_examples(flags.examples))]
-    status = predict_files(
-        detector,
-        words,
-        flags.output,
-        confidence=flags.confidence,
-        maps=flags.maps,
-        evidence=flags.evidence,
-        heat_map=flags.heat_map,
-        provenance=flags.provenance,
-        excel=flags.excel,
-    )
+    with terminable():
+        status = predict_files(
+            detector,
+            words,
+            flags.output,
+            confidence=flags.confidence,
+            maps=flags.maps,
+            evidence=flags.evidence,
+            heat_map=flags.heat_map,
+            provenance=flags.provenance,
+            excel=flags.excel,
+            format=flags.format,
+            resume=flags.resume,
+            command=sys.orig_argv,
+        )
     if flags.examples:
         print(_OF_EXAMPLES, file=sys.stderr)
     return status
@@ -99,13 +104,15 @@ _DETECTOR = "[--workdir=RUN | --weights=FILE]"
 PREDICT = Command(
     name="predict",
     summary="Score pictures: photograph, generated or unsure, one row for each file.",
-    usage=f"{_DETECTOR} PATH... [--resize=native|PIXELS] [--output=FILE.csv [--excel]] "
-    "[--maps=DIR] [--evidence=DIR] [--provenance] [--examples=DIR]",
+    usage=f"{_DETECTOR} PATH... [--resize=native|PIXELS] [--output=FILE.csv [--excel] "
+    "[--resume]] [--format=csv|jsonl] [--maps=DIR] [--evidence=DIR] [--provenance] "
+    "[--examples=DIR]",
     details="All files below a folder are scored. Left out, and listed, are hidden ones, system "
     "folders and companions of pictures (.txt, .json, Thumbs.db and the like). The exit status is "
     "1 if some could not be scored; their rows say why.",
     examples=(
         "predict my_pictures/ picture.jpg --output=scores.csv",
+        "predict my_pictures/ picture.jpg --output=scores.csv --resume",
         "predict my_pictures/ --evidence=evidence",
         "predict my_pictures/ --provenance",
         "predict --workdir=runs/quickstart my_pictures/",
@@ -116,8 +123,15 @@ PREDICT = Command(
         resize_flag(),
         text(
             "output",
-            "CSV file; FILE.csv.partial until all rows are known. Without it: standard output.",
+            "File of rows; FILE.csv.partial until all are known. Without it: standard output.",
         ),
+        choice(
+            "format",
+            "auto",
+            ["auto", "csv", "jsonl"],
+            "Of rows; auto: JSON Lines where --output ends in .jsonl, else CSV.",
+        ),
+        switch("resume", "With --output: goes on with what a run that was stopped has left."),
         switch("excel", "With --output: a table that Excel opens with every letter of its names."),
         number(
             "confidence",

@@ -6,7 +6,7 @@ import functools
 import logging
 import math
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -328,26 +328,34 @@ class Detector:
         self, files: Iterable[tuple[str, bytes]], *, confidence: float | None = None
     ) -> list[ImageScore]:
         """As ``score``, of files in memory: pairs of a name, for the result, and the bytes."""
-        named = list(files)
-        openers = [functools.partial(bytes, data) for _, data in named]
-        return list(self._results([name for name, _ in named], openers, confidence))
+        openers = ((name, functools.partial(bytes, data)) for name, data in files)
+        return list(self._results(openers, confidence))
 
     def iter_scores(
         self, paths: Iterable[str | pathlib.Path], *, confidence: float | None = None
     ) -> Iterator[ImageScore]:
-        """As ``score``, each result as soon as it and those before it are known."""
-        names = [str(path) for path in paths]
-        return self._results(names, [pathlib.Path(name).read_bytes for name in names], confidence)
+        """As ``score``, each result as soon as it and those before it are known.
+
+        Of the paths, no more are taken than are being scored: there may be any number of them.
+        """
+        names = map(str, paths)
+        openers = ((name, pathlib.Path(name).read_bytes) for name in names)
+        return self._results(openers, confidence)
 
     def _viewed(self, images: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         return images if self.file_view is None else self.file_view.stream(images)
 
+    def _score_sparse(self, images: Iterator[np.ndarray | None]) -> Iterator[Scored | None]:
+        if self.file_view is None:
+            return self._scorer.score_sparse(images)
+        return self._scorer.score_sparse(self._viewed(i for i in images if i is not None))
+
     def _results(
-        self, names: list[str], openers: Sequence[Opener], confidence: float | None
+        self, files: Iterable[tuple[str, Opener]], confidence: float | None
     ) -> Iterator[ImageScore]:
-        outcomes = read_pixels(openers, self.preprocessing)
+        outcomes = read_pixels(files, self.preprocessing)
         judge = functools.partial(self.judge, confidence=confidence)
-        return in_order(names, outcomes, lambda p: self._scorer.score(self._viewed(p)), judge)
+        return in_order(outcomes, self._score_sparse, judge)
 
 
 def without_folders(source: str) -> str:

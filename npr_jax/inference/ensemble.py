@@ -3,6 +3,7 @@
 The mean logit is the logarithm of the geometric mean of the members' odds.
 """
 
+import itertools
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
@@ -81,8 +82,12 @@ class Ensemble:
 
         A file that one member cannot score has no score, and that member's error.
         """
-        names = [str(path) for path in paths]
-        streams = [member.iter_scores(names, confidence=confidence) for member in self.members]
+        # One holds what others have still to take: as much as their batches differ.
+        copies = itertools.tee(paths, len(self.members))
+        streams = [
+            member.iter_scores(names, confidence=confidence)
+            for member, names in zip(self.members, copies, strict=True)
+        ]
         for results in zip(*streams, strict=True):
             errors = [result.error for result in results if result.error]
             if errors:

@@ -1,7 +1,8 @@
 """Files into the network and results out of it, in the order in which they were named."""
 
 import collections
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,13 +16,14 @@ from npr_jax.inference.verdict import ImageScore
 AHEAD = 4
 # Gives a file's bytes; called once, in one of the threads.
 Opener = Callable[[], bytes | memoryview]
+# A file's name and its pixels as they are scored, uint8 ``[h, w, 3]``, or why there are none.
+Outcome = tuple[str, np.ndarray | str]
 
 
 def read_pixels(
-    openers: Sequence[Opener], preprocessing: Preprocessing
-) -> Iterator[np.ndarray | str]:
-    """Each file's pixels as they are scored, uint8 ``[h, w, 3]``, or why there are none; in
-    order.
+    files: Iterable[tuple[str, Opener]], preprocessing: Preprocessing
+) -> Iterator[Outcome]:
+    """What each file holds, in order; of the files no more are taken than are being read.
 
     Any other exception than one about the file is raised.
     """
@@ -38,43 +40,48 @@ def read_pixels(
         except UserError as error:  # an ImageProblem is one
             return str(error)
 
+    files = iter(files)
     with ThreadPoolExecutor(AHEAD) as pool:
-        ahead = collections.deque(pool.submit(read, opener) for opener in openers[:AHEAD])
-        for place in range(len(openers)):
-            outcome = ahead.popleft().result()
-            if place + AHEAD < len(openers):
-                ahead.append(pool.submit(read, openers[place + AHEAD]))
-            yield outcome
+        ahead = collections.deque(
+            (name, pool.submit(read, opener)) for name, opener in itertools.islice(files, AHEAD)
+        )
+        while ahead:
+            name, reading = ahead.popleft()
+            outcome = reading.result()
+            for next_name, opener in itertools.islice(files, 1):
+                ahead.append((next_name, pool.submit(read, opener)))
+            yield name, outcome
 
 
 def in_order(
-    names: Sequence[str],
-    outcomes: Iterable[np.ndarray | str],
-    score: Callable[[Iterator[np.ndarray]], Iterable[Scored]],
+    outcomes: Iterable[Outcome],
+    score: Callable[[Iterator[np.ndarray | None]], Iterable[Scored | None]],
     judge: Callable[[str, Scored], ImageScore],
 ) -> Iterator[ImageScore]:
     """A result for each file, as soon as it and those before it are known.
 
-    ``outcomes`` are those of ``read_pixels``; ``score`` gives each image's logit, in any order, and
-    ``judge`` says what that means for a file.
+    ``score`` gives each image's logit, in any order, and passes over None, which stands for a file
+    without pixels, see ``Scorer.score_sparse``; ``judge`` says what a logit means for a file.
     """
-    results: dict[int, ImageScore] = {}
-    places: list[int] = []
+    results: dict[int, ImageScore] = {}  # by the file's place
+    scoring: dict[int, tuple[int, str]] = {}  # an image's position -> its file's place and name
 
-    def usable() -> Iterator[np.ndarray]:
-        for place, outcome in enumerate(outcomes):
+    def images() -> Iterator[np.ndarray | None]:
+        position = 0
+        for place, (name, outcome) in enumerate(outcomes):
             if isinstance(outcome, str):
-                results[place] = ImageScore(names[place], None, "", outcome)
+                results[place] = ImageScore(name, None, "", outcome)
+                yield None
             else:
-                places.append(place)
+                scoring[position] = place, name
+                position += 1
                 yield outcome
 
     done = 0
-    for scored in score(usable()):
-        place = places[scored.position]
-        results[place] = judge(names[place], scored)
+    for scored in itertools.chain(score(images()), [None]):
+        if scored is not None:
+            place, name = scoring.pop(scored.position)
+            results[place] = judge(name, scored)
         while done in results:
             yield results.pop(done)
             done += 1
-    for place in range(done, len(names)):
-        yield results.pop(place)

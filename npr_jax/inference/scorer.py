@@ -4,6 +4,7 @@ import collections
 import copy
 import dataclasses
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Self
 
@@ -39,6 +40,11 @@ MOST_PROGRAMS = 32
 MANY_SIZES = 4  # compiled programs of such a network after which the user is told
 HEAD_ROWS = 64  # images whose mean features are turned into logits together
 IN_FLIGHT = 2  # batches computing while the next one is laid out
+# Images, or batches' worth of them where that is more, after which a batch goes as it is: results
+# come in the images' order, and none waits for another image of a rare size.
+MOST_BEHIND = 64
+BATCHES_BEHIND = 4
+LONGEST_WAIT = 2.0  # seconds that an image's features wait for others before the head
 
 
 class Scored(NamedTuple):
@@ -109,12 +115,26 @@ class Scorer:
         Images are uint8 ``[h, w, 3]`` each, RGB, any mix of sizes from 32 pixels; ``UserError`` for
         others. Of each, what is scored has sides that are multiples of the model's ``period``.
         """
+        return (scored for scored in self.score_sparse(images) if scored is not None)
+
+    def score_sparse(self, images: Iterable[np.ndarray | None]) -> Iterator[Scored | None]:
+        """As ``score``, of images among which some are missing; positions count the others.
+
+        Whenever an image is taken, or a None instead of one, a None follows the results that are
+        known by then: nobody waits for results while there are no images.
+        """
         finished: list[tuple[int, list[np.ndarray]]] = []
-        for features in self.features(images):
-            finished.append(features)
-            if len(finished) == HEAD_ROWS:
+        since = 0.0
+        for features in self._features(images):
+            if features is not None:
+                since = since if finished else time.monotonic()
+                finished.append(features)
+            waited = time.monotonic() - since > LONGEST_WAIT
+            if len(finished) == HEAD_ROWS or (finished and waited):
                 yield from self._finish(finished)
                 finished = []
+            if features is None:
+                yield None
         if finished:
             yield from self._finish(finished)
 
@@ -132,24 +152,39 @@ class Scorer:
 
         Images, order and errors are as of ``score``.
         """
+        return (features for features in self._features(images) if features is not None)
+
+    def _features(
+        self, images: Iterable[np.ndarray | None]
+    ) -> Iterator[tuple[int, list[np.ndarray]] | None]:
         waiting: dict[tuple[int, int], list] = collections.defaultdict(list)
+        begun: dict[tuple[int, int], int] = {}  # when, by what was taken, in the order of `waiting`
         flight: collections.deque = collections.deque()
         partial: dict[int, _Partial] = {}
-        for position, image in enumerate(images):
-            image = self._on_grid(image)
-            height, width = image.shape[:2]
-            tiles = tiling.plan(height, width, self._model, self._shapes)
-            counts = tiling.feature_counts(height, width, self._model)
-            partial[position] = _Partial(len(tiles), counts)
-            for tile in tiles:
-                if tile.shape not in waiting and len(waiting) == MOST_WAITING:
-                    oldest = next(iter(waiting))
-                    flight.append(self._launch(waiting.pop(oldest)))
-                waiting[tile.shape].append((position, image, tile))
-                if len(waiting[tile.shape]) == self._rows(tile.shape):
-                    flight.append(self._launch(waiting.pop(tile.shape)))
-                while len(flight) > IN_FLIGHT:
-                    yield from _land(flight.popleft(), partial)
+        position = -1
+        for taken, image in enumerate(images):
+            if image is not None:
+                position += 1
+                image = self._on_grid(image)
+                height, width = image.shape[:2]
+                tiles = tiling.plan(height, width, self._model, self._shapes)
+                counts = tiling.feature_counts(height, width, self._model)
+                partial[position] = _Partial(len(tiles), counts)
+                for tile in tiles:
+                    if tile.shape not in waiting:
+                        if len(waiting) == MOST_WAITING:
+                            flight.append(self._launch(waiting.pop(next(iter(waiting)))))
+                        begun[tile.shape] = taken
+                    waiting[tile.shape].append((position, image, tile))
+                    if len(waiting[tile.shape]) == self._rows(tile.shape):
+                        flight.append(self._launch(waiting.pop(tile.shape)))
+                    while len(flight) > IN_FLIGHT:
+                        yield from _land(flight.popleft(), partial)
+            if waiting and taken - begun[oldest := next(iter(waiting))] >= self._behind(oldest):
+                flight.append(self._launch(waiting.pop(oldest)))
+            while flight and (len(flight) > IN_FLIGHT or _is_ready(flight[0])):
+                yield from _land(flight.popleft(), partial)
+            yield None
         flight.extend(map(self._launch, waiting.values()))
         for batch in flight:
             yield from _land(batch, partial)
@@ -174,6 +209,9 @@ class Scorer:
         pixels = BATCH_PIXELS.get(platform, ACCELERATOR_BATCH_PIXELS)
         rows = max(1, pixels // (shape[0] * shape[1]))
         return -(-rows // self._mesh.size) * self._mesh.size
+
+    def _behind(self, shape: tuple[int, int]) -> int:
+        return max(MOST_BEHIND, BATCHES_BEHIND * self._rows(shape))
 
     def _note_program(self, shape: tuple[int, int]) -> None:
         """Keeps ``MOST_PROGRAMS`` programs at most; there is one for each batch shape."""
@@ -219,6 +257,10 @@ class Scorer:
 
     def _logits(self, variables, features: list[jax.Array]) -> Prediction:
         return nnx.merge(self._graphdef, *variables).head(features)
+
+
+def _is_ready(batch) -> bool:
+    return all(array.is_ready() for array in batch[1])
 
 
 def _land(batch, partial: dict[int, _Partial]) -> list[tuple[int, list[np.ndarray]]]:

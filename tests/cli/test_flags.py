@@ -17,7 +17,7 @@ EXPECTED = {
     "evaluate": DETECTOR | {"data", "split", "output", "delivery", "samples"},
     "predict": DETECTOR
     | {"output", "confidence", "maps", "evidence", "heat_map", "examples", "provenance"}
-    | {"excel", "max_megapixels"},
+    | {"excel", "max_megapixels", "format", "resume"},
     "pairs": {"photographs", "source", "split", "output", "decoders", "per_photograph", "largest"}
     | {"seed", "name"},
     "prepare": {"source", "photographs", "generated", "dataset", "split", "output", "name"}

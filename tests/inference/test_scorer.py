@@ -1,6 +1,7 @@
 """Scores do not depend on company, padding or tiles, and few programs are compiled."""
 
 import itertools
+import time
 
 import jax
 import ml_collections
@@ -291,3 +292,48 @@ def test_networks_that_take_tiles_announce_nothing(monkeypatch, caplog):
     monkeypatch.setattr(scoring, "MANY_SIZES", 1)
     Scorer(build(backbone="thin_resnet"), SMALL_SHAPES).score_all([picture(32, 40)])
     assert not caplog.text
+
+
+def test_an_image_of_a_rare_size_does_not_wait_for_another(monkeypatch):
+    """Results come in the order of the images, so all that follow would wait with it."""
+    monkeypatch.setattr(scoring, "MOST_BEHIND", 4)
+    monkeypatch.setattr(scoring, "BATCHES_BEHIND", 1)
+    monkeypatch.setattr(scoring, "HEAD_ROWS", 1)
+    scorer = Scorer(build(), shapes=SMALL_SHAPES)
+    taken = []
+
+    def images():
+        yield picture(33, 33)
+        for seed in range(200):
+            taken.append(seed)
+            yield picture(100, 100, seed)
+
+    rows = scorer._rows((48, 48))
+    assert rows > 1, "it has company to wait for"
+    for scored in scorer.score(images()):
+        if scored.position == 0:
+            break
+    assert len(taken) <= 2 * max(4, rows)
+
+
+def test_missing_images_let_results_come(monkeypatch):
+    """Of a folder of one picture and a million broken files the picture's row is not the last."""
+    monkeypatch.setattr(scoring, "LONGEST_WAIT", -1.0)
+    scorer = Scorer(build(), shapes=SMALL_SHAPES)
+    image = picture(33, 33)
+    taken = []
+
+    def images():
+        yield None
+        yield image
+        for number in range(10**6):
+            taken.append(number)
+            yield None
+            time.sleep(1e-4)
+
+    for scored in scorer.score_sparse(images()):
+        if scored is not None:
+            break
+    assert scored.position == 0
+    assert scored.logit == scorer.score_all([image])[0][0]
+    assert len(taken) < 10**5
