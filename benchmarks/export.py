@@ -32,7 +32,7 @@ import numpy as np
 from benchmarks import quantized
 from benchmarks.export_runtimes import RuntimeProcess
 from benchmarks.step import machine
-from benchmarks.torch_step import KEEP_FREED_MEMORY, TorchProcess
+from benchmarks.torch_step import KEEP_FREED_MEMORY, TorchProcess, Work
 from input_pipeline.storage.atomic_files import write_json
 from npr_jax import Detector
 
@@ -81,9 +81,7 @@ def peer(process: TorchProcess, threads: int) -> Callable[[int, int], float]:
     """What has PyTorch score a batch of a size and says how many seconds it took."""
 
     def seconds(batch: int, side: int) -> float:
-        return process.seconds(
-            work="predict", device="cpu", batch=batch, side=side, threads=threads
-        )
+        return process.seconds(Work("predict", batch, side), threads=threads)
 
     return seconds
 

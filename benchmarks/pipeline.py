@@ -31,6 +31,7 @@ from typing import Any
 
 from benchmarks import fresh_process, pipeline_data, rates
 from benchmarks.pipeline_data import EDGE, KINDS, TIMES_LARGER, TINY_RECORDS, data_set
+from benchmarks.processor import processor_name
 from benchmarks.torch_reader import torch_batches
 from input_pipeline.loading.parallel import available_cores
 from input_pipeline.storage.atomic_files import write_json
@@ -169,12 +170,9 @@ def format_report(results: dict[str, Any]) -> str:
 
 def describe_machine() -> dict[str, Any]:
     """Returns what is measured on."""
-    facts = Path("/proc/cpuinfo")
-    lines = facts.read_text().splitlines() if facts.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     packages = ("numpy", "pillow", "imagecodecs", "simplejpeg", "grain", "jax", "torch")
     return {
-        "cpu": names[0] if names else platform.processor(),
+        "cpu": processor_name(),
         "cores": available_cores(),
         "load_before": os.getloadavg()[0],
         "date": time.strftime("%Y-%m-%d"),

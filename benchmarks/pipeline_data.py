@@ -1,12 +1,14 @@
 """Images for the pipeline benchmark, as files and as data sets, written in a process of its own.
 
-python benchmarks/pipeline_data.py FOLDER IMAGES
+python benchmarks/pipeline_data.py FOLDER IMAGES NAME...
 """
 
+import functools
 import io
+import multiprocessing
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ TINY_EDGE, TINY_RECORDS = 16, 100_000
 # Of the data set that memory is measured on, beside the one of the JPEG files.
 TIMES_LARGER = 10
 KINDS = ("PNG", "JPEG")
+DATA_SETS = (*KINDS, "decoded", "larger", "tiny")
 
 
 def photograph_like(index: int) -> np.ndarray:
@@ -61,18 +64,23 @@ def image_files(folder: Path, kind: str) -> list[Path]:
     return sorted((folder / kind).iterdir())
 
 
-def make(folder: Path, images: int) -> None:
-    """Writes everything that the benchmark reads, in another process; it takes 15 ms an image."""
-    subprocess.run([sys.executable, __file__, str(folder), str(images)], check=True)
+def make(folder: Path, images: int, names: Sequence[str] = DATA_SETS) -> None:
+    """Writes the files and data sets of these names, in processes of their own; 15 ms an image."""
+    command = [sys.executable, __file__, str(folder), str(images), *names]
+    subprocess.run(command, check=True)
 
 
 def _write_files(folder: Path, count: int) -> None:
     for kind in KINDS:
         (folder / kind).mkdir()
-    for index in range(count):
-        image = Image.fromarray(photograph_like(index))
-        image.save(folder / "PNG" / f"{index:05d}.png", "PNG")
-        image.save(folder / "JPEG" / f"{index:05d}.jpeg", "JPEG", quality=JPEG_QUALITY)
+    with multiprocessing.Pool() as pool:
+        pool.map(functools.partial(_write_image, folder), range(count))
+
+
+def _write_image(folder: Path, index: int) -> None:
+    image = Image.fromarray(photograph_like(index))
+    image.save(folder / "PNG" / f"{index:05d}.png", "PNG")
+    image.save(folder / "JPEG" / f"{index:05d}.jpeg", "JPEG", quality=JPEG_QUALITY)
 
 
 def _encoded(files: list[Path], times: int = 1) -> Iterator[ImageRecord]:
@@ -98,18 +106,18 @@ def _tiny() -> Iterator[ImageRecord]:
 
 def main() -> None:
     """Writes the files and data sets into a folder."""
-    folder, images = Path(sys.argv[1]), int(sys.argv[2])
+    folder, images, names = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     _write_files(folder, images)
     png, jpeg = (image_files(folder, kind) for kind in KINDS)
-    variants = {
+    records = {
         "PNG": _encoded(png),
         "JPEG": _encoded(jpeg),
         "decoded": _decoded(png),
         "larger": _encoded(jpeg, TIMES_LARGER),
         "tiny": _tiny(),
     }
-    for name, records in variants.items():
-        write_dataset(data_set(folder, name), "benchmark", {"train": records}, {})
+    for name in names:
+        write_dataset(data_set(folder, name), "benchmark", {"train": records[name]}, {})
 
 
 if __name__ == "__main__":

@@ -77,8 +77,19 @@ class TorchNPR(nn.Module):
         return self.fc1(x.mean((2, 3)))[:, 0]
 
 
-def normalize(images: torch.Tensor) -> torch.Tensor:
+class Normalize(nn.Module):
     """uint8 ``[b, 3, h, w]`` to float32 with ImageNet's mean and standard deviation."""
-    mean = torch.tensor(IMAGENET_MEAN, device=images.device).view(3, 1, 1)
-    std = torch.tensor(IMAGENET_STD, device=images.device).view(3, 1, 1)
-    return (images.float() / 255 - mean) / std
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """What the network gets."""
+        return (images.float() / 255 - self.mean) / self.std
+
+
+def normalize(images: torch.Tensor) -> torch.Tensor:
+    """``Normalize`` as a function."""
+    return Normalize().to(images.device)(images)
