@@ -6,9 +6,11 @@ from typing import NamedTuple
 from input_pipeline.images.invisible_mark import find_mark
 from input_pipeline.images.problems import UnreadableImageError
 from input_pipeline.images.transforms import decode
+from input_pipeline.provenance.credentials import read_credentials
 from input_pipeline.provenance.report import read_provenance
+from input_pipeline.provenance.trust_lists import TrustList
 
-NOT_VERIFIED, NOT_LOOKED_FOR = "not verified", "not looked for"
+NOT_LOOKED_FOR = "not looked for"
 
 
 class ProvenanceCells(NamedTuple):
@@ -16,16 +18,17 @@ class ProvenanceCells(NamedTuple):
 
     source: str = ""  # see `report.Provenance`
     generator: str = ""
-    credentials: str = ""
+    credentials: str = ""  # see `credentials.STATES`
     mark: str = ""  # whose invisible mark the pixels carry, see `invisible_mark.MARKS`
     mark_p_value: str = ""  # chance of reading as much of it in a picture without; of a mark found
 
 
-def provenance_cells(path: str, *, with_mark: bool) -> ProvenanceCells:
+def provenance_cells(path: str, trust_list: TrustList, *, with_mark: bool) -> ProvenanceCells:
     """The cells of one file; all are empty for one that cannot be read.
 
     Args:
       path: the file.
+      trust_list: whose signatures under Content Credentials count.
       with_mark: whether to decode its pixels and look for a mark.
     """
     try:
@@ -35,7 +38,9 @@ def provenance_cells(path: str, *, with_mark: bool) -> ProvenanceCells:
     except OSError:
         return ProvenanceCells()
     said = read_provenance(data)
-    credentials = NOT_VERIFIED if said.has_credentials else ""
+    credentials = ""
+    if said.has_credentials:
+        credentials = read_credentials(data, trust_list, said.statements).in_words()
     mark = _mark(data) if with_mark else (NOT_LOOKED_FOR, "")
     return ProvenanceCells(said.source, said.generator, credentials, *mark)
 

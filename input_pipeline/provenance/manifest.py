@@ -1,11 +1,16 @@
 """Content Credentials (C2PA) as far as they can be read without checking a signature.
 
-What a manifest's CBOR says of programs and sources is found by its keys: a text of CBOR has its
-length before it, so that names begin and end where they do. Nothing is verified.
+What its boxes say of programs and sources is read, wherever in them it stands. Nothing is verified.
 """
 
-from collections.abc import Iterator
+import contextlib
+import json
+import struct
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
 
+from input_pipeline.provenance import cbor
 from input_pipeline.provenance.containers import APP11, JPEG, PNG, Layout, is_iso_media
 
 # The type of C2PA's box in ISO media files: C2PA Technical Specification, embedding manifests.
@@ -13,10 +18,14 @@ _UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 # How a manifest begins in HEIF, AVIF and JPEG 2000; and bare, in TIFF and JPEG XL.
 _STARTS = (b"uuid" + _UUID, b"jumdc2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71")
 _MAX_BYTES = 2_000_000
-_KEYS = ("claim_generator", "claim_generator_info", "softwareAgent", "digitalSourceType")
+_STORE, _BEFORE = _STARTS[1], 12  # within a superbox: its head, and the size of its description
+_KEYS = {
+    key.lower(): key
+    for key in ("claim_generator", "claim_generator_info", "softwareAgent", "digitalSourceType")
+}
 _MAX_TEXTS = 200
-_IN_MAP = 40  # bytes after the start of a map in which its name is looked for
-_TEXT, _LONG, _LONGER = 0x60, 0x78, 0x79  # CBOR, RFC 8949: texts by the length of their length
+_DEEPEST = 10  # boxes within each other
+_READERS: dict[bytes, Callable[[bytes], Any]] = {b"cbor": cbor.decode, b"json": json.loads}
 
 
 def find_manifest(data: bytes, layout: Layout) -> bytes:
@@ -55,35 +64,51 @@ def _joined(layout: Layout) -> bytes:
 
 def manifest_texts(manifest: bytes) -> Iterator[tuple[str, str]]:
     """Key and text of what names a program or a source, in all manifests of the store."""
-    found = 0
-    for key in _KEYS:
-        coded = key.encode()
-        head = bytes([_TEXT + len(coded)]) if len(coded) < 24 else bytes([_LONG, len(coded)])
-        place = manifest.find(head + coded)
-        while place >= 0 and found < _MAX_TEXTS:
-            place += len(head) + len(coded)
-            if text := _value(manifest, place):
-                found += 1
-                yield key, text
-            place = manifest.find(head + coded, place)
+    start = manifest.find(_STORE)
+    if start < 0:
+        return
+    contents = _contents(manifest, start - _BEFORE, len(manifest), 0)
+    found = (text for content in contents for text in _texts(content))
+    yield from islice(found, _MAX_TEXTS)
 
 
-def _value(data: bytes, place: int) -> str:
-    """The text that begins at a place, or that of ``name`` in the map, or array of maps, there."""
-    if text := _text(data, place):
-        return text
-    name = data.find(b"\x64name", place, place + _IN_MAP)
-    return _text(data, name + 5) if name >= 0 else ""
+def _contents(data: bytes, start: int, end: int, depth: int) -> Iterator[Any]:
+    """What the boxes (JUMBF, ISO 19566-5) between two places hold as CBOR or JSON."""
+    while start >= 0 and start + 8 <= end and depth < _DEEPEST:
+        length, kind = struct.unpack_from(">I4s", data, start)
+        body = start + 8
+        if length == 1:
+            length, body = int.from_bytes(data[body : body + 8], "big"), body + 8
+        after = min(end, start + length) if length else end
+        if kind == b"jumb":
+            yield from _contents(data, body, after, depth + 1)
+        elif kind in _READERS:
+            with contextlib.suppress(ValueError, RecursionError):
+                yield _READERS[kind](data[body:after])
+        if after <= body:
+            return
+        start = after
 
 
-def _text(data: bytes, place: int) -> str:
-    kind = data[place] if place < len(data) else 0
-    if _TEXT <= kind < _LONG:
-        start, length = place + 1, kind - _TEXT
-    elif kind == _LONG:
-        start, length = place + 2, int.from_bytes(data[place + 1 : place + 2], "big")
-    elif kind == _LONGER:
-        start, length = place + 3, int.from_bytes(data[place + 1 : place + 3], "big")
-    else:
-        return ""
-    return data[start : start + length].decode("utf-8", errors="replace")
+def _texts(value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            # JSON's keys have prefixes, as Iptc4xmpExt:DigitalSourceType.
+            known = _KEYS.get(key.rpartition(":")[2].lower()) if isinstance(key, str) else None
+            if known:
+                yield from ((known, text) for text in _names(item))
+            yield from _texts(item)
+
+
+def _names(value: Any) -> Iterator[str]:
+    """A text, or the name of a program that is described by a map, or by maps in a list."""
+    if isinstance(value, str) and value:
+        yield value
+    elif isinstance(value, dict):
+        yield from _names(value.get("name"))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _names(item)

@@ -11,6 +11,8 @@ from typing import Any
 from input_pipeline.errors import UserError
 from input_pipeline.images.image_listing import ImageListing
 from input_pipeline.provenance.columns import ProvenanceCells, provenance_cells
+from input_pipeline.provenance.credentials import can_verify
+from input_pipeline.provenance.trust_lists import TrustList
 from input_pipeline.storage.growing_file import partial_of
 from npr_jax.cli.progress import watched
 from npr_jax.cli.score_table import ScoreTable, check_output, row_format, score_table
@@ -35,7 +37,7 @@ def predict_files(
     maps: str = "",
     evidence: str = "",
     heat_map: str = "auto",
-    provenance: bool = False,
+    provenance: TrustList | None = None,
     excel: bool = False,
     format: str = "auto",
     resume: bool = False,
@@ -58,7 +60,8 @@ def predict_files(
         evidence: the same for pictures of what each file was scored by,
             ``npr_jax.analysis.evidence``.
         heat_map: how those find where the evidence lies, see ``npr_jax.inference.heat_map``.
-        provenance: whether the table has a column for each of ``ProvenanceCells``.
+        provenance: the table has a column for each of ``ProvenanceCells`` too, and signatures
+            under Content Credentials count as this list says.
         excel: whether the file begins with a byte order mark, without which Excel takes it for no
             UTF-8.
         format: ``csv``, ``jsonl`` or ``auto``, see ``row_format``.
@@ -77,7 +80,7 @@ def predict_files(
     if confidence is not None and not 0.5 <= confidence < 1:
         raise UserError(f"--confidence={confidence}; expected at least 0.5 and below 1")
     check_output(output, resume=resume)
-    columns = (*COLUMNS, *ProvenanceCells._fields) if provenance else COLUMNS
+    columns = (*COLUMNS, *ProvenanceCells._fields) if provenance is not None else COLUMNS
     form = row_format(format, output, columns, excel=excel)
     _check_extras(detector, maps, evidence, heat_map, resume)
     if evidence:  # it draws with Matplotlib, which scoring does without
@@ -94,6 +97,8 @@ def predict_files(
             "columns": [*columns],
             "excel": excel,
             "maps": maps,
+            "trust_list": provenance and provenance.sha256,
+            "credentials_verified": provenance and can_verify(),
         }
 
     with contextlib.ExitStack() as opened:
@@ -202,8 +207,9 @@ def _results(
         yield dataclasses.replace(result, error="; ".join(problems)) if problems else result
 
 
-def _row(result: ImageScore, provenance: bool) -> dict[str, Any]:
+def _row(result: ImageScore, provenance: TrustList | None) -> dict[str, Any]:
     row = {name: getattr(result, name) for name in COLUMNS}
-    if not provenance:
+    if provenance is None:
         return row
-    return row | provenance_cells(result.path, with_mark=result.score is not None)._asdict()
+    is_scored = result.score is not None
+    return row | provenance_cells(result.path, provenance, with_mark=is_scored)._asdict()

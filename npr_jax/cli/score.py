@@ -27,6 +27,9 @@ def _predict(flags: Any, words: list[str]) -> int:
     from npr_jax.cli.predict import predict_files
     from npr_jax.cli.stopping import terminable
 
+    if flags.trust_list and not flags.provenance:
+        raise UserError("--trust_list is of --provenance; give both")
+    trust_list = _trust_list(flags) if flags.provenance else None
     if not words and not flags.examples:
         raise UserError("predict needs image files or folders: predict PATH...")
     if flags.examples and pathlib.Path(flags.examples).is_file():
@@ -50,7 +53,7 @@ def _predict(flags: Any, words: list[str]) -> int:
             maps=flags.maps,
             evidence=flags.evidence,
             heat_map=flags.heat_map,
-            provenance=flags.provenance,
+            provenance=trust_list,
             excel=flags.excel,
             format=flags.format,
             resume=flags.resume,
@@ -59,6 +62,18 @@ def _predict(flags: Any, words: list[str]) -> int:
     if flags.examples:
         print(_OF_EXAMPLES, file=sys.stderr)
     return status
+
+
+def _trust_list(flags: Any) -> Any:
+    """Whose signatures under Content Credentials count."""
+    from input_pipeline.provenance.credentials import can_verify
+    from input_pipeline.provenance.trust_lists import official_trust_list, read_trust_list
+
+    if not flags.trust_list:
+        return official_trust_list()
+    if not can_verify():
+        raise UserError("--trust_list needs c2pa-python; pip install 'npr-jax[provenance]'")
+    return read_trust_list(flags.trust_list)
 
 
 def _accept_pixels(detector: Any, megapixels: float) -> None:
@@ -91,22 +106,34 @@ def _serve(flags: Any) -> int:
     from npr_jax.serving.guards import allowed_hosts
 
     limits, allowed = limits_of(flags), allowed_hosts(flags.allow_host)
+    trust_list = _trust_list(flags)
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     detector = load_one_detector("serve", flags)
     from npr_jax.serving.server import serve
 
-    serve(detector, host=flags.host, port=flags.port, limits=limits, allowed=allowed)
+    serve(
+        detector,
+        host=flags.host,
+        port=flags.port,
+        limits=limits,
+        allowed=allowed,
+        trust_list=trust_list,
+    )
     return 0
 
 
+_TRUST_LIST = text(
+    "trust_list",
+    "Certificates (PEM) of who may sign Content Credentials. Without it: C2PA's list.",
+)
 _DETECTOR = "[--workdir=RUN | --weights=FILE]"
 PREDICT = Command(
     name="predict",
     summary="Score pictures: photograph, generated or unsure, one row for each file.",
     usage=f"{_DETECTOR} PATH... [--resize=native|PIXELS] [--output=FILE.csv [--excel] "
-    "[--resume]] [--format=csv|jsonl] [--maps=DIR] [--evidence=DIR] [--provenance] "
-    "[--examples=DIR]",
+    "[--resume]] [--format=csv|jsonl] [--maps=DIR] [--evidence=DIR] "
+    "[--provenance [--trust_list=FILE.pem]] [--examples=DIR]",
     details="All files below a folder are scored. Left out, and listed, are hidden ones, system "
     "folders and companions of pictures (.txt, .json, Thumbs.db and the like). The exit status is "
     "1 if some could not be scored; their rows say why.",
@@ -145,6 +172,7 @@ PREDICT = Command(
         text("maps", "Directory for each file's map of positions (.npz)."),
         text("evidence", "Directory for pictures of what each file was scored by."),
         switch("provenance", "Columns for what each file says of where it comes from."),
+        _TRUST_LIST,
         heat_map_flag("With --evidence: how it is found where the evidence lies."),
     ),
     run=_predict,
@@ -202,6 +230,7 @@ SERVE = Command(
         integer("max_files", 200, "In one request."),
         number("max_zip_megabytes", 300, "Of a request, its zip files expanded."),
         number("max_seconds", 60, "Of work on one picture."),
+        _TRUST_LIST,
         integer("max_waiting", 16, "Requests that may wait; more are refused."),
     ),
     run=_serve,

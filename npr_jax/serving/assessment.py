@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from input_pipeline.images.problems import UnreadableImageError
+from input_pipeline.provenance.trust_lists import TrustList
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.verdict import ImageScore
 from npr_jax.serving import delivery, sentences
@@ -60,9 +61,10 @@ def refused(name: str, data: bytes, error: Refused) -> Assessment:
 class Assessor:
     """A detector and how it is asked; not for several threads at once."""
 
-    def __init__(self, detector: Detector, limits: Limits) -> None:
+    def __init__(self, detector: Detector, limits: Limits, trust_list: TrustList) -> None:
         self.detector = detector
         self.limits = limits
+        self._trust_list = trust_list
         self._evidence = EvidenceMaker(detector)
 
     def assess(
@@ -132,7 +134,7 @@ class Assessor:
             result=result,
             verdict=result.verdict,
             reason=sentences.reason_for(result.verdict, result.score or 0.0),
-            facts=report_file(data, mark),
+            facts=report_file(data, self._trust_list, mark),
             delivery_note=sentences.NO_DELIVERY_ASKED,
             scales=tuple(self.detector.model.scales),
         )

@@ -9,8 +9,16 @@ from input_pipeline.images.jpeg_tables import LOW_FREQUENCIES
 from input_pipeline.images.metadata import FileFacts, read_facts
 from input_pipeline.images.problems import UnreadableImageError
 from input_pipeline.images.transparency import transparent_share_of
-from input_pipeline.provenance.report import Found, read_provenance
-from npr_jax.serving.schema import FactsAnswer, HintAnswer, MarkAnswer
+from input_pipeline.provenance.credentials import read_credentials
+from input_pipeline.provenance.report import Found, Provenance, read_provenance
+from input_pipeline.provenance.trust_lists import TrustList
+from npr_jax.serving.schema import (
+    ActionAnswer,
+    CredentialsAnswer,
+    FactsAnswer,
+    HintAnswer,
+    MarkAnswer,
+)
 
 MAX_SHOWN = 300  # characters of one text
 _MAX_HINTS = 12
@@ -23,10 +31,13 @@ def report_mark(pixels: np.ndarray) -> MarkAnswer:
     return MarkAnswer(program=found.name if found else "", p_value=found and found.p_value)
 
 
-def report_file(data: bytes, mark: MarkAnswer | None = None) -> FactsAnswer | None:
+def report_file(
+    data: bytes, trust_list: TrustList, mark: MarkAnswer | None = None
+) -> FactsAnswer | None:
     """What the file says; None where its header cannot be read. Damaged metadata is left out.
 
-    The mark is what was found in its pixels; None where nobody looked.
+    Signatures count as the list says. The mark is what was found in its pixels; None where nobody
+    looked.
     """
     try:
         facts = read_facts(data)
@@ -58,7 +69,7 @@ def report_file(data: bytes, mark: MarkAnswer | None = None) -> FactsAnswer | No
         source=said.source,
         generator=_shown(said.generator),
         digital_source_type=_shown(said.digital_source_type),
-        has_content_credentials=said.has_credentials,
+        credentials=_credentials(data, said, trust_list) if said.has_credentials else None,
         generator_hints=tuple(map(_hint, said.markers[:_MAX_HINTS])),
         mark=mark,
         bytes_after_end=said.bytes_after_end,
@@ -71,6 +82,13 @@ def _transparent(data: bytes, facts: FileFacts) -> float | None:
         return transparent_share_of(data, facts)
     except UnreadableImageError:
         return None
+
+
+def _credentials(data: bytes, said: Provenance, trust_list: TrustList) -> CredentialsAnswer:
+    found = read_credentials(data, trust_list, said.statements)
+    actions = tuple(ActionAnswer(**action._asdict()) for action in found.actions)
+    fields = found._asdict() | {"actions": actions, "trust_list": trust_list.name}
+    return CredentialsAnswer(**fields)
 
 
 def _hint(found: Found) -> HintAnswer:

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from input_pipeline.provenance.credentials import STATES
+
 # Kept as plain texts, so that the code's own may be used; the schema names the values.
 Verdict = Annotated[
     str, Field(json_schema_extra={"enum": ["generated", "photograph", "unsure", ""]})
@@ -50,6 +52,32 @@ class MarkAnswer(_Answer):
     )
 
 
+class ActionAnswer(_Answer):
+    """What Content Credentials say was done to the picture, or to one that it was made from."""
+
+    action: str = Field(description="C2PA's term, as c2pa.created")
+    program: str = Field(description="that did it; empty where it is not said")
+    source_type: str = Field(description="IPTC's term, as trainedAlgorithmicMedia; else empty")
+
+
+class CredentialsAnswer(_Answer):
+    """Content Credentials (C2PA). Nothing is vouched for but in the two states that are valid."""
+
+    state: Annotated[str, Field(json_schema_extra={"enum": list(STATES)})] = Field(
+        description="how far they can be relied on, in words"
+    )
+    reason: str = Field(description="why they cannot be verified or read; else empty")
+    signer: str = Field(description="name on the certificate; empty without a signature")
+    organization: str = Field(description="the signer's, as the certificate says")
+    signed_at: str = Field(description="ISO 8601, of a time stamp; empty without one")
+    programs: tuple[str, ...] = Field(
+        description="that wrote them: for this picture, then for those it was made from"
+    )
+    actions: tuple[ActionAnswer, ...] = Field(description="of all of these")
+    source_types: tuple[str, ...] = Field(description="IPTC's terms, of all of these")
+    trust_list: str = Field(description="the list of signers that they were held against")
+
+
 class FactsAnswer(_Answer):
     """What the file says of itself. It can be forged, and never changes the score."""
 
@@ -90,7 +118,9 @@ class FactsAnswer(_Answer):
     )
     generator: str = Field(description="the program that is named; else empty")
     digital_source_type: str = Field(description="IPTC's term, the strongest; else empty")
-    has_content_credentials: bool = Field(description="a C2PA manifest is there (not verified)")
+    credentials: CredentialsAnswer | None = Field(
+        description="Content Credentials (C2PA); null where the file has none, which means nothing"
+    )
     generator_hints: tuple[HintAnswer, ...] = Field(
         description="metadata that says where the picture comes from, the strongest first"
     )

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence
 
+from input_pipeline.provenance.credentials import CHANGED, TRUSTED, UNLISTED, state_in_words
 from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE
-from npr_jax.serving.schema import FactsAnswer, MarkAnswer
+from npr_jax.serving.schema import ActionAnswer, CredentialsAnswer, FactsAnswer, MarkAnswer
 
 NAMES = {
     GENERATED: "made by a generator",
@@ -47,12 +48,51 @@ CALIBRATED = (
     "be too sure."
 )
 _LISTED = 4
+_SHOWN_ACTIONS = 12
 _LEANS = 0.75  # score, or 1 - score, from which an unsure picture is said to lean to a side
 
 
 def says_of_itself(source: str, generator: str) -> str:
     """What the file says of how it was made; `source` as in the API."""
     return _BY[source].format(generator or "a generator")
+
+
+def credentials(found: CredentialsAnswer | None) -> str:
+    """How far Content Credentials can be relied on; empty where there are none."""
+    if found is None:
+        return ""
+    names = dict.fromkeys(filter(None, (found.signer, found.organization)))
+    by = f" by {' of '.join(names)}" if names else ""
+    when = f" on {found.signed_at[:10]}" if found.signed_at else ""
+    if found.state == TRUSTED:
+        return f"signed{by}{when}, a signer on {found.trust_list}, and not changed since"
+    if found.state == UNLISTED:
+        return (
+            f"signed{by}{when} and not changed since; but the signer is not on {found.trust_list}, "
+            "and anyone can sign under any name"
+        )
+    if found.state == CHANGED:
+        return (
+            f"signed{by}{when}; the picture was changed since then, so they may not be true of it"
+        )
+    return f"there, but {state_in_words(found.state, found.reason)}"
+
+
+def credentials_say(found: CredentialsAnswer | None) -> str:
+    """What Content Credentials say was done, by what."""
+    if found is None:
+        return ""
+    done = [_action(action) for action in found.actions[:_SHOWN_ACTIONS]]
+    stated = {action.source_type for action in found.actions}
+    others = [term for term in found.source_types if term not in stated]
+    return "; ".join([*done, *others, *(f"written by {name}" for name in found.programs)])
+
+
+def _action(done: ActionAnswer) -> str:
+    by = f" by {done.program}" if done.program else ""
+    return f"{done.action.rpartition('.')[2]}{by}" + (
+        f" ({done.source_type})" if done.source_type else ""
+    )
 
 
 def invisible_mark(mark: MarkAnswer | None) -> str:

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from input_pipeline.errors import UserError
+from input_pipeline.provenance.trust_lists import TrustList
 from npr_jax.inference.detector import Detector
 from npr_jax.serving import api
 from npr_jax.serving.guards import (
@@ -96,11 +97,17 @@ def _answer_errors(app: FastAPI, identity: Mapping[str, str]) -> None:
 
 
 def serve(
-    detector: Detector, *, host: str, port: int, limits: Limits, allowed: Collection[str] = ()
+    detector: Detector,
+    *,
+    host: str,
+    port: int,
+    limits: Limits,
+    trust_list: TrustList | None = None,
+    allowed: Collection[str] = (),
 ) -> None:
     """Answers on ``http://host:port`` until it is interrupted or terminated.
 
-    `port` is 0 for any that is free, `allowed` as of `build_app`.
+    `port` is 0 for any that is free, `trust_list` as of `Service`, `allowed` as of `build_app`.
 
     Raises:
         ValueError: the address cannot be listened on.
@@ -111,7 +118,7 @@ def serve(
         with _listen(host, port) as listening, private_folder():
             from npr_jax.serving.page.mount import mount
 
-            service = Service(detector, limits)
+            service = Service(detector, limits, trust_list)
             try:
                 warm_up(service)
                 app = build_app(service, host=host, allowed=allowed)

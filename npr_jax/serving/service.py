@@ -14,6 +14,7 @@ from PIL import Image
 
 from input_pipeline.images.problems import UnreadableImageError
 from input_pipeline.images.transforms import size_of
+from input_pipeline.provenance.trust_lists import TrustList, official_trust_list
 from npr_jax.detectors import calibration_file
 from npr_jax.evaluation.provenance import package_version
 from npr_jax.inference.detector import Detector
@@ -50,10 +51,16 @@ class Service:
     time, so that a single picture passes between.
     """
 
-    def __init__(self, detector: Detector, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        limits: Limits | None = None,
+        trust_list: TrustList | None = None,
+    ) -> None:
+        """Signatures under Content Credentials count as the list says; None: C2PA's own."""
         self.limits = limits or Limits()
         self.identity = identity_of(detector)
-        self._assessor = Assessor(detector, self.limits)
+        self._assessor = Assessor(detector, self.limits, trust_list or official_trust_list())
         self._compute = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._lock = threading.Lock()
         self._many = threading.Semaphore(_MANY_AT_ONCE)

@@ -17,7 +17,7 @@ EXPECTED = {
     "evaluate": DETECTOR | {"data", "split", "output", "delivery", "samples"},
     "predict": DETECTOR
     | {"output", "confidence", "maps", "evidence", "heat_map", "examples", "provenance"}
-    | {"excel", "max_megapixels", "format", "resume"},
+    | {"excel", "max_megapixels", "format", "resume", "trust_list"},
     "pairs": {"photographs", "source", "split", "output", "decoders", "per_photograph", "largest"}
     | {"seed", "name"},
     "prepare": {"source", "photographs", "generated", "dataset", "split", "output", "name"}
@@ -33,7 +33,7 @@ EXPECTED = {
     "export": DETECTOR | {"format", "output", "web_packages", "card"},
     "serve": DETECTOR
     | {"host", "port", "max_megabytes", "max_megapixels", "max_files", "max_zip_megabytes"}
-    | {"max_seconds", "max_waiting", "allow_host"},
+    | {"max_seconds", "max_waiting", "allow_host", "trust_list"},
     "list": set(),
 }
 ALL_FLAGS = sorted(set().union(*EXPECTED.values()))

@@ -15,10 +15,12 @@ from PIL.PngImagePlugin import PngInfo
 import npr_jax
 from input_pipeline.errors import UserError
 from input_pipeline.images.invisible_mark import write_mark
+from input_pipeline.provenance.trust_lists import official_trust_list, read_trust_list
 from npr_jax.cli.main import run
 from npr_jax.cli.predict import predict_files
 from npr_jax.inference.verdict import ImageScore
 from tests import runs
+from tests.input_pipeline.provenance.files import saved
 
 GIGABYTE = 2**30
 # Runs the command it is given; prints its exit status and the peak of its memory in KiB.
@@ -167,7 +169,7 @@ def test_provenance_adds_what_files_say_of_themselves(tmp_path):
             error = "unreadable" if path.endswith("d.png") else ""
             yield ImageScore(path, None if error else 0.9, "", error)
 
-    predict_files(Sure(scores), paths, str(output), **CONFIDENT, provenance=True)
+    predict_files(Sure(scores), paths, str(output), **CONFIDENT, provenance=official_trust_list())
     header, named, silent, marked, broken = rows(output)
     assert header == [
         *("path", "score", "verdict", "error"),
@@ -179,6 +181,27 @@ def test_provenance_adds_what_files_say_of_themselves(tmp_path):
     assert 0 < float(marked[8]) < 1e-20
     assert broken[4:] == ["", "", "", "not looked for", ""]
     assert named[1:3] == silent[1:3] == marked[1:3], "it never changes the score"
+
+
+def test_content_credentials_are_held_against_the_list_of_signers(tmp_path, capsys):
+    from tests.input_pipeline.provenance.signing import Signer
+
+    signer, other = Signer(), Signer()
+    path, output = tmp_path / "a.png", tmp_path / "scores.csv"
+    path.write_bytes(signer.sign(saved("PNG"), "image/png"))
+    states = {}
+    for who in (signer, other):
+        (tmp_path / "list.pem").write_text(who.root, encoding="utf-8")
+        trusted = read_trust_list(tmp_path / "list.pem")
+        predict_files(Sure(), [str(path)], str(output), **CONFIDENT, provenance=trusted)
+        [_, row] = rows(output)
+        states[who] = row[6]
+    assert states == {signer: "valid and trusted", other: "valid, signer on no list"}
+    assert run(["predict", str(path), "--trust_list=list.pem"]) == 2
+    assert "--provenance" in capsys.readouterr().err
+    missing = tmp_path / "missing.pem"
+    assert run(["predict", str(path), "--provenance", f"--trust_list={missing}"]) == 2
+    assert "missing.pem" in capsys.readouterr().err
 
 
 def test_files_as_the_world_sends_them_are_scored_or_refused_with_the_reason(trained, tmp_path):

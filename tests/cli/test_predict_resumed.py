@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from input_pipeline.errors import UserError
+from input_pipeline.provenance.trust_lists import official_trust_list
 from npr_jax.cli.predict import predict_files
 from npr_jax.inference.verdict import ImageScore
 from tests import runs
@@ -117,7 +118,7 @@ def test_what_would_mix_two_runs_is_refused(folder, output):
     with pytest.raises(UserError, match=r"made otherwise: confidence was 0\.75, is 0\.9"):
         resumed(folder, output, confidence=0.9)
     with pytest.raises(UserError, match="columns was"):
-        resumed(folder, output, provenance=True)
+        resumed(folder, output, provenance=official_trust_list())
     (folder / "new.png").write_bytes(b"x")
     with pytest.raises(UserError, match="files was 6, is 7; files_sha256 was"):
         resumed(folder, output)
@@ -126,6 +127,14 @@ def test_what_would_mix_two_runs_is_refused(folder, output):
     partial.write_bytes(partial.read_bytes().replace(b"/a.png", b"/z.png"))
     with pytest.raises(UserError, match=r"row 1 of .* is of .*z\.png, but it is the turn of"):
         resumed(folder, output)
+
+
+def test_another_list_of_signers_is_another_run(folder, output):
+    listed = official_trust_list()
+    with pytest.raises(KeyboardInterrupt):
+        predict_files(Sure(2), [str(folder)], str(output), **CONFIDENT, provenance=listed)
+    with pytest.raises(UserError, match="trust_list was"):
+        resumed(folder, output, provenance=listed._replace(signers=""))
 
 
 def test_a_table_that_is_whole_has_nothing_left_to_do(folder, output, capsys):

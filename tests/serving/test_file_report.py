@@ -7,19 +7,26 @@ import pytest
 from PIL import Image
 
 from input_pipeline.images.invisible_mark import write_mark
-from npr_jax.serving import sentences
-from npr_jax.serving.file_report import report_file, report_mark
+from input_pipeline.provenance import credentials
+from input_pipeline.provenance.trust_lists import TrustList, official_trust_list
+from npr_jax.serving import file_report, sentences
+from npr_jax.serving.file_report import report_mark
 from tests.input_pipeline.provenance.files import (
     A1111,
     MAKE,
     MODEL,
     SOFTWARE,
+    manifest,
     png,
     saved,
     source_type,
     with_chunk,
     xmp,
 )
+
+
+def report_file(data):
+    return file_report.report_file(data, official_trust_list())
 
 
 def exif(**fields):
@@ -40,7 +47,7 @@ def test_a_photograph_of_a_camera():
     assert report.subsampling == "4:2:0"
     assert report.camera == "Canon EOS R5"
     assert report.generator_hints == ()
-    assert not report.has_content_credentials
+    assert report.credentials is None
 
 
 def test_a_file_without_metadata():
@@ -83,6 +90,39 @@ def test_the_cards_sentence(source, generator, words):
     said = sentences.says_of_itself(source, generator)
     assert words in said
     assert "not generated" not in said
+
+
+def test_content_credentials():
+    from tests.input_pipeline.provenance.signing import Signer
+
+    signer = Signer()
+    made = ("c2pa.created", "trainedAlgorithmicMedia", "Test Generator 3")
+    data = signer.sign(saved("JPEG"), "image/jpeg", made, program="Test Studio")
+    listed = TrustList("a test’s list", signer.root, "")
+    found = file_report.report_file(data, listed).credentials
+    assert found.state == "valid and trusted"
+    assert found.trust_list == "a test’s list"
+    words = sentences.credentials(found)
+    assert words.startswith("signed by Test Signer of Test Press, a signer on a test’s list")
+    said = sentences.credentials_say(found)
+    assert said == (
+        "created by Test Generator 3 (trainedAlgorithmicMedia); written by Test Studio 1.0"
+    )
+    unlisted = report_file(data).credentials
+    assert "anyone can sign under any name" in sentences.credentials(unlisted)
+    changed = found.model_copy(update={"state": "changed since signing"})
+    assert "the picture was changed since" in sentences.credentials(changed)
+
+
+def test_credentials_that_cannot_be_verified(monkeypatch):
+    monkeypatch.setattr(credentials, "can_verify", lambda: False)
+    data = with_chunk(saved("PNG"), b"caBX", manifest(("softwareAgent", "Midjourney")))
+    found = report_file(data)
+    assert (found.source, found.generator) == ("generated", "Midjourney")
+    assert found.credentials.state == "not verified"
+    words = sentences.credentials(found.credentials)
+    assert words.startswith("there, but not verified: ")
+    assert sentences.credentials(None) == sentences.credentials_say(None) == ""
 
 
 def test_the_mark_in_the_pixels():

@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from input_pipeline.images.file_tree import left_out_in_words
-from input_pipeline.provenance.columns import (
-    NOT_LOOKED_FOR,
-    NOT_VERIFIED,
-    ProvenanceCells,
-    p_value_in_words,
-)
+from input_pipeline.provenance.columns import NOT_LOOKED_FOR, ProvenanceCells, p_value_in_words
+from input_pipeline.provenance.credentials import state_in_words
 from input_pipeline.storage.csv_files import BOM, csv_text
 from npr_jax.serving.limits import Cancelled, Refused
 from npr_jax.serving.page.gradio_parts import html, on_upload, size_hint, working, zone
@@ -133,11 +129,12 @@ def _provenance(facts: FactsAnswer | None) -> ProvenanceCells:
     """As ``predict --provenance`` has it."""
     if facts is None:
         return ProvenanceCells()
-    credentials = NOT_VERIFIED if facts.has_content_credentials else ""
+    found = facts.credentials
+    credentials = state_in_words(found.state, found.reason) if found else ""
     mark, p_value = NOT_LOOKED_FOR, ""
     if facts.mark is not None:
-        found = facts.mark.p_value
-        mark, p_value = facts.mark.program, "" if found is None else p_value_in_words(found)
+        chance = facts.mark.p_value
+        mark, p_value = facts.mark.program, "" if chance is None else p_value_in_words(chance)
     return ProvenanceCells(facts.source, facts.generator, credentials, mark, p_value)
 
 

@@ -58,7 +58,6 @@ def card(found: Assessment, identity: Mapping[str, str], *, level: int = 2) -> s
 def file_lines(facts: FactsAnswer) -> list[tuple[str, str]]:
     """Names and values of a file's facts; what it does not have is left out."""
     pixels = f"{facts.width} × {facts.height} pixels"
-    credentials = "present (C2PA); not verified here" if facts.has_content_credentials else ""
     turned = orientation.NAMES.get(facts.orientation)
     lines = {
         "Format": facts.format,
@@ -71,7 +70,8 @@ def file_lines(facts: FactsAnswer) -> list[tuple[str, str]]:
         "Camera": facts.camera or "none named",
         "Software": facts.software,
         "Declared source": facts.digital_source_type,
-        "Content Credentials": credentials,
+        "Content Credentials": sentences.credentials(facts.credentials),
+        "They say": sentences.credentials_say(facts.credentials),
         "Invisible mark": sentences.invisible_mark(facts.mark),
         "After the picture": f"{facts.bytes_after_end:,} bytes" if facts.bytes_after_end else "",
         "Text fields": ", ".join(facts.texts),

@@ -91,16 +91,30 @@ def jpeg_with_exif(block):
 
 def cbor_text(text):
     coded = text.encode()
-    head = bytes([0x60 + len(coded)]) if len(coded) < 24 else bytes([0x78, len(coded)])
-    return head + coded
+    if len(coded) < 24:
+        return bytes([0x60 + len(coded)]) + coded
+    if len(coded) < 256:
+        return bytes([0x78, len(coded)]) + coded
+    return b"\x79" + struct.pack(">H", len(coded)) + coded
+
+
+def box(kind, body):
+    return struct.pack(">I", 8 + len(body)) + kind + body
+
+
+def superbox(kind, label, *contents):
+    """A box of JUMBF (ISO 19566-5): four letters of its type, a label, and what is in it."""
+    about = kind + bytes.fromhex("00110010800000aa00389b71") + b"\x03" + label + b"\0"
+    return box(b"jumb", box(b"jumd", about) + b"".join(contents))
 
 
 def manifest(*pairs):
-    """Bytes that look like a manifest store with these keys and texts in its CBOR."""
-    said = b"".join(cbor_text(key) + cbor_text(text) for key, text in pairs)
-    return (
-        b"\0\0\0\x40jumb\0\0\0\x1ejumdc2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71\x03c2pa\0" + said
-    )
+    """A manifest store with an assertion of these keys and texts."""
+    said = bytes([0xA0 + len(pairs)])
+    said += b"".join(cbor_text(key) + cbor_text(text) for key, text in pairs)
+    assertion = superbox(b"cbor", b"c2pa.actions", box(b"cbor", said))
+    assertions = superbox(b"c2as", b"c2pa.assertions", assertion)
+    return superbox(b"c2pa", b"c2pa", superbox(b"c2ma", b"urn:uuid:1", assertions))
 
 
 def iptc(*datasets):

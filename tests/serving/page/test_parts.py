@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from input_pipeline.provenance.trust_lists import official_trust_list
 from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE
 from npr_jax.inference.verdict import ImageScore
 from npr_jax.serving.assessment import Assessment
@@ -224,7 +225,9 @@ def test_the_page_loses_outside_addresses_and_only_its_own_scripts_may_run():
 
 def test_the_saved_table_has_what_predict_has_of_each_file():
     data = png(parameters=A1111)
-    facts = report_file(data, MarkAnswer(program="Stable Diffusion 1", p_value=1.7e-40))
+    facts = report_file(
+        data, official_trust_list(), MarkAnswer(program="Stable Diffusion 1", p_value=1.7e-40)
+    )
     results = [ImageScore("a.png", 0.75, UNSURE, ""), ImageScore("b.png", None, "", "empty file")]
     found = [Assessment("a.png", "00", results[0], UNSURE, "", facts)]
     found.append(Assessment("b.png", "", results[1], "", ""))

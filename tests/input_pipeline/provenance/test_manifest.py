@@ -1,0 +1,115 @@
+"""What manifests say that nobody has verified: boxes and CBOR, read as they are written."""
+
+import json
+import struct
+
+import pytest
+
+from input_pipeline.provenance import cbor, credentials
+from input_pipeline.provenance.manifest import manifest_texts
+from input_pipeline.provenance.report import read_provenance
+from input_pipeline.provenance.trust_lists import official_trust_list
+from tests.input_pipeline.provenance.files import (
+    IPTC_TYPES,
+    box,
+    cbor_text,
+    manifest,
+    saved,
+    superbox,
+    with_chunk,
+)
+
+
+def store(*contents):
+    return superbox(b"c2pa", b"c2pa", superbox(b"c2ma", b"urn:uuid:1", *contents))
+
+
+# RFC 8949, appendix A.
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("00", 0),
+        ("1903e8", 1000),
+        ("3863", -100),
+        ("f5", True),
+        ("f97e00", None),
+        ("fb3ff199999999999a", None),
+        ("c11a514b67b0", 1363896240),
+        ("4401020304", b"\x01\x02\x03\x04"),
+        ("62c3bc", "ü"),
+        ("8301820203820405", [1, [2, 3], [4, 5]]),
+        ("a26161016162820203", {"a": 1, "b": [2, 3]}),
+        ("5f42010243030405ff", b"\x01\x02\x03\x04\x05"),
+        ("7f657374726561646d696e67ff", "streaming"),
+        ("9f018202039f0405ffff", [1, [2, 3], [4, 5]]),
+        ("bf61610161629f0203ffff", {"a": 1, "b": [2, 3]}),
+    ],
+)
+def test_cbor_is_read_as_the_standard_says(written, value):
+    assert cbor.decode(bytes.fromhex(written)) == value
+    if len(written) > 2:
+        with pytest.raises(ValueError, match=r"cut off|damaged"):
+            cbor.decode(bytes.fromhex(written)[:-1])
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [b"\x81" * 100_000, b"\x9b" + b"\xff" * 8, b"\xa1\x80\x00", b"\x1c", b"\x5f\x5f", b""],
+)
+def test_hostile_cbor_is_refused(hostile):
+    with pytest.raises(ValueError):
+        cbor.decode(hostile)
+
+
+def test_names_of_any_length_end_where_they_end():
+    """A length is a byte, which may look like a letter of the name."""
+    for length in range(1, 300):
+        name = ("Bing Image Creator" + "A" * 300)[:length]
+        said = dict(manifest_texts(manifest(("softwareAgent", name), ("next", "B"))))
+        assert said == {"softwareAgent": name}
+
+
+def test_programs_in_maps_and_lists():
+    described = b"\xa1" + cbor_text("claim_generator_info") + b"\x82"
+    described += b"\xa2" + cbor_text("version") + cbor_text("1") + cbor_text("name")
+    described += cbor_text("Firefly") + b"\xa1" + cbor_text("name") + cbor_text("Second")
+    assert list(manifest_texts(store(box(b"cbor", described)))) == [
+        ("claim_generator_info", "Firefly"),
+        ("claim_generator_info", "Second"),
+    ]
+
+
+def test_sources_in_json():
+    said = json.dumps({"Iptc4xmpExt:DigitalSourceType": IPTC_TYPES + "trainedAlgorithmicMedia"})
+    assertion = superbox(b"json", b"stds.iptc", box(b"json", said.encode()))
+    data = with_chunk(saved("PNG"), b"caBX", store(assertion))
+    assert read_provenance(data).digital_source_type == "trainedAlgorithmicMedia"
+
+
+def test_without_the_extra_a_manifest_is_there_and_not_verified(monkeypatch):
+    monkeypatch.setattr(credentials, "can_verify", lambda: False)
+    source = IPTC_TYPES + "trainedAlgorithmicMedia"
+    said = manifest(("claim_generator", "Test Studio/1.0"), ("digitalSourceType", source))
+    data = with_chunk(saved("PNG"), b"caBX", said)
+    found = credentials.read_credentials(
+        data, official_trust_list(), read_provenance(data).statements
+    )
+    assert found.state == "not verified"
+    assert "npr-jax[provenance]" in found.in_words()
+    assert (found.programs, found.source_types) == (
+        ("Test Studio/1.0",),
+        ("trainedAlgorithmicMedia",),
+    )
+    assert found.signer == ""
+
+
+def test_damaged_boxes_end_the_reading():
+    whole = manifest(("softwareAgent", "Midjourney"))
+    assert list(manifest_texts(whole)) == [("softwareAgent", "Midjourney")]
+    deep = box(b"cbor", b"\xa0")
+    for _ in range(1000):
+        deep = box(b"jumb", deep)
+    broken = [whole[:-3], whole.replace(b"cbor\xa1", b"cbor\xbf"), store(deep)]
+    broken += [whole[:place] + struct.pack(">I", 0) + whole[place + 4 :] for place in (0, 8, 43)]
+    for data in broken:
+        assert len(list(manifest_texts(data))) <= 1
