@@ -38,7 +38,8 @@ def read_story(store: Mapping[str, Any]) -> Story:
 def _chain(store: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The picture's manifest, then those of what it was made from."""
     manifests = store.get("manifests") or {}
-    waiting, seen = [store.get("active_manifest")], set()
+    waiting = [store.get("active_manifest")]
+    seen: set[Any] = set()
     while waiting and len(seen) < _MAX_MANIFESTS:
         label = waiting.pop(0)
         if label in seen or label not in manifests:
