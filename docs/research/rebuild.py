@@ -1,7 +1,7 @@
 """Everything in docs/ that is made from docs/results/*.csv, made anew.
 
 Writes docs/results/tables.md, the figures docs/images/research/*.svg, and the blocks of
-docs/report.md, docs/slides.md, docs/data.md and docs/detector.md.
+docs/report.md, docs/slides.md, docs/data.md, docs/detector.md and docs/formats.md.
 """
 
 import pathlib
@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from docs.research import (
     conclusions_page,
+    decoder_table,
+    decoder_traces,
     detector_figures,
     leaks,
     mark_survival,
@@ -29,7 +31,7 @@ from input_pipeline.storage.atomic_files import write_file
 from npr_jax.analysis.figures import style
 
 RESULTS, IMAGES = "results", "images/research"  # within docs
-PAGES = ("report.md", "slides.md", "data.md", "detector.md")
+PAGES = ("report.md", "slides.md", "data.md", "detector.md", "formats.md")
 
 
 def answer_all(tables: Mapping[str, ResultTable]) -> list[Answer]:
@@ -83,6 +85,9 @@ def make_files(docs: pathlib.Path) -> dict[pathlib.Path, str | None]:
     blocks["mark"] = mark_survival.format_block(
         mark_survival.read_rows(docs / RESULTS / mark_survival.FOLDER / "realworld.csv")
     )
+    decoded = decoder_table.read_rows(docs / RESULTS / decoder_traces.FOLDER / "realworld.csv")
+    blocks["decoders-made"] = decoder_table.made_block(decoded)
+    blocks["decoders-found"] = decoder_table.found_block(decoded)
     files: dict[pathlib.Path, str | None] = {
         docs / RESULTS / tables_page.PAGE: tables_page.format_page(
             {n: t.rows for n, t in tables.items()}

@@ -21,11 +21,12 @@ from input_pipeline.images.kinds import AVIF, HEIF, JPEG_XL, isolated_kind
 from input_pipeline.images.orientation import as_stored, orientation_of
 from input_pipeline.images.plugins import open_as
 from input_pipeline.images.problems import TooManyPixelsError, UnreadableImageError
+from input_pipeline.images.repeated_colour import USUAL_MATRIX, interpolate_colour
 from input_pipeline.images.rgb import has_alpha, to_rgb, transparent_share
 
 REQUEST, ANSWER = struct.Struct(">QQ?"), struct.Struct(">I")
 # Memory beyond what the process has when it begins: for a header, and for each pixel of a picture.
-_HEADER_BYTES, _BYTES_PER_PIXEL = 2**30, 32
+_HEADER_BYTES, _BYTES_PER_PIXEL = 2**30, 48
 _ORIENTATION = 0x0112
 
 
@@ -127,12 +128,25 @@ def _pixels(kind: str, data: bytes, described: dict[str, Any]) -> np.ndarray:
     image = _open(kind, data)
     image.load()
     described["transparent"] = transparent_share(image)
-    pixels = to_rgb(image, lambda: _open(kind, data))
     # libheif and libjxl deliver pictures upright, libavif as they are stored.
-    if kind != AVIF and not getattr(image, "jpeg", False):
-        pixels = as_stored(pixels, described["orientation"])
+    orientation = described["orientation"]
+    if kind == HEIF and image.mode in ("RGB", "RGBA"):
+        stored = _with_interpolated_colour(image, orientation)
+        pixels = to_rgb(stored, lambda: stored)
+    else:
+        pixels = to_rgb(image, lambda: _open(kind, data))
+        if kind != AVIF and not getattr(image, "jpeg", False):
+            pixels = as_stored(pixels, orientation)
     described["height"], described["width"] = pixels.shape[:2]
     return pixels
+
+
+def _with_interpolated_colour(image: Image.Image, orientation: int) -> Image.Image:
+    """A HEIF picture as stored, its colour enlarged as that of other formats is."""
+    samples = np.ascontiguousarray(as_stored(np.asarray(image), orientation))
+    matrix = (image.info.get("nclx_profile") or {}).get("matrix_coefficients", USUAL_MATRIX)
+    colour = interpolate_colour(samples[..., :3], image.info.get("chroma", 0), matrix)
+    return Image.fromarray(np.dstack([colour, samples[..., 3:]]))
 
 
 @contextlib.contextmanager

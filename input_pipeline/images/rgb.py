@@ -8,7 +8,7 @@ from PIL import Image, ImageFile
 
 from input_pipeline.images.problems import UnreadableImageError
 
-# What transparent pixels show, as if the picture lay on it; see docs/data.md for how it was chosen.
+# What transparent pixels show, as if the picture lay on it; docs/formats.md: how it was chosen.
 GROUND = (128, 128, 128)
 # Bits per sample that cameras and programs keep in 16: the fewest that hold the largest value.
 _DEPTHS = (8, 10, 12, 14, 16)

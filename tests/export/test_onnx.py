@@ -221,7 +221,8 @@ def test_what_the_file_says_of_itself():
     assert properties["minimum_side"] == "32"
     assert "whose sides are multiples of 2 pixels" in properties["scored"]
     decoded, squashed = json.loads(properties["before"])
-    assert "8-bit RGB" in decoded
+    assert "8-bit RGB as input_pipeline.images.transforms.decode does" in decoded
+    assert "laid on mid-grey (128)" in decoded
     assert "Image.resize((256, 256), Image.Resampling.BILINEAR)" in squashed
     calibration = json.loads(properties["calibration"])
     assert (calibration["temperature"], calibration["bias"]) == (1.7, -0.3)
