@@ -1,12 +1,13 @@
 """The reliability campaign: kills at random moments, and whether the work ends as without them.
 
     python benchmarks/faults.py predict [--kills=50 --seed=0 --json=FILE]
+    python benchmarks/faults.py training [the same]
 
 `predict` scores a folder of pictures of several sizes, one in ten of them broken, undisturbed once
 and then once for each kill: `kill -9` at a moment that the seed draws, half of them at a time since
 the start, half when the table has grown to a size; then the same command with `--resume` to its
 end. Counts how often the table is that of the undisturbed run, byte for byte. Ends with status 1
-where one is not.
+where one is not. `training` is in faults_training.py.
 
 Each command is `npr_jax.cli.main.run` in a process of its own, forked from one that has imported
 everything but started no device: what costs time is the work and not Python's start.
@@ -61,7 +62,18 @@ def write_pictures(folder: pathlib.Path, count: int, seed: int) -> None:
 
 
 def start(arguments: Sequence[str], log: pathlib.Path) -> int:
-    """Runs a command in a process of its own, whose id is returned; what it says goes to a file."""
+    """Runs a command as `forked` does."""
+
+    def work() -> int:
+        from npr_jax.cli.main import run
+
+        return run(arguments)
+
+    return forked(work, log)
+
+
+def forked(work: Callable[[], int], log: pathlib.Path) -> int:
+    """Does the work in a process of its own, whose id is returned; what it says goes to a file."""
     child = os.fork()
     if child:
         return child
@@ -70,9 +82,7 @@ def start(arguments: Sequence[str], log: pathlib.Path) -> int:
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
-        from npr_jax.cli.main import run
-
-        status = run(arguments)
+        status = work()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -141,7 +151,7 @@ def kill_predictions(kills: int, pictures: int, seed: int, scratch: pathlib.Path
 def main() -> int:
     """Runs one part of the campaign."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=["predict"])
+    parser.add_argument("part", choices=["predict", "training"])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--pictures", type=int, default=120)
     parser.add_argument("--seed", type=int, default=0)
@@ -150,6 +160,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{scratch}/programs")
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        if options.part == "training":
+            from benchmarks import faults_training
+
+            return faults_training.run(
+                options.kills, options.seed, pathlib.Path(scratch), options.json
+            )
         import_everything()
         outcomes = kill_predictions(
             options.kills, options.pictures, options.seed, pathlib.Path(scratch)

@@ -80,7 +80,8 @@ def run(arguments: Sequence[str]) -> int:
     Returns 0: done. 1: some files could not be scored, a check found something, or the work ended
     for a reason outside (disk, memory, a loss that is not finite). 2: arguments, files or settings
     that cannot be used. 70: a fault of this project. 130: interrupted by the user. 143:
-    terminated by SIGTERM, where the command had to close its files.
+    terminated by SIGTERM, where the command had to close its files; a training that SIGTERM ends
+    is saved and returns 0 or its ``--preempted_status``.
     """
     try:
         status = _dispatch(list(arguments))

@@ -1,11 +1,15 @@
 """``train``, ``noise_predictor``, ``sweep``: a recipe in, runs out; ``list``: the systems."""
 
+import contextlib
+import os
 import pathlib
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from input_pipeline.errors import UserError
 from npr_jax.cli.command import Command, integer, text
+from npr_jax.training.preemption import Preempted, Preemption
 
 RECIPES = "configs"
 NOISE_RECIPES = "configs/diffusion"
@@ -14,6 +18,30 @@ _WORKDIR = text(
     "Directory for checkpoints and reports, made where missing; a run that was stopped there "
     "goes on.",
 )
+
+
+_PREEMPTED_STATUS = integer(
+    "preempted_status",
+    0,
+    "Exit status where SIGTERM came before the end and all was saved; a scheduler that starts the "
+    "command again needs one of its own.",
+    lowest=0,
+)
+
+
+def _until_preempted(run: Callable[[Any, Preemption], int]) -> Callable[[Any], int]:
+    """The command that SIGTERM ends with all saved and ``--preempted_status``."""
+
+    def command(flags: Any) -> int:
+        preemption = Preemption()
+        try:
+            with preemption.heeded():
+                return run(flags, preemption)
+        except Preempted as stop:
+            print(stop, file=sys.stderr)
+            return flags.preempted_status
+
+    return command
 
 
 def _recipe_of(command: str, flags: Any, folder: str) -> Any:
@@ -32,7 +60,7 @@ def _recipe_of(command: str, flags: Any, folder: str) -> Any:
     return config
 
 
-def _train(flags: Any) -> int:
+def _train(flags: Any, preemption: Preemption) -> int:
     import jax
 
     from npr_jax.analysis.report import build_report
@@ -48,20 +76,42 @@ def _train(flags: Any) -> int:
     if flags.coordinator:
         join_processes(flags.coordinator, flags.num_processes, flags.process_id)
     host.keep_freed_memory()
-    train(config, flags.workdir)
-    evaluate_trained(config, pathlib.Path(flags.workdir))
+    with _leaving_with_the_others(flags.workdir):
+        train(config, flags.workdir, preemption=preemption)
+        evaluate_trained(config, pathlib.Path(flags.workdir))
     if jax.process_index() == 0:
         print(f"report: {build_report(flags.workdir)}")
     return 0
 
 
-def _noise_predictor(flags: Any) -> int:
+@contextlib.contextmanager
+def _leaving_with_the_others(workdir: str) -> Iterator[None]:
+    """Ends this process where one that it computes with is gone."""
+    from npr_jax.training.processes import means_lost_process
+
+    try:
+        yield
+    except Exception as error:
+        if not means_lost_process(error):
+            raise
+        reason = str(error).splitlines()[0][:200]
+        print(
+            f"error: another process that trains {workdir} is gone ({reason}); start all of them "
+            "again, and the run goes on from its last checkpoint",
+            file=sys.stderr,
+        )
+        sys.stdout.flush()
+        # At a usual end JAX would wait for the process that is gone, and then abort.
+        os._exit(1)
+
+
+def _noise_predictor(flags: Any, preemption: Preemption) -> int:
     from npr_jax.cli import host
     from npr_jax.training.noise_predictor import train_noise_predictor
 
     config = _recipe_of("noise_predictor", flags, NOISE_RECIPES)
     host.keep_freed_memory()
-    print(f"noise predictor: {train_noise_predictor(config, flags.workdir)}")
+    print(f"noise predictor: {train_noise_predictor(config, flags.workdir, preemption)}")
     return 0
 
 
@@ -89,8 +139,9 @@ TRAIN = Command(
         text("coordinator", "Address of process 0, to train as one of several."),
         integer("process_id", 0, "With --coordinator: number of this process."),
         integer("num_processes", 1, "With --coordinator: how many there are."),
+        _PREEMPTED_STATUS,
     ),
-    run=_train,
+    run=_until_preempted(_train),
     recipes=RECIPES,
     advice={
         "data": "a recipe names its data; give --config.data.path=PREPARED",
@@ -104,8 +155,8 @@ NOISE_PREDICTOR = Command(
     examples=(
         "noise_predictor --config=configs/diffusion/noise_predictor.py --workdir=runs/noise",
     ),
-    define=(_WORKDIR,),
-    run=_noise_predictor,
+    define=(_WORKDIR, _PREEMPTED_STATUS),
+    run=_until_preempted(_noise_predictor),
     recipes=NOISE_RECIPES,
     advice={"coordinator": "a noise predictor is trained by one process"},
 )
@@ -121,7 +172,7 @@ LIST = Command(
 SWEEPS = "configs/sweeps"
 
 
-def _sweep(flags: Any) -> int:
+def _sweep(flags: Any, preemption: Preemption) -> int:
     from ml_collections import config_flags
 
     from npr_jax.cli import host
@@ -136,6 +187,7 @@ def _sweep(flags: Any) -> int:
         name=pathlib.Path(config_flags.get_config_filename(flags["config"])).stem,
         shard=parse_shard(flags.shard),
         side_by_side=flags.side_by_side,
+        preemption=preemption,
     )
     for folder, problem in tally.failed:
         print(f"failed: {folder}: {problem}", file=sys.stderr)
@@ -168,8 +220,9 @@ SWEEP = Command(
             "Up to so many runs that differ in seed and learning rate only are trained as one "
             "program.",
         ),
+        _PREEMPTED_STATUS,
     ),
-    run=_sweep,
+    run=_until_preempted(_sweep),
     recipes=SWEEPS,
     advice={"coordinator": "start it on each machine with --shard=i/n"},
 )

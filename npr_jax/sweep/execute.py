@@ -27,6 +27,7 @@ from npr_jax.sweep.table import FILE, format_summary, write_table
 from npr_jax.sweep.vectorized import KeptProgram, train_vectorized
 from npr_jax.training import inputs
 from npr_jax.training import train as training
+from npr_jax.training.preemption import Preemption
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ def run_sweep(
     shard: tuple[int, int] = (0, 1),
     side_by_side: int = 1,
     train: Train | None = None,
+    preemption: Preemption | None = None,
 ) -> Tally:
     """Runs the shard's share of the grid, skips what is done, rewrites the table after each run.
 
@@ -82,10 +84,14 @@ def run_sweep(
         side_by_side: how many runs that differ in seed or learning rate alone are trained together.
         train: trains and evaluates some configs in their workdirs, all of them together.
             None: ``train_and_evaluate``.
+        preemption: says when to save what is being trained, and leave; None: never.
+
+    Raises:
+        Preempted: it was left before the end, and saved.
     """
     deliveries = tuple(sweep.get("deliveries", ()))
     train = train or functools.partial(
-        train_and_evaluate, kept=KeptProgram(), deliveries=deliveries
+        train_and_evaluate, kept=KeptProgram(), deliveries=deliveries, preemption=preemption
     )
     runs = grid.expand(sweep)
     mine = grid.shard_of(grid.batches(runs, side_by_side), *shard)
@@ -124,15 +130,16 @@ def train_and_evaluate(
     *,
     kept: KeptProgram,
     deliveries: Sequence[str] = (),
+    preemption: Preemption | None = None,
 ) -> list[Results | None]:
     """Trains runs, several of them as one program; what ``evaluate_run`` returns of each delivery.
 
     Without ``deliveries`` each is evaluated as its config says.
     """
     if len(configs) == 1:
-        training.train(configs[0], workdirs[0], make_program=kept)
+        training.train(configs[0], workdirs[0], make_program=kept, preemption=preemption)
     else:
-        train_vectorized(configs, workdirs, kept=kept)
+        train_vectorized(configs, workdirs, kept=kept, preemption=preemption)
     return [
         _evaluated(config, workdir, deliveries or (config.data.delivery,))
         for config, workdir in zip(configs, workdirs, strict=True)

@@ -19,6 +19,7 @@ from input_pipeline.errors import UserError
 from npr_jax.models import sharding
 from npr_jax.models.base import Model, learned_factors
 from npr_jax.training.inputs import TrainInput, open_dataset
+from npr_jax.training.preemption import Preempted, Preemption
 from npr_jax.training.reporting import progress_bar
 from npr_jax.training.run import Run, check_start
 from npr_jax.training.step import Program, TrainMetrics, make_program
@@ -60,16 +61,19 @@ def train_vectorized(
     workdirs: Sequence[str | pathlib.Path],
     *,
     kept: KeptProgram | None = None,
+    preemption: Preemption | None = None,
 ) -> None:
     """Trains at least two runs together; each workdir becomes what ``train`` would make of it.
 
-    ``kept``: where to look for a compiled program, and to keep it. Raises what ``train`` does, and
-    ``UserError`` for runs that differ in more than seed and learning rate, that may stop early or
-    that stand at different steps.
+    ``kept``: where to look for a compiled program, and to keep it; ``preemption``: as for
+    ``train``. Raises what ``train`` does, and ``UserError`` for runs that differ in more than seed
+    and learning rate, that may stop early or that stand at different steps.
     """
     check_alike(configs)
+    preemption = preemption or Preemption()
     kept, mesh, count = kept or KeptProgram(), sharding.data_mesh(), len(configs)
     with contextlib.ExitStack() as at_end:
+        at_end.enter_context(preemption.steps())
         runs: list[Run] = []
         states: list[TrainState] = []
         for config, workdir in zip(configs, map(pathlib.Path, workdirs), strict=True):
@@ -99,16 +103,19 @@ def train_vectorized(
         )
         window: list[TrainMetrics] = []
         for step in range(start_step, num_steps + 1):
-            if step > start_step and runs[0].log_is_due(step):
+            leave = preemption.reached(step)
+            if step > start_step and (leave or runs[0].log_is_due(step)):
                 bar.set_postfix(loss=f"{_log(runs, window, state, step):.4f}")
                 window.clear()
-            if step > start_step and runs[0].save_is_due(step):
+            if step > start_step and (leave or runs[0].save_is_due(step)):
                 for index, run in enumerate(runs):
                     own = member(state, index)
                     improved = run.validate(own, step) if run.ends_epoch(step) else None
                     run.save(own, step, improved=improved)
             if step == num_steps:
                 break
+            if leave:
+                raise Preempted.at(", ".join(str(run.workdir) for run in runs), step, num_steps)
 
             batch = stack([next(run.batches) for run in runs])
             state, metrics = program.train_step(

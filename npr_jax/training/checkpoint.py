@@ -1,12 +1,14 @@
 """Saving and resuming a run: Orbax behind the few calls the loops need.
 
 A checkpoint holds arrays in named items (``model`` and ``optimizer`` of a detector's run), the
-position of the input pipeline and the run's progress. Orbax writes beside and renames, so a kill
+position of the input pipeline and the run's progress. The position counts batches of all processes
+together, so any number of processes goes on from it. Orbax writes beside and renames, so a kill
 while saving leaves the previous checkpoint as the latest. ``npr_jax.detectors.checkpoint`` reads
 the network alone.
 """
 
 import contextlib
+import json
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -74,7 +76,7 @@ class Checkpoints:
         # The latest step that improved is the best one: comparisons are the loop's.
         metrics = {IMPROVED: step if improved else -1}
         saved = {name: ocp.args.StandardSave(item) for name, item in items.items()}
-        saved |= {DATA: grain.checkpoint.CheckpointSave(iterator)}
+        saved |= {DATA: ocp.args.JsonSave(iterator.get_state())}
         saved |= {PROGRESS: ocp.args.JsonSave(progress)}
         with self._named_if_not_written():
             self._manager.save(step, args=ocp.args.Composite(**saved), metrics=metrics)
@@ -85,8 +87,7 @@ class Checkpoints:
 
     def progress(self, step: int) -> dict[str, Any]:
         """What ``save`` was given as progress at that step."""
-        args = ocp.args.Composite(**{PROGRESS: ocp.args.JsonRestore()})
-        return self._manager.restore(step, args=args)[PROGRESS]
+        return self._json(step, PROGRESS)
 
     def holds(self, step: int, item: str) -> bool:
         """Whether the checkpoint of that step has an item of that name."""
@@ -97,14 +98,28 @@ class Checkpoints:
     ) -> Mapping[str, Any]:
         """The items of that step; the iterator is moved to where it was at ``save``.
 
+        By any number of processes, whatever their number at ``save``.
+
         ``items`` are pytrees by name, whose arrays give shape, dtype and sharding.
         """
         shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, dict(items))
         wanted: dict[str, Any] = {
             name: ocp.args.StandardRestore(item) for name, item in shapes.items()
         }
-        wanted |= {DATA: grain.checkpoint.CheckpointRestore(iterator)}
-        return self._manager.restore(step, args=ocp.args.Composite(**wanted))
+        restored = self._manager.restore(step, args=ocp.args.Composite(**wanted))
+        iterator.set_state(self._position(step))
+        iterator.start_prefetch()
+        return restored
+
+    def _position(self, step: int) -> dict[str, Any]:
+        # As grain itself saves it, and we did: each process its own, all of them alike.
+        for path in sorted((self._directory / str(step) / DATA).glob("process_*.json")):
+            return json.loads(path.read_text())
+        return self._json(step, DATA)
+
+    def _json(self, step: int, item: str) -> dict[str, Any]:
+        args = ocp.args.Composite(**{item: ocp.args.JsonRestore()})
+        return self._manager.restore(step, args=args)[item]
 
     def close(self) -> None:
         """Waits until everything is on disk; ``OSError`` where that could not be written."""

@@ -44,6 +44,7 @@ from npr_jax.models.systems.system import (
 )
 from npr_jax.training import inputs
 from npr_jax.training.checkpoint import Checkpoints
+from npr_jax.training.preemption import Preempted, Preemption
 from npr_jax.training.reporting import CurveWriter, progress_bar
 from npr_jax.training.resume import check_same_layout, without_tuples
 from npr_jax.training.train_state import ema_decay
@@ -127,7 +128,9 @@ class NoiseState:
     opt_state: Any  # Adam's moments and count
 
 
-def train_noise_predictor(config: ConfigDict, workdir: str | pathlib.Path) -> pathlib.Path:
+def train_noise_predictor(
+    config: ConfigDict, workdir: str | pathlib.Path, preemption: Preemption | None = None
+) -> pathlib.Path:
     """Trains as the config says, resuming what the workdir holds.
 
     The config is that of configs/diffusion/noise_predictor.py; the workdir is made if missing.
@@ -135,6 +138,7 @@ def train_noise_predictor(config: ConfigDict, workdir: str | pathlib.Path) -> pa
     does.
     """
     check_noise_config(config)
+    preemption = preemption or Preemption()
     mesh = sharding.data_mesh()
     sharding.check_batch_size(config.batch_size, mesh)
     workdir = pathlib.Path(workdir)
@@ -146,6 +150,7 @@ def train_noise_predictor(config: ConfigDict, workdir: str | pathlib.Path) -> pa
     train_step = make_noise_step(config, graphdef, optimizer)
 
     with contextlib.ExitStack() as at_end:
+        at_end.enter_context(preemption.steps())
         checkpoints = at_end.enter_context(contextlib.closing(Checkpoints(workdir)))
         batches = at_end.enter_context(contextlib.closing(_photographs(config, dataset)))
         if start := checkpoints.latest_step() or 0:
@@ -166,7 +171,8 @@ def train_noise_predictor(config: ConfigDict, workdir: str | pathlib.Path) -> pa
         began = time.perf_counter()
         for step in range(start, config.num_steps + 1):
             last = step == config.num_steps
-            save = last or step % config.checkpoint_every_steps == 0
+            leave = preemption.reached(step)
+            save = last or leave or step % config.checkpoint_every_steps == 0
             if step > start and (save or step % config.log_every_steps == 0):
                 values = {"loss": _mean(window, step)}
                 seconds, began = time.perf_counter() - began, time.perf_counter()
@@ -178,6 +184,8 @@ def train_noise_predictor(config: ConfigDict, workdir: str | pathlib.Path) -> pa
                 checkpoints.save(step, {_ITEM: state}, batches, {"layout": layout})
             if last:
                 break
+            if leave:
+                raise Preempted.at(workdir, step, config.num_steps)
             state, loss = train_step(state, sharding.to_devices(next(batches), mesh))
             window.append(loss)
             bar.update(config.batch_size)

@@ -9,11 +9,20 @@ from jax.experimental import multihost_utils
 
 from input_pipeline.errors import UserError
 
+# Seconds without a sign of life after which a process counts as dead, and JAX ends the others.
+LONGEST_SILENCE = 30
+# What the error of a collective, or of JAX's coordination service, says where its peer is gone.
+_PEER_IS_GONE = ("Gloo", "NCCL", "heartbeat", "coordination service", "CoordinationService")
 
-def join_processes(coordinator: str, num_processes: int, process_id: int) -> None:
+
+def join_processes(
+    coordinator: str, num_processes: int, process_id: int, longest_silence: int = LONGEST_SILENCE
+) -> None:
     """Makes this process one of several that compute together; call before anything else of JAX.
 
-    The coordinator is ``host:port`` of process 0, the same for all; processes count from 0.
+    The coordinator is ``host:port`` of process 0, the same for all; processes count from 0. One of
+    which nothing is heard for ``longest_silence`` seconds counts as dead, and JAX aborts the others
+    with a text that says so.
     ``UserError`` for another number, or an address without a port.
     """
     if not 0 <= process_id < num_processes:
@@ -23,7 +32,24 @@ def join_processes(coordinator: str, num_processes: int, process_id: int) -> Non
         )
     if not coordinator.rpartition(":")[2].isdecimal():
         raise UserError(f"--coordinator={coordinator}; expected HOST:PORT, as 10.0.0.1:1234")
-    jax.distributed.initialize(coordinator, num_processes, process_id)
+    jax.distributed.initialize(
+        coordinator,
+        num_processes,
+        process_id,
+        heartbeat_timeout_seconds=longest_silence,
+        shutdown_timeout_seconds=longest_silence,
+    )
+    # All are here now. On CPUs the first collective fails where one process comes to it 30 s after
+    # another, having read or compiled for longer; the next ones wait.
+    wait_for_all("joined")
+
+
+def means_lost_process(error: BaseException | None) -> bool:
+    """Whether an error came of another process that this one computes with and that is gone."""
+    if jax.process_count() == 1 or error is None:
+        return False
+    told = any(words in str(error) for words in _PEER_IS_GONE)
+    return told or means_lost_process(error.__cause__ or error.__context__)
 
 
 def wait_for_all(what: str) -> None:

@@ -3,7 +3,6 @@
 import pathlib
 from typing import Any
 
-import jax
 from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
@@ -17,7 +16,7 @@ _FREE = ("early_stopping_epochs", "best_checkpoint", "log_every_steps", "checkpo
 
 
 def layout_of(config: ConfigDict, dataset: MixedDataset, steps_per_epoch: int) -> dict[str, Any]:
-    """The settings, data and machine layout that the saved input position depends on."""
+    """The settings and data that the saved input position depends on."""
     # The cosine ends with the last epoch: another number of epochs is another rate at every step.
     free = _FREE if config.optimizer.schedule == "cosine" else ("num_epochs", *_FREE)
     settings = {k: v for k, v in config.to_dict().items() if k not in free}
@@ -34,7 +33,6 @@ def layout_of(config: ConfigDict, dataset: MixedDataset, steps_per_epoch: int) -
         "settings": without_tuples(settings),
         "data fingerprint": dataset.fingerprint,
         "steps per epoch": steps_per_epoch,
-        "processes": jax.process_count(),
     }
 
 
@@ -45,6 +43,7 @@ def check_same_layout(saved: dict[str, Any], current: dict[str, Any], workdir: p
     on other batches than the uninterrupted run.
     """
     saved = dict(saved)
+    saved.pop("processes", None)  # once, a run went on with as many as it had begun with only
     if model := saved.get("settings", {}).get("model"):
         settings = saved["settings"] | {"model": without_tuples(current_settings(model))}
         saved |= {"settings": settings}

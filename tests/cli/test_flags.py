@@ -13,7 +13,8 @@ from tests import runs
 # What a user may set at each command, written down by hand.
 DETECTOR = {"workdir", "weights", "checkpoint", "resize"}
 EXPECTED = {
-    "train": {"config", "workdir", "coordinator", "process_id", "num_processes"},
+    "train": {"config", "workdir", "preempted_status"}
+    | {"coordinator", "process_id", "num_processes"},
     "evaluate": DETECTOR | {"data", "split", "output", "delivery", "samples"},
     "predict": DETECTOR
     | {"output", "confidence", "maps", "evidence", "heat_map", "examples", "provenance"}
@@ -24,8 +25,8 @@ EXPECTED = {
     | {"storage", "image_size", "max_bad_fraction", "max_megapixels", "list", "check", "against"},
     "robustness": DETECTOR | {"data", "split", "output", "transformations"},
     "calibrate": {"workdir", "checkpoint", "data", "split"} | {"target_error", "source_error"},
-    "sweep": {"config", "workdir", "shard", "side_by_side"},
-    "noise_predictor": {"config", "workdir"},
+    "sweep": {"config", "workdir", "preempted_status", "shard", "side_by_side"},
+    "noise_predictor": {"config", "workdir", "preempted_status"},
     "reconstruct": {"data", "noise_predictor", "output", "name", "ddim_steps", "image_size"},
     "report": {"workdir", "baseline", "output", "intervals", "attention", "sweep", "families"},
     "localize": {"workdir", "weights", "checkpoint", "composites", "image_size"}

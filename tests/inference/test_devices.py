@@ -1,11 +1,6 @@
-"""Several devices and several processes compute what one does."""
+"""Several devices compute what one does; several processes are tests/training/test_hosts.py."""
 
 import csv
-import json
-import os
-import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -84,42 +79,3 @@ def test_a_batch_that_does_not_divide_over_the_devices_is_refused(tiny_data, tmp
 def test_processes_that_cannot_join_are_refused(tiny_data, tmp_path, arguments, message):
     train = runs.train_arguments(tiny_data, tmp_path / "run", **SETTINGS)
     assert message in runs.main(*train, *arguments, status=2).stderr
-
-
-@pytest.mark.slow
-def test_two_processes_train_checkpoint_resume_and_evaluate_as_one(careful, tiny_data, tmp_path):
-    workdir = tmp_path / "two"
-    for epochs in (1, 2):  # the second time resumes from the first one's checkpoint
-        together(tiny_data, workdir, SETTINGS | {"num_epochs": epochs})
-    assert_same_run(workdir, careful)
-    assert len(scores(workdir)) == runs.SPLITS["test"]
-    assert json.loads((workdir / "config.json").read_text())["num_epochs"] == 2
-
-
-def together(data, workdir, changes):
-    """Trains in two processes of two devices each."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    processes = [
-        subprocess.Popen(
-            [
-                *(sys.executable, "main.py", *runs.train_arguments(data, workdir, **changes)),
-                f"--coordinator=localhost:{port}",
-                *("--num_processes=2", f"--process_id={rank}"),
-            ],
-            cwd=runs.ROOT,
-            env=os.environ | {"JAX_NUM_CPU_DEVICES": "2"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        outputs = [process.communicate(timeout=400)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    for process, output in zip(processes, outputs, strict=True):
-        assert process.returncode == 0, output

@@ -7,9 +7,11 @@ import pytest
 
 from npr_jax.inference.detector import Detector
 from npr_jax.sweep.vectorized import KeptProgram, train_vectorized
+from npr_jax.training.preemption import Preempted
 from npr_jax.training.train import train
 from npr_jax.training.train_state import init_train_state
 from tests import runs
+from tests.training.test_preemption import StopAt
 
 THIN = {"model__backbone": "thin_resnet"}
 # Seed and learning rate of each run.
@@ -26,6 +28,8 @@ def together(tiny_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("together")
     workdirs = [folder / str(index) for index in range(len(MEMBERS))]
     configs = [config_of(tiny_data, member) for member in MEMBERS]
+    with pytest.raises(Preempted, match="at step 4 of 6"):
+        train_vectorized(configs, workdirs, preemption=StopAt(4))
     train_vectorized(configs, workdirs)
     return workdirs
 

@@ -10,8 +10,10 @@ from flax import nnx
 from npr_jax.models.diffusion.unet import UNet
 from npr_jax.models.pretrained.noise_predictor_file import load_noise_predictor, published_arrays
 from npr_jax.training import noise_predictor
+from npr_jax.training.preemption import Preempted
 from tests import runs
 from tests.models.diffusion import small
+from tests.training.test_preemption import StopAt
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,8 @@ def data(tmp_path_factory):
 @pytest.mark.slow
 def test_a_resumed_run_ends_where_an_undisturbed_one_does(tmp_path, data):
     whole = noise_predictor.train_noise_predictor(small.config(data), tmp_path / "whole")
-    noise_predictor.train_noise_predictor(small.config(data, num_steps=3), tmp_path / "parts")
+    with pytest.raises(Preempted, match="at step 3 of 6"):
+        noise_predictor.train_noise_predictor(small.config(data), tmp_path / "parts", StopAt(3))
     parts = noise_predictor.train_noise_predictor(small.config(data), tmp_path / "parts")
     assert parts.read_bytes() == whole.read_bytes()
     points = runs.curve(tmp_path / "parts", "train")

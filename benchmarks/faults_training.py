@@ -1,0 +1,196 @@
+"""The part `training` of the reliability campaign (faults.py).
+
+A small run is trained undisturbed once, then once for each kill: `kill -9`, then the same run again
+to its end. It must be the undisturbed one bit by bit: every array of network and optimizer, which
+checkpoints are kept, and the curve. The kills come, in turn,
+
+- at any moment between the start and the end;
+- while a checkpoint is being written;
+- in the first step, before there is a checkpoint;
+- twice in a row: at any moment, and again before the second start has saved anything.
+
+The seed draws the moments. Each training is a process of its own, forked from one that has imported
+everything but started no device.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import random
+import sys
+import time
+from collections.abc import Callable
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from ml_collections import ConfigDict
+
+from benchmarks.faults import forked, kill_when
+from configs import quickstart
+from npr_jax.training.inputs import open_dataset
+from npr_jax.training.train import train
+
+KINDS = ("any moment", "during a save", "first step", "twice in a row")
+LONGEST_DELAY = 0.05  # seconds, after the sign that a save or a first step has begun
+
+
+@dataclasses.dataclass
+class Outcome:
+    """One run that was killed: how, what was on disk then, and what became of it."""
+
+    kind: str
+    seconds: list[float]  # of each kill, from the start of its process
+    steps: list[int]  # of the last checkpoint after each kill; 0: none
+    finished_before: bool  # the run had ended when the (last) kill came
+    same: bool = False
+
+
+def small_config(folder: pathlib.Path) -> ConfigDict:
+    """Three epochs of three steps, each of which is saved."""
+    config = quickstart.get_config()
+    config.model.backbone = "thin_resnet"
+    config.batch_size, config.num_epochs = 8, 3
+    config.log_every_steps = config.checkpoint_every_steps = 1
+    config.data.crop = config.data.host_crop = 48
+    config.data.augment.jpeg_probability = 0.5
+    simulation = config.data.simulation
+    simulation.directory = str(folder / "simulation")
+    simulation.train_per_class, simulation.validation_per_class = 10, 4
+    simulation.test_per_family = 2
+    return config
+
+
+def finish(work: Callable[[], int], log: pathlib.Path) -> float:
+    """Waits for the work; returns how many seconds it took."""
+    begun = time.monotonic()
+    if os.waitpid(forked(work, log), 0)[1]:
+        raise SystemExit(f"an undisturbed process failed:\n{log.read_text()}")
+    return time.monotonic() - begun
+
+
+def saved_steps(workdir: pathlib.Path) -> list[int]:
+    """The steps whose checkpoints are complete."""
+    names = os.listdir(workdir / "checkpoints") if (workdir / "checkpoints").is_dir() else []
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def saves_begun(workdir: pathlib.Path) -> set[str]:
+    """Names of the checkpoints that are being written now."""
+    return {path.name for path in (workdir / "checkpoints").glob("*orbax-checkpoint-tmp*")}
+
+
+class Moment:
+    """When to kill: drawn from the seed, and due by what is seen in the workdir."""
+
+    def __init__(self, name: str, workdir: pathlib.Path, lasts: float, rng: random.Random) -> None:
+        self._name, self._workdir = name, workdir
+        self._at = rng.uniform(0, lasts)
+        self._which = rng.randrange(1, 10)  # of the nine saves
+        self._delay = rng.uniform(0, LONGEST_DELAY)
+        self._saved = saved_steps(workdir)
+        self._seen: set[str] = set()
+        self._sign: float | None = None
+        self._begun = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self._begun
+
+    def __call__(self) -> bool:
+        """Whether it has come."""
+        seconds = self.seconds
+        if self._name == "any moment":
+            return seconds >= self._at
+        if self._name == "before a save":
+            return seconds >= self._at / 2 or saved_steps(self._workdir) != self._saved
+        if self._sign is None and self._has_sign():
+            self._sign = seconds
+        return self._sign is not None and seconds >= self._sign + self._delay
+
+    def _has_sign(self) -> bool:
+        if self._name == "first step":
+            # The last file that is written before it.
+            return (self._workdir / "parameters.txt").exists()
+        self._seen |= saves_begun(self._workdir)
+        return len(self._seen) >= self._which
+
+
+def disturb(
+    config: ConfigDict, workdir: pathlib.Path, kind: str, lasts: float, rng: random.Random
+) -> Outcome:
+    """Kills the training as the kind says, then lets it end."""
+
+    def work() -> int:
+        train(config, workdir)
+        return 0
+
+    log = workdir.with_suffix(".log")
+    outcome = Outcome(kind, [], [], finished_before=False)
+    for name in ("any moment", "before a save") if kind == "twice in a row" else (kind,):
+        due = Moment(name, workdir, lasts, rng)
+        outcome.finished_before = kill_when(forked(work, log), due)
+        outcome.seconds.append(round(due.seconds, 2))
+        outcome.steps.append(max(saved_steps(workdir), default=0))
+    finish(work, log)
+    return outcome
+
+
+def arrays_of(workdir: pathlib.Path) -> dict[str, np.ndarray]:
+    """Every array of every checkpoint, by step, item and path; read without any of our code."""
+    arrays = {}
+    for step in saved_steps(workdir):
+        for item in ("model", "optimizer"):
+            path = (workdir / "checkpoints" / str(step) / item).absolute()
+            with ocp.PyTreeCheckpointer() as checkpointer:
+                tree = checkpointer.metadata(path).item_metadata.tree
+                as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
+                saved = checkpointer.restore(path, restore_args=as_numpy)
+            for key, value in jax.tree_util.tree_leaves_with_path(saved):
+                arrays[f"{step}/{item}{jax.tree_util.keystr(key)}"] = np.asarray(value)
+    return arrays
+
+
+def is_same(workdir: pathlib.Path, whole: pathlib.Path) -> bool:
+    """Whether a run is another one bit by bit."""
+    ours, expected = arrays_of(workdir), arrays_of(whole)
+    return (
+        ours.keys() == expected.keys()
+        and all(ours[key].tobytes() == expected[key].tobytes() for key in expected)
+        and (workdir / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+    )
+
+
+def kill_trainings(kills: int, seed: int, scratch: pathlib.Path) -> list[Outcome]:
+    """Kills so many trainings and lets each end; says of each what became of it."""
+    config, log = small_config(scratch), scratch / "log.txt"
+    finish(lambda: open_dataset(config, scratch) and 0, log)
+    finish(lambda: train(config, scratch / "first") or 0, log)  # fills the cache of programs
+    lasts = finish(lambda: train(config, scratch / "whole") or 0, log)
+    rng = random.Random(seed)
+    outcomes = []
+    for number in range(kills):
+        workdir = scratch / f"{number:02d}"
+        outcomes.append(disturb(config, workdir, KINDS[number % len(KINDS)], lasts, rng))
+        print(f"run {number + 1} of {kills}: {outcomes[-1]}", file=sys.stderr, flush=True)
+    # At the end: reading starts threads, with which no process should be forked.
+    for number, outcome in enumerate(outcomes):
+        outcome.same = is_same(scratch / f"{number:02d}", scratch / "whole")
+    return outcomes
+
+
+def run(kills: int, seed: int, scratch: pathlib.Path, table: pathlib.Path | None) -> int:
+    """Prints a line for each kind, and writes the outcomes; 1 where a run is another one."""
+    outcomes = kill_trainings(kills, seed, scratch)
+    if table:
+        table.write_text(json.dumps([dataclasses.asdict(own) for own in outcomes], indent=1) + "\n")
+    for kind in KINDS:
+        own = [outcome for outcome in outcomes if outcome.kind == kind]
+        if own:
+            same, early = sum(o.same for o in own), sum(o.finished_before for o in own)
+            print(f"{kind}: {same} of {len(own)} ended bit-identical, {early} before the kill")
+    return 0 if all(outcome.same for outcome in outcomes) else 1

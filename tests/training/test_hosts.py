@@ -1,0 +1,82 @@
+"""A run of several processes: the same numbers, shared input, and an end that loses nothing.
+
+On as many devices in all, however many processes they belong to.
+"""
+
+import shutil
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from tests import runs
+from tests.inference.test_devices import scores
+from tests.training.hosts import Together, wait_for_step
+
+# 200 steps; the last batch of an epoch has five images.
+EPOCH, EPOCHS, STEPS = 397, 4, 200
+SETTINGS = {
+    "model__backbone": "thin_resnet",
+    "num_epochs": EPOCHS,
+    "data__images_per_epoch": EPOCH,
+    "log_every_steps": 10,
+}
+
+
+def train(folder, number, arguments):
+    with Together(folder, number, arguments) as together:
+        for status, said in together.wait():
+            assert status == 0, said
+        return together.decoded()
+
+
+def assert_same_end(workdir, expected):
+    arrays, reference = (runs.saved_arrays(run, STEPS) for run in (workdir, expected))
+    assert arrays.keys() == reference.keys()
+    for key, value in reference.items():
+        if key.startswith(("params", "batch_stats")):
+            np.testing.assert_allclose(arrays[key], value, rtol=0, atol=1e-6, err_msg=key)
+    ours, theirs = scores(workdir), scores(expected)
+    assert ours.keys() == theirs.keys()
+    np.testing.assert_allclose(list(ours.values()), list(theirs.values()), rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_are_stopped_and_one_or_four_go_on(tiny_data, tmp_path):
+    """SIGTERM reaches one of two; both save at one step, wherever in the epoch that is."""
+    alone, two = tmp_path / "alone", tmp_path / "two"
+    [decoded] = train(tmp_path, 1, runs.train_arguments(tiny_data, alone, **SETTINGS))
+    with Together(tmp_path, 2, runs.train_arguments(tiny_data, two, **SETTINGS)) as together:
+        wait_for_step(two, 10)
+        together.processes[1].send_signal(signal.SIGTERM)
+        ends = together.wait()
+    step = runs.checkpoint_steps(two)[-1]
+    assert 10 <= step < STEPS
+    for status, said in ends:
+        assert status == 0, said
+        assert f"stopped by SIGTERM; saved {two} at step {step} of {STEPS}" in said
+    for number in (1, 4):
+        workdir = tmp_path / str(number)
+        shutil.copytree(two, workdir)
+        shares = train(tmp_path, number, runs.train_arguments(tiny_data, workdir, **SETTINGS))
+        assert_same_end(workdir, alone)
+    # Of four: what was left of the training, validation and test images, and what was read ahead.
+    whole = decoded * (STEPS - step) / STEPS
+    assert max(shares) < whole / 4 + 50
+    assert sum(shares) > whole - 50
+
+
+@pytest.mark.slow
+def test_when_one_dies_the_others_say_so(tiny_data, tmp_path):
+    workdir = tmp_path / "run"
+    arguments = runs.train_arguments(tiny_data, workdir, **SETTINGS | {"num_epochs": 1000})
+    with Together(tmp_path, 2, arguments) as together:
+        wait_for_step(workdir, 10)
+        together.processes[1].kill()
+        died = time.monotonic()
+        [(status, said), _] = together.wait()
+    assert time.monotonic() - died < 60
+    assert status == 1, said
+    assert f"error: another process that trains {workdir} is gone" in said
+    assert "Traceback" not in said
