@@ -16,9 +16,9 @@ cosine brings the learning rate down to zero, and the last checkpoint is the one
 because by then the weights have settled.
 
 The network is NPR's (Tan et al., CVPR 2024); the crops are this project's, nothing is published for
-them. Expected: on the collection of docs/data.md a mean AP of 60.2 as the files lie and 58.6
-re-encoded (one run each, stopped by validation as above; not measured again since). Cost: that of
-NPR on crops of 96 pixels a side in place of 224, for 60 epochs.
+them, and nothing has been measured with version 2 of the collection of docs/data.md; the recipe for
+real pictures is wild.py. Cost: that of NPR on crops of 96 pixels a side in place of 224, for 60
+epochs.
 """
 
 from configs import default

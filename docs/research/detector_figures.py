@@ -3,17 +3,21 @@
     python -m docs.research.detector_figures docs/results/detector/dev.csv \
         --scores clean=SCORES.csv --scores web=SCORES.csv --scores hard=SCORES.csv
 
-joins the ``scores.csv`` of one evaluation per delivery into one table. `make results` measures what
-it says, with the calibration on the detector's card, and puts it into docs/detector.md.
+joins the ``scores.csv`` of one evaluation per delivery into one table, and lays a copy of the card
+of the detector that comes along beside it: the one that was measured. `make results` measures what
+the table says, with the calibration on that card, and puts it into docs/detector.md. A later
+detector that has learned from the images of the table cannot be measured with them; then table and
+card stay, and the page says whose figures they are.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -22,8 +26,9 @@ from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import write_file
 from input_pipeline.storage.csv_files import csv_text, read_csv
 from npr_jax.analysis.statistics.bootstrap import bootstrap_metric
+from npr_jax.detectors import calibration_file
 from npr_jax.detectors.calibration import Calibration
-from npr_jax.detectors.card import Card, load_card, own_card
+from npr_jax.detectors.card import own_card
 from npr_jax.evaluation import measures
 from npr_jax.evaluation.calibration_measures import measure_probabilities
 from npr_jax.evaluation.results import read_scores
@@ -63,6 +68,45 @@ class Scored:
         return sorted(set(self.sources[self.labels == label]))
 
 
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """Whose logits a table has, as far as its figures need to know.
+
+    Attributes:
+        title: name and version of the detector.
+        sha256: of its weights.
+        calibration: None: it has none.
+        trained_on: what its run learned from.
+    """
+
+    title: str
+    sha256: str
+    calibration: Calibration | None
+    trained_on: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: pathlib.Path) -> Self:
+        """A detector's card, or a copy of it; its weights need not be there."""
+        content = json.loads(path.read_text(encoding="utf-8"))
+        calibration = content["calibration"]
+        return cls(
+            f"{content['name']} {content['version']}",
+            content["weights"]["sha256"],
+            calibration and calibration_file.from_json(calibration),
+            content["trained_on"],
+        )
+
+    @property
+    def generators(self) -> Sequence[str]:
+        """Those that it was trained on."""
+        return self.trained_on["train_family"]
+
+
+def card_of(table: pathlib.Path) -> pathlib.Path:
+    """Where the card of the detector lies whose logits a table has."""
+    return table.with_suffix(".json")
+
+
 def join(scores: Mapping[str, pathlib.Path]) -> list[dict[str, str]]:
     """The rows of the table, of the images that all deliveries' ``scores.csv`` name."""
     read = {delivery: read_scores(path) for delivery, path in scores.items()}
@@ -94,6 +138,8 @@ def summary(
     ece: expected calibration error of all images.
     """
     unseen = [name for name in scored.groups(1) if name not in trained]
+    if not unseen:
+        raise UserError("the detector was trained on every generator of the table; measure another")
     sources = scored.groups(0)
     limit = np.inf if calibration.generated_from is None else calibration.generated_from
     figures: dict[str, dict[str, Any]] = {}
@@ -151,13 +197,27 @@ def _mean_auc(photographs: np.ndarray, generated: Sequence[np.ndarray]) -> float
 
 
 def block_of(table: pathlib.Path) -> str:
-    """The block of the detector that comes along, where its table is there."""
+    """Whose figures they are, and the figures, where the table is there."""
     if not table.is_file():
         return f"Not measured yet: `docs/results/{TABLE}` is not there."
-    return format_block(Scored.read(table), load_card(own_card())[0])
+    scored, card = Scored.read(table), Measured.read(card_of(table))
+    return f"{whose(scored, card, Measured.read(own_card()))}\n\n{format_block(scored, card)}"
 
 
-def format_block(scored: Scored, card: Card) -> str:
+def whose(scored: Scored, card: Measured, own: Measured) -> str:
+    """Whose figures those of a table are, beside the detector that comes along."""
+    text = f"The figures are those of {card.title}"
+    if own.sha256 == card.sha256:
+        return f"{text}, the detector that comes along."
+    generators = scored.groups(1)
+    known = sum(name in own.generators for name in generators)
+    return (
+        f"{text}. **The detector that comes along is {own.title}**, which was trained on "
+        f"{known} of these {len(generators)} generators: of those the table says nothing about it."
+    )
+
+
+def format_block(scored: Scored, card: Measured) -> str:
     """Markdown: the means, then a row for each generator and each source of photographs."""
     trained = card.trained_on["train_family"]
     deliveries = list(scored.logits)
@@ -230,7 +290,7 @@ def _share(value: float, interval: Sequence[float] | None = None) -> str:
     return f"{text} ({100 * interval[0]:.0f} to {100 * interval[1]:.0f})"
 
 
-def _calibration(card: Card) -> Calibration:
+def _calibration(card: Measured) -> Calibration:
     if card.calibration is None:
         raise UserError(f"{card.title} has no calibration, so that nothing is called generated")
     return card.calibration
@@ -245,6 +305,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     scores = dict(flags.scores)
     flags.output.parent.mkdir(parents=True, exist_ok=True)
     write_file(flags.output, csv_text([*_FACTS, *scores], join(scores)))
+    write_file(card_of(flags.output), own_card().read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,9 @@ from docs.research import (
     decoder_table,
     decoder_traces,
     detector_figures,
+    detector_pictures,
+    detector_sources,
+    detector_views,
     leaks,
     mark_survival,
     pages,
@@ -21,6 +24,7 @@ from docs.research import (
 from docs.research.answer import Answer
 from docs.research.architecture import architecture
 from docs.research.baseline_questions import QUESTIONS, against_baseline
+from docs.research.detector_question import unseen
 from docs.research.multiscale_question import multiscale
 from docs.research.realworld_question import realworld
 from docs.research.repeats import repeatability
@@ -29,13 +33,14 @@ from docs.research.scale_questions import hypotheses, traces
 from docs.research.weights_question import weights
 from input_pipeline.storage.atomic_files import write_file
 from npr_jax.analysis.figures import style
+from npr_jax.detectors.card import own_card
 
 RESULTS, IMAGES = "results", "images/research"  # within docs
 PAGES = ("report.md", "slides.md", "data.md", "detector.md", "formats.md")
 
 
-def answer_all(tables: Mapping[str, ResultTable]) -> list[Answer]:
-    """The answers in the order of the report."""
+def answer_all(tables: Mapping[str, ResultTable], results: pathlib.Path) -> list[Answer]:
+    """The answers in the order of the report; ``results``: where the tables lie."""
     scales = tables.get("scales")
     return [
         traces(scales),
@@ -43,6 +48,7 @@ def answer_all(tables: Mapping[str, ResultTable]) -> list[Answer]:
         multiscale(tables),
         weights(scales),
         *(against_baseline(question, tables) for question in QUESTIONS),
+        unseen(results, tables),
         realworld(tables),
         repeatability(tables),
     ]
@@ -76,12 +82,20 @@ def make_files(docs: pathlib.Path) -> dict[pathlib.Path, str | None]:
         raise ValueError(
             f"{docs / RESULTS} has no tables; expected NAME.csv, the runs.csv of sweeps"
         )
-    answers = answer_all(tables)
+    answers = answer_all(tables, docs / RESULTS)
     blocks = make_blocks(answers, tables)
     blocks["leaks"] = leaks.format_block(
         leaks.read_rows(docs / RESULTS / leaks.FOLDER / "realworld.csv")
     )
     blocks["detector"] = detector_figures.block_of(docs / RESULTS / detector_figures.TABLE)
+    blocks["sources"] = detector_sources.block_of(
+        docs / RESULTS / detector_sources.TABLE, own_card()
+    )
+    blocks["views"] = detector_views.block_of(docs / RESULTS / detector_views.TABLE)
+    for shown in ("own", "dev"):
+        blocks[f"pictures.{shown}"] = detector_pictures.block_of(
+            docs / RESULTS / detector_pictures.TABLE, shown
+        )
     blocks["mark"] = mark_survival.format_block(
         mark_survival.read_rows(docs / RESULTS / mark_survival.FOLDER / "realworld.csv")
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from docs.research.detector_figures import TABLE, Scored, summary
+from docs.research.detector_figures import TABLE, Measured, Scored, card_of, summary
 from input_pipeline.images.transforms import deliver
 from input_pipeline.storage.csv_files import read_csv
 from npr_jax import Detector
@@ -22,9 +22,11 @@ def table():
 
 
 def test_the_card_has_the_figures_of_the_table(table):
+    """Its own, or, of a detector that has learned from the table's images, the one before it."""
     card, _ = load_card(own_card())
-    assert card.calibration is not None
-    found = summary(Scored.read(table), card.calibration, card.trained_on["train_family"])
+    measured = Measured.read(card_of(table))
+    assert measured.calibration is not None
+    found = summary(Scored.read(table), measured.calibration, measured.generators)
     assert card.facts["figures"]["dev"].keys() == found.keys() == {"clean", "web", "hard"}
     for delivery, figures in found.items():
         told = card.facts["figures"]["dev"][delivery]
@@ -39,6 +41,8 @@ def test_the_table_has_the_logits_of_the_weights(table, shared):
     folder = shared / "realworld"
     if not folder.is_dir():
         pytest.skip("the shared files have no realworld")
+    if Measured.read(card_of(table)).sha256 != Measured.read(own_card()).sha256:
+        pytest.skip("the table is of an earlier detector, whose weights are not here")
     detector = Detector.default()
     for delivery in columns[3:]:
         images = [

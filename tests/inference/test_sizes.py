@@ -73,7 +73,7 @@ def test_a_trained_detector_finds_what_it_found(detector, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", ["trained", "random"])
+@pytest.mark.parametrize("network", ["shipped", "trained", "random"])
 def test_real_pictures(shared, detector, network):
     """The middle of photographs and generated images of many sources, two of each."""
     paths = [
@@ -87,6 +87,8 @@ def test_real_pictures(shared, detector, network):
     ]
     assert len(images) >= 10
     logits = detector.logits
+    if network == "shipped":
+        logits = npr_jax.Detector.default().logits
     if network == "random":
         model = build(backbone="cut_resnet50")
         assert period(model) == 2

@@ -163,6 +163,11 @@ def test_the_wild_collection_is_set_beside_the_embedded_data():
     answer = realworld_question.realworld({"scales": scales, "realworld": wild})
     assert "for 2 of 3 variants (0.25 and 0.25+0.5+0.75), not of 0.75" in answer.paragraph
     assert "0.25 on diffusion decoders −5.0 points" in answer.paragraph
+    assert "version 1" not in answer.short + answer.word
+    rows = [{**row, "data_fingerprint": realworld_question.VERSION_1} for row in wild.rows]
+    old = realworld_question.realworld({"realworld": ResultTable("realworld", rows)})
+    assert old.word.endswith("(version 1 of the data)")
+    assert "version 1 of the training images" in old.short
 
 
 @pytest.mark.parametrize(("difference", "spread", "seeds"), [(2.0, 2.6, 16), (1.0, 2.0, 34)])

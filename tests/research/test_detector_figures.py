@@ -1,14 +1,15 @@
 """The figures of the detector's card, against scikit-learn and counts by hand."""
 
-from types import SimpleNamespace
+import dataclasses
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from docs.research import detector_figures
-from docs.research.detector_figures import Scored, main, mean_auc, summary
+from docs.research.detector_figures import Measured, Scored, card_of, main, mean_auc, summary, whose
 from npr_jax.detectors.calibration import Calibration
+from npr_jax.detectors.card import own_card
 
 NAMES = ["lake"] * 4 + ["street"] * 4 + ["old"] * 2 + ["new"] * 4 + ["newer"] * 2
 LABELS = np.repeat([0, 1], 8)
@@ -74,6 +75,7 @@ def test_evaluations_are_joined_by_file_name(evaluations, scored, tmp_path):
     main([str(tmp_path / "made/table.csv"), *flags])
     read = Scored.read(tmp_path / "made/table.csv")
     np.testing.assert_array_equal(read.labels, LABELS)
+    assert Measured.read(card_of(tmp_path / "made/table.csv")) == Measured.read(own_card())
     for delivery, logits in scored.logits.items():
         np.testing.assert_allclose(read.logits[delivery], logits, atol=1e-5)
     flags[-1] = evaluations("hard.csv", range(15), CLEAN)
@@ -82,12 +84,21 @@ def test_evaluations_are_joined_by_file_name(evaluations, scored, tmp_path):
 
 
 def test_the_page_shows_every_group(scored):
-    card = SimpleNamespace(
-        title="name 1", calibration=CALIBRATION, trained_on={"train_family": ["old"]}
-    )
+    card = Measured("name 1", "a", CALIBRATION, {"train_family": ["old"]})
     block = detector_figures.format_block(scored, card)
     for text in ("| `old`* | 2 |", "| `new` | 4 |", "| `lake` | 4 | 0.0 (0 to 49) |"):
         assert text in block
-    card.calibration = None
     with pytest.raises(ValueError, match="name 1 has no calibration"):
-        detector_figures.format_block(scored, card)
+        detector_figures.format_block(scored, dataclasses.replace(card, calibration=None))
+
+
+def test_the_page_says_whose_figures_they_are(scored):
+    """Also where a detector comes along that has learned from the images of the table."""
+    card = Measured("name 1", "a", CALIBRATION, {"train_family": ["old"]})
+    assert whose(scored, card, card).endswith("name 1, the detector that comes along.")
+    later = Measured("name 2", "b", CALIBRATION, {"train_family": ["old", "new", "other"]})
+    text = whose(scored, card, later)
+    assert "those of name 1." in text
+    assert "is name 2**, which was trained on 2 of these 3 generators" in text
+    with pytest.raises(ValueError, match="trained on every generator"):
+        summary(scored, CALIBRATION, ["old", "new", "newer"])
