@@ -9,7 +9,8 @@ round. The peer is PyTorch's NPR in float32, channels_last, with normalisation a
 (benchmarks/torch_npr.py), at its best over one and all threads and over glibc's usual setting of
 the memory and ours; whatever system the run has, the ratio is to this one.
 
-* Flax: `npr_jax.Detector.logits`, what `predict` computes after it has read a file;
+* Flax: `npr_jax.Detector.logits`, what `predict --engine=flax` computes after it has read a file;
+* predict: the same with the engine that it takes by itself;
 * StableHLO: the exported program under jax.jit;
 * ONNX Runtime and OpenVINO: the same ONNX file, in float32;
 * 8 bits: the quantised file in both.
@@ -58,6 +59,7 @@ def runtimes(
     """By name: what scores a batch of a size and says how many seconds it took."""
     sources: dict[str, tuple[str, str | pathlib.Path]] = {
         "Flax": ("Flax", workdir),
+        "predict, --engine=auto": ("predict", workdir),
         "StableHLO": ("StableHLO", files["stablehlo"]),
         "ONNX Runtime": ("ONNX Runtime", files["onnx"]),
         "OpenVINO": ("OpenVINO", files["onnx"]),

@@ -67,6 +67,15 @@ def flax(source: str) -> Score:
     return Detector.load(source).logits
 
 
+def predict(source: str) -> Score:
+    """The same with the engine that ``predict`` takes by itself."""
+    from npr_jax import Detector
+    from npr_jax.cli import host
+
+    host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
+    return Detector.load(source).with_engine("auto").logits
+
+
 def stablehlo(source: str) -> Score:
     """The exported program, called as a service would: compiled once for each size."""
     import jax
@@ -98,6 +107,7 @@ def openvino(source: str) -> Score:
 
 RUNTIMES: dict[str, Callable[[str], Score]] = {
     "Flax": flax,
+    "predict": predict,
     "StableHLO": stablehlo,
     "ONNX Runtime": onnxruntime,
     "OpenVINO": openvino,

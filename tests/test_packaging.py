@@ -17,6 +17,7 @@ from PIL import Image
 from npr_jax import Detector
 from tests import runs
 
+PACKED = (".py", ".npz", ".html", ".css", ".js", ".json", ".onnx", ".safetensors")
 PACKAGES = ("npr_jax", "input_pipeline", "configs")
 
 
@@ -72,7 +73,7 @@ def test_wheel_holds_the_packages_and_their_data(root, wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder in PACKAGES:
         for path in (root / folder).rglob("*"):
-            if path.suffix in (".py", ".npz", ".html", ".css", ".js", ".json", ".safetensors"):
+            if path.suffix in PACKED:
                 assert path.relative_to(root).as_posix() in names
     strangers = {n.split("/")[0] for n in names} - set(PACKAGES)
     assert all(name.endswith(".dist-info") for name in strangers), strangers

@@ -19,8 +19,9 @@ from input_pipeline.storage.atomic_files import replaced_directory
 from input_pipeline.storage.csv_files import write_csv
 from npr_jax.analysis.figures import style
 from npr_jax.inference import evidence_images
-from npr_jax.inference.detector import Detector, ImageScore
+from npr_jax.inference.detector import Detector
 from npr_jax.inference.heat_map import HeatMap, heat_map
+from npr_jax.inference.verdict import ImageScore
 
 TABLE_FILE = "evidence.csv"
 COLUMNS = ("path", "folder", "score", "verdict", "heat_map")

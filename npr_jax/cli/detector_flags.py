@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pathlib
 import sys
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from input_pipeline.errors import UserError
 from input_pipeline.storage.path_lists import split_paths
 from npr_jax.cli.command import Define, choice, text
+from npr_jax.inference.engines import ENGINES, may_have_accelerator
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     from input_pipeline.loading.mixture import MixedDataset
     from npr_jax.inference.detector import Detector
     from npr_jax.inference.ensemble import Ensemble
+    from npr_jax.inference.file_detector import FileDetector
 
+_LOG = logging.getLogger(__name__)
 
 DATA_FLAGS = (
     text("data", "Prepared data sets, A or A,B. Without it: the run's own."),
@@ -56,6 +60,17 @@ def resize_flag(*, protocol: bool = False) -> Define:
         "resize",
         f"What files are squashed to first: a side in pixels, native: nothing{as_published}. "
         "Without it: what the detector was trained for.",
+    )
+
+
+def engine_flag() -> Define:
+    """--engine."""
+    return choice(
+        "engine",
+        "auto",
+        ENGINES,
+        "What runs the network. auto: ONNX Runtime where it is installed, it can run this network "
+        "and there is no accelerator; else Flax.",
     )
 
 
@@ -160,6 +175,41 @@ def load_detector(
 
         return Ensemble.load(workdirs, checkpoint=checkpoint, resize=resize)
     return Detector.load(workdirs[0], checkpoint=checkpoint, resize=resize)
+
+
+def load_to_score(flags: Any, *, network: bool) -> FileDetector | Ensemble:
+    """As ``load_detector``, with the engine that --engine names.
+
+    Without ``network`` it may be a detector without Flax's network, for files only: then nothing
+    imports JAX, which takes most of the time that one picture needs.
+    """
+    resize = resize_of(flags.resize)
+    if not network and (packed := _packed(flags, resize)):
+        return packed
+    from npr_jax.cli import host
+
+    host.use_cores_as_devices()
+    detector = load_detector(
+        flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=resize
+    )
+    return detector.with_engine(flags.engine)
+
+
+def _packed(flags: Any, resize: int | None) -> FileDetector | None:
+    """The detector by ONNX Runtime alone, where that is what the flags mean, and there is one."""
+    if flags.workdir or flags.checkpoint != "best" or flags.engine == "flax":
+        return None
+    if flags.engine == "auto" and may_have_accelerator():
+        return None
+    from npr_jax.detectors.card import find_card, own_card
+    from npr_jax.inference.packed_detector import NetworkFileError, PackedDetector
+
+    card = find_card(flags.weights) if flags.weights else own_card()
+    try:
+        return None if card is None else PackedDetector.open(card, resize=resize)
+    except NetworkFileError as error:
+        _LOG.warning("%s; it is made anew from the weights, which takes seconds", error)
+        return None
 
 
 def load_one_detector(command: str, flags: Any) -> Detector:

@@ -9,8 +9,6 @@ import ctypes
 import os
 import platform
 
-import jax
-
 # Arguments of glibc's mallopt, see its manual page.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -3, -4, -8
 # Each device scores a batch of its own, up to half a gigabyte for tiles of 1024 pixels.
@@ -44,6 +42,8 @@ def use_cores_as_devices() -> None:
     of a device only. It has no effect once JAX has been used; ``JAX_NUM_CPU_DEVICES`` in the
     environment has precedence.
     """
+    import jax  # which takes a second, and memory is kept without it, too
+
     if jax.config.values["jax_num_cpu_devices"] >= 0:
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

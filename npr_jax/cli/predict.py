@@ -1,12 +1,14 @@
 """What ``predict`` does: files and folders in, a row for each file out as soon as it is known."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import pathlib
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.image_listing import ImageListing
@@ -17,10 +19,13 @@ from input_pipeline.storage.growing_file import partial_of
 from npr_jax.cli.progress import watched
 from npr_jax.cli.score_table import ScoreTable, check_output, row_format, score_table
 from npr_jax.evaluation.provenance import package_version
-from npr_jax.inference.detector import Detector, ImageScore
-from npr_jax.inference.ensemble import Ensemble
 from npr_jax.inference.identity import identity
-from npr_jax.inference.position_maps import check_has_map, save_maps
+from npr_jax.inference.verdict import ImageScore
+
+if TYPE_CHECKING:  # importing them would import JAX, which most predictions do without
+    from npr_jax.inference.detector import Detector
+    from npr_jax.inference.ensemble import Ensemble
+    from npr_jax.inference.file_detector import FileDetector
 
 COLUMNS = ("path", "score", "verdict", "error")
 _LONGEST_COMMAND = 1000  # letters; a longer one is not repeated
@@ -29,7 +34,7 @@ Extra = Callable[[ImageScore], str]
 
 
 def predict_files(
-    detector: Detector | Ensemble,
+    detector: FileDetector | Ensemble,
     paths: Iterable[str],
     output: str,
     *,
@@ -50,7 +55,7 @@ def predict_files(
     evidence.
 
     Args:
-        detector: what scores.
+        detector: what scores; a ``Detector`` where maps or evidence are wanted.
         paths: files and folders, see ``ImageListing``.
         output: the table; until the last row is known it is called OUTPUT.partial, and stays so
             where the work ends early. Empty: standard output.
@@ -105,10 +110,10 @@ def predict_files(
         listing = opened.enter_context(ImageListing(paths))
         table = opened.enter_context(score_table(output, form, listing, made_of, resume=resume))
         extras: list[Extra] = []
-        if maps and isinstance(detector, Detector):
-            extras.append(_map_writer(detector, pathlib.Path(maps), table.done))
-        if evidence and isinstance(detector, Detector):
-            folder = evidence_folder(detector, pathlib.Path(evidence), heat_map)
+        if maps:
+            extras.append(_map_writer(cast("Detector", detector), pathlib.Path(maps), table.done))
+        if evidence:
+            folder = evidence_folder(cast("Detector", detector), pathlib.Path(evidence), heat_map)
             extras.append(opened.enter_context(folder))
         print(_says_first(detector, table), file=sys.stderr)
         results = _results(detector, listing, table.done, confidence, extras)
@@ -123,7 +128,7 @@ def predict_files(
         return 1 if table.counts["error"] else 0
 
 
-def _says_first(detector: Detector | Ensemble, table: ScoreTable) -> str:
+def _says_first(detector: FileDetector | Ensemble, table: ScoreTable) -> str:
     views = (member.file_view for member in detector.members)
     images = ", ".join(
         [detector.preprocessing_in_words, *(v.description for v in views if v is not None)]
@@ -131,7 +136,7 @@ def _says_first(detector: Detector | Ensemble, table: ScoreTable) -> str:
     resumed = f"; {table.done:,} rows are there already" if table.done else ""
     return (
         f"detector: {detector.source}; images: {images}; scores: "
-        f"{detector.calibration_in_words}{resumed}"
+        f"{detector.calibration_in_words}; engine: {detector.engine}{resumed}"
     )
 
 
@@ -149,7 +154,7 @@ def _how_to_go_on(done: int, files: int, output: str, command: Sequence[str]) ->
 
 
 def _check_extras(
-    detector: Detector | Ensemble, maps: str, evidence: str, heat_map: str, resume: bool
+    detector: FileDetector | Ensemble, maps: str, evidence: str, heat_map: str, resume: bool
 ) -> None:
     if evidence and resume:
         raise UserError(
@@ -157,14 +162,16 @@ def _check_extras(
             "--resume, and remove what the earlier run has left"
         )
     for flag, value in (("maps", maps), ("evidence", evidence)):
-        if value and not isinstance(detector, Detector):
+        if value and len(detector.members) > 1:
             raise UserError(f"--{flag} is of one detector, not of several; give one --workdir")
         if pathlib.Path(value or ".").is_file():
             raise UserError(f"--{flag}={value} is a file; give a directory")
     if heat_map != "auto" and not evidence:
         raise UserError(f"--heat_map={heat_map} is of --evidence=DIR; give both")
-    if (maps or heat_map == "positions") and isinstance(detector, Detector):
-        check_has_map(detector.model)
+    if maps or heat_map == "positions":
+        from npr_jax.inference.position_maps import check_has_map
+
+        check_has_map(cast("Detector", detector).model)
     if evidence and pathlib.Path(evidence).is_dir() and any(pathlib.Path(evidence).iterdir()):
         raise UserError(
             f"--evidence={evidence} is not empty: earlier pictures would lie among the new ones; "
@@ -173,6 +180,8 @@ def _check_extras(
 
 
 def _map_writer(detector: Detector, directory: pathlib.Path, first: int) -> Extra:
+    from npr_jax.inference.position_maps import save_maps
+
     directory.mkdir(parents=True, exist_ok=True)
     seen = first
 
@@ -192,7 +201,7 @@ def _map_writer(detector: Detector, directory: pathlib.Path, first: int) -> Extr
 
 
 def _results(
-    detector: Detector | Ensemble,
+    detector: FileDetector | Ensemble,
     listing: ImageListing,
     first: int,
     confidence: float | None,

@@ -8,12 +8,12 @@ from typing import Any
 from input_pipeline.errors import UserError
 from npr_jax.cli.command import Command, choice, integer, number, switch, text
 from npr_jax.cli.detector_flags import (
+    engine_flag,
     flags_of_detector,
     heat_map_flag,
-    load_detector,
     load_one_detector,
+    load_to_score,
     resize_flag,
-    resize_of,
 )
 
 _OF_EXAMPLES = (
@@ -34,11 +34,8 @@ def _predict(flags: Any, words: list[str]) -> int:
         raise UserError("predict needs image files or folders: predict PATH...")
     if flags.examples and pathlib.Path(flags.examples).is_file():
         raise UserError(f"--examples={flags.examples} is a file; give a directory")
-    host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
-    detector = load_detector(
-        flags.workdir, flags.weights, checkpoint=flags.checkpoint, resize=resize_of(flags.resize)
-    )
+    detector = load_to_score(flags, network=bool(flags.maps or flags.evidence))
     _accept_pixels(detector, flags.max_megapixels)
     if flags.examples:
         from input_pipeline.simulation.examples import write_examples
@@ -109,7 +106,7 @@ def _serve(flags: Any) -> int:
     trust_list = _trust_list(flags)
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
-    detector = load_one_detector("serve", flags)
+    detector = load_one_detector("serve", flags).with_engine(flags.engine)
     from npr_jax.serving.server import serve
 
     serve(
@@ -131,8 +128,9 @@ _DETECTOR = "[--workdir=RUN | --weights=FILE]"
 PREDICT = Command(
     name="predict",
     summary="Score pictures: photograph, generated or unsure, one row for each file.",
-    usage=f"{_DETECTOR} PATH... [--resize=native|PIXELS] [--output=FILE.csv [--excel] "
-    "[--resume]] [--format=csv|jsonl] [--maps=DIR] [--evidence=DIR] "
+    usage=f"{_DETECTOR} PATH... [--resize=native|PIXELS] "
+    "[--engine=auto|flax|onnxruntime] [--output=FILE.csv [--excel] [--resume]] "
+    " [--format=csv|jsonl] [--maps=DIR] [--evidence=DIR] "
     "[--provenance [--trust_list=FILE.pem]] [--examples=DIR]",
     details="All files below a folder are scored. Left out, and listed, are hidden ones, system "
     "folders and companions of pictures (.txt, .json, Thumbs.db and the like). The exit status is "
@@ -148,6 +146,7 @@ PREDICT = Command(
     define=(
         *flags_of_detector(),
         resize_flag(),
+        engine_flag(),
         text(
             "output",
             "File of rows; FILE.csv.partial until all are known. Without it: standard output.",
@@ -217,11 +216,13 @@ EXPORT = Command(
 SERVE = Command(
     name="serve",
     summary="Answer requests over HTTP, with a page to drop pictures on.",
-    usage=f"{_DETECTOR} [--resize=native|PIXELS] [--host=NAME] [--port=N] [--allow_host=NAME]",
+    usage=f"{_DETECTOR} [--resize=native|PIXELS] "
+    "[--engine=auto|flax|onnxruntime] [--host=NAME] [--port=N] [--allow_host=NAME]",
     examples=("serve", "serve --workdir=runs/quickstart --port=7860"),
     define=(
         *flags_of_detector(ensembles=False),
         resize_flag(),
+        engine_flag(),
         text("host", "Name or address to listen on; 0.0.0.0 is every one.", default="127.0.0.1"),
         text("allow_host", "Names, comma-separated, that it may also be asked under."),
         integer("port", 7860, "0 for any that is free."),

@@ -8,6 +8,8 @@ on how frequent generated images are.
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,3 +62,13 @@ class Calibration:
         if self.photograph_to is not None and logit <= self.photograph_to:
             return PHOTOGRAPH
         return UNSURE
+
+
+def to_json(calibration: Calibration) -> dict[str, Any]:
+    """What ``from_json`` reads back."""
+    return dataclasses.asdict(calibration)
+
+
+def from_json(content: Mapping[str, Any]) -> Calibration:
+    """The calibration of which ``to_json`` made this; ``KeyError`` where something is missing."""
+    return Calibration(**{f.name: content[f.name] for f in dataclasses.fields(Calibration)})

@@ -17,7 +17,7 @@ from flax import nnx
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import Preprocessing
-from npr_jax.detectors.calibration import Calibration
+from npr_jax.detectors.calibration import Calibration, from_json
 
 FOLDER = "calibration"
 _REMEDY = "run `python main.py calibrate` again, or delete it to score without"
@@ -26,7 +26,6 @@ _VERSION_1 = re.compile(
     r"(?:re-encoded as JPEG (\d+), )?(?:native size|squashed to (\d+)x\2 pixels)"
     r"(?:, centre crop of (\d+) pixels \(smaller images (padded by reflection|tiled)\))?"
 )
-_FIELDS = ("temperature", "bias", "target_error", "generated_from", "photograph_to")
 
 
 def file_of(workdir: pathlib.Path, step: int) -> pathlib.Path:
@@ -43,16 +42,6 @@ def fingerprint(model: nnx.Module) -> str:
         digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
-
-
-def to_json(calibration: Calibration) -> dict[str, Any]:
-    """What of a calibration file `load` reads back, besides what it belongs to."""
-    return {name: getattr(calibration, name) for name in _FIELDS}
-
-
-def from_json(content: Mapping[str, Any]) -> Calibration:
-    """The calibration of which ``to_json`` made this; ``KeyError`` where something is missing."""
-    return Calibration(**{name: content[name] for name in _FIELDS})
 
 
 def load(

@@ -3,32 +3,39 @@
 The card, ``<name>.json``, lies beside ``<name>.safetensors``. It says all that scoring needs
 besides the weights, whose SHA-256 ties the two together, and what readers should know before they
 trust the detector: what it was trained on, under which licences, and how well it does.
+
+
+A card can be read without JAX. Beside both may lie ``<name>.onnx``, the same network for ONNX
+Runtime (``npr_jax.models.onnx.network_file``), with which a picture is scored without JAX, too.
 """
 
+from __future__ import annotations
+
+import contextlib
 import dataclasses
 import hashlib
+import importlib.util
 import json
 import pathlib
 import re
-from collections.abc import Mapping
-from typing import Any
-
-from ml_collections import ConfigDict
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import Preprocessing
-from npr_jax.detectors import calibration_file
-from npr_jax.detectors.calibration import Calibration
-from npr_jax.detectors.run_config import checked_model
-from npr_jax.detectors.weights_file import load_network, weights_bytes
-from npr_jax.models.base import Model
-from npr_jax.models.systems.registry import SYSTEMS
+from npr_jax.detectors.calibration import Calibration, from_json, to_json
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
+    from npr_jax.models.base import Model
 
 FORMAT = 1  # of the card
 # The folder of the detector that comes with this package.
 OWN_FOLDER = pathlib.Path(__file__).parent
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _WEIGHTS = ".safetensors"
+NETWORK = ".onnx"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +68,26 @@ class Card:
         return f"{self.name} {self.version}"
 
 
+class Outline(NamedTuple):
+    """What of a card scoring needs besides the network."""
+
+    title: str  # name and version
+    system: str
+    weights: str  # SHA-256 of their file
+    preprocessing: Preprocessing
+    calibration: Calibration | None
+
+
 def pack(card: Card, model: Model) -> dict[str, bytes]:
-    """The two files of a detector by name, the card last.
+    """The files of a detector by name, the card last: weights, where it can be one the network for
+    ONNX Runtime, and the card.
 
     ``UserError`` for a system that needs more than its own numbers, a name that no file should
     have, or facts that stand elsewhere on the card.
     """
+    from npr_jax.detectors.weights_file import weights_bytes
+    from npr_jax.models.systems.registry import SYSTEMS
+
     if SYSTEMS[card.model.name].frozen_file or SYSTEMS[card.model.name].file_view:
         raise UserError(
             f"{card.model.name} needs files of others besides its own weights, which a card cannot "
@@ -77,26 +98,43 @@ def pack(card: Card, model: Model) -> dict[str, bytes]:
             f"a detector's name is {card.name!r}; expected letters, digits, - and _, as wild"
         )
     weights = weights_bytes(model)
+    digest = hashlib.sha256(weights).hexdigest()
     known = {
         "format": FORMAT,
         "name": card.name,
         "version": card.version,
         "weights": {
             "file": card.name + _WEIGHTS,
-            "sha256": hashlib.sha256(weights).hexdigest(),
+            "sha256": digest,
             "bytes": len(weights),
             "numbers": "float32",
         },
         "model": card.model.to_dict(),
         "preprocessing": card.preprocessing.values(),
-        "calibration": card.calibration and calibration_file.to_json(card.calibration),
+        "calibration": card.calibration and to_json(card.calibration),
         "step": card.step,
         "trained_on": card.trained_on,
     }
     if twice := sorted(known.keys() & card.facts.keys()):
         raise UserError(f"the card says {', '.join(twice)} by itself; leave it out of the facts")
     text = json.dumps(known | card.facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    return {card.name + _WEIGHTS: weights, f"{card.name}.json": text.encode()}
+    files = {card.name + _WEIGHTS: weights}
+    if network := _network(model, digest):
+        files[card.name + NETWORK] = network
+    return files | {f"{card.name}.json": text.encode()}
+
+
+def _network(model: Model, weights: str) -> bytes:
+    """Empty where it cannot be an ONNX file, or the library that writes one is not installed."""
+    if importlib.util.find_spec("onnx") is None:
+        return b""
+    from npr_jax.models.base import evaluation_copy
+    from npr_jax.models.onnx.network_file import network_bytes
+
+    try:
+        return network_bytes(evaluation_copy(model), weights=weights)
+    except UserError:
+        return b""
 
 
 def find_card(path: str | pathlib.Path) -> pathlib.Path | None:
@@ -133,12 +171,61 @@ def load_card(path: pathlib.Path) -> tuple[Card, Model]:
 
     ``UserError`` where one of them is missing or damaged, or they do not belong together.
     """
+    from npr_jax.detectors.run_config import checked_model
+    from npr_jax.detectors.weights_file import load_network
+
+    content = _read(path)
+    weights, data = _weights_of(path, content)
+    with _named_if_lacking(path):
+        facts = dict(content)
+        for known in ("format", "weights"):
+            facts.pop(known)
+        card = Card(
+            name=facts.pop("name"),
+            version=facts.pop("version"),
+            model=checked_model(facts.pop("model")),
+            preprocessing=Preprocessing(**facts.pop("preprocessing")),
+            calibration=_calibration(facts.pop("calibration")),
+            step=facts.pop("step"),
+            trained_on=facts.pop("trained_on"),
+            facts=facts,
+        )
+    try:
+        return card, load_network(card.model, data)
+    except UserError as error:
+        raise UserError(f"{weights}: {error}") from error
+
+
+def outline_of(path: pathlib.Path) -> Outline:
+    """What a card says, without making its network; errors are those of ``load_card``."""
+    content = _read(path)
+    _, data = _weights_of(path, content)
+    with _named_if_lacking(path):
+        return Outline(
+            title=f"{content['name']} {content['version']}",
+            system=content["model"]["name"],
+            weights=hashlib.sha256(data).hexdigest(),
+            preprocessing=Preprocessing(**content["preprocessing"]),
+            calibration=_calibration(content["calibration"]),
+        )
+
+
+def _read(path: pathlib.Path) -> Mapping[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as a detector's card: {error}") from error
-    card, file, digest = _parsed(content, path)
-    weights = path.with_name(file)
+    with _named_if_lacking(path):
+        if (version := content["format"]) != FORMAT:
+            raise ValueError(f"its format is {version}, this version of npr_jax reads {FORMAT}")
+    return content
+
+
+def _weights_of(path: pathlib.Path, content: Mapping[str, Any]) -> tuple[pathlib.Path, bytes]:
+    """The file of weights that a card names, and what is in it."""
+    with _named_if_lacking(path):
+        named = content["weights"]
+        weights, digest = path.with_name(pathlib.PurePath(named["file"]).name), named["sha256"]
     try:
         data = weights.read_bytes()
     except OSError as error:
@@ -152,34 +239,18 @@ def load_card(path: pathlib.Path) -> tuple[Card, Model]:
             f"{weights} is not the file that {path.name} describes (SHA-256 {found[:12]}, expected "
             f"{digest[:12]}): copy both files again"
         )
-    try:
-        return card, load_network(card.model, data)
-    except UserError as error:
-        raise UserError(f"{weights}: {error}") from error
+    return weights, data
 
 
-def _parsed(content: Any, path: pathlib.Path) -> tuple[Card, str, str]:
-    """The card, the name of its weights and their SHA-256."""
+@contextlib.contextmanager
+def _named_if_lacking(path: pathlib.Path) -> Iterator[None]:
+    """Turns what reading a card's values raises into one line."""
     try:
-        facts = dict(content)
-        if (version := facts.pop("format")) != FORMAT:
-            raise ValueError(f"its format is {version}, this version of npr_jax reads {FORMAT}")
-        weights = facts.pop("weights")
-        card = Card(
-            name=facts.pop("name"),
-            version=facts.pop("version"),
-            model=checked_model(facts.pop("model")),
-            preprocessing=Preprocessing(**facts.pop("preprocessing")),
-            calibration=_calibration(facts.pop("calibration")),
-            step=facts.pop("step"),
-            trained_on=facts.pop("trained_on"),
-            facts=facts,
-        )
-        return card, pathlib.PurePath(weights["file"]).name, str(weights["sha256"])
+        yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise UserError(f"{path} is no card of a detector: {what}") from error
 
 
 def _calibration(saved: Mapping[str, Any] | None) -> Calibration | None:
-    return None if saved is None else calibration_file.from_json(saved)
+    return None if saved is None else from_json(saved)

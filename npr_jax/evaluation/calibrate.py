@@ -24,7 +24,7 @@ from input_pipeline.storage.atomic_files import write_together
 from input_pipeline.storage.record_table import read_table
 from input_pipeline.storage.tfrecord import TFRecordSource
 from npr_jax.detectors import calibration_file
-from npr_jax.detectors.calibration import Calibration, probabilities
+from npr_jax.detectors.calibration import Calibration, probabilities, to_json
 from npr_jax.evaluation.calibration_fit import fit
 from npr_jax.evaluation.calibration_measures import measure, verdicts_of
 from npr_jax.evaluation.evaluate import check_deliverable
@@ -100,7 +100,7 @@ def calibrate(
     results: dict[str, Any] = {
         "checkpoint": {"step": step, "hash": calibration_file.fingerprint(detector.model)},
         "preprocessing": detector.preprocessing.values(),
-        **calibration_file.to_json(fitted),
+        **to_json(fitted),
         "source_error": source_error,
         "n_photographs": int((scored.labels == 0).sum()),
         "n_generated": int((scored.labels == 1).sum()),

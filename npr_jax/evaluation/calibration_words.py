@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from npr_jax.detectors import calibration_file
+from npr_jax.detectors.calibration import from_json
 from npr_jax.evaluation import tables
 from npr_jax.evaluation.calibration_fit import fewest
 
@@ -55,7 +55,7 @@ def _limits(results: Mapping[str, Any]) -> list[str]:
                 f"{results[count]}"
             )
         else:
-            probability = float(calibration_file.from_json(results).probabilities(logit))
+            probability = float(from_json(results).probabilities(logit))
             said.append(f"called {verdict} a probability of {probability:.4f} (logit {logit:.4g})")
     return said
 

@@ -7,11 +7,11 @@ import subprocess
 import time
 from typing import Any
 
-import jax
-
 
 def provenance() -> dict[str, Any]:
     """Version, commit (of a checkout), date, machine and library versions, as JSON."""
+    import jax  # here, because predictions need the version alone
+
     devices = sorted({device.device_kind for device in jax.devices()})
     return {
         "version": package_version(),

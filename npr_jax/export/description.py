@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from npr_jax.detectors import calibration_file
+from npr_jax.detectors.calibration import to_json
 from npr_jax.evaluation.provenance import package_version
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.verdict import CONFIDENCE
@@ -32,7 +33,7 @@ def describe(detector: Detector) -> dict[str, Any]:
         "preprocessing": detector.preprocessing_in_words,
         "before": steps_before(detector),
         "scales": list(model.scales),
-        "calibration": detector.calibration and calibration_file.to_json(detector.calibration),
+        "calibration": detector.calibration and to_json(detector.calibration),
         "verdicts": verdicts(detector),
     }
 

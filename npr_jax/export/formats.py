@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import pathlib
@@ -116,13 +117,38 @@ def _stablehlo(detector: Detector, target: pathlib.Path, _: Extras) -> list[str]
 
 
 def _detector(detector: Detector, target: pathlib.Path, extras: Extras) -> list[str]:
+    files = pack(_card(detector, extras.facts), detector.model)
+    *others, described = write_together(target, files)
+    lines = [f"written to {path}, {len(files[path.name]):,} bytes" for path in others]
+    if len(others) == 1:
+        lines.append(
+            "without a file for ONNX Runtime: this network is none that it can run, or the package "
+            "onnx is missing (pip install 'npr-jax[export]')"
+        )
+    return [
+        *lines,
+        f"described in {described}",
+        f"try it: predict --weights={described} my_pictures/",
+    ]
+
+
+def _card(detector: Detector, facts_file: str) -> Card:
+    """Its own, of a detector that has one; else that of a run."""
+    if detector.card is not None:
+        if facts_file:
+            raise UserError(f"--card={facts_file}: {detector.source} has a card; leave it out")
+        return dataclasses.replace(
+            detector.card,
+            preprocessing=detector.preprocessing,
+            calibration=detector.calibration,
+        )
     if detector.config is None or detector.step is None:
         raise UserError(
             f"--format=detector writes what a run has trained, and {detector.source} is no run; "
             "give --workdir=RUN"
         )
-    facts = _facts(extras.facts)
-    card = Card(
+    facts = _facts(facts_file)
+    return Card(
         name=facts.pop("name"),
         version=facts.pop("version"),
         model=detector.config.model,
@@ -132,13 +158,6 @@ def _detector(detector: Detector, target: pathlib.Path, extras: Extras) -> list[
         trained_on=detector.training_data,
         facts=facts,
     )
-    files = pack(card, detector.model)
-    weights, described = write_together(target, files)
-    return [
-        f"written to {weights}, {len(files[weights.name]):,} bytes",
-        f"described in {described}",
-        f"try it: predict --weights={described} my_pictures/",
-    ]
 
 
 def _facts(path: str) -> dict[str, Any]:

@@ -6,26 +6,20 @@ from onnx import TensorProto, helper
 
 from input_pipeline.errors import UserError
 from npr_jax.export.description import as_properties, describe, temperature_and_bias
-from npr_jax.export.onnx_front_end import read_pixels
-from npr_jax.export.onnx_graph import Graph
-from npr_jax.export.onnx_network import add_network
-from npr_jax.export.stablehlo_file import period_problem, stablehlo_problem, system_problem
+from npr_jax.export.stablehlo_file import stablehlo_problem, system_problem
 from npr_jax.inference.detector import Detector
-from npr_jax.models import fusion
 from npr_jax.models.base import period
-from npr_jax.models.classifier import Classifier
-from npr_jax.models.resnet import ResNet
-
-ONNX_NETWORKS = (
-    ResNet,
-    fusion.Mean,
-    fusion.Fixed,
-    fusion.Concatenation,
-    fusion.Attention,
-    fusion.Spatial,
+from npr_jax.models.onnx.front_end import read_pixels
+from npr_jax.models.onnx.graph import Graph
+from npr_jax.models.onnx.network import (
+    COLORS,
+    MODES,
+    add_head,
+    add_maps,
+    add_means,
+    network_problem,
 )
-ONNX_MODES = ("nearest", "none")
-ONNX_COLORS = ("rgb", "ycbcr", "differences")
+
 _IN_ONNX = "npr, cnndetection, dire and, without fusion cross, multiscale"
 
 
@@ -40,16 +34,17 @@ def onnx_bytes(detector: Detector, *, logits: bool = False) -> bytes:
     Raises:
         ValueError: for a system or residual that cannot be part of such a file.
     """
-    if problem := _problem(detector):
+    if problem := system_problem(detector) or network_problem(detector.model):
         advice = "" if stablehlo_problem(detector) else "; --format=stablehlo can hold it"
         raise UserError(
             f"{detector.system} cannot be exported as ONNX: {problem}. ONNX files hold {_IN_ONNX}, "
-            f"with residuals {' and '.join(ONNX_MODES)} of {', '.join(ONNX_COLORS)}{advice}"
+            f"with residuals {' and '.join(MODES)} of {', '.join(COLORS)}{advice}"
         )
     graph = Graph()
     with graph.part("pixels"):
         pixels = read_pixels(graph, "images", period(detector.model))
-    outputs = add_network(graph, detector.model, pixels)
+    maps = add_maps(graph, detector.model, pixels)
+    outputs = add_head(graph, detector.model, add_means(graph, maps))
     temperature, bias = temperature_and_bias(detector)
     with graph.part("calibration"):
         scaled = graph.add("Mul", outputs.logits, graph.constant(1.0 / temperature))
@@ -66,19 +61,3 @@ def onnx_bytes(detector: Detector, *, logits: bool = False) -> bytes:
     images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", "h", "w", 3])
     properties = as_properties(describe(detector))
     return graph.model(detector.system, [images], infos, properties).SerializeToString()
-
-
-def _problem(detector: Detector) -> str:
-    """Why a detector cannot be an ONNX file; empty: it can."""
-    model = detector.model
-    if problem := system_problem(detector) or period_problem(model):
-        return problem
-    network = model.backbone if isinstance(model, Classifier) else model
-    if type(network) not in ONNX_NETWORKS:
-        return f"its network, {type(network).__name__}, is none of those written here"
-    for front_end in model.front_ends:
-        if front_end.mode not in ONNX_MODES:
-            return f"it has a residual {front_end.mode}"
-        if front_end.color not in ONNX_COLORS:
-            return f"it has colours {front_end.color}"
-    return ""

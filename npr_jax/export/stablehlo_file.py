@@ -19,11 +19,11 @@ from input_pipeline.errors import UserError
 from input_pipeline.images.transforms import cut_to_multiple
 from npr_jax.export.description import temperature_and_bias
 from npr_jax.inference.detector import Detector
-from npr_jax.models.base import Model, Prediction, period
+from npr_jax.models.base import Model, Prediction, period, period_problem
 from npr_jax.models.cross_attention import Cross
 from npr_jax.residuals.front_end import FrontEnd
 from npr_jax.residuals.resampling import BICUBIC_A
-from npr_jax.residuals.residual import LONGEST_PERIOD, RESIDUAL_MODES, small_length
+from npr_jax.residuals.residual import small_length
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 MODES = ("nearest", "bilinear", "bicubic", "area", "none")
@@ -88,17 +88,6 @@ def system_problem(detector: Detector) -> str:
     """Why no format can hold a detector; empty: its pixels are all it reads."""
     reads_pixels = detector.preprocessing.read_file is None
     return "" if reads_pixels else "it looks at files, not at their pixels"
-
-
-def period_problem(model: Model) -> str:
-    """Why the views' patterns cannot be laid over images of any size; empty: they can."""
-    for front_end in model.front_ends:
-        if front_end.mode in RESIDUAL_MODES and not front_end.learned:
-            if front_end.period == 1:
-                return f"the pattern of its residual {front_end.name} never repeats"
-            if period(model) % front_end.period:
-                return f"its residuals' patterns repeat together after over {LONGEST_PERIOD} pixels"
-    return ""
 
 
 def symbolic_problem(front_end: FrontEnd) -> str:

@@ -53,6 +53,15 @@ class Ensemble:
         options: dict[str, Any] = {"checkpoint": checkpoint, "resize": resize, "calibrated": False}
         return cls([Detector.load(workdir, **options) for workdir in workdirs])
 
+    def with_engine(self, engine: str) -> Self:
+        """The same members, each with its scores from this program; see ``Detector``."""
+        return type(self)([member.with_engine(engine) for member in self.members])
+
+    @property
+    def engine(self) -> str:
+        """What runs the members' networks."""
+        return "; ".join(dict.fromkeys(member.engine for member in self.members))
+
     @property
     def training_data(self) -> dict[str, Any]:
         """What the members' training data have in common, and the families that any has seen."""

@@ -9,8 +9,7 @@ import numpy as np
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import Preprocessing
-from npr_jax.inference.scorer import Scored
-from npr_jax.inference.verdict import ImageScore
+from npr_jax.inference.verdict import ImageScore, Scored
 
 # Files decoded ahead of the network; each may be a large photograph, so few.
 AHEAD = 4

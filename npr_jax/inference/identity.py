@@ -1,38 +1,30 @@
 """What decides a file's score: two detectors with the same identity give the same one."""
 
-import hashlib
-from typing import Any
+from __future__ import annotations
 
-import jax
-import numpy as np
-from flax import nnx
+from typing import TYPE_CHECKING, Any
 
-from npr_jax.detectors import calibration_file
-from npr_jax.inference.detector import Detector
-from npr_jax.inference.ensemble import Ensemble
+from npr_jax.detectors.calibration import to_json
+from npr_jax.inference.file_detector import FileDetector
+
+if TYPE_CHECKING:
+    from npr_jax.inference.ensemble import Ensemble
 
 
-def identity(detector: Detector | Ensemble) -> list[dict[str, Any]]:
-    """Of each member, as JSON: a hash of all its weights, its calibration and preprocessing."""
+def identity(detector: FileDetector | Ensemble) -> list[dict[str, Any]]:
+    """Of each member, as JSON: a hash of all its weights, what runs them, its calibration and
+    preprocessing."""
     return [_of_one(member) for member in detector.members]
 
 
-def _of_one(detector: Detector) -> dict[str, Any]:
+def _of_one(detector: FileDetector) -> dict[str, Any]:
     calibration, view = detector.calibration, detector.file_view
     return {
         "system": detector.system,
-        "weights_sha256": _hash_of_weights(detector.model),
-        "calibration": calibration_file.to_json(calibration) if calibration else None,
+        "weights_sha256": detector.weights_sha256,
+        "engine": detector.engine,
+        "calibration": to_json(calibration) if calibration else None,
         "preprocessing": detector.preprocessing.values(),
         "most_pixels": detector.preprocessing.most_pixels,
         "file_view": view.description if view else None,
     }
-
-
-def _hash_of_weights(model: nnx.Module) -> str:
-    digest = hashlib.sha256()
-    for path, value in jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(nnx.state(model))):
-        array = np.asarray(value)
-        digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Self
+from typing import Self
 
 import jax
 import numpy as np
@@ -16,6 +16,7 @@ from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import check_size
 from input_pipeline.images.transforms import cut_to_multiple
 from npr_jax.inference import tiling
+from npr_jax.inference.verdict import Scored
 from npr_jax.models.base import (
     Frozen,
     Model,
@@ -45,15 +46,6 @@ IN_FLIGHT = 2  # batches computing while the next one is laid out
 MOST_BEHIND = 64
 BATCHES_BEHIND = 4
 LONGEST_WAIT = 2.0  # seconds that an image's features wait for others before the head
-
-
-class Scored(NamedTuple):
-    """One image's result: its ``position`` in the stream, ``logit`` (positive: generated)
-    and the attention ``weights`` float32 ``[scales]``, None for models without."""
-
-    position: int
-    logit: float
-    weights: np.ndarray | None
 
 
 @dataclasses.dataclass

@@ -10,9 +10,9 @@ import functools
 
 import numpy as np
 
-from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import check_size
 from input_pipeline.images.problems import ImageTooLargeError
+from npr_jax.inference.spans import MIN_SIDE, Span, spans_of
 from npr_jax.models.base import Grid, Model, Placement, period
 from npr_jax.residuals.front_end import FrontEnd
 
@@ -22,24 +22,8 @@ SHAPES = (
     (64, 64), (128, 128), (256, 256), (384, 384), (384, 512), (512, 384), (512, 512),
     (768, 1024), (1024, 768), (1024, 1024),
 )  # fmt: skip
-MIN_SIDE = 32  # pixels; below, little is left of an image after the network's strides
 MAX_WHOLE_PIXELS = 2048 * 2048  # of an image that a model must see whole: some GB of features
 MAX_MAP_PIXELS = 64_000_000  # of an image whose positions are mapped
-
-
-@dataclasses.dataclass(frozen=True)
-class Span:
-    """A tile's share of one axis of ``length`` pixels.
-
-    ``start:stop`` are its pixels; it contributes the feature positions that lie at pixels
-    ``core_start:core_stop``, all counted in the whole image.
-    """
-
-    length: int
-    start: int
-    stop: int
-    core_start: int
-    core_stop: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,22 +73,8 @@ def plan(
     spans = []
     for n, side in zip((height, width), shape, strict=True):
         halo = reach + max(front_end.reach(n) for front_end in model.front_ends)
-        spans.append(_spans(n, side, -(-halo // stride) * stride, stride))
+        spans.append(spans_of(n, side, -(-halo // stride) * stride, stride))
     return [Tile(shape, rows, columns) for rows in spans[0] for columns in spans[1]]
-
-
-def _spans(length: int, side: int, halo: int, stride: int) -> list[Span]:
-    if length <= side:
-        return [Span(length, 0, length, 0, length)]
-    core = (side - 2 * halo) // stride * stride
-    if core <= 0:
-        raise UserError(f"tiles of {side} pixels are too small for halos of {halo} on each side")
-    spans = []
-    for first in range(0, length, core):
-        start = max(0, first - halo)
-        last = min(first + core, length)
-        spans.append(Span(length, start, min(start + side, length), first, last))
-    return spans
 
 
 def feature_counts(height: int, width: int, model: Model) -> list[int]:

@@ -1,11 +1,23 @@
-"""What a detector says of one file: score and verdict."""
+"""What a network says of one image, and a detector of one file: logit, score and verdict."""
 
 import dataclasses
+from typing import NamedTuple
+
+import numpy as np
 
 from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE, Calibration, probabilities
 
 # Where no calibration says better, a verdict needs this probability for either class.
 CONFIDENCE = 0.75
+
+
+class Scored(NamedTuple):
+    """One image's result: its ``position`` in the stream, ``logit`` (positive: generated)
+    and the attention ``weights`` float32 ``[scales]``, None for models without."""
+
+    position: int
+    logit: float
+    weights: np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from flax import nnx
 
 from npr_jax.residuals.front_end import FrontEnd, with_factors
 from npr_jax.residuals.learned_factor import LIMITS
-from npr_jax.residuals.residual import LONGEST_PERIOD
+from npr_jax.residuals.residual import LONGEST_PERIOD, RESIDUAL_MODES
 
 _FACTORS = "learned_factors"  # the attribute of a model that holds them
 
@@ -154,6 +154,17 @@ def period(model: Model) -> int:
     """
     common = math.lcm(*(front_end.period for front_end in model.front_ends))
     return common if common <= LONGEST_PERIOD else 1
+
+
+def period_problem(model: Model) -> str:
+    """Why the views' patterns cannot be laid over images of any size; empty: they can."""
+    for front_end in model.front_ends:
+        if front_end.mode in RESIDUAL_MODES and not front_end.learned:
+            if front_end.period == 1:
+                return f"the pattern of its residual {front_end.name} never repeats"
+            if period(model) % front_end.period:
+                return f"its residuals' patterns repeat together after over {LONGEST_PERIOD} pixels"
+    return ""
 
 
 def fixed_side(model: Model) -> int:

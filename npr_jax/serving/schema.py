@@ -32,6 +32,7 @@ class Identity(_Answer):
     )
     preprocessing: str = Field(description="what happens to pixels before the network, in words")
     calibration: str = Field(description="whether scores are calibrated, and how, in words")
+    engine: str = Field(description="what runs the network, with its version")
 
 
 class HintAnswer(_Answer):

@@ -243,6 +243,7 @@ def identity_of(detector: Detector) -> dict[str, str]:
         "source": detector.title,
         "preprocessing": detector.preprocessing_in_words,
         "calibration": detector.calibration_in_words,
+        "engine": detector.engine,
     }
 
 

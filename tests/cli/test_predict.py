@@ -58,7 +58,8 @@ CONFIDENT = {"confidence": 0.75}
 class Sure:
     """A detector that takes no time; ``iter_scores`` may be another."""
 
-    source, preprocessing_in_words, calibration_in_words, members = "test", "test", "test", ()
+    source, preprocessing_in_words, calibration_in_words, engine = ("test",) * 4
+    members = ()
 
     def __init__(self, iter_scores=None):
         self.iter_scores = iter_scores or self._all_generated

@@ -24,7 +24,8 @@ NAMES = ("a.png", "b\n2.png", "c.png", "d/e.png", "ü.png")
 class Sure:
     """A detector that takes no time, and stops when it has scored so many files."""
 
-    source, preprocessing_in_words, calibration_in_words, members = "test", "test", "test", ()
+    source, preprocessing_in_words, calibration_in_words, engine = ("test",) * 4
+    members = ()
 
     def __init__(self, stops_after=None, error=KeyboardInterrupt):
         self.scored, self.stops_after, self.error = [], stops_after, error

@@ -6,6 +6,7 @@ import json
 import shutil
 
 import numpy as np
+import onnx
 import pytest
 import safetensors.numpy
 from PIL import Image
@@ -171,8 +172,17 @@ def test_the_package_s_own_detector_is_whole():
     detector = Detector.default()
     assert detector.calibration is not None
     assert detector.card.facts.keys() >= TOLD
-    held = card.OWN_FOLDER.glob("*.safetensors")
+    held = [p for p in card.OWN_FOLDER.iterdir() if p.suffix in (".onnx", ".safetensors")]
     assert sum(path.stat().st_size for path in held) <= MOST_BYTES
+
+
+def test_the_packages_network_for_onnx_runtime_is_that_of_the_weights():
+    """If not: export --format=detector --weights=npr_jax/detectors --output=npr_jax/detectors."""
+    path = card.own_card()
+    known, model = card.load_card(path)
+    made = card.pack(known, model)[path.with_suffix(".onnx").name]
+    held = path.with_suffix(".onnx").read_bytes()
+    assert onnx.load_from_string(held) == onnx.load_from_string(made)
 
 
 def test_predict_takes_the_default_and_names_it(as_default, tmp_path, capsys):
@@ -180,7 +190,8 @@ def test_predict_takes_the_default_and_names_it(as_default, tmp_path, capsys):
     assert main.run(["predict", str(tmp_path / "a.png")]) == 0
     said = capsys.readouterr()
     assert said.err.startswith("detector: tiny 1.0; images: native size, sides cut to multiples")
-    [expected] = Detector.from_card(as_default).score([tmp_path / "a.png"])
+    detector = Detector.from_card(as_default).with_engine("auto")
+    [expected] = detector.score([tmp_path / "a.png"])
     assert (
         said.out.splitlines()[1] == f"{tmp_path / 'a.png'},{expected.score:.6f},{expected.verdict},"
     )

@@ -130,12 +130,25 @@ def test_what_a_card_cannot_say_is_refused(trained, tmp_path, facts, text):
     assert not (tmp_path / "out").exists()
 
 
-def test_only_runs_are_given_away(packed, tmp_path):
+def test_only_runs_and_what_has_a_card_are_given_away(packed, tmp_path):
     path = tmp_path / "facts.json"
     path.write_text('{"name": "mine", "version": "1"}')
-    for found in (Detector.from_card(packed), made.detector(backbone="thin_resnet")):
-        with pytest.raises(UserError, match="is no run; give --workdir=RUN"):
+    for found, problem in (
+        (Detector.from_card(packed), "has a card; leave it out"),
+        (made.detector(backbone="thin_resnet"), "is no run; give --workdir=RUN"),
+    ):
+        with pytest.raises(UserError, match=problem):
             export_detector(found, "detector", str(tmp_path / "out"), Extras(facts=str(path)))
+
+
+def test_a_detector_is_packed_again_as_it_was(packed, tmp_path):
+    """Which gives one of an earlier version the file for ONNX Runtime."""
+    lines = export_detector(Detector.from_card(packed), "detector", str(tmp_path / "again"))
+    assert f"described in {tmp_path / 'again' / 'tiny.json'}" in lines
+    names = sorted(path.name for path in (tmp_path / "again").iterdir())
+    assert names == ["tiny.json", "tiny.onnx", "tiny.safetensors"]
+    for name in names:
+        assert (tmp_path / "again" / name).read_bytes() == (packed / name).read_bytes()
 
 
 def test_exported_files_name_the_detector(trained, packed):

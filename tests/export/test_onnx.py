@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, version_converter
 
 from npr_jax.detectors import calibration_file
 from npr_jax.export.onnx_file import onnx_bytes
-from npr_jax.export.onnx_front_end import add_references, read_pixels
-from npr_jax.export.onnx_graph import Graph
+from npr_jax.models.onnx.front_end import add_references, read_pixels
+from npr_jax.models.onnx.graph import Graph
 from npr_jax.residuals.front_end import paper_front_end
 from tests.export import made
 from tests.inference.test_scorer import fused

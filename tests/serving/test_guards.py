@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from input_pipeline.errors import UserError
-from npr_jax.inference.detector import without_folders
+from npr_jax.inference.file_detector import without_folders
 from npr_jax.serving.guards import allowed_hosts
 from npr_jax.serving.limits import Limits
 from npr_jax.serving.server import private_folder, serve

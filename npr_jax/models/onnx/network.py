@@ -8,13 +8,24 @@ from typing import NamedTuple
 import numpy as np
 from flax import nnx
 
-from npr_jax.export.onnx_front_end import Pixels, add_view
-from npr_jax.export.onnx_graph import Graph
 from npr_jax.models import fusion, layers
-from npr_jax.models.base import Model
+from npr_jax.models.base import Model, period_problem
 from npr_jax.models.classifier import Classifier
+from npr_jax.models.onnx.front_end import LINEAR_COLORS, Pixels, add_view
+from npr_jax.models.onnx.graph import Graph
 from npr_jax.models.resnet import BasicBlock, Bottleneck, ResNet
 from npr_jax.residuals.front_end import FrontEnd, distinct
+
+NETWORKS = (
+    ResNet,
+    fusion.Mean,
+    fusion.Fixed,
+    fusion.Concatenation,
+    fusion.Attention,
+    fusion.Spatial,
+)
+MODES = ("nearest", "none")
+COLORS = ("rgb", *LINEAR_COLORS)
 
 
 class Outputs(NamedTuple):
@@ -24,20 +35,48 @@ class Outputs(NamedTuple):
     weights: str
 
 
-def add_network(graph: Graph, model: Model, pixels: Pixels) -> Outputs:
-    """The network after the pixels, up to its logits."""
-    return _HEADS[type(model)](graph, model, pixels)
+def network_problem(model: Model) -> str:
+    """Why a network cannot be written here, its views included; empty: it can."""
+    if problem := period_problem(model):
+        return problem
+    network = model.backbone if isinstance(model, Classifier) else model
+    if type(network) not in NETWORKS:
+        return f"its network, {type(network).__name__}, is none of those written here"
+    for front_end in model.front_ends:
+        if front_end.mode not in MODES:
+            return f"it has a residual {front_end.mode}"
+        if front_end.color not in COLORS:
+            return f"it has colours {front_end.color}"
+    return ""
 
 
-def _single(graph: Graph, model: Classifier, pixels: Pixels) -> Outputs:
-    with graph.part("backbone"):
-        maps = _resnet(graph, model.backbone, model.front_ends, pixels)
-    [features] = _means(graph, [maps])
-    return Outputs(_classify(graph, model.classifier, features), "")
+def add_maps(graph: Graph, model: Model, pixels: Pixels) -> list[str]:
+    """What ``Model.feature_maps`` gives of the pixels, float ``[n, features, h, w]`` each."""
+    if isinstance(model, Classifier):
+        with graph.part("backbone"):
+            return [_resnet(graph, model.backbone, model.front_ends, pixels)]
+    maps = _branches(graph, model, pixels)
+    if not isinstance(model, fusion.Spatial):
+        return maps
+    weights = _weights(graph, model, maps, _linear_of_maps)
+    return [_weigh(graph, weights, maps), weights]
 
 
-def _mean(graph: Graph, model: fusion.Mean, pixels: Pixels) -> Outputs:
-    features = _means(graph, _branches(graph, model, pixels))
+def add_head(graph: Graph, model: Model, features: Sequence[str]) -> Outputs:
+    """What ``Model.head`` gives of the maps' means, float ``[n, features]`` each."""
+    return _HEADS[type(model)](graph, model, features)
+
+
+def add_means(graph: Graph, maps: Sequence[str]) -> list[str]:
+    """Means over positions, ``[n, features]`` each."""
+    return [graph.add("Flatten", graph.add("GlobalAveragePool", m), axis=1) for m in maps]
+
+
+def _single(graph: Graph, model: Classifier, features: Sequence[str]) -> Outputs:
+    return Outputs(_classify(graph, model.classifier, features[0]), "")
+
+
+def _mean(graph: Graph, model: fusion.Mean, features: Sequence[str]) -> Outputs:
     count = len(features)
     shares = getattr(model, "scale_weights", (1.0 / count,) * count)
     parts = [
@@ -47,25 +86,19 @@ def _mean(graph: Graph, model: fusion.Mean, pixels: Pixels) -> Outputs:
     return Outputs(_classify(graph, model.classifier, graph.add("Sum", *parts)), "")
 
 
-def _concatenation(graph: Graph, model: fusion.Concatenation, pixels: Pixels) -> Outputs:
-    features = _means(graph, _branches(graph, model, pixels))
+def _concatenation(graph: Graph, model: fusion.Concatenation, features: Sequence[str]) -> Outputs:
     together = graph.add("Concat", *features, axis=1)
     return Outputs(_classify(graph, model.classifier, together), "")
 
 
-def _attention(graph: Graph, model: fusion.Attention | fusion.Spatial, pixels: Pixels) -> Outputs:
-    """Weights for each image or, of fusion spatial, for each position."""
-    spatial = isinstance(model, fusion.Spatial)
-    linear = _linear_of_maps if spatial else _linear
-    values = _branches(graph, model, pixels)
-    values = values if spatial else _means(graph, values)
-    together = graph.add("Concat", *values, axis=1)
-    with graph.part("attention"):
-        hidden = graph.add("Relu", linear(graph, model.attention_hidden, together))
-        weights = graph.add("Softmax", linear(graph, model.attention_out, hidden), axis=1)
-        mixed = _weigh(graph, weights, values)
-    if spatial:
-        mixed, weights = _means(graph, [mixed, weights])
+def _attention(graph: Graph, model: fusion.Attention, features: Sequence[str]) -> Outputs:
+    weights = _weights(graph, model, features, _linear)
+    mixed = _weigh(graph, weights, features)
+    return Outputs(_classify(graph, model.classifier, mixed), weights)
+
+
+def _spatial(graph: Graph, model: fusion.Spatial, features: Sequence[str]) -> Outputs:
+    mixed, weights = features
     return Outputs(_classify(graph, model.classifier, mixed), weights)
 
 
@@ -75,7 +108,7 @@ _HEADS: dict[type, Callable[..., Outputs]] = {
     fusion.Fixed: _mean,
     fusion.Concatenation: _concatenation,
     fusion.Attention: _attention,
-    fusion.Spatial: _attention,
+    fusion.Spatial: _spatial,
 }
 
 
@@ -90,9 +123,17 @@ def _branches(graph: Graph, model, pixels: Pixels) -> list[str]:
     return maps
 
 
-def _means(graph: Graph, maps: Sequence[str]) -> list[str]:
-    """Means over positions, ``[n, features]`` each."""
-    return [graph.add("Flatten", graph.add("GlobalAveragePool", m), axis=1) for m in maps]
+def _weights(
+    graph: Graph,
+    model: fusion.Attention | fusion.Spatial,
+    values: Sequence[str],
+    linear: Callable[..., str],
+) -> str:
+    """The attention's softmax over the scales: per image or, of maps, per position."""
+    with graph.part("attention"):
+        together = graph.add("Concat", *values, axis=1)
+        hidden = graph.add("Relu", linear(graph, model.attention_hidden, together))
+        return graph.add("Softmax", linear(graph, model.attention_out, hidden), axis=1)
 
 
 def _weigh(graph: Graph, weights: str, values: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 from onnx import TensorProto
 
-from npr_jax.export.onnx_graph import Graph
+from npr_jax.models.onnx.graph import Graph
 from npr_jax.residuals import color_spaces
 from npr_jax.residuals.front_end import FrontEnd
 

@@ -1,0 +1,1 @@
+"""Networks as ONNX graphs, node by node, from the same modules that Flax runs."""
