@@ -71,7 +71,7 @@ def file_lines(facts: FactsAnswer) -> list[tuple[str, str]]:
         "Software": facts.software,
         "Declared source": facts.digital_source_type,
         "Content Credentials": sentences.credentials(facts.credentials),
-        "They say": sentences.credentials_say(facts.credentials),
+        "Credentials say": sentences.credentials_say(facts.credentials),
         "Invisible mark": sentences.invisible_mark(facts.mark),
         "After the picture": f"{facts.bytes_after_end:,} bytes" if facts.bytes_after_end else "",
         "Text fields": ", ".join(facts.texts),
