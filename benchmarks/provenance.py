@@ -11,6 +11,7 @@ themselves: what every file says, credentials verified, the invisible mark (deco
 
 import argparse
 import contextlib
+import functools
 import io
 import tempfile
 import time
@@ -86,7 +87,7 @@ def measure(count: int) -> dict[str, float]:
         seconds: dict[TrustList | None, list[float]] = {None: [], trusted: []}
         for _ in range(2):
             for provenance, found in seconds.items():
-                found.append(processor_seconds(lambda p=provenance: run(p)))
+                found.append(processor_seconds(functools.partial(run, provenance)))
     return {
         "megabytes_a_file": sum(map(len, plain)) / count / 1e6,
         "predict_seconds_a_file": min(seconds[None]) / count,
