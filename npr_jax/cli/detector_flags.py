@@ -63,14 +63,15 @@ def resize_flag(*, protocol: bool = False) -> Define:
     )
 
 
-def engine_flag() -> Define:
-    """--engine."""
+def engine_flag(*others: str) -> Define:
+    """--engine; ``others``: engines of one command alone."""
     return choice(
         "engine",
         "auto",
-        ENGINES,
+        [*ENGINES, *others],
         "What runs the network. auto: ONNX Runtime where it is installed, it can run this network "
-        "and there is no accelerator; else Flax.",
+        "and there is no accelerator; else Flax."
+        + (" ray: any number of machines, see docs/scale.md." if others else ""),
     )
 
 

@@ -15,6 +15,7 @@ from npr_jax.cli.detector_flags import (
     load_to_score,
     resize_flag,
 )
+from npr_jax.cli.predict_ray import RAY, RAY_FLAGS, check_ray_flags, predict_by_ray
 
 _OF_EXAMPLES = (
     "the examples are simulations, named for what they are; they show what this command does, and "
@@ -34,6 +35,11 @@ def _predict(flags: Any, words: list[str]) -> int:
         raise UserError("predict needs image files or folders: predict PATH...")
     if flags.examples and pathlib.Path(flags.examples).is_file():
         raise UserError(f"--examples={flags.examples} is a file; give a directory")
+    check_ray_flags(flags)
+    if flags.engine == RAY:
+        detector = load_one_detector("predict --engine=ray", flags)
+        _accept_pixels(detector, flags.max_megapixels)
+        return predict_by_ray(detector, flags, words)
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     detector = load_to_score(flags, network=bool(flags.maps or flags.evidence))
     _accept_pixels(detector, flags.max_megapixels)
@@ -131,7 +137,8 @@ PREDICT = Command(
     usage=f"{_DETECTOR} PATH... [--resize=native|PIXELS] "
     "[--engine=auto|flax|onnxruntime] [--output=FILE.csv [--excel] [--resume]] "
     " [--format=csv|jsonl] [--maps=DIR] [--evidence=DIR] "
-    "[--provenance [--trust_list=FILE.pem]] [--examples=DIR]",
+    "[--provenance [--trust_list=FILE.pem]] [--examples=DIR] "
+    "[--engine=ray --output=FOLDER [--address=ADDRESS]]",
     details="All files below a folder are scored. Left out, and listed, are hidden ones, system "
     "folders and companions of pictures (.txt, .json, Thumbs.db and the like). The exit status is "
     "1 if some could not be scored; their rows say why.",
@@ -142,11 +149,12 @@ PREDICT = Command(
         "predict my_pictures/ --provenance",
         "predict --workdir=runs/quickstart my_pictures/",
         "predict --weights=NPR.pth picture.jpg",
+        "predict --engine=ray s3://bucket/new --output=s3://bucket/scores --address=auto",
     ),
     define=(
         *flags_of_detector(),
         resize_flag(),
-        engine_flag(),
+        engine_flag(RAY),
         text(
             "output",
             "File of rows; FILE.csv.partial until all are known. Without it: standard output.",
@@ -173,6 +181,7 @@ PREDICT = Command(
         switch("provenance", "Columns for what each file says of where it comes from."),
         _TRUST_LIST,
         heat_map_flag("With --evidence: how it is found where the evidence lies."),
+        *RAY_FLAGS,
     ),
     run=_predict,
     words="image files and folders",

@@ -209,7 +209,7 @@ class FileDetector:
     ) -> list[ImageScore]:
         """As ``score``, of files in memory: pairs of a name, for the result, and the bytes."""
         openers = ((name, functools.partial(bytes, data)) for name, data in files)
-        return list(self._results(openers, confidence))
+        return list(self.iter_opened(openers, confidence=confidence))
 
     def iter_scores(
         self, paths: Iterable[str | pathlib.Path], *, confidence: float | None = None
@@ -220,7 +220,21 @@ class FileDetector:
         """
         names = map(str, paths)
         openers = ((name, pathlib.Path(name).read_bytes) for name in names)
-        return self._results(openers, confidence)
+        return self.iter_opened(openers, confidence=confidence)
+
+    def iter_opened(
+        self, files: Iterable[tuple[str, Opener]], *, confidence: float | None = None
+    ) -> Iterator[ImageScore]:
+        """As ``iter_scores``, of files that lie anywhere.
+
+        Args:
+            files: of each a name, for the result, and what gives its bytes, whose ``OSError`` or
+                ``ValueError`` is the file's error.
+            confidence: see ``score``.
+        """
+        outcomes = read_pixels(files, self.preprocessing)
+        judge = functools.partial(self.judge, confidence=confidence)
+        return in_order(outcomes, self._score_sparse, judge)
 
     def _viewed(self, images: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         return images if self.file_view is None else self.file_view.stream(images)
@@ -229,13 +243,6 @@ class FileDetector:
         if self.file_view is None:
             return self._scorer.score_sparse(images)
         return self._scorer.score_sparse(self._viewed(i for i in images if i is not None))
-
-    def _results(
-        self, files: Iterable[tuple[str, Opener]], confidence: float | None
-    ) -> Iterator[ImageScore]:
-        outcomes = read_pixels(files, self.preprocessing)
-        judge = functools.partial(self.judge, confidence=confidence)
-        return in_order(outcomes, self._score_sparse, judge)
 
 
 def without_folders(source: str) -> str:

@@ -13,8 +13,9 @@ from npr_jax.inference.verdict import ImageScore, Scored
 
 # Files decoded ahead of the network; each may be a large photograph, so few.
 AHEAD = 4
-# Gives a file's bytes; called once, in one of the threads.
-Opener = Callable[[], bytes | memoryview]
+# Gives a file's bytes, or of one that is decoded already its pixels, uint8 ``[h, w, 3]``; called
+# once, in one of the threads.
+Opener = Callable[[], bytes | memoryview | np.ndarray]
 # A file's name and its pixels as they are scored, uint8 ``[h, w, 3]``, or why there are none.
 Outcome = tuple[str, np.ndarray | str]
 
@@ -35,7 +36,9 @@ def read_pixels(
         except ValueError as error:  # a name that no file can have
             return str(error)
         try:
-            return preprocessing(preprocessing.decode(data))
+            if not isinstance(data, np.ndarray):
+                data = preprocessing.decode(data)
+            return preprocessing(data)
         except UserError as error:  # an ImageProblem is one
             return str(error)
 

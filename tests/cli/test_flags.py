@@ -18,7 +18,8 @@ EXPECTED = {
     "evaluate": DETECTOR | {"data", "split", "output", "delivery", "samples"},
     "predict": DETECTOR
     | {"output", "confidence", "maps", "evidence", "heat_map", "examples", "provenance"}
-    | {"excel", "max_megapixels", "format", "resume", "trust_list"},
+    | {"excel", "max_megapixels", "format", "resume", "trust_list"}
+    | {"engine", "address", "workers", "block_rows"},
     "pairs": {"photographs", "source", "split", "output", "decoders", "per_photograph", "largest"}
     | {"seed", "name"},
     "prepare": {"source", "photographs", "generated", "dataset", "split", "output", "name"}
@@ -34,7 +35,7 @@ EXPECTED = {
     "export": DETECTOR | {"format", "output", "web_packages", "card"},
     "serve": DETECTOR
     | {"host", "port", "max_megabytes", "max_megapixels", "max_files", "max_zip_megabytes"}
-    | {"max_seconds", "max_waiting", "allow_host", "trust_list"},
+    | {"max_seconds", "max_waiting", "allow_host", "trust_list", "engine"},
     "list": set(),
 }
 ALL_FLAGS = sorted(set().union(*EXPECTED.values()))

@@ -1,0 +1,145 @@
+"""Kills drivers and workers of ``predict --engine=ray`` at random moments, and counts the results.
+
+    python -m benchmarks.ray_faults --kills=20 --seed=0
+
+Each round scores 200 simulated pictures with a scorer that takes 20 ms for each and notes what it
+scores. The driver, or a worker, gets SIGKILL at a moment drawn from the time that an undisturbed
+round takes; a job whose driver was killed is started again until it is done. Counted: rounds whose
+output has every picture exactly once, and pictures that were scored more than once.
+
+Not among the tests: a round takes half a minute. Ray is started once for all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+
+from benchmarks.simulated_scorer import SimulatedScorer, write_table
+
+PICTURES, SECONDS_EACH, BLOCK_ROWS = 200, 0.02, 10
+ROUND = "from benchmarks.ray_faults import one_job; import sys; sys.exit(one_job(*sys.argv[1:]))"
+
+
+class NotingScorer(SimulatedScorer):
+    """Appends the name of every picture it scores to a file of its process."""
+
+    def __init__(self, folder: str):
+        super().__init__(SECONDS_EACH)
+        self._folder = folder
+
+    def scored(self, names: Iterable[str]) -> Iterator[str]:
+        """The names, noted."""
+        with open(pathlib.Path(self._folder, f"scored-{os.getpid()}"), "a") as file:
+            for name in names:
+                file.write(name + "\n")
+                file.flush()
+                yield name
+
+
+def one_job(folder: str, address: str) -> int:
+    """Begins the job of a folder or goes on with it; returns its exit status."""
+    from npr_jax.cluster.predict import predict_on_ray
+
+    return predict_on_ray(
+        NotingScorer(folder),  # type: ignore[arg-type]  # all that is asked of a detector
+        [f"{folder}/pictures.parquet"],
+        f"{folder}/scores",
+        address=address,
+        workers=2,
+        block_rows=BLOCK_ROWS,
+    )
+
+
+def run_round(folder: pathlib.Path, address: str, victim: str, at: float) -> tuple[int, int, float]:
+    """One job with one kill ``at`` seconds after its start.
+
+    Returns the number of ids that are not there exactly once, that of pictures scored again, and
+    the seconds of the last start.
+    """
+    write_table(folder / "pictures.parquet", PICTURES)
+    command = [sys.executable, "-c", ROUND, str(folder), address]
+    left = victim
+    while True:
+        start = time.monotonic()
+        job = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        if left:
+            time.sleep(at)
+            kill(job.pid if left == "driver" else worker_of(address))
+        left, status = "", job.wait()
+        if status == 0:
+            break
+        if status != -signal.SIGKILL:
+            raise SystemExit(f"{' '.join(command)} ended with {status}")
+    took = time.monotonic() - start
+    from pyarrow import dataset
+
+    ids = dataset.dataset(folder / "scores").to_table()["id"].to_pylist()
+    times = collections.Counter(ids)
+    wrong = sum(times[str(number)] != 1 for number in range(PICTURES))
+    notes = [p.read_text().split() for p in folder.glob("scored-*")]
+    return wrong, sum(map(len, notes)) - PICTURES, took
+
+
+def worker_of(address: str) -> int:
+    """The process id of one that scores for the cluster at an address, 0 where there is none."""
+    import psutil
+
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.name().startswith("ray::") and "MapBatches(Worker)" in process.cmdline()[0]:
+                raylet = process.parent()
+                if raylet is not None and any(address in word for word in raylet.cmdline()):
+                    return process.pid
+    return 0
+
+
+def kill(process: int) -> None:
+    """SIGKILL, where it is still there."""
+    if process:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def main() -> None:
+    """Prints a line for each round and a table at the end."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20, help="of drivers, and as many of workers")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--address", default="", help="of a cluster; Ray is started without it")
+    options = parser.parse_args()
+    from npr_jax.cluster.session import import_ray, session
+
+    ray = import_ray()
+    draw = random.Random(options.seed)
+    with session(ray, options.address, num_cpus=4), tempfile.TemporaryDirectory() as scratch:
+        address = ray.get_runtime_context().gcs_address
+        root = pathlib.Path(scratch)
+        (root / "undisturbed").mkdir()
+        _, _, seconds = run_round(root / "undisturbed", address, "", 0)
+        print(f"undisturbed: {seconds:.1f} s")
+        for victim in ("driver", "worker"):
+            exact, again = 0, []
+            for number in range(options.kills):
+                folder = root / f"{victim}-{number}"
+                folder.mkdir()
+                at = draw.uniform(0, seconds)
+                wrong, twice, _ = run_round(folder, address, victim, at)
+                print(f"{victim} killed at {at:.1f} s: {wrong} ids wrong, {twice} scored again")
+                exact += wrong == 0
+                again.append(twice)
+            print(f"{victim}: {exact} of {options.kills} exact; scored again: at most {max(again)}")
+
+
+if __name__ == "__main__":
+    main()

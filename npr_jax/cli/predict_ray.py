@@ -1,0 +1,49 @@
+"""``predict --engine=ray``: its own flags, and what it says of those that are plain predict's."""
+
+from typing import Any
+
+from input_pipeline.errors import UserError
+from npr_jax.cli.command import integer, text
+
+RAY = "ray"
+RAY_FLAGS = (
+    text("address", "With --engine=ray: of a cluster, as auto or HOST:6379."),
+    integer(
+        "workers", 0, "With --engine=ray: how many; 0: one for each GPU, or each core.", lowest=0
+    ),
+    integer("block_rows", 256, "With --engine=ray: pictures that are done together.", lowest=1),
+)
+# What only the process itself can do, which one engine alone does.
+_OTHERS = ("excel", "examples", "maps", "evidence", "provenance", "trust_list", "resume")
+
+
+def check_ray_flags(flags: Any) -> None:
+    """Raises ``UserError`` for flags of the one engine that are given to the other."""
+    if flags.engine != RAY:
+        given = [
+            flag
+            for flag in ("address", "workers", "block_rows")
+            if not flags[flag].using_default_value
+        ]
+        if given:
+            raise UserError(f"--{given[0]} is of --engine=ray; give both, or leave it out")
+        return
+    if given := [flag for flag in _OTHERS if flags[flag].value]:
+        raise UserError(f"--{given[0]} is not of --engine=ray; leave one of the two out")
+    if not flags.output:
+        raise UserError("--engine=ray writes Parquet files; give --output=FOLDER")
+
+
+def predict_by_ray(detector: Any, flags: Any, words: list[str]) -> int:
+    """Scores what the words name; returns the exit status."""
+    from npr_jax.cluster.predict import predict_on_ray
+
+    return predict_on_ray(
+        detector,
+        words,
+        flags.output,
+        confidence=flags.confidence,
+        address=flags.address,
+        workers=flags.workers,
+        block_rows=flags.block_rows,
+    )

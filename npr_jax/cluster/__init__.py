@@ -1,0 +1,1 @@
+"""The detector on many machines: pictures in, Parquet out, by Ray Data."""

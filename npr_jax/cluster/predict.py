@@ -1,0 +1,147 @@
+"""Scores any number of pictures by Ray Data, on this machine or a cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from input_pipeline.errors import UserError
+from npr_jax.cluster.job import Job
+from npr_jax.cluster.places import options_of, place_of
+from npr_jax.cluster.session import import_ray, session
+from npr_jax.cluster.sources import tables_of
+from npr_jax.cluster.worker import Worker
+from npr_jax.detectors.calibration import VERDICTS
+
+if TYPE_CHECKING:
+    from npr_jax.inference.detector import Detector
+
+# Pictures that are scored, written and noted as done together; what a kill costs each worker.
+BLOCK_ROWS = 256
+# Ray numbers what it writes with six digits, and takes 1000001 for a part of 100000 when it clears
+# up after a kill. Its blocks may be somewhat more than asked for.
+MOST_BLOCKS = 500_000
+# Of Ray Data's settings, which hold for the whole process.
+CHANGED = ("checkpoint_config", "enable_progress_bars", "use_datasource_v2")
+
+
+def predict_on_ray(
+    detector: Detector,
+    names: Sequence[str],
+    output: str,
+    *,
+    confidence: float | None = None,
+    address: str = "",
+    workers: int = 0,
+    block_rows: int = BLOCK_ROWS,
+) -> int:
+    """Scores pictures into Parquet files, a row for each; goes on where it was cut off.
+
+    Args:
+        detector: what scores.
+        names: see ``sources.tables_of``.
+        output: folder, or URI of one. What was begun there is finished.
+        confidence: see ``Detector.score``.
+        address: of a cluster, as ``ray.init`` takes it; empty: Ray is started on this machine,
+            unless this process has joined one already.
+        workers: how many, each with a detector of its own; 0: one for each GPU of the cluster, or
+            where there is none, each CPU.
+        block_rows: pictures that are done together.
+
+    Returns:
+        Exit status: 0, or 1 where a picture has an error.
+
+    Raises:
+        UserError: for what cannot be read or written, ids that occur twice, a folder that holds
+            something else, and a library or cluster that is not there.
+    """
+    ray = import_ray()
+    job = Job(place_of(output), output)
+    facts = {
+        "detector": detector.title,
+        "detector_sha256": detector.weights_sha256,
+    }
+    asked = {
+        "pictures": list(names),
+        **facts,
+        "images": detector.preprocessing_in_words,
+        "scores": detector.calibration_in_words,
+        "confidence": confidence,
+    }
+    begun = job.begin(asked, lambda: tables_of(names))
+    if job.rows > block_rows * MOST_BLOCKS:
+        raise UserError(
+            f"{job.rows} pictures in blocks of {block_rows} are too many blocks; give "
+            f"--block_rows={-(-job.rows // MOST_BLOCKS)} or more"
+        )
+    if (finished := job.finished) is not None:
+        print(f"{output} is finished already: {_summary(finished)}", file=sys.stderr)
+        return 1 if finished["error"] else 0
+    done = f", going on: {job.done()} done before" if begun else ""
+    print(f"{job.rows} pictures{done}", file=sys.stderr)
+    options = {bucket: text for name in names for bucket, text in options_of(name).items()}
+    with session(ray, address):
+        _score(ray, job, detector, facts, options, confidence, workers, block_rows)
+    counts = job.finish()
+    print(_summary(counts), file=sys.stderr)
+    return 1 if counts["error"] else 0
+
+
+def _score(
+    ray: Any,
+    job: Job,
+    detector: Detector,
+    facts: dict[str, str],
+    options: dict[str, str],
+    confidence: float | None,
+    workers: int,
+    block_rows: int,
+) -> None:
+    from ray.data import ActorPoolStrategy
+
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    most = workers or gpus or max(1, int(ray.cluster_resources().get("CPU", 1)) - 1)
+    with _checkpoints(job):
+        rows = ray.data.read_parquet(job.manifest.path, filesystem=job.manifest.system)
+        results = rows.repartition(target_num_rows_per_block=block_rows).map_batches(
+            Worker,
+            fn_constructor_args=(ray.put(detector.with_engine("flax")), facts, options, confidence),
+            batch_format="pyarrow",
+            batch_size=None,
+            compute=ActorPoolStrategy(min_size=1, max_size=most),
+            num_cpus=0 if gpus else 1,
+            num_gpus=1 if gpus else 0,
+        )
+        results.write_parquet(job.output.path, filesystem=job.output.system)
+
+
+@contextlib.contextmanager
+def _checkpoints(job: Job) -> Iterator[None]:
+    """Makes Ray note with each block that is written which pictures are done."""
+    from ray.data import DataContext
+    from ray.data.checkpoint import CheckpointConfig
+
+    context = DataContext.get_current()
+    before = {name: getattr(context, name) for name in CHANGED}
+    context.checkpoint_config = CheckpointConfig(
+        id_column="row",
+        checkpoint_path=job.checkpoint.path,
+        override_filesystem=job.checkpoint.system,
+        # It is needed until the job is noted as finished, which is later.
+        delete_checkpoint_on_success=False,
+    )
+    context.enable_progress_bars = sys.stderr.isatty()
+    # It starts 32 processes to read the ends of Parquet files, were there but one.
+    context.use_datasource_v2 = False
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(context, name, value)
+
+
+def _summary(counts: dict[str, int]) -> str:
+    words = [f"{counts.get(word, 0)} {word}" for word in VERDICTS]
+    return f"{sum(counts.values())} pictures: {', '.join(words)}, {counts['error']} not scored"

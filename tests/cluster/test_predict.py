@@ -1,0 +1,152 @@
+"""``predict --engine=ray``: pictures in, Parquet out, each exactly once whatever dies."""
+
+import contextlib
+import csv
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from PIL import Image
+
+import npr_jax
+from tests import runs
+
+ray = pytest.importorskip("ray", reason="needs the extra ray")
+psutil = pytest.importorskip("psutil")
+pytest.importorskip("pyarrow")
+from pyarrow import dataset  # noqa: E402
+
+from npr_jax.cli.main import run  # noqa: E402
+from npr_jax.cluster.session import session  # noqa: E402
+
+pytestmark = [
+    pytest.mark.slow,
+    # Ray's own, about the process that it starts its servers from and files it leaves to the end.
+    pytest.mark.filterwarnings("default"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A small Ray cluster; RAY_ADDRESS names one that is there already."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    with session(ray, address, num_cpus=3):
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Nine pictures and a file that is none."""
+    root = tmp_path_factory.mktemp("images")
+    for index in range(9):
+        Image.fromarray(runs.picture(index, bool(index % 2))).save(root / f"{index}.png")
+    (root / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
+    return root
+
+
+def results(output):
+    return dataset.dataset(output).to_table().to_pylist()
+
+
+def by_ray(*arguments):
+    return run(["predict", "--engine=ray", "--block_rows=4", "--workers=1", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def done(cluster, folder, tmp_path_factory):
+    output = tmp_path_factory.mktemp("scores") / "new"
+    assert by_ray(folder, f"--output={output}") == 1  # one of them is no picture
+    return output
+
+
+def test_scores_are_those_of_plain_predict(done, folder, tmp_path):
+    plain = tmp_path / "plain.csv"
+    assert run(["predict", str(folder), f"--output={plain}"]) == 1
+    with open(plain, newline="") as file:
+        expected = {row["path"]: row for row in csv.DictReader(file)}
+    found = results(done)
+    assert sorted(row["id"] for row in found) == sorted(expected)
+    for row in found:
+        want = expected[row["id"]]
+        assert (row["verdict"], row["error"]) == (want["verdict"], want["error"])
+        if row["error"]:
+            assert row["id"].endswith("broken.jpg")
+            assert row["score"] is None
+        else:
+            assert row["score"] == pytest.approx(float(want["score"]), abs=1e-5)
+        detector = npr_jax.Detector.default()
+        assert row["detector"] == detector.title
+        assert row["detector_sha256"] == detector.weights_sha256
+
+
+def test_a_finished_job_started_again_does_nothing_and_says_so(done, folder, capsys):
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in done.glob("*.parquet"))
+    assert by_ray(folder, f"--output={done}") == 1
+    assert "is finished already: 10 pictures" in capsys.readouterr().err
+    assert sorted((p.name, p.stat().st_mtime_ns) for p in done.glob("*.parquet")) == before
+
+
+def test_a_job_begun_otherwise_is_refused(done, folder, capsys):
+    assert by_ray(folder / "1.png", f"--output={done}") == 2
+    assert "was begun otherwise" in capsys.readouterr().err
+
+
+def wait_for(condition, process=None, seconds=300):
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until, "too slow"
+        assert process is None or process.poll() is None, "ended by itself"
+        time.sleep(0.1)
+    return found
+
+
+def workers_of(address):
+    """The processes that score for the cluster at an address."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.name().startswith("ray::") and "MapBatches(Worker)" in process.cmdline()[0]:
+                raylet = process.parent().cmdline()
+                found += [process] if any(address in word for word in raylet) else []
+    return found
+
+
+def test_who_is_killed_goes_on(cluster, folder, tmp_path, capsys):
+    """First the driver, half-way, then of the driver that goes on the worker."""
+    output = tmp_path / "scores"
+    address = ray.get_runtime_context().gcs_address
+    command = [
+        *("main.py", "predict", "--engine=ray", str(folder), f"--output={output}"),
+        *("--block_rows=1", "--workers=1", f"--address={address}"),
+    ]
+    driver = subprocess.Popen([sys.executable, *command], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: len(list(output.glob("*.parquet"))) >= 3, driver)
+    finally:
+        driver.kill()
+        driver.wait()
+    wait_for(lambda: not workers_of(address))
+    kept = len(list(output.glob("_job/checkpoint/*.parquet")))
+    killed = []
+
+    def kill_a_worker():
+        [worker] = wait_for(lambda: workers_of(address))
+        wait_for(lambda: len(list(output.glob("*.parquet"))) > kept or job_is_done.is_set())
+        worker.kill()
+        killed.append(worker)
+
+    job_is_done = threading.Event()
+    killer = threading.Thread(target=kill_a_worker)
+    killer.start()
+    assert by_ray(folder, f"--output={output}", "--block_rows=1") == 1
+    job_is_done.set()
+    killer.join()
+    assert killed
+    ids = [row["id"] for row in results(output)]
+    assert len(ids) == len(set(ids)) == 10
+    done = int(capsys.readouterr().err.split("going on: ")[1].split()[0])
+    # A block that was at hand when the driver died may be noted as done or not.
+    assert kept - 1 <= done < 10
