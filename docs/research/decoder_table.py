@@ -50,14 +50,15 @@ def found_block(rows: Sequence[Row]) -> str:
     for row in found:
         columns.setdefault(row["file"], {})[row["decoder"]] = row
     spreads = sorted(float(row["spread"]) for row in found)
-    verdicts = sum(int(row["verdicts"]) for row in found)
+    other = [row for row in found if float(row["changed"])]
+    verdicts = sum(int(row["verdicts"]) for row in other)
     return "\n".join(
         [
             *_lines(columns, lambda row: f"{_residuals(row)}; {_shift(row)}"),
             "",
             f"{max(int(row['count']) for row in found)} photographs; the spread of their logits is "
-            f"{spreads[0]:.2f} to {spreads[-1]:.2f}, by the format. {verdicts} of "
-            f"{sum(int(row['count']) for row in found)} verdicts are others than by the reference. "
+            f"{spreads[0]:.2f} to {spreads[-1]:.2f}, by the format. Where pixels differ, "
+            f"{verdicts} of {sum(int(row['count']) for row in other)} verdicts do. "
             f"Detector {found[0]['detector']}. {_measured(rows)}",
         ]
     )
