@@ -97,7 +97,9 @@ def worker_of(address: str) -> int:
 
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.name().startswith("ray::") and "MapBatches(Worker)" in process.cmdline()[0]:
+            if process.name().startswith("ray::") and "MapBatches(Worker)" in "".join(
+                process.cmdline()
+            ):
                 raylet = process.parent()
                 if raylet is not None and any(address in word for word in raylet.cmdline()):
                     return process.pid

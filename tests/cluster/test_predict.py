@@ -1,5 +1,6 @@
 """``predict --engine=ray``: pictures in, Parquet out, each exactly once whatever dies."""
 
+import collections
 import contextlib
 import csv
 import os
@@ -17,8 +18,10 @@ from tests import runs
 ray = pytest.importorskip("ray", reason="needs the extra ray")
 psutil = pytest.importorskip("psutil")
 pytest.importorskip("pyarrow")
-from pyarrow import dataset  # noqa: E402
+from pyarrow import dataset, parquet  # noqa: E402
 
+from benchmarks import ray_faults  # noqa: E402
+from benchmarks.simulated_scorer import write_table  # noqa: E402
 from npr_jax.cli.main import run  # noqa: E402
 from npr_jax.cluster.session import session  # noqa: E402
 
@@ -94,7 +97,7 @@ def test_a_job_begun_otherwise_is_refused(done, folder, capsys):
     assert "was begun otherwise" in capsys.readouterr().err
 
 
-def wait_for(condition, process=None, seconds=300):
+def wait_for(condition, process=None, seconds=500):
     until = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < until, "too slow"
@@ -108,45 +111,50 @@ def workers_of(address):
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.name().startswith("ray::") and "MapBatches(Worker)" in process.cmdline()[0]:
+            if process.name().startswith("ray::") and "MapBatches(Worker)" in "".join(
+                process.cmdline()
+            ):
                 raylet = process.parent().cmdline()
                 found += [process] if any(address in word for word in raylet) else []
     return found
 
 
-def test_who_is_killed_goes_on(cluster, folder, tmp_path, capsys):
-    """First the driver, half-way, then of the driver that goes on the worker."""
-    output = tmp_path / "scores"
+def test_who_is_killed_goes_on(cluster, tmp_path, capsys):
+    """First the driver, half-way, then of the driver that goes on a worker."""
     address = ray.get_runtime_context().gcs_address
-    command = [
-        *("main.py", "predict", "--engine=ray", str(folder), f"--output={output}"),
-        *("--block_rows=1", "--workers=1", f"--address={address}"),
-    ]
-    driver = subprocess.Popen([sys.executable, *command], stderr=subprocess.DEVNULL)
+    write_table(tmp_path / "pictures.parquet", 100)
+    command = [sys.executable, "-c", ray_faults.ROUND, str(tmp_path), address]
+    driver = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    noted = tmp_path / "scores" / "_job" / "checkpoint"
     try:
-        wait_for(lambda: len(list(output.glob("*.parquet"))) >= 3, driver)
+        wait_for(lambda: done_of(noted), driver)
     finally:
         driver.kill()
         driver.wait()
     wait_for(lambda: not workers_of(address))
-    kept = len(list(output.glob("_job/checkpoint/*.parquet")))
-    killed = []
+    kept = done_of(noted)
 
     def kill_a_worker():
-        [worker] = wait_for(lambda: workers_of(address))
-        wait_for(lambda: len(list(output.glob("*.parquet"))) > kept or job_is_done.is_set())
-        worker.kill()
-        killed.append(worker)
+        killed.append(wait_for(lambda: workers_of(address))[0])
+        killed[0].kill()
 
-    job_is_done = threading.Event()
+    killed = []
     killer = threading.Thread(target=kill_a_worker)
     killer.start()
-    assert by_ray(folder, f"--output={output}", "--block_rows=1") == 1
-    job_is_done.set()
+    assert ray_faults.one_job(str(tmp_path), address) == 0
     killer.join()
     assert killed
-    ids = [row["id"] for row in results(output)]
-    assert len(ids) == len(set(ids)) == 10
-    done = int(capsys.readouterr().err.split("going on: ")[1].split()[0])
-    # A block that was at hand when the driver died may be noted as done or not.
-    assert kept - 1 <= done < 10
+    ids = [row["id"] for row in results(tmp_path / "scores")]
+    assert sorted(map(int, ids)) == list(range(100))
+    assert f"going on: {len(kept)} done before" in capsys.readouterr().err
+    scored = collections.Counter(
+        word for file in tmp_path.glob("scored-*") for word in file.read_text().split()
+    )
+    assert {scored[str(row)] for row in kept} == {1}  # a row's number is its id here
+    assert sum(scored.values()) < 300
+
+
+def done_of(noted):
+    """The rows that are noted as done."""
+    files = [file for file in noted.glob("*.parquet") if ".pending." not in file.name]
+    return [row for file in files for row in parquet.read_table(file)["row"].to_pylist()]
