@@ -80,8 +80,12 @@ def draw(
     )
     buffer = io.BytesIO()
     drawing.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    drawn = Image.open(buffer).convert("RGB")
+    palette = drawn.quantize(256)
     smaller = io.BytesIO()
-    Image.open(buffer).convert("RGB").quantize(256).save(smaller, "PNG", optimize=True)
+    drawn.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(
+        smaller, "PNG", optimize=True
+    )
     return smaller.getvalue()
 
 
@@ -119,14 +123,15 @@ def _curve(ax: axes.Axes, picture: Picture, calibration: Calibration) -> None:
     colour = style.GENERATED if picture.label else style.PHOTOGRAPHS
     marker = "s" if picture.label else "o"
     limits = (
-        (calibration.generated_from, style.GENERATED, "generated", "bottom"),
-        (calibration.photograph_to, style.PHOTOGRAPHS, "photograph", "top"),
+        (calibration.generated_from, style.GENERATED, " generated\n from here"),
+        (calibration.photograph_to, style.PHOTOGRAPHS, " photograph\n to here"),
     )
-    for limit, of_verdict, name, side in limits:
+    beside = ax.get_yaxis_transform()
+    for limit, of_verdict, name in limits:
         if limit is None:
             continue
         ax.axhline(limit, color=of_verdict, linestyle="--", linewidth=1)
-        ax.text(len(places) - 0.6, limit, name, color=of_verdict, fontsize=7, va=side, ha="right")
+        ax.text(1, limit, name, color=of_verdict, fontsize=7, va="center", transform=beside)
     # Deliveries are no scale: only those of one family are joined.
     families = [name.split()[0] for name in picture.logits]
     for family in dict.fromkeys(families):
