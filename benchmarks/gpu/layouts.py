@@ -35,7 +35,7 @@ def compiled_step(batch: int, side: int, dtype: str) -> str:
         "mask": jax.ShapeDtypeStruct((batch,), np.float32),
     }
     # Jitted once more only to be compiled without being run.
-    return jax.jit(step, donate_argnums=0).lower(state, data).compile().as_text()
+    return jax.jit(step, donate_argnums=0).lower(state, data).compile().as_text() or ""
 
 
 def look(text: str) -> list[finding.Finding]:

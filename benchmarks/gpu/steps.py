@@ -29,8 +29,10 @@ def _step(*options: str) -> tuple[str, ...]:
 _TRAIN = ("--work", "train", "--peer-mode=reduce-overhead")
 _PREDICT = ("--work", "predict", "--predict-side=224", "--peer-mode=reduce-overhead")
 # bfloat16 as on a GPU, and PyTorch as it is written: compiling it takes a minute of a processor.
-_SMALL = ("--rounds=1", "--steps=2", "--batch=2", "--train-side=32", "--predict-side=32")
-_SMALL = (*_SMALL, "--dtype=bfloat16", "--peer-mode=eager")
+_SMALL = (
+    *("--rounds=1", "--steps=2", "--batch=2", "--train-side=32", "--predict-side=32"),
+    *("--dtype=bfloat16", "--peer-mode=eager"),
+)
 # One branch, three in turn, three as one computation.
 _BRANCHES = ("--backbone", "light_resnet", "--branches", "batched")
 _DATA = "--data={scratch}/images"
