@@ -35,6 +35,7 @@ sys.path.insert(0, str(ROOT))
 SIDES = (40, 64, 96, 150, 200)  # pixels
 BROKEN_EVERY = 10
 POLL = 0.001  # seconds
+STOPPED = 75  # exit status
 SHORTEST_AFTER = 0.2  # of the undisturbed run's time: before, no kill finds anything done
 
 
@@ -102,14 +103,17 @@ def size_of(path: pathlib.Path) -> int:
         return 0
 
 
-def kill_when(child: int, due: Callable[[], bool]) -> bool:
-    """Sends SIGKILL as soon as it is due; returns whether the process had ended before."""
+def kill_when(child: int, due: Callable[[], bool], how: int = signal.SIGKILL) -> bool:
+    """Sends a signal as soon as it is due; returns whether the process had ended before.
+
+    One that can be heeded is obeyed where the exit status is that of the signal, or STOPPED.
+    """
     while not due():
         if os.waitpid(child, os.WNOHANG)[0]:
             return True
         time.sleep(POLL)
-    os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != -signal.SIGKILL
+    os.kill(child, how)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) not in (-how, STOPPED)
 
 
 def kill_predictions(kills: int, pictures: int, seed: int, scratch: pathlib.Path) -> list[Outcome]:

@@ -7,7 +7,8 @@ checkpoints are kept, and the curve. The kills come, in turn,
 - at any moment between the start and the end;
 - while a checkpoint is being written;
 - in the first step, before there is a checkpoint;
-- twice in a row: at any moment, and again before the second start has saved anything.
+- twice in a row: at any moment, and again before the second start has saved anything;
+- as SIGTERM, right after the first save, upon which the run saves itself and ends.
 
 The seed draws the moments. Each training is a process of its own, forked from one that has imported
 everything but started no device.
@@ -20,21 +21,27 @@ import json
 import os
 import pathlib
 import random
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 
-from benchmarks.faults import forked, kill_when
+from benchmarks.faults import STOPPED, forked, kill_when
 from configs import quickstart
-from npr_jax.training.inputs import open_dataset
+from input_pipeline.storage.dataset_writer import write_dataset
+from input_pipeline.storage.records import ImageRecord
+from npr_jax.training.preemption import Preempted, Preemption
 from npr_jax.training.train import train
 
-KINDS = ("any moment", "during a save", "first step", "twice in a row")
+SIGTERM = "SIGTERM"
+KINDS = (SIGTERM, "during a save", "any moment", "first step", "twice in a row")
+IMAGES = {"train": 21, "validation": 8, "test": 4}
+SIDE = 64  # pixels
 LONGEST_DELAY = 0.05  # seconds, after the sign that a save or a first step has begun
 
 
@@ -50,18 +57,31 @@ class Outcome:
 
 
 def small_config(folder: pathlib.Path) -> ConfigDict:
-    """Three epochs of three steps, each of which is saved."""
+    """Three epochs of three steps: every other one is saved, and the last of each epoch."""
     config = quickstart.get_config()
     config.model.backbone = "thin_resnet"
     config.batch_size, config.num_epochs = 8, 3
-    config.log_every_steps = config.checkpoint_every_steps = 1
+    config.log_every_steps, config.checkpoint_every_steps = 1, 2
     config.data.crop = config.data.host_crop = 48
     config.data.augment.jpeg_probability = 0.5
-    simulation = config.data.simulation
-    simulation.directory = str(folder / "simulation")
-    simulation.train_per_class, simulation.validation_per_class = 10, 4
-    simulation.test_per_family = 2
+    config.data.path = str(folder)
     return config
+
+
+def write_images(folder: pathlib.Path) -> None:
+    """A data set of noise; what is generated is up-sampled by two."""
+
+    def records(split: str, count: int) -> Iterator[ImageRecord]:
+        rng = np.random.default_rng(count)
+        for index in range(count):
+            side = SIDE // 2 if index % 2 else SIDE
+            pixels = rng.integers(0, 256, (side, side, 3), np.uint8)
+            pixels = pixels.repeat(SIDE // side, 0).repeat(SIDE // side, 1)
+            name = f"{split}/{index}.png"
+            yield ImageRecord(pixels.tobytes(), "decoded", SIDE, SIDE, index % 2, "noise", name)
+
+    splits = {name: records(name, count) for name, count in IMAGES.items()}
+    write_dataset(folder, "noise", splits, {"made_by": "benchmarks/faults.py"})
 
 
 def finish(work: Callable[[], int], log: pathlib.Path) -> float:
@@ -89,7 +109,7 @@ class Moment:
     def __init__(self, name: str, workdir: pathlib.Path, lasts: float, rng: random.Random) -> None:
         self._name, self._workdir = name, workdir
         self._at = rng.uniform(0, lasts)
-        self._which = rng.randrange(1, 10)  # of the nine saves
+        self._which = rng.randrange(1, 7)  # of the six saves
         self._delay = rng.uniform(0, LONGEST_DELAY)
         self._saved = saved_steps(workdir)
         self._seen: set[str] = set()
@@ -113,6 +133,8 @@ class Moment:
         return self._sign is not None and seconds >= self._sign + self._delay
 
     def _has_sign(self) -> bool:
+        if self._name == SIGTERM:
+            return bool(saved_steps(self._workdir))
         if self._name == "first step":
             # The last file that is written before it.
             return (self._workdir / "parameters.txt").exists()
@@ -126,14 +148,21 @@ def disturb(
     """Kills the training as the kind says, then lets it end."""
 
     def work() -> int:
-        train(config, workdir)
+        preemption = Preemption()
+        try:
+            with preemption.heeded():
+                train(config, workdir, preemption=preemption)
+        except Preempted as stop:
+            print(stop)
+            return STOPPED
         return 0
 
     log = workdir.with_suffix(".log")
     outcome = Outcome(kind, [], [], finished_before=False)
     for name in ("any moment", "before a save") if kind == "twice in a row" else (kind,):
         due = Moment(name, workdir, lasts, rng)
-        outcome.finished_before = kill_when(forked(work, log), due)
+        how = signal.SIGTERM if kind == SIGTERM else signal.SIGKILL
+        outcome.finished_before = kill_when(forked(work, log), due, how)
         outcome.seconds.append(round(due.seconds, 2))
         outcome.steps.append(max(saved_steps(workdir), default=0))
     finish(work, log)
@@ -167,8 +196,8 @@ def is_same(workdir: pathlib.Path, whole: pathlib.Path) -> bool:
 
 def kill_trainings(kills: int, seed: int, scratch: pathlib.Path) -> list[Outcome]:
     """Kills so many trainings and lets each end; says of each what became of it."""
-    config, log = small_config(scratch), scratch / "log.txt"
-    finish(lambda: open_dataset(config, scratch) and 0, log)
+    config, log = small_config(scratch / "images"), scratch / "log.txt"
+    write_images(scratch / "images")
     finish(lambda: train(config, scratch / "first") or 0, log)  # fills the cache of programs
     lasts = finish(lambda: train(config, scratch / "whole") or 0, log)
     rng = random.Random(seed)

@@ -87,14 +87,13 @@ def _train(flags: Any, preemption: Preemption) -> int:
 @contextlib.contextmanager
 def _leaving_with_the_others(workdir: str) -> Iterator[None]:
     """Ends this process where one that it computes with is gone."""
-    from npr_jax.training.processes import means_lost_process
+    from npr_jax.training.processes import lost_process
 
     try:
         yield
     except Exception as error:
-        if not means_lost_process(error):
+        if not (reason := lost_process(error)):
             raise
-        reason = str(error).splitlines()[0][:200]
         print(
             f"error: another process that trains {workdir} is gone ({reason}); start all of them "
             "again, and the run goes on from its last checkpoint",

@@ -44,12 +44,16 @@ def join_processes(
     wait_for_all("joined")
 
 
-def means_lost_process(error: BaseException | None) -> bool:
-    """Whether an error came of another process that this one computes with and that is gone."""
+def lost_process(error: BaseException | None) -> str:
+    """What JAX says where an error came of another process that this one computes with and that is
+    gone; empty for all other errors."""
     if jax.process_count() == 1 or error is None:
-        return False
+        return ""
+    # The first of them knows it best: a save that fails for it speaks of the disk.
+    if earlier := lost_process(error.__cause__ or error.__context__):
+        return earlier
     told = any(words in str(error) for words in _PEER_IS_GONE)
-    return told or means_lost_process(error.__cause__ or error.__context__)
+    return str(error).splitlines()[0][:200] if told else ""
 
 
 def wait_for_all(what: str) -> None:

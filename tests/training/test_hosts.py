@@ -21,6 +21,9 @@ SETTINGS = {
     "num_epochs": EPOCHS,
     "data__images_per_epoch": EPOCH,
     "log_every_steps": 10,
+    # As in tests/inference/test_devices.py: Adam makes a whole step of a gradient that is zero but
+    # for the order of a sum. A wrong gradient moves weights by up to 2e-4.
+    "optimizer__learning_rate": 1e-6,
 }
 
 
@@ -35,8 +38,10 @@ def assert_same_end(workdir, expected):
     arrays, reference = (runs.saved_arrays(run, STEPS) for run in (workdir, expected))
     assert arrays.keys() == reference.keys()
     for key, value in reference.items():
-        if key.startswith(("params", "batch_stats")):
+        if key.startswith("params"):
             np.testing.assert_allclose(arrays[key], value, rtol=0, atol=1e-6, err_msg=key)
+        if key.startswith("batch_stats"):
+            np.testing.assert_allclose(arrays[key], value, rtol=1e-5, atol=1e-5, err_msg=key)
     ours, theirs = scores(workdir), scores(expected)
     assert ours.keys() == theirs.keys()
     np.testing.assert_allclose(list(ours.values()), list(theirs.values()), rtol=0, atol=1e-5)
