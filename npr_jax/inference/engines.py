@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 from typing import TYPE_CHECKING
@@ -25,8 +26,12 @@ def check(engine: str) -> None:
 
 
 def has_onnxruntime() -> bool:
-    """Whether ONNX Runtime is installed."""
-    return importlib.util.find_spec("onnxruntime") is not None
+    """Whether ONNX Runtime is installed, and this machine can load it."""
+    try:
+        importlib.import_module("onnxruntime")
+    except ImportError:
+        return False
+    return True
 
 
 def may_have_accelerator() -> bool:
@@ -38,7 +43,7 @@ def may_have_accelerator() -> bool:
 def onnx_scorer(model: Model) -> OnnxScorer:
     """Runs a network with ONNX Runtime; ``UserError`` says why that cannot be."""
     if not has_onnxruntime():
-        raise UserError(f"it is not installed, {_REMEDY}")
+        raise UserError(f"it is not installed or cannot be loaded, {_REMEDY}")
     if importlib.util.find_spec("onnx") is None:
         raise UserError(f"the package onnx, which writes networks for it, is missing, {_REMEDY}")
     from npr_jax.inference.onnx_scorer import OnnxScorer
