@@ -117,9 +117,11 @@ def predict_files(
             extras.append(opened.enter_context(folder))
         print(_says_first(detector, table), file=sys.stderr)
         results = _results(detector, listing, table.done, confidence, extras)
+        shown = watched(results, len(listing), done=table.done)
         try:
-            for result in watched(results, len(listing), done=table.done):
-                table.write(_row(result, provenance))
+            with contextlib.closing(shown):  # a bar's line ends before anything else is said
+                for result in shown:
+                    table.write(_row(result, provenance))
         except BaseException:
             if output and table.done:
                 print(_how_to_go_on(table.done, len(listing), output, command), file=sys.stderr)

@@ -3,7 +3,7 @@
 import datetime
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -14,7 +14,7 @@ LOG_EVERY = 60.0  # seconds
 
 def watched(
     items: Iterable[T], total: int, *, done: int = 0, every: float = LOG_EVERY
-) -> Iterator[T]:
+) -> Generator[T]:
     """Passes images' results on and says on standard error how many there are, how fast they come
     and how long the rest will take.
 

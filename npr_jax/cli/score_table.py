@@ -32,8 +32,8 @@ class ScoreTable:
         if not self.done:
             self._form.write_head(self._file)
         self._form.write(self._file, row)
+        self._count(row)  # before the disk is waited for, where a signal may come
         self._keep()
-        self._count(row)
 
     def take_up(self, file: BinaryIO, listing: ImageListing, name: str) -> int:
         """Counts the whole rows of a file, each of which must be about the next of the listed

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -296,6 +297,21 @@ def test_rows_are_written_as_they_are_known(folder, tmp_path):
     assert predict_files(Sure(slow), [str(folder)], str(tmp_path / "scores.csv"), **CONFIDENT) == 0
     assert seen == [1, 2, 3, 4, 5, 6]
     assert os.listdir(tmp_path) == ["scores.csv"]
+
+
+def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
+    """Bytes of Python's objects per file, beyond those of the first 100."""
+    peaks = []
+    for count in (100, 2100):
+        (tmp_path / f"{count}").mkdir()
+        for number in range(count):
+            (tmp_path / f"{count}" / f"{number:04d}.png").touch()
+        tracemalloc.start()
+        folder, output = str(tmp_path / f"{count}"), str(tmp_path / "t.csv")
+        assert predict_files(Sure(), [folder], output, **CONFIDENT) == 0
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert (peaks[1] - peaks[0]) / 2000 < 20
 
 
 def test_folders_are_searched_and_hidden_files_left_out(folder, tmp_path):

@@ -1,0 +1,135 @@
+"""Does the memory of `predict` grow with the number of files?
+
+    python benchmarks/predict_memory.py [--rows=1000,200000]
+
+Scores so many tiny files of a folder with a simulated network, one in ten of them broken, and says
+the peak of the process's memory and the rows per second. Listing, reading ahead in threads, order,
+table and resuming are those of `predict`; only decoding and the network are not. Each count has a
+process of its own, forked from one that has imported everything. Ends with status 1 where the
+peaks differ by more than 50 MB. Linux alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import pathlib
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from input_pipeline.images.problems import UnreadableImageError  # noqa: E402
+from npr_jax.cli.predict import predict_files  # noqa: E402
+from npr_jax.inference.file_stream import in_order, read_pixels  # noqa: E402
+from npr_jax.inference.scorer import Scored  # noqa: E402
+from npr_jax.inference.verdict import ImageScore, score_of  # noqa: E402
+
+ALLOWED_MB = 50
+BROKEN_EVERY = 10
+FILES_PER_FOLDER = 50_000
+HELD_BACK = 64  # results that wait for others, as a batch does
+
+
+class _Bytes:
+    """A file's first bytes for its pixels."""
+
+    def decode(self, data: bytes | memoryview) -> np.ndarray:
+        if not data:
+            raise UnreadableImageError("empty")
+        return np.frombuffer(data, np.uint8)
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        return image
+
+
+class Simulated:
+    """Takes no time, and answers out of order."""
+
+    source, preprocessing_in_words, calibration_in_words, members = "simulated", "", "", ()
+
+    def iter_scores(
+        self, paths: Iterable[str], *, confidence: float | None = None
+    ) -> Iterator[ImageScore]:
+        """As of a `Detector`."""
+        files = ((path, functools.partial(pathlib.Path(path).read_bytes)) for path in paths)
+        judge = functools.partial(self._judge, confidence=confidence)
+        return in_order(read_pixels(files, _Bytes()), self._score, judge)
+
+    def _score(self, images: Iterator[np.ndarray | None]) -> Iterator[Scored | None]:
+        held: list[Scored] = []
+        position = 0
+        for image in images:
+            if image is not None:
+                held.append(Scored(position, float(image[0]), None))
+                position += 1
+            if len(held) == HELD_BACK:
+                yield from reversed(held)
+                held = []
+            yield None
+        yield from held
+
+    def _judge(self, name: str, scored: Scored, *, confidence: float | None) -> ImageScore:
+        return score_of(name, scored.logit, confidence)
+
+
+def write_files(folder: pathlib.Path, count: int) -> None:
+    """Tiny files, in as many folders as they need."""
+    for number in range(count):
+        path = folder / f"{number // FILES_PER_FOLDER:03d}" / f"picture-{number:09d}.png"
+        if number % FILES_PER_FOLDER == 0:
+            path.parent.mkdir(parents=True)
+        path.write_bytes(b"" if number % BROKEN_EVERY == 0 else b"1")
+
+
+def peak_mb() -> float:
+    """The most memory that this process has had, in megabytes."""
+    [line] = [x for x in pathlib.Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x]
+    return int(line.split()[1]) / 1024
+
+
+def measure(count: int) -> tuple[float, float]:
+    """Peak in megabytes and rows per second, of a process of its own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, output = pathlib.Path(scratch, "in"), pathlib.Path(scratch, "t.csv")
+        write_files(folder, count)
+        ours, theirs = os.pipe()
+        child = os.fork()
+        if not child:
+            begun = time.monotonic()
+            predict_files(Simulated(), [str(folder)], str(output), confidence=None)  # type: ignore[arg-type]
+            rate = count / (time.monotonic() - begun)
+            os.write(theirs, f"{peak_mb()} {rate}".encode())
+            os._exit(0)
+        os.close(theirs)
+        os.waitpid(child, 0)
+        with os.fdopen(ours) as answer:
+            peak, rate = map(float, answer.read().split())
+        with open(output, "rb") as table:
+            rows = sum(1 for _ in table) - 1
+        if rows != count:
+            raise SystemExit(f"{rows} rows of {count} files")
+    return peak, rate
+
+
+def main() -> int:
+    """Measures and prints each count."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", default="1000,200000")
+    counts = [int(count) for count in parser.parse_args().rows.split(",")]
+    peaks = []
+    for count in counts:
+        peak, rate = measure(count)
+        peaks.append(peak)
+        print(f"{count:,} rows: peak {peak:.0f} MB, {rate:,.0f} rows/s", flush=True)
+    return 0 if max(peaks) - min(peaks) <= ALLOWED_MB else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
