@@ -41,6 +41,7 @@ class Simulated:
     """Takes no time, and answers out of order."""
 
     source, preprocessing_in_words, calibration_in_words, members = "simulated", "", "", ()
+    engine = "none"
 
     def iter_scores(
         self, paths: Iterable[str], *, confidence: float | None = None
