@@ -37,9 +37,9 @@ def _predict(flags: Any, words: list[str]) -> int:
         raise UserError(f"--examples={flags.examples} is a file; give a directory")
     check_ray_flags(flags)
     if flags.engine == RAY:
-        detector = load_one_detector("predict --engine=ray", flags)
-        _accept_pixels(detector, flags.max_megapixels)
-        return predict_by_ray(detector, flags, words)
+        one = load_one_detector("predict --engine=ray", flags)
+        _accept_pixels(one, flags.max_megapixels)
+        return predict_by_ray(one, flags, words)
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     detector = load_to_score(flags, network=bool(flags.maps or flags.evidence))
     _accept_pixels(detector, flags.max_megapixels)
