@@ -21,8 +21,10 @@ pytest.importorskip("pyarrow")
 from pyarrow import dataset, parquet  # noqa: E402
 
 from benchmarks import ray_faults  # noqa: E402
-from benchmarks.simulated_scorer import write_table  # noqa: E402
+from benchmarks.simulated_scorer import SimulatedScorer, write_table  # noqa: E402
+from input_pipeline.errors import UserError  # noqa: E402
 from npr_jax.cli.main import run  # noqa: E402
+from npr_jax.cluster import predict  # noqa: E402
 from npr_jax.cluster.session import session  # noqa: E402
 
 pytestmark = [
@@ -158,3 +160,11 @@ def done_of(noted):
     """The rows that are noted as done."""
     files = [file for file in noted.glob("*.parquet") if ".pending." not in file.name]
     return [row for file in files for row in parquet.read_table(file)["row"].to_pylist()]
+
+
+def test_more_blocks_than_ray_can_tell_apart_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(predict, "MOST_BLOCKS", 9)
+    write_table(tmp_path / "pictures.parquet", 100)
+    given = [str(tmp_path / "pictures.parquet")]
+    with pytest.raises(UserError, match="--block_rows=12 or more"):
+        predict.predict_on_ray(SimulatedScorer(), given, str(tmp_path / "scores"), block_rows=10)
