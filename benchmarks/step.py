@@ -184,10 +184,10 @@ def compare(
     for variant in sorted(variants, key=lambda v: v.seconds, reverse=True):
         best[variant.side] = variant
     row: dict[str, object] = {"work": name, "batch": batch, "side": work.side, "dtype": work.dtype}
-    row["ours_images_per_second"] = round(batch / best[OURS].seconds, 2)
+    row["ours_images_per_second"] = round(batch / best[OURS].seconds, 4)
     for kind, suffix in ((PEER, ""), (TUNED_PEER, "_with_memory_kept")):
         if kind in best:
-            row[f"peer_images_per_second{suffix}"] = round(batch / best[kind].seconds, 2)
+            row[f"peer_images_per_second{suffix}"] = round(batch / best[kind].seconds, 4)
             row[f"ratio{suffix}"] = round(best[kind].seconds / best[OURS].seconds, 3)
     return row | {"peer": best[PEER].name, "ours_megabytes": our_memory(), "peer_megabytes": memory}
 
