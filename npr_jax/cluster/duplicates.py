@@ -34,7 +34,7 @@ class Fingerprints:
         """Notes the ids of a pyarrow array."""
         found = fingerprint(ids)
         found = found[np.argsort(found % FILES, kind="stable")]
-        bounds = np.searchsorted(found % FILES, np.arange(FILES + 1))
+        bounds = np.asarray(np.searchsorted(found % FILES, np.arange(FILES + 1)))
         for number in range(FILES):
             part = found[bounds[number] : bounds[number + 1]]
             if len(part):

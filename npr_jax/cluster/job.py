@@ -88,7 +88,7 @@ class Job:
         Returns how many have each verdict, and how many an error. ``RuntimeError`` where results
         are missing or doubled.
         """
-        seen = np.zeros(self.rows, np.uint8)
+        seen: np.ndarray = np.zeros(self.rows, np.uint8)
         counts: collections.Counter[str] = collections.Counter()
         doubled = 0
         for batch in batches(self.output, ["row", *VERDICT_AND_ERROR]):
