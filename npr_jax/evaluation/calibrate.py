@@ -21,6 +21,7 @@ from input_pipeline.images.transforms import DELIVERIES, deliver
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.loading.transformed import transformed_images
 from input_pipeline.storage.atomic_files import write_together
+from input_pipeline.storage.csv_files import csv_text
 from input_pipeline.storage.record_table import read_table
 from input_pipeline.storage.tfrecord import TFRecordSource
 from npr_jax.detectors import calibration_file
@@ -43,6 +44,7 @@ FEWEST = 20
 class Scored(NamedTuple):
     """The n images that can be scored in each of the d deliveries."""
 
+    filenames: np.ndarray  # str [n]
     labels: np.ndarray  # int [n]
     sources: np.ndarray  # str [n], who made them
     logits: np.ndarray  # float [n, d]
@@ -56,6 +58,18 @@ class Scored(NamedTuple):
         """Their calibration."""
         return fit(self.labels, self.logits, self.sources, target_error, source_error)
 
+    def table(self) -> str:
+        """CSV: a row for each image with its logits, a column for each delivery."""
+        return csv_text(
+            ("filename", "source", "label", *DELIVERIES),
+            (
+                (name, source, label, *(f"{logit:.5f}" for logit in logits))
+                for name, source, label, logits in zip(
+                    self.filenames, self.sources, self.labels, self.logits, strict=True
+                )
+            ),
+        )
+
 
 def calibrate(
     detector: Detector,
@@ -67,6 +81,8 @@ def calibrate(
     source_error: float,
 ) -> dict[str, Any]:
     """Fits and measures a calibration; returns what ``calibration/<step>.json`` of the run holds.
+
+    The logits that it was fitted to lie beside it, ``<step>.csv``.
 
     ``UserError`` for a run without config, images that were trained on or are too few, or scores
     that are no higher for generated images.
@@ -110,7 +126,10 @@ def calibrate(
         | {"seed": config.seed, "simulated": dataset.simulated, **provenance()},
     }
     results = json_values(results)
-    contents = {f"{step}.json": json.dumps(results, indent=1, allow_nan=False).encode()}
+    contents = {
+        f"{step}.csv": scored.table().encode(),
+        f"{step}.json": json.dumps(results, indent=1, allow_nan=False).encode(),
+    }
     write_together(workdir / calibration_file.FOLDER, contents)
     _LOG.info("wrote %s", calibration_file.file_of(workdir, step))
     return results
@@ -150,6 +169,7 @@ def _score(detector: Detector, config: ConfigDict, source: TFRecordSource) -> tu
     facts = [table.facts(index) for index in range(len(table))]
     labels = table.labels.astype(np.int64)
     everything = Scored(
+        filenames=np.array([fact.filename for fact in facts], str),
         labels=labels,
         sources=np.array([fact.generator for fact in facts], str),
         logits=np.full((len(facts), len(DELIVERIES)), np.nan),

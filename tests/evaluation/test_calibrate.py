@@ -16,6 +16,7 @@ import npr_jax
 from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.atomic_files import write_together
+from input_pipeline.storage.csv_files import read_csv
 from input_pipeline.storage.dataset_writer import write_dataset
 from input_pipeline.storage.records import ImageRecord
 from npr_jax.analysis.figures.reliability import draw
@@ -237,6 +238,7 @@ def test_it_is_kept_with_the_checkpoint(run, trained):
     assert step in runs.checkpoint_steps(workdir)
     folder = workdir / "calibration"
     assert {path.name for path in folder.iterdir()} == {
+        f"{step}.csv",
         f"{step}.json",
         f"{step}.svg",
         f"{step}.png",
@@ -246,6 +248,16 @@ def test_it_is_kept_with_the_checkpoint(run, trained):
     assert results["checkpoint"]["hash"] == calibration_file.fingerprint(
         npr_jax.Detector.load(trained.workdir).model
     )
+
+
+def test_the_logits_that_it_was_fitted_to_lie_beside_it(run, scored):
+    [path] = (run[0] / "calibration").glob("*.csv")
+    columns, rows = read_csv(path)
+    assert columns == ["filename", "source", "label", "clean", "web", "hard"]
+    labels, logits, _ = scored
+    assert [int(row["label"]) for row in rows] == labels.tolist()
+    found = [[float(row[delivery]) for delivery in columns[3:]] for row in rows]
+    np.testing.assert_allclose(found, logits, atol=2e-4)
 
 
 def test_scores_and_verdicts_are_calibrated(run, files, tmp_path, capsys):
