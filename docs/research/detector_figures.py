@@ -7,7 +7,9 @@ joins the ``scores.csv`` of one evaluation per delivery into one table, and lays
 of the detector that comes along beside it: the one that was measured. `make results` measures what
 the table says, with the calibration on that card, and puts it into docs/detector.md. A later
 detector that has learned from the images of the table cannot be measured with them; then table and
-card stay, and the page says whose figures they are.
+card stay, and the page says whose figures they are. Beside them stands how the detector that comes
+along does on the images of its calibration, docs/results/detector/held_out.csv: the ``<step>.csv``
+that `calibrate` wrote.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ from npr_jax.evaluation import measures
 from npr_jax.evaluation.calibration_measures import measure_probabilities
 from npr_jax.evaluation.results import read_scores
 
-TABLE = "detector/dev.csv"  # within docs/results
+# Within docs/results: of dev, and of what the detector that comes along was calibrated on.
+TABLE, HELD_OUT = "detector/dev.csv", "detector/held_out.csv"
 RESAMPLES = 1000
 _FACTS = ("filename", "source", "label")
 
@@ -202,6 +205,31 @@ def block_of(table: pathlib.Path) -> str:
         return f"Not measured yet: `docs/results/{TABLE}` is not there."
     scored, card = Scored.read(table), Measured.read(card_of(table))
     return f"{whose(scored, card, Measured.read(own_card()))}\n\n{format_block(scored, card)}"
+
+
+def held_out_block(table: pathlib.Path) -> str:
+    """The detector that comes along on images that it was calibrated on, where the table is there.
+
+    They are of generators that it was trained on; neither they nor their reconstructions were.
+    """
+    if not table.is_file():
+        return f"Not measured yet: `docs/results/{HELD_OUT}` is not there."
+    scored, card = Scored.read(table), Measured.read(own_card())
+    photographs = scored.labels == 0
+    cells = [
+        _share(found.mean, found.interval)
+        for logits in scored.logits.values()
+        for found in [bootstrap_metric(scored.labels, logits, "auc", n_resamples=RESAMPLES)]
+    ]
+    lines = [
+        f"{card.title} on {int((~photographs).sum())} generated images and "
+        f"{int(photographs.sum())} photographs; all generated images together have an AUC of "
+        f"{', '.join(cells)} % "
+        f"({', '.join(scored.logits)}).",
+        "",
+        *_groups(scored, _calibration(card), ()),
+    ]
+    return "\n".join(lines)
 
 
 def whose(scored: Scored, card: Measured, own: Measured) -> str:

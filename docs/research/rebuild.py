@@ -88,6 +88,7 @@ def make_files(docs: pathlib.Path) -> dict[pathlib.Path, str | None]:
         leaks.read_rows(docs / RESULTS / leaks.FOLDER / "realworld.csv")
     )
     blocks["detector"] = detector_figures.block_of(docs / RESULTS / detector_figures.TABLE)
+    blocks["held_out"] = detector_figures.held_out_block(docs / RESULTS / detector_figures.HELD_OUT)
     blocks["sources"] = detector_sources.block_of(
         docs / RESULTS / detector_sources.TABLE, own_card()
     )
