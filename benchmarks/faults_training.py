@@ -198,8 +198,13 @@ def kill_trainings(kills: int, seed: int, scratch: pathlib.Path) -> list[Outcome
     """Kills so many trainings and lets each end; says of each what became of it."""
     config, log = small_config(scratch / "images"), scratch / "log.txt"
     write_images(scratch / "images")
-    finish(lambda: train(config, scratch / "first") or 0, log)  # fills the cache of programs
-    lasts = finish(lambda: train(config, scratch / "whole") or 0, log)
+
+    def left_alone(name: str) -> int:
+        train(config, scratch / name)
+        return 0
+
+    finish(lambda: left_alone("first"), log)  # fills the cache of programs
+    lasts = finish(lambda: left_alone("whole"), log)
     rng = random.Random(seed)
     outcomes = []
     for number in range(kills):
