@@ -164,7 +164,7 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
 PREPARE = Command(
     name="prepare",
-    summary="Make a data set of folders of images, or check them.",
+    summary="Make a data set from folders of images, or check them.",
     usage="(--source=FOLDERS | --photographs=DIR --generated=DIR) --output=DIR [--name=NAME] "
     "[--dataset=NAME] [--split=NAME] [--list] [--check [--against=PREPARED]]",
     examples=(
@@ -199,7 +199,8 @@ PAIRS = Command(
     name="pairs",
     summary="Make a data set of photographs and their reconstructions.",
     usage="(--photographs=DIR | --source=FOLDERS) --output=DIR "
-    "[--decoders=A,B] [--per_photograph=N] [--largest=PIXELS] [--seed=N] [--name=NAME]",
+    "[--split=NAME] [--decoders=A,B] [--per_photograph=N] [--largest=PIXELS] [--seed=N] "
+    "[--name=NAME]",
     examples=(
         "pairs --photographs=my_photographs --output=prepared/pairs",
         "pairs --source=pictures --decoders=vae4,fir --output=prepared/pairs",

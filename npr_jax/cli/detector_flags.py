@@ -47,18 +47,19 @@ def flags_of_detector(*, ensembles: bool = True) -> tuple[Define, ...]:
         ),
         text(
             "weights",
-            "Instead of a run: the card of a detector that `export --format=detector` wrote, or a "
-            "file of published weights. UnivFD has two: fc_weights.pth,CLIP.safetensors.",
+            "Instead of a run: a detector that `export --format=detector` wrote (its folder or "
+            "card), or a file of published weights. UnivFD has two: "
+            "fc_weights.pth,CLIP.safetensors.",
         ),
     )
 
 
 def resize_flag(*, protocol: bool = False) -> Define:
     """--resize, also protocol where that is said."""
-    as_published = ", or protocol: as published for the data set" if protocol else ""
+    as_published = "; protocol: as published for the data set" if protocol else ""
     return text(
         "resize",
-        f"What files are squashed to first: a side in pixels, native: nothing{as_published}. "
+        f"Side in pixels that pictures are squashed to first; native: none{as_published}. "
         "Without it: what the detector was trained for.",
     )
 
@@ -71,7 +72,7 @@ def engine_flag(*others: str) -> Define:
         [*ENGINES, *others],
         "What runs the network. auto: ONNX Runtime where it is installed, it can run this network "
         "and there is no accelerator; else Flax."
-        + (" ray: any number of machines, see docs/scale.md." if others else ""),
+        + (" ray: Flax on all cores or a Ray cluster, see docs/scale.md." if others else ""),
     )
 
 

@@ -16,7 +16,9 @@ from npr_jax.cli.detector_flags import (
     workdirs_of,
 )
 
-_RESULTS = "Directory for the results. Without it: the run's; all but single runs need it."
+_RESULTS = (
+    "Directory for the results. Without it: the run's own; needed unless --workdir is one run."
+)
 
 
 def _evaluate(flags: Any) -> int:
@@ -149,7 +151,7 @@ ROBUSTNESS = Command(
 )
 CALIBRATE = Command(
     name="calibrate",
-    summary="Make a run's scores probabilities and its verdicts right to a promised rate.",
+    summary="Fit probabilities and verdicts to a run's scores, at rates of error that you set.",
     usage="--workdir=RUN [--data=PREPARED] [--split=NAME] [--target_error=SHARE] "
     "[--source_error=SHARE]",
     examples=(
@@ -181,7 +183,8 @@ CALIBRATE = Command(
 LOCALIZE = Command(
     name="localize",
     summary="Measure whether heat maps find a generated part of a picture.",
-    usage="(--workdir=RUN | [--weights=FILE] --output=DIR) [--composites=N] [--heat_map=METHOD]",
+    usage="(--workdir=RUN | [--weights=FILE] --output=DIR) [--composites=N] "
+    "[--image_size=N] [--heat_map=METHOD]",
     examples=(
         "localize --workdir=runs/npr --composites=50",
         "localize --output=runs/default",

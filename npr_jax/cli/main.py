@@ -155,7 +155,10 @@ def format_commands(commands: Iterable[Command]) -> str:
     width = max(len(command.name) for command in commands)
     lines = [f"usage: {program()} COMMAND [flags]", "", "commands:"]
     lines += [f"  {command.name:{width}}  {command.summary}" for command in commands]
-    lines += ["", f"`{program()} COMMAND --help` explains a command; without one, it is train."]
+    lines += [
+        "",
+        f"`{program()} COMMAND --help` explains a command. Flags alone are those of train.",
+    ]
     return "\n".join(lines)
 
 

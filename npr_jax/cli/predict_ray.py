@@ -7,9 +7,15 @@ from npr_jax.cli.command import integer, text
 
 RAY = "ray"
 RAY_FLAGS = (
-    text("address", "With --engine=ray: of a cluster, as auto or HOST:6379."),
+    text(
+        "address",
+        "With --engine=ray: the Ray cluster, as auto or HOST:6379. Without it: this machine alone.",
+    ),
     integer(
-        "workers", 0, "With --engine=ray: how many; 0: one for each GPU, or each core.", lowest=0
+        "workers",
+        0,
+        "With --engine=ray: how many. 0: one for each GPU or, without any, for each core but one.",
+        lowest=0,
     ),
     integer("block_rows", 256, "With --engine=ray: pictures that are done together.", lowest=1),
 )

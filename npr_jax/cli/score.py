@@ -135,9 +135,9 @@ PREDICT = Command(
     name="predict",
     summary="Score pictures: photograph, generated or unsure, one row for each file.",
     usage=f"{_DETECTOR} PATH... [--resize=native|PIXELS] "
-    "[--engine=auto|flax|onnxruntime] [--output=FILE.csv [--excel] [--resume]] "
-    " [--format=csv|jsonl] [--maps=DIR] [--evidence=DIR] "
-    "[--provenance [--trust_list=FILE.pem]] [--examples=DIR] "
+    "[--engine=auto|flax|onnxruntime] [--output=FILE [--resume] [--excel]] "
+    "[--format=csv|jsonl] [--maps=DIR] [--evidence=DIR [--heat_map=METHOD]] "
+    "[--provenance [--trust_list=FILE.pem]] [--examples=DIR] [--confidence=NUMBER] "
     "[--engine=ray --output=FOLDER [--address=ADDRESS]]",
     details="All files below a folder are scored. Left out, and listed, are hidden ones, system "
     "folders and companions of pictures (.txt, .json, Thumbs.db and the like). The exit status is "
@@ -157,30 +157,38 @@ PREDICT = Command(
         engine_flag(RAY),
         text(
             "output",
-            "File of rows; FILE.csv.partial until all are known. Without it: standard output.",
+            "File to write; called FILE.partial until its last row is known. Without it: standard "
+            "output. With --engine=ray: folder of Parquet files, or the URI of one.",
         ),
         choice(
             "format",
             "auto",
             ["auto", "csv", "jsonl"],
-            "Of rows; auto: JSON Lines where --output ends in .jsonl, else CSV.",
+            "Of the rows. auto: JSON Lines where --output ends in .jsonl or .ndjson, else CSV.",
         ),
-        switch("resume", "With --output: goes on with what a run that was stopped has left."),
-        switch("excel", "With --output: a table that Excel opens with every letter of its names."),
+        switch("resume", "With --output: go on with the rows that a stopped run has left."),
+        switch(
+            "excel",
+            "With --output=FILE.csv: begin with a byte order mark, so that Excel reads UTF-8.",
+        ),
         number(
             "confidence",
             None,
             "Verdicts below this probability are 'unsure'. Without it: as calibrated, else 0.75.",
         ),
-        number("max_megapixels", 250, "Of one picture; a million takes 3 MB of memory and more."),
+        number(
+            "max_megapixels",
+            250,
+            "Largest picture; each megapixel takes 3 MB of memory or more.",
+        ),
         text(
             "examples", "Directory for simulated example pictures, which are made and scored too."
         ),
         text("maps", "Directory for each file's map of positions (.npz)."),
-        text("evidence", "Directory for pictures of what each file was scored by."),
+        text("evidence", "Directory for the residual maps and a heat map of each file."),
         switch("provenance", "Columns for what each file says of where it comes from."),
         _TRUST_LIST,
-        heat_map_flag("With --evidence: how it is found where the evidence lies."),
+        heat_map_flag("With --evidence: how the heat map is made."),
         *RAY_FLAGS,
     ),
     run=_predict,
@@ -193,7 +201,7 @@ PREDICT = Command(
 )
 EXPORT = Command(
     name="export",
-    summary="Write a detector for other programs (ONNX, StableHLO), browsers, or others' use.",
+    summary="Write a detector as ONNX, StableHLO, a web page, or files to give away.",
     usage=f"{_DETECTOR} --format=onnx|stablehlo|web|detector [--output=FILE_OR_FOLDER] "
     "[--resize=native|PIXELS] [--web_packages=DIR] [--card=FILE.json]",
     examples=(
@@ -206,9 +214,9 @@ EXPORT = Command(
         resize_flag(),
         text(
             "format",
-            "onnx, stablehlo, web or detector; web writes a folder, detector two files into one.",
+            "What to write. onnx and stablehlo are files, web and detector folders.",
         ),
-        text("output", "File or folder to write. Without it: site, of --format=web only."),
+        text("output", "File or folder to write. --format=web alone has a default: site."),
         text(
             "web_packages",
             "With --format=web: folder with the packages that `npm pack` wrote. Without "
@@ -216,30 +224,33 @@ EXPORT = Command(
         ),
         text(
             "card",
-            "With --format=detector: JSON with the detector's name and version and whatever else "
-            "its card is to say.",
+            "With --format=detector, of a run: JSON with the detector's name and version and "
+            "whatever else its card is to say.",
         ),
     ),
     run=_export,
 )
 SERVE = Command(
     name="serve",
-    summary="Answer requests over HTTP, with a page to drop pictures on.",
+    summary="Start a web page and an HTTP API that score pictures.",
     usage=f"{_DETECTOR} [--resize=native|PIXELS] "
-    "[--engine=auto|flax|onnxruntime] [--host=NAME] [--port=N] [--allow_host=NAME]",
+    "[--engine=auto|flax|onnxruntime] [--host=NAME] [--port=N] [--allow_host=NAME] "
+    "[--trust_list=FILE.pem]",
     examples=("serve", "serve --workdir=runs/quickstart --port=7860"),
     define=(
         *flags_of_detector(ensembles=False),
         resize_flag(),
         engine_flag(),
-        text("host", "Name or address to listen on; 0.0.0.0 is every one.", default="127.0.0.1"),
-        text("allow_host", "Names, comma-separated, that it may also be asked under."),
-        integer("port", 7860, "0 for any that is free."),
-        number("max_megabytes", 30, "Of one file."),
-        number("max_megapixels", 40, "Of one picture."),
-        integer("max_files", 200, "In one request."),
-        number("max_zip_megabytes", 300, "Of a request, its zip files expanded."),
-        number("max_seconds", 60, "Of work on one picture."),
+        text(
+            "host", "Name or address to listen on; 0.0.0.0 means all of them.", default="127.0.0.1"
+        ),
+        text("allow_host", "Other names, comma-separated, under which browsers may reach it."),
+        integer("port", 7860, "Port to listen on; 0 takes any that is free."),
+        number("max_megabytes", 30, "Largest file."),
+        number("max_megapixels", 40, "Largest picture."),
+        integer("max_files", 200, "Most files in one request."),
+        number("max_zip_megabytes", 300, "Largest request, its zip files expanded."),
+        number("max_seconds", 60, "Longest work on one picture."),
         _TRUST_LIST,
         integer("max_waiting", 16, "Requests that may wait; more are refused."),
     ),

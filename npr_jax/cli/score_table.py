@@ -134,7 +134,8 @@ def _whole(output: str, form: RowFormat, listing: ImageListing) -> ScoreTable:
         if table.done < len(listing) or end < os.fstat(file.fileno()).st_size:
             raise UserError(
                 f"{output} is there without {partial_of(output)}, so there is nothing to go on "
-                "with, and it is not of these files; leave --resume out to make it anew"
+                "with, and it was made of other files, in another format or with other columns "
+                "(--provenance); leave --resume out to make it anew"
             )
     forget(output)
     print(f"{output} is whole already; without --resume it is made anew", file=sys.stderr)

@@ -161,7 +161,7 @@ NOISE_PREDICTOR = Command(
 )
 LIST = Command(
     name="list",
-    summary="List the systems with their size and the arithmetic of one image.",
+    summary="List the systems with their parameters and the FLOPs of one image.",
     usage="",
     examples=("list",),
     run=_list,

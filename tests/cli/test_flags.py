@@ -79,9 +79,13 @@ def test_a_misspelt_word_is_answered_with_the_right_one(arguments, right, capsys
     assert f"did you mean {right}?" in capsys.readouterr().err
 
 
-def test_help_has_a_flag_as_the_usage_has_it(capsys):
-    assert run(["sweep", "--help"]) == 0
-    assert "\n  --shard=i/n\n" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [("sweep", "--shard=i/n"), ("serve", "--trust_list=FILE.pem"), ("pairs", "--split=NAME")],
+)
+def test_help_has_a_flag_as_the_usage_has_it(command, flag, capsys):
+    assert run([command, "--help"]) == 0
+    assert f"\n  {flag}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -150,7 +150,7 @@ def test_a_table_that_is_whole_has_nothing_left_to_do(folder, output, capsys):
     assert output.read_bytes() == whole
     assert "is whole already" in capsys.readouterr().err
     (folder / "üü.png").write_bytes(b"x")
-    with pytest.raises(UserError, match="it is not of these files; leave --resume out"):
+    with pytest.raises(UserError, match="it was made of other files"):
         resumed(folder, output)
 
 
