@@ -28,7 +28,7 @@ FLOORS = (
     ("input_pipeline/storage",),
     ("input_pipeline/provenance",),
     ("input_pipeline/images",),
-    ("input_pipeline/errors.py", "input_pipeline/__init__.py"),
+    ("input_pipeline/cores.py", "input_pipeline/errors.py", "input_pipeline/__init__.py"),
 )
 OURS = ("npr_jax", "input_pipeline", "configs")
 

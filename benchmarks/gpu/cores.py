@@ -12,7 +12,7 @@ import pathlib
 
 from benchmarks import fresh_process
 from benchmarks.gpu import finding
-from input_pipeline.loading.parallel import available_cores
+from input_pipeline.cores import available_cores
 
 SHARE = 0.8
 

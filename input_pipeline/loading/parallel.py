@@ -9,6 +9,7 @@ from typing import TypeVar
 import grain
 from absl import flags
 
+from input_pipeline.cores import available_cores
 from input_pipeline.errors import UserError
 
 # Elements of one worker under way at once: being written, in its queue, and taken from it.
@@ -18,13 +19,6 @@ _IN_FLIGHT = 3
 MOST_THREADS = 16
 _SHARED_MEMORY = Path("/dev/shm")
 _Item = TypeVar("_Item")
-
-
-def available_cores() -> int:
-    """Returns the cores that this process may use, which containers and job schedulers limit."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def ahead(items: Iterable[_Item], number: int) -> Iterator[_Item]:

@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from input_pipeline.cores import available_cores
 from input_pipeline.errors import UserError
 from input_pipeline.images.problems import UnreadableImageError
 from input_pipeline.images.transforms import MAX_PIXELS, decode
-from input_pipeline.loading.parallel import ahead, available_cores
+from input_pipeline.loading.parallel import ahead
 from input_pipeline.prepare.folders import ImageFile
 
 # Below this many files processes take longer to start than to help.

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 
+from input_pipeline.cores import available_cores
 from input_pipeline.errors import UserError
 from input_pipeline.images.file_tree import walk_files
-from input_pipeline.loading.parallel import ahead, available_cores
+from input_pipeline.loading.parallel import ahead
 from input_pipeline.simulation import baselines, camera, decoders, matching
 from input_pipeline.storage import dataset_writer, records
 from input_pipeline.storage.atomic_files import write_json

@@ -72,7 +72,7 @@ def engine_flag(*others: str) -> Define:
         [*ENGINES, *others],
         "What runs the network. auto: ONNX Runtime where it is installed, it can run this network "
         "and there is no accelerator; else Flax."
-        + (" ray: Flax on all cores or a Ray cluster, see docs/scale.md." if others else ""),
+        + (" ray: the same on all cores or a Ray cluster, see docs/scale.md." if others else ""),
     )
 
 

@@ -6,8 +6,9 @@ library (``npr_jax.Detector``) never does. What they bring is in docs/benchmarks
 
 import contextlib
 import ctypes
-import os
 import platform
+
+from input_pipeline.cores import available_cores
 
 # Arguments of glibc's mallopt, see its manual page.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -3, -4, -8
@@ -46,6 +47,5 @@ def use_cores_as_devices() -> None:
 
     if jax.config.values["jax_num_cpu_devices"] >= 0:
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with contextlib.suppress(RuntimeError):  # JAX has begun already and keeps what it has
-        jax.config.update("jax_num_cpu_devices", min(cores or 1, MAX_CPU_DEVICES))
+        jax.config.update("jax_num_cpu_devices", min(available_cores(), MAX_CPU_DEVICES))

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from input_pipeline.cores import available_cores
 from input_pipeline.errors import UserError
 
 # Ray gives its servers 15 s to start, which a busy machine may not keep.
@@ -71,7 +72,6 @@ def _start(ray: Any, options: dict[str, Any]) -> None:
 
     One core more than there is: reading and writing do little, but each wants a core of its own.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     for tries_left in reversed(range(TRIES)):
         try:
             ray.init(
@@ -79,7 +79,7 @@ def _start(ray: Any, options: dict[str, Any]) -> None:
                 include_dashboard=False,
                 logging_level=logging.WARNING,
                 log_to_driver=False,
-                **{"num_cpus": (cores or 1) + 1} | options,
+                **{"num_cpus": available_cores() + 1} | options,
             )
             return
         except Exception as error:

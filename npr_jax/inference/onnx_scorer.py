@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import onnxruntime
 
+from input_pipeline.cores import available_cores
 from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import check_size
 from input_pipeline.images.transforms import cut_to_multiple
@@ -34,8 +35,7 @@ class OnnxScorer:
         if not is_whole(content):
             raise UserError("its checksum is another: the file is damaged")
         options = onnxruntime.SessionOptions()
-        # Those that this process may use: by itself it would count all of the machine's.
-        options.intra_op_num_threads = _cores()
+        options.intra_op_num_threads = _threads()
         self._session = onnxruntime.InferenceSession(
             content, options, providers=["CPUExecutionProvider"]
         )
@@ -109,7 +109,10 @@ class OnnxScorer:
         return cut_to_multiple(image, self.facts.period)
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _threads() -> int:
+    """A thread for each core that this process may use: by itself ONNX Runtime would count all of
+    the machine's. No more than OMP_NUM_THREADS, with which Ray tells a worker its share.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    cores = available_cores()
+    return min(cores, max(1, int(asked))) if asked.isdecimal() else cores

@@ -1,5 +1,6 @@
 """ONNX Runtime gives Flax's logits, of any size, or says why it cannot."""
 
+import pathlib
 import sys
 
 import jax
@@ -18,6 +19,7 @@ from tests.inference.test_scorer import fused, picture, whole
 # Small, odd, and with such tiles several in both directions.
 SIZES = [(37, 47), (64, 64), (333, 461)]
 TILE = (96, 160)
+TASKS = pathlib.Path("/proc/self/task")  # an entry for each thread
 
 
 @pytest.fixture(autouse=True)
@@ -72,10 +74,26 @@ def test_tiles_are_as_good_as_the_whole():
 @pytest.mark.parametrize("cores", [1, 3])
 def test_the_number_of_cores_does_not_matter(cores, monkeypatch, small_tiles):
     found = made.detector(backbone="light_resnet").with_engine("onnxruntime")
-    monkeypatch.setattr(onnx_scorer, "_cores", lambda: cores)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(onnx_scorer, "available_cores", lambda: cores)
     images = [picture(*size) for size in SIZES]
     logits = found.with_engine("onnxruntime").logits(images)
     np.testing.assert_allclose(logits, found.logits(images), rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(not TASKS.is_dir(), reason="threads cannot be counted here")
+def test_a_worker_that_is_given_one_core_takes_one(monkeypatch):
+    """As Ray gives one to each of its workers, of which there are as many as cores."""
+    content = network_bytes(made.detector(backbone="thin_resnet").model)
+    monkeypatch.setattr(onnx_scorer, "available_cores", lambda: 3)
+    threads = []
+    for asked in ("1", "2", "64", "many"):
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+        before = len(list(TASKS.iterdir()))
+        scorer = OnnxScorer(content)
+        threads.append(1 + len(list(TASKS.iterdir())) - before)
+        del scorer
+    assert threads == [1, 2, 3, 3]
 
 
 def test_tiles_grow_with_what_the_network_sees(small_tiles):

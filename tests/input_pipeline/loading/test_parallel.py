@@ -1,7 +1,6 @@
 """How many threads read, and on how many cores."""
 
 import io
-import os
 import threading
 
 import grain
@@ -34,17 +33,6 @@ def test_threads_can_be_limited(monkeypatch):
     made = list(parallel.read_ahead(elements, 0, 8, shared_memory=False, most_threads=1))
     assert len(set(made)) == 1
     assert made[0] != threading.get_ident()
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be taken away here")
-def test_only_the_cores_that_this_process_may_use_count():
-    allowed = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(allowed)})
-        assert parallel.available_cores() == 1
-    finally:
-        os.sched_setaffinity(0, allowed)
-    assert parallel.available_cores() == len(allowed)
 
 
 @pytest.mark.parametrize("storage", ["encoded", "decoded"])
