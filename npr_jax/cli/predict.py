@@ -20,7 +20,7 @@ from npr_jax.cli.progress import watched
 from npr_jax.cli.score_table import ScoreTable, check_output, row_format, score_table
 from npr_jax.evaluation.provenance import package_version
 from npr_jax.inference.identity import identity
-from npr_jax.inference.verdict import ImageScore
+from npr_jax.inference.verdict import ImageScore, check_confidence
 
 if TYPE_CHECKING:  # importing them would import JAX, which most predictions do without
     from npr_jax.inference.detector import Detector
@@ -82,8 +82,7 @@ def predict_files(
             confidence outside [0.5, 1), what cannot be written or made, an unfinished table without
             ``resume``, and with it one that was made otherwise.
     """
-    if confidence is not None and not 0.5 <= confidence < 1:
-        raise UserError(f"--confidence={confidence}; expected at least 0.5 and below 1")
+    check_confidence(confidence)
     check_output(output, resume=resume)
     columns = (*COLUMNS, *ProvenanceCells._fields) if provenance is not None else COLUMNS
     form = row_format(format, output, columns, excel=excel)

@@ -1,5 +1,6 @@
 """``predict --engine=ray``: its own flags, and what it says of those that are plain predict's."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from input_pipeline.errors import UserError
@@ -20,24 +21,27 @@ RAY_FLAGS = (
     integer("block_rows", 256, "With --engine=ray: pictures that are done together.", lowest=1),
 )
 # What only the process itself can do, which one engine alone does.
-_OTHERS = ("excel", "examples", "maps", "evidence", "provenance", "trust_list", "resume")
+_OTHERS = (
+    *("format", "excel", "resume", "examples", "maps", "evidence", "heat_map"),
+    *("provenance", "trust_list"),
+)
 
 
 def check_ray_flags(flags: Any) -> None:
     """Raises ``UserError`` for flags of the one engine that are given to the other."""
     if flags.engine != RAY:
-        given = [
-            flag
-            for flag in ("address", "workers", "block_rows")
-            if not flags[flag].using_default_value
-        ]
-        if given:
+        if given := _given(flags, ("address", "workers", "block_rows")):
             raise UserError(f"--{given[0]} is of --engine=ray; give both, or leave it out")
         return
-    if given := [flag for flag in _OTHERS if flags[flag].value]:
+    if given := _given(flags, _OTHERS):
         raise UserError(f"--{given[0]} is not of --engine=ray; leave one of the two out")
     if not flags.output:
         raise UserError("--engine=ray writes Parquet files; give --output=FOLDER")
+
+
+def _given(flags: Any, names: Sequence[str]) -> list[str]:
+    """Those of the flags that ask for something else than they do when left out."""
+    return [name for name in names if flags[name].value != flags[name].default]
 
 
 def predict_by_ray(detector: Any, flags: Any, words: list[str]) -> int:

@@ -14,6 +14,7 @@ from npr_jax.cluster.session import import_ray, session
 from npr_jax.cluster.sources import tables_of
 from npr_jax.cluster.worker import Worker
 from npr_jax.detectors.calibration import VERDICTS
+from npr_jax.inference.verdict import check_confidence
 
 if TYPE_CHECKING:
     from npr_jax.inference.detector import Detector
@@ -54,9 +55,10 @@ def predict_on_ray(
         Exit status: 0, or 1 where a picture has an error.
 
     Raises:
-        UserError: for what cannot be read or written, ids that occur twice, a folder that holds
-            something else, and a library or cluster that is not there.
+        UserError: for a confidence outside [0.5, 1), what cannot be read or written, ids that occur
+            twice, a folder that holds something else, and a library or cluster that is not there.
     """
+    check_confidence(confidence)
     ray = import_ray()
     job = Job(place_of(output), output)
     facts = {

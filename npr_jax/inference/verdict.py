@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE, Calibration, probabilities
 
 # Where no calibration says better, a verdict needs this probability for either class.
@@ -40,6 +41,12 @@ class ImageScore:
     error: str
     weights: tuple[float, ...] | None = None
     logit: float | None = None
+
+
+def check_confidence(confidence: float | None) -> None:
+    """Raises ``UserError`` for one outside [0.5, 1); None is the detector's own."""
+    if confidence is not None and not 0.5 <= confidence < 1:
+        raise UserError(f"--confidence={confidence}; expected at least 0.5 and below 1")
 
 
 def score_of(
