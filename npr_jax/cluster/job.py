@@ -42,6 +42,7 @@ class Job:
             UserError: where the folder holds something else, or a job of which other things were
                 asked.
         """
+        self._check_no_file()
         if (begun := self._read("job.json")) is not None:
             before = begun["asked"]
             changed = [key for key in asked if asked[key] != before.get(key)]
@@ -108,6 +109,12 @@ class Job:
             self.output.system.delete_dir(self.checkpoint.path)
         return dict(counts)
 
+    def _check_no_file(self) -> None:
+        from pyarrow import fs
+
+        if self.output.system.get_file_info(self.output.path).type == fs.FileType.File:
+            raise UserError(f"--output={self.name} is a file; give a new or empty folder")
+
     def _check_empty(self) -> None:
         from pyarrow import fs
 
@@ -115,10 +122,8 @@ class Job:
             fs.FileSelector(self.output.path, allow_not_found=True)
         )
         others = [entry.path for entry in there if entry.path != self.folder.path]
-        info = self.output.system.get_file_info(self.output.path)
-        if info.type == fs.FileType.File or others:
-            what = f"holds {others[0]}" if others else "is a file"
-            raise UserError(f"--output={self.name} {what}; give a new or empty folder")
+        if others:
+            raise UserError(f"--output={self.name} holds {others[0]}; give a new or empty folder")
 
     def _exists(self, place: Place) -> bool:
         from pyarrow import fs
