@@ -30,15 +30,19 @@ class OnnxScorer:
     def __init__(self, content: bytes, tile: tuple[int, int] | None = None):
         """``tile``: the largest height and width that are scored in one piece; None: ``TILE``.
 
-        ``UserError`` for content that is damaged, or of another version.
+        ``UserError`` for content that is damaged, of another version, or that the ONNX Runtime
+        here cannot load.
         """
         if not is_whole(content):
             raise UserError("its checksum is another: the file is damaged")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _threads()
-        self._session = onnxruntime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"]
-        )
+        try:
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its own have no class in common
+            raise UserError(f"{self.name} cannot load it: {str(error).splitlines()[0]}") from error
         facts = self._session.get_modelmeta().custom_metadata_map
         self.facts = NetworkFacts.from_json(facts[PROPERTY])
         self._tile = tile or TILE

@@ -12,6 +12,7 @@ from npr_jax.inference import onnx_scorer
 from npr_jax.inference.engines import check, may_have_accelerator
 from npr_jax.inference.ensemble import Ensemble
 from npr_jax.inference.onnx_scorer import OnnxScorer
+from npr_jax.models.onnx.network_facts import sealed
 from npr_jax.models.onnx.network_file import network_bytes
 from tests.export import made
 from tests.inference.test_scorer import fused, picture, whole
@@ -159,6 +160,11 @@ def test_members_of_an_ensemble_change_together():
     assert other.engine == members[0].with_engine("onnxruntime").engine
     expected = Ensemble(members).logits(images)
     np.testing.assert_allclose(other.logits(images), expected, rtol=0, atol=1e-5)
+
+
+def test_a_file_that_this_onnx_runtime_cannot_load_is_no_fault_of_ours():
+    with pytest.raises(UserError, match=r"onnxruntime .* cannot load it: "):
+        OnnxScorer(sealed(b"what a later version may write"))
 
 
 def test_a_damaged_file_is_refused():
