@@ -106,7 +106,7 @@ def _library() -> Any:
         import c2pa
     finally:
         if before is None:
-            del os.environ[name]
+            os.environ.pop(name, None)  # another thread may have been here as well
     return c2pa
 
 

@@ -25,6 +25,7 @@ _KEYS = {
 }
 _MAX_TEXTS = 200
 _DEEPEST = 10  # boxes within each other
+_DEEPEST_VALUE = 64  # lists and maps within each other; JSON may have thousands
 _READERS: dict[bytes, Callable[[bytes], Any]] = {b"cbor": cbor.decode, b"json": json.loads}
 
 
@@ -90,25 +91,29 @@ def _contents(data: bytes, start: int, end: int, depth: int) -> Iterator[Any]:
         start = after
 
 
-def _texts(value: Any) -> Iterator[tuple[str, str]]:
+def _texts(value: Any, depth: int = 0) -> Iterator[tuple[str, str]]:
+    if depth > _DEEPEST_VALUE:
+        return
     if isinstance(value, list):
         for item in value:
-            yield from _texts(item)
+            yield from _texts(item, depth + 1)
     elif isinstance(value, dict):
         for key, item in value.items():
             # JSON's keys have prefixes, as Iptc4xmpExt:DigitalSourceType.
             known = _KEYS.get(key.rpartition(":")[2].lower()) if isinstance(key, str) else None
             if known:
                 yield from ((known, text) for text in _names(item))
-            yield from _texts(item)
+            yield from _texts(item, depth + 1)
 
 
-def _names(value: Any) -> Iterator[str]:
+def _names(value: Any, depth: int = 0) -> Iterator[str]:
     """A text, or the name of a program that is described by a map, or by maps in a list."""
+    if depth > _DEEPEST_VALUE:
+        return
     if isinstance(value, str) and value:
         yield value
     elif isinstance(value, dict):
-        yield from _names(value.get("name"))
+        yield from _names(value.get("name"), depth + 1)
     elif isinstance(value, list):
         for item in value:
-            yield from _names(item)
+            yield from _names(item, depth + 1)

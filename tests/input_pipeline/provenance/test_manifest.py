@@ -86,6 +86,18 @@ def test_sources_in_json():
     assert read_provenance(data).digital_source_type == "trainedAlgorithmicMedia"
 
 
+@pytest.mark.parametrize("key", ["softwareAgent", "any"])
+def test_values_deep_within_each_other_end_the_reading_of_these_alone(key, monkeypatch):
+    """JSON that the readers of Python 3.12 and later take, whatever their own limit of calls."""
+    deep = "Midjourney"
+    for _ in range(5_000):
+        deep = {key: [deep]}
+    reading = {b"json": lambda _: deep, b"cbor": cbor.decode}
+    monkeypatch.setattr("input_pipeline.provenance.manifest._READERS", reading)
+    other = box(b"cbor", b"\xa1" + cbor_text("softwareAgent") + cbor_text("Firefly"))
+    assert list(manifest_texts(store(box(b"json", b"{}"), other))) == [("softwareAgent", "Firefly")]
+
+
 def test_without_the_extra_a_manifest_is_there_and_not_verified(monkeypatch):
     monkeypatch.setattr(credentials, "can_verify", lambda: False)
     source = IPTC_TYPES + "trainedAlgorithmicMedia"
