@@ -23,7 +23,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from docs.research.leaks import path_of
+from docs.research.named_paths import path_of
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import write_file
 from input_pipeline.storage.csv_files import csv_text, read_csv

@@ -12,10 +12,11 @@ from __future__ import annotations
 import argparse
 import datetime
 import pathlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from docs.research.named_paths import path_of
 from input_pipeline.errors import UserError
 from input_pipeline.prepare.file_pool import file_pool
 from input_pipeline.prepare.leak_table import KINDS, METADATA, NUISANCES, TOGETHER, leak_tables
@@ -101,18 +102,6 @@ def format_block(rows: Sequence[Mapping[str, str]]) -> str:
 
 def _cell(auc: str) -> str:
     return f"{float(auc):.3f}" if auc else ""
-
-
-def path_of(what: str) -> Callable[[str], tuple[str, pathlib.Path]]:
-    """What reads ``WHAT=FILE`` on a command line."""
-
-    def read(text: str) -> tuple[str, pathlib.Path]:
-        name, equals, path = text.partition("=")
-        if not (name and equals and path):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what}=scores.csv")
-        return name, pathlib.Path(path)
-
-    return read
 
 
 def main(arguments: Iterable[str] | None = None) -> None:
