@@ -78,7 +78,8 @@ def whole_rows(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
         if not line.endswith(b"\n") or pending.count(b'"') % 2:
             continue
         end += len(pending)
-        text = pending.decode("utf-8-sig", "surrogateescape")
+        first = end == len(pending)  # a mark within the table is part of a name
+        text = pending.decode("utf-8-sig" if first else "utf-8", "surrogateescape")
         try:
             [cells] = csv.reader(io.StringIO(text, newline=""))
         except (csv.Error, ValueError):

@@ -84,7 +84,7 @@ def growing_file(
             with contextlib.suppress(OSError):  # what does not fit on the disk
                 file.flush()
             if not os.fstat(file.fileno()).st_size:  # there is nothing to go on with
-                partial.unlink()
+                partial.unlink(missing_ok=True)
                 forget(path)
             raise
         os.fsync(file.fileno())

@@ -15,6 +15,7 @@ ROWS = [
     {"path": 'two\nlines, "quoted"', "score": None, "error": "broken"},
     {"path": "=1+1.png", "score": 1.0, "error": "'"},
     {"path": "ü\r.png", "score": 0.0, "error": ""},
+    {"path": "\ufeff.png", "score": 0.5, "error": ""},
 ]
 FORMATS = {
     "csv": CsvRows(COLUMNS),
@@ -42,7 +43,8 @@ def test_of_a_table_cut_anywhere_the_whole_rows_are_found(form):
         found = list(form.read(io.BytesIO(data[:cut])))
         assert [end for end, _ in found] == [end for end in ends if end <= cut], cut
         assert [row["path"] for _, row in found] == [row["path"] for row in ROWS[: len(found)]]
-        assert [bool(row["error"]) for _, row in found] == [False, True, True, False][: len(found)]
+        errors = [bool(row["error"]) for row in ROWS]
+        assert [bool(row["error"]) for _, row in found] == errors[: len(found)]
 
 
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
@@ -65,7 +67,7 @@ def test_csv_is_what_the_standard_library_reads():
 def test_json_lines_are_ascii_with_numbers_and_null():
     data, _ = written(JsonRows(COLUMNS))
     rows = [json.loads(line) for line in data.decode("ascii").splitlines()]
-    assert [row["score"] for row in rows] == [0.123457, None, 1.0, 0.0]
+    assert [row["score"] for row in rows] == [0.123457, None, 1.0, 0.0, 0.5]
     assert rows[1] == ROWS[1]
     assert os.fsencode(rows[0]["path"]) == b"a\xff.png"
 
