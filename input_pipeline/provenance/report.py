@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from input_pipeline.provenance.containers import bytes_after_end, take_apart
 from input_pipeline.provenance.manifest import find_manifest
+from input_pipeline.provenance.manifest_store import line
 from input_pipeline.provenance.marker_table import GENERATED, HINT, PARTS, PROOFS, marker_table
 from input_pipeline.provenance.statements import Statement, statements
 
@@ -104,7 +105,7 @@ def _generator(markers: Sequence[Found], source: str) -> str:
     stated = [f.text.strip() for f in markers if f.field == "XMP AISystemUsed" and f.text.strip()]
     # "a Stable Diffusion program" says less than a name does.
     named = next(iter([*stated[:1], *sorted(programs, key=lambda p: p.startswith("a "))]), "")
-    return " ".join("".join(c if c.isprintable() else " " for c in named[:_LONGEST_NAME]).split())
+    return line(named[:_LONGEST_NAME])
 
 
 def _source_type(markers: Sequence[Found]) -> str:

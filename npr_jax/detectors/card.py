@@ -4,7 +4,6 @@ The card, ``<name>.json``, lies beside ``<name>.safetensors``. It says all that 
 besides the weights, whose SHA-256 ties the two together, and what readers should know before they
 trust the detector: what it was trained on, under which licences, and how well it does.
 
-
 A card can be read without JAX. Beside both may lie ``<name>.onnx``, the same network for ONNX
 Runtime (``npr_jax.models.onnx.network_file``), with which a picture is scored without JAX, too.
 """

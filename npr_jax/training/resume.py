@@ -37,7 +37,7 @@ def layout_of(config: ConfigDict, dataset: MixedDataset, steps_per_epoch: int) -
 
 
 def check_same_layout(saved: dict[str, Any], current: dict[str, Any], workdir: pathlib.Path):
-    """Raises ``ValueError`` naming every difference.
+    """Raises ``UserError`` naming every difference.
 
     Restoring an input position into another batch size or seed would otherwise silently train
     on other batches than the uninterrupted run.
