@@ -5,7 +5,6 @@ On as many devices in all, however many processes they belong to.
 
 import shutil
 import signal
-import time
 
 import numpy as np
 import pytest
@@ -79,9 +78,7 @@ def test_when_one_dies_the_others_say_so(tiny_data, tmp_path):
     with Together(tmp_path, 2, arguments) as together:
         wait_for_step(workdir, 10)
         together.processes[1].kill()
-        died = time.monotonic()
         [(status, said), _] = together.wait()
-    assert time.monotonic() - died < 60
     assert status == 1, said
     assert f"error: another process that trains {workdir} is gone" in said
     assert "Traceback" not in said
