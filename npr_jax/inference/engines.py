@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import os
 from typing import TYPE_CHECKING
 
 from input_pipeline.errors import UserError
+from npr_jax.inference.onnx_runtime import onnx_runtime
 
 if TYPE_CHECKING:
     from npr_jax.inference.onnx_scorer import OnnxScorer
@@ -28,7 +28,7 @@ def check(engine: str) -> None:
 def has_onnxruntime() -> bool:
     """Whether ONNX Runtime is installed, and this machine can load it."""
     try:
-        importlib.import_module("onnxruntime")
+        onnx_runtime()
     except ImportError:
         return False
     return True

@@ -8,12 +8,12 @@ import os
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import onnxruntime
 
 from input_pipeline.cores import available_cores
 from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import check_size
 from input_pipeline.images.transforms import cut_to_multiple
+from npr_jax.inference.onnx_runtime import onnx_runtime
 from npr_jax.inference.spans import MIN_SIDE, Span, spans_of
 from npr_jax.inference.verdict import Scored
 from npr_jax.models.onnx.network_facts import PROPERTY, NetworkFacts, is_whole
@@ -25,8 +25,6 @@ TILE = (512, 2048)
 class OnnxScorer:
     """A network of ``npr_jax.models.onnx.network_file``, loaded once."""
 
-    name = f"onnxruntime {onnxruntime.__version__}"
-
     def __init__(self, content: bytes, tile: tuple[int, int] | None = None):
         """``tile``: the largest height and width that are scored in one piece; None: ``TILE``.
 
@@ -35,6 +33,8 @@ class OnnxScorer:
         """
         if not is_whole(content):
             raise UserError("its checksum is another: the file is damaged")
+        onnxruntime = onnx_runtime()
+        self.name = f"onnxruntime {onnxruntime.__version__}"
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _threads()
         try:

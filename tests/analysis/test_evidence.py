@@ -107,7 +107,7 @@ def test_residual_pictures_are_torchs(written):
 
 def test_evidence_of_several_detectors_is_refused(tmp_path):
     class Several:
-        members = ()
+        members = ("one", "another")
 
     with pytest.raises(ValueError, match="--evidence is of one detector"):
         predict_files(Several(), [str(tmp_path)], "", confidence=0.75, evidence=str(tmp_path))

@@ -55,6 +55,22 @@ def test_a_packed_detector_scores_without_jax_as_flax_does(packed, image, tmp_pa
     assert scores(quick) == pytest.approx(scores(flax), abs=3e-5)
 
 
+def test_onnx_runtime_tells_nobody_and_leaves_nothing_behind(image, tmp_path, monkeypatch):
+    """Its own telemetry keeps a number of the machine in HOME and a session in TMPDIR."""
+    for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    _, said = fresh("predict", image)
+    assert "; engine: onnxruntime " in said
+    left = [
+        path
+        for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME")
+        for path in (tmp_path / name).rglob("*")
+    ]
+    assert left == []
+
+
 @pytest.mark.slow
 def test_the_detector_that_comes_along_needs_no_jax(image):
     loaded, said = fresh("predict", image)

@@ -51,15 +51,16 @@ def config_of(data, weights, **changes):
 def images_seen(monkeypatch):
     """Counts the images that go through the tower."""
     seen = []
-    original = Scorer.features
+    original = Scorer._features
 
     def counted(self, images):
         for item in original(self, images):
-            seen.append(item[0])
+            if item is not None:
+                seen.append(item[0])
             yield item
 
     with monkeypatch.context() as patched:
-        patched.setattr(Scorer, "features", counted)
+        patched.setattr(Scorer, "_features", counted)
         yield seen
 
 
