@@ -17,7 +17,7 @@ from input_pipeline.provenance.credentials import can_verify
 from input_pipeline.provenance.trust_lists import TrustList
 from input_pipeline.storage.growing_file import partial_of
 from npr_jax.cli.progress import watched
-from npr_jax.cli.score_table import ScoreTable, check_output, row_format, score_table
+from npr_jax.cli.score_table import check_output, row_format, score_table
 from npr_jax.evaluation.provenance import package_version
 from npr_jax.inference.identity import identity
 from npr_jax.inference.verdict import ImageScore, check_confidence
@@ -114,7 +114,8 @@ def predict_files(
         if evidence:
             folder = evidence_folder(cast("Detector", detector), pathlib.Path(evidence), heat_map)
             extras.append(opened.enter_context(folder))
-        print(_says_first(detector, table), file=sys.stderr)
+        resumed = f"; {table.done:,} rows are there already" if table.done else ""
+        print(in_one_line(detector) + resumed, file=sys.stderr)
         results = _results(detector, listing, table.done, confidence, extras)
         shown = watched(results, len(listing), done=table.done)
         try:
@@ -129,15 +130,15 @@ def predict_files(
         return 1 if table.counts["error"] else 0
 
 
-def _says_first(detector: FileDetector | Ensemble, table: ScoreTable) -> str:
+def in_one_line(detector: FileDetector | Ensemble) -> str:
+    """Which detector scores, what happens to images first, what scores mean, what runs it."""
     views = (member.file_view for member in detector.members)
     images = ", ".join(
         [detector.preprocessing_in_words, *(v.description for v in views if v is not None)]
     )
-    resumed = f"; {table.done:,} rows are there already" if table.done else ""
     return (
         f"detector: {detector.source}; images: {images}; scores: "
-        f"{detector.calibration_in_words}; engine: {detector.engine}{resumed}"
+        f"{detector.calibration_in_words}; engine: {detector.engine}"
     )
 
 

@@ -15,7 +15,8 @@ RAY_FLAGS = (
     integer(
         "workers",
         0,
-        "With --engine=ray: how many. 0: one for each GPU or, without any, for each core but one.",
+        "With --engine=ray: how many. 0: one for each GPU or, without any, for each core (of a "
+        "cluster, for each but one).",
         lowest=0,
     ),
     integer("block_rows", 256, "With --engine=ray: pictures that are done together.", lowest=1),

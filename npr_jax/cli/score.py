@@ -113,8 +113,10 @@ def _serve(flags: Any) -> int:
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
     detector = load_one_detector("serve", flags).with_engine(flags.engine)
+    from npr_jax.cli.predict import in_one_line
     from npr_jax.serving.server import serve
 
+    print(in_one_line(detector), file=sys.stderr, flush=True)
     serve(
         detector,
         host=flags.host,

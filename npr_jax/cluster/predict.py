@@ -48,7 +48,7 @@ def predict_on_ray(
         address: of a cluster, as ``ray.init`` takes it; empty: Ray is started on this machine,
             unless this process has joined one already.
         workers: how many, each with a detector of its own; 0: one for each GPU of the cluster, or
-            where there is none, each CPU but one.
+            where there is none, each core (of a cluster, each but one).
         block_rows: pictures that are done together.
 
     Returns:

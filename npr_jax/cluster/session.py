@@ -39,6 +39,7 @@ def session(ray: Any, address: str, **options: Any) -> Iterator[None]:
 
     Raises:
         UserError: no cluster answers at the address.
+        TimeoutError: Ray did not start on this machine.
     """
     if ray.is_initialized():
         yield
@@ -85,5 +86,10 @@ def _start(ray: Any, options: dict[str, Any]) -> None:
         except Exception as error:
             # Ray says of no class of its own that one of its servers did not come up in time.
             ray.shutdown()
-            if not tries_left or "timed out" not in str(error):
+            if "timed out" not in str(error):
                 raise
+            if not tries_left:
+                raise TimeoutError(
+                    f"Ray did not start in {TRIES} tries; the machine may be too busy. Try again "
+                    "later, or start it with `ray start --head` and give --address=auto"
+                ) from error

@@ -129,15 +129,16 @@ def reason_for(verdict: str, score: float) -> str:
     """What the detector found, in one or two sentences; ``score`` in [0, 1]."""
     percent = f"score {100 * score:.1f} %"
     if verdict == GENERATED:
-        return f"The pixels carry the traces that generators leave ({percent})."
+        return f"The pixels look like those of generated pictures ({percent})."
     if verdict == PHOTOGRAPH:
-        return f"The pixels look as those of a photograph do ({percent})."
+        return f"The pixels look like those of photographs ({percent})."
     if max(score, 1 - score) >= _LEANS:
-        side = NAMES[GENERATED if score > 0.5 else PHOTOGRAPH]
+        side, others = "generated pictures", "photographs"
+        if score < 0.5:
+            side, others = others, side
         return (
-            f"The pixels look like those of a picture that is {side} ({percent}), but on the "
-            "pictures this detector was checked with it was not right often enough at such scores "
-            "for a verdict."
+            f"The pixels look like those of {side} ({percent}), but too many {others} have such "
+            "scores for a verdict."
         )
     return f"The pixels do not tell clearly what this picture is ({percent})."
 

@@ -169,3 +169,13 @@ def test_damaged_files_never_raise():
                 broken[place] = rng.integers(256)
             read += report_file(bytes(broken[: rng.integers(1, len(broken) + 1)])) is not None
     assert read > 100, "many of them were read all the same"
+
+
+@pytest.mark.parametrize(
+    ("score", "side", "others"),
+    [(0.8, "generated pictures", "photographs"), (0.2, "photographs", "generated pictures")],
+)
+def test_an_unsure_picture_is_told_why_its_score_is_no_verdict(score, side, others):
+    said = sentences.reason_for("unsure", score)
+    assert said.startswith(f"The pixels look like those of {side} ")
+    assert f"too many {others} have such scores" in said

@@ -197,7 +197,12 @@ def test_the_command_answers_and_ends_cleanly(trained, encoded, tmp_path, ending
     command = [sys.executable, "-c", code, "serve", f"--workdir={trained.workdir}", "--port=0"]
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen(
-        command, cwd=runs.ROOT, env=environment, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=runs.ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         line = process.stdout.readline()
         address = re.fullmatch(r"ready: (http://127\.0\.0\.1:\d+/)\n", line).group(1)
@@ -211,6 +216,7 @@ def test_the_command_answers_and_ends_cleanly(trained, encoded, tmp_path, ending
             [result] = http.post(f"{address}api/v1/score", files=files).json()["results"]
         process.send_signal(ending)
         assert process.wait(60) == 0
+        assert "; engine: " in process.stderr.read()
     assert not folder.exists()
     (tmp_path / "a.png").write_bytes(data)
     predicted = runs.main("predict", f"--workdir={trained.workdir}", tmp_path / "a.png")

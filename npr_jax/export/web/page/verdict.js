@@ -21,9 +21,9 @@ export function verdictOf(score, logit, { calibration, confidence }) {
 /** What a verdict means, for the reader. */
 export function inWords({ verdict, score }, { calibration, confidence }) {
   return {
-    generated: "The pixels carry traces that image generators leave." +
+    generated: "The pixels look like those of generated pictures." +
       errorInWords("photographs", "generated", calibration),
-    photograph: "The pixels carry none of the traces that this detector knows." +
+    photograph: "The pixels look like those of photographs." +
       errorInWords("generated pictures", "photograph", calibration),
     unsure: unsureInWords(score, calibration ? confidence : 1),
   }[verdict];

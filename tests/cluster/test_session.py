@@ -1,0 +1,30 @@
+"""What is said where Ray does not start."""
+
+import types
+
+import pytest
+
+from npr_jax.cluster.session import TRIES, session
+
+
+class Slow(types.SimpleNamespace):
+    """Ray on a machine that is too busy for it."""
+
+    started = ended = 0
+
+    def is_initialized(self):
+        return False
+
+    def init(self, **_):
+        self.started += 1
+        raise Exception("The current node timed out during startup.")  # as Ray 2.60 says it
+
+    def shutdown(self):
+        self.ended += 1
+
+
+def test_a_machine_too_busy_for_ray_is_no_fault_of_this_project():
+    ray = Slow()
+    with pytest.raises(OSError, match="may be too busy"), session(ray, ""):
+        pass
+    assert ray.started == ray.ended == TRIES
