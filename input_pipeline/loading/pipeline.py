@@ -94,24 +94,12 @@ def train_iterator(
       ValueError: a setting is not allowed, or the source is empty.
     """
     _check_process(process_index, process_count)
-    if batch_size < 1 or batch_size % process_count:
-        raise UserError(
-            f"batch size {batch_size} does not divide over {process_count} processes; use a "
-            f"positive multiple of {process_count}."
-        )
+    _check_batch_size(batch_size, process_count)
     _check_reading(workers, prefetch)
     check_geometry(resize, resize_mode, host_crop, small_images)
-    if resize and host_crop > resize:
-        raise UserError(
-            f"crop is {host_crop} pixels, but images are resized to {resize}: a crop must not be "
-            "larger."
-        )
+    _check_crop(host_crop, resize)
     check_reencode(reencode)
-    if not (0 <= seed < 2**32 and len(source)):
-        raise UserError(
-            f"seed is {seed} (allowed is 0 to {2**32 - 1}), images to train on are {len(source)} "
-            "(there must be some)."
-        )
+    _check_drawing(seed, len(source))
     groups = groups or Groups.whole(len(source))
     share = batch_size, process_index, process_count
     numbers: grain.MapDataset = (
@@ -281,6 +269,30 @@ def _check_process(process_index: int, process_count: int) -> None:
         raise UserError(
             f"process {process_index} of {process_count} is not possible: indices go from 0 to the "
             "count minus 1."
+        )
+
+
+def _check_batch_size(batch_size: int, process_count: int) -> None:
+    if batch_size < 1 or batch_size % process_count:
+        raise UserError(
+            f"batch size {batch_size} does not divide over {process_count} processes; use a "
+            f"positive multiple of {process_count}."
+        )
+
+
+def _check_crop(host_crop: int, resize: int) -> None:
+    if resize and host_crop > resize:
+        raise UserError(
+            f"crop is {host_crop} pixels, but images are resized to {resize}: a crop must not be "
+            "larger."
+        )
+
+
+def _check_drawing(seed: int, images: int) -> None:
+    if not (0 <= seed < 2**32 and images):
+        raise UserError(
+            f"seed is {seed} (allowed is 0 to {2**32 - 1}), images to train on are {images} "
+            "(there must be some)."
         )
 
 
