@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from input_pipeline.images.preprocessing import NATIVE
 from npr_jax.inference.verdict import ImageScore, score_of
 
 
@@ -15,7 +16,7 @@ class SimulatedScorer:
     """Scores pictures by their names, without opening them; can be pickled as it is."""
 
     title, weights_sha256 = "simulated", "0" * 64
-    preprocessing_in_words, calibration_in_words = "none", "simulated"
+    preprocessing, preprocessing_in_words, calibration_in_words = NATIVE, "none", "simulated"
 
     def __init__(self, seconds: float = 0.0):
         """``seconds``: for each picture."""

@@ -69,6 +69,7 @@ def predict_on_ray(
         "pictures": list(names),
         **facts,
         "images": detector.preprocessing_in_words,
+        "max_pixels": detector.preprocessing.most_pixels,
         "scores": detector.calibration_in_words,
         "confidence": confidence,
     }

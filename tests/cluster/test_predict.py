@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import csv
+import dataclasses
 import os
 import subprocess
 import sys
@@ -160,6 +161,18 @@ def done_of(noted):
     """The rows that are noted as done."""
     files = [file for file in noted.glob("*.parquet") if ".pending." not in file.name]
     return [row for file in files for row in parquet.read_table(file)["row"].to_pylist()]
+
+
+def test_a_job_begun_with_other_limits_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(predict, "MOST_BLOCKS", 1)  # it is begun and no more
+    write_table(tmp_path / "pictures.parquet", 10)
+    given = [str(tmp_path / "pictures.parquet")], str(tmp_path / "scores")
+    scorer = SimulatedScorer()
+    with pytest.raises(UserError, match="too many blocks"):
+        predict.predict_on_ray(scorer, *given, block_rows=2)
+    scorer.preprocessing = dataclasses.replace(scorer.preprocessing, most_pixels=1_000_000)
+    with pytest.raises(UserError, match=r"begun otherwise \(max_pixels: \d+ then, 1000000 now\)"):
+        predict.predict_on_ray(scorer, *given, block_rows=2)
 
 
 def test_more_blocks_than_ray_can_tell_apart_are_refused(tmp_path, monkeypatch):
