@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from input_pipeline.images.kinds import AVIF, HEIF, JPEG_XL, isolated_kind
 from input_pipeline.provenance.containers import JPEG, PNG
+from input_pipeline.provenance.manifest import COMPONENT
 from input_pipeline.provenance.manifest_store import Action, each_once, line, maps, read_story, term
 from input_pipeline.provenance.statements import Statement
 from input_pipeline.provenance.trust_lists import TrustList
@@ -156,13 +157,14 @@ def _media_type(data: bytes) -> str:
 
 def _unverified(said: tuple[Statement, ...]) -> Credentials:
     def texts(field: str) -> tuple[str, ...]:
-        return each_once(line(text) for name, text in said if name.startswith(field))
+        fields = (f"C2PA {field}", f"C2PA {COMPONENT}{field}")
+        return each_once(line(text) for name, text in said if name.startswith(fields))
 
-    terms = each_once(map(term, texts("C2PA digitalSourceType")))
+    terms = each_once(map(term, texts("digitalSourceType")))
     return Credentials(
         NOT_VERIFIED,
         _NEEDS_EXTRA,
-        programs=texts("C2PA claim_generator"),
+        programs=texts("claim_generator"),
         source_types=terms,
     )
 

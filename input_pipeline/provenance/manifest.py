@@ -1,12 +1,13 @@
 """Content Credentials (C2PA) as far as they can be read without checking a signature.
 
-What its boxes say of programs and sources is read, wherever in them it stands. Nothing is verified.
+What its boxes say of programs and sources is read, wherever in them it stands; what they say of a
+picture that was put into this one is told apart. Nothing is verified.
 """
 
 import contextlib
 import json
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -18,6 +19,8 @@ _UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 # How a manifest begins in HEIF, AVIF and JPEG 2000; and bare, in TIFF and JPEG XL.
 _STARTS = (b"uuid" + _UUID, b"jumdc2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71")
 _MAX_BYTES = 2_000_000
+_LABEL = 25  # within a superbox's content: head of its description, type, flags
+COMPONENT = "component "
 _STORE, _BEFORE = _STARTS[1], 12  # within a superbox: its head, and the size of its description
 _KEYS = {
     key.lower(): key
@@ -64,31 +67,81 @@ def _joined(layout: Layout) -> bytes:
 
 
 def manifest_texts(manifest: bytes) -> Iterator[tuple[str, str]]:
-    """Key and text of what names a program or a source, in all manifests of the store."""
+    """Key and text of what names a program or a source, in all manifests of the store.
+
+    Keys begin with `COMPONENT` in manifests of pictures that only were put into this one.
+    """
     start = manifest.find(_STORE)
     if start < 0:
         return
-    contents = _contents(manifest, start - _BEFORE, len(manifest), 0)
-    found = (text for content in contents for text in _texts(content))
+    manifests: dict[bytes, list[Any]] = {}
+    store = next(_boxes(manifest, start - _BEFORE, len(manifest)), (b"", 0, 0))
+    for kind, body, after in _boxes(manifest, *store[1:]):
+        if kind == b"jumb":
+            label = manifest[body + _LABEL : after].partition(b"\0")[0]
+            manifests.setdefault(label, []).extend(_contents(manifest, body, after, 0))
+    components = _components(manifests)
+    found = (
+        (COMPONENT + key if label in components else key, text)
+        for label, contents in manifests.items()
+        for content in contents
+        for key, text in _texts(content)
+    )
     yield from islice(found, _MAX_TEXTS)
 
 
-def _contents(data: bytes, start: int, end: int, depth: int) -> Iterator[Any]:
-    """What the boxes (JUMBF, ISO 19566-5) between two places hold as CBOR or JSON."""
-    while start >= 0 and start + 8 <= end and depth < _DEEPEST:
+def _components(manifests: Mapping[bytes, list[Any]]) -> set[bytes]:
+    """The manifests to which the last, the picture's own, leads by no line of parents."""
+    related = {label: set(_related(contents)) for label, contents in manifests.items()}
+    own, waiting = set[bytes](), list(manifests)[-1:]
+    while waiting:
+        label = waiting.pop()
+        if label not in own:
+            own.add(label)
+            waiting += [other for other, is_parent in related.get(label, ()) if is_parent]
+    put_in = {other for label in manifests for other, is_parent in related[label] if not is_parent}
+    waiting = list(put_in)
+    while waiting:
+        for other, _ in related.get(waiting.pop(), ()):
+            if other not in put_in:
+                put_in.add(other)
+                waiting.append(other)
+    return put_in - own
+
+
+def _related(contents: list[Any]) -> Iterator[tuple[bytes, bool]]:
+    """Labels of the manifests of a picture's ingredients, and whether it was made out of them."""
+    for content in contents:
+        relation = content.get("relationship") if isinstance(content, dict) else None
+        for key in ("c2pa_manifest", "activeManifest") if isinstance(relation, str) else ():
+            link = content.get(key)
+            address = link.get("url") if isinstance(link, dict) else link
+            if isinstance(address, str):
+                yield address.rpartition("/")[2].encode(), relation == "parentOf"
+
+
+def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, beginning and end of each box's content (JUMBF, ISO 19566-5) between two places."""
+    while start >= 0 and start + 8 <= end:
         length, kind = struct.unpack_from(">I4s", data, start)
         body = start + 8
         if length == 1:
             length, body = int.from_bytes(data[body : body + 8], "big"), body + 8
         after = min(end, start + length) if length else end
+        yield kind, body, after
+        if after <= body:
+            return
+        start = after
+
+
+def _contents(data: bytes, start: int, end: int, depth: int) -> Iterator[Any]:
+    """What the boxes between two places hold as CBOR or JSON."""
+    for kind, body, after in _boxes(data, start, end) if depth < _DEEPEST else ():
         if kind == b"jumb":
             yield from _contents(data, body, after, depth + 1)
         elif kind in _READERS:
             with contextlib.suppress(ValueError, RecursionError):
                 yield _READERS[kind](data[body:after])
-        if after <= body:
-            return
-        start = after
 
 
 def _texts(value: Any, depth: int = 0) -> Iterator[tuple[str, str]]:

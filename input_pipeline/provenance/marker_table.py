@@ -16,14 +16,17 @@ _MADE_BY = (
     r"(?:made|generated|created|rendered|painted|drawn|produced|imagined)\s+"
     r"(?:by|with|in|using|via|from|on)\W+(?:the\s+|an?\s+)?(?:ai\s+)?(?:model\s+|tool\s+|generator\s+)?"
 )
-_AT_THE_END = r"(?:[(\[|–—-]\s*|\b(?:by|via|using)\s+)"
 # What may follow a name that is all of a comment: a version, a size, a maker.
 _VERSION = (
     r"(?:[ /:(,._-]*(?:v(?:ersion)?[ .]?)?\d[\w.]*)?"
     r"(?:[ /,_.(\[-]*(?:ai|dev|pro|schnell|flash|image|large|medium|small|mini|turbo|xl|fast|ultra"
     r"|max|generate|preview)\b[)\]]*){0,3}(?:\s+by \w+|\s*\(\w+\))?\W*"
 )
-_KEY = r"(?:^|[\s,;{'\"])(?:model|engine|generator|software|creator|source|service|app|tool|api)"
+_MADE_WITH = _MADE_BY.replace("(?:by|", "(?:", 1)
+_MAKER = r"(?:[\w.-]+/|(?:openai|google|microsoft|adobe|stability|black forest labs)\W{1,2}){0,2}"
+_PROGRAMS = r"(?:^|[\s,;{'\"])(?:model|engine|generator|software|app|tool|api)"
+_SOURCES = r"(?:^|[\s,;{'\"])(?:creator|source|service)"
+_JSON = r"[\"'](?:model|engine|generator|software|creator|source|service|app|tool|api)[\"']"
 
 
 class Marker(NamedTuple):
@@ -43,6 +46,7 @@ class Name(NamedTuple):
     program: str
     words: re.Pattern[str]  # whole, wherever they stand
     as_software: re.Pattern[str]  # the same; of a name that is a word besides at the beginning
+    as_device: re.Pattern[str]  # where a text begins with it; never, where it is a word besides
     as_comment: re.Pattern[str]  # where a comment says that it made the picture
 
 
@@ -53,7 +57,9 @@ class MarkerTable(NamedTuple):
     names: tuple[Name, ...]
     any_name: re.Pattern[str]  # matches where one of `names` may
     software: re.Pattern[str]  # fields that name software
+    devices: re.Pattern[str]  # fields that name cameras, and where some programs name themselves
     comments: re.Pattern[str]  # fields that may
+    rights: re.Pattern[str]  # fields in which nothing counts
 
 
 @cache
@@ -62,7 +68,12 @@ def marker_table() -> MarkerTable:
     text = resources.files(__package__).joinpath("markers.toml").read_text("utf-8")
     known = tomllib.loads(text)
     names = tuple(
-        _name(entry["program"], entry["words"], entry.get("also_a_word", False))
+        _name(
+            entry["program"],
+            entry["words"],
+            also_a_word=entry.get("also_a_word", False),
+            a_company=entry.get("a_company", False),
+        )
         for entry in known["name"]
     )
     return MarkerTable(
@@ -80,7 +91,9 @@ def marker_table() -> MarkerTable:
         names=names,
         any_name=re.compile("|".join(name.words.pattern for name in names), re.IGNORECASE),
         software=_fields(known["software"]),
+        devices=_fields(known["devices"]),
         comments=_fields(known["comments"]),
+        rights=_fields(known["rights"]),
     )
 
 
@@ -96,13 +109,23 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\(\?[sim]\)", "", text), flags)
 
 
-def _name(program: str, words: list[str], also_a_word: bool) -> Name:
+def _name(program: str, words: list[str], *, also_a_word: bool, a_company: bool) -> Name:
     spaced = "|".join(word.replace(" ", r"[ _.-]?") for word in words)
     # A version may follow, but none goes on: 3.5, -2; not SD300.
     whole = rf"(?<![a-z0-9])(?:{spaced})(?![a-z])(?!(?<=\d)\d)"
-    anywhere = rf"^\W*(?:\w+\W{{1,3}})?{whole}" if also_a_word else whole
-    comment = rf"{_MADE_BY}{whole}|^\W*{whole}{_VERSION}$|{_KEY}\W{{1,6}}[^,;\n\"]{{0,40}}{whole}"
-    if not also_a_word:
-        comment += rf"|{_AT_THE_END}{whole}{_VERSION}$"
-    patterns = (re.compile(pattern, re.IGNORECASE) for pattern in (whole, anywhere, comment))
-    return Name(program, *patterns)
+    software = rf"^\W*(?:\w+\W{{1,3}})?{whole}" if also_a_word else whole
+    device = r"(?!)" if also_a_word else rf"^\W*{whole}"
+    patterns = (software, device, _in_comments(whole, also_a_word, a_company))
+    return Name(program, *(re.compile(pattern, re.IGNORECASE) for pattern in (whole, *patterns)))
+
+
+def _in_comments(whole: str, also_a_word: bool, a_company: bool) -> str:
+    """Where a comment says that it made the picture, rather than shows or tells of it."""
+    value = rf"\W{{1,6}}{_MAKER}{whole}{_VERSION}(?:$|[,;\n\"'}}])"
+    if a_company:
+        return rf"{_MADE_BY}{whole}|{_JSON}{value}"
+    if also_a_word:  # a person may have painted it
+        return rf"{_MADE_WITH}{whole}{_VERSION}$|{_JSON}{value}"
+    keys = rf"(?:{_PROGRAMS}|{_SOURCES}|{_JSON}){value}"
+    at_the_end = rf"(?:\b(?:using|via)\s+|[(\[|–—-]\s*(?=.*\d)){whole}{_VERSION}$"
+    return rf"{_MADE_BY}{whole}|^\W*{whole}{_VERSION}$|{keys}|{at_the_end}"

@@ -1,12 +1,20 @@
 """What a file says of where it comes from, weighed by the table of markers."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from input_pipeline.provenance.containers import bytes_after_end, take_apart
-from input_pipeline.provenance.manifest import find_manifest
+from input_pipeline.provenance.manifest import COMPONENT, find_manifest
 from input_pipeline.provenance.manifest_store import line
-from input_pipeline.provenance.marker_table import GENERATED, HINT, PARTS, PROOFS, marker_table
+from input_pipeline.provenance.marker_table import (
+    CAPTURED,
+    GENERATED,
+    HINT,
+    PARTS,
+    PROOFS,
+    marker_table,
+)
 from input_pipeline.provenance.statements import Statement, statements
 
 _MAX_FOUND = 50
@@ -17,6 +25,12 @@ _MAKERS = (
     "creator",
     "Byline",
 )  # fields whose text is the name, where it counts
+_AI_FIELDS = "XMP AI"  # IPTC's, of the program and its prompt
+# Programs that keep off generators, or find their work, name them too.
+_DENIED = re.compile(
+    r"\b(?:no|not|never|without|against|anti|opt(?:ed)?[- ]?out|noai|block\w*|detect\w*)\b",
+    re.IGNORECASE,
+)
 _NAMES_WITHIN = 5_000  # characters of a text; names stand at its beginning
 
 
@@ -68,15 +82,25 @@ def _markers(said: Sequence[Statement]) -> Iterator[Found]:
     structure: list[Found] = []
     names: list[Found] = []
     for field, text in said:
+        if table.rights.match(field):
+            continue
         for marker in table.markers:
             if marker.fields.match(field) and (match := marker.text.search(text)):
                 structure.append(
                     Found(field, marker.program, marker.proves, text, match.start(), marker.source)
                 )
         names += _names(field, text)
+    structure, names = [_of_whole(f) for f in structure], [_of_whole(f) for f in names]
     # Where IPTC's vocabulary says that only parts are generated, a name says by what.
-    declared = {found.proves for found in structure if found.field.endswith("igitalSourceType")}
+    declared = {
+        found.proves
+        for found in structure
+        if found.field.endswith("igitalSourceType")
+        and not (COMPONENT in found.field and found.proves == HINT)
+    }
     in_parts = declared and GENERATED not in declared and HINT not in declared
+    names += [found for found in structure if found.field.startswith(_AI_FIELDS)]
+    structure = [found for found in structure if not found.field.startswith(_AI_FIELDS)]
     for found in [*structure, *(n._replace(proves=PARTS) if in_parts else n for n in names)]:
         key = (found.field, found.program, found.proves)
         if key not in seen:
@@ -84,13 +108,24 @@ def _markers(said: Sequence[Statement]) -> Iterator[Found]:
             yield found
 
 
+def _of_whole(found: Found) -> Found:
+    """What a marker proves of the picture, where it is of another that was put into it."""
+    if COMPONENT not in found.field:
+        return found
+    return found._replace(proves={GENERATED: PARTS, CAPTURED: HINT}.get(found.proves, found.proves))
+
+
 def _names(field: str, text: str) -> Iterator[Found]:
     table, text = marker_table(), text[:_NAMES_WITHIN]
-    names_software = table.software.match(field)
+    names_software = table.software.match(field) or table.devices.match(field)
     if not (names_software or table.comments.match(field)) or not table.any_name.search(text):
         return
+    if names_software and _DENIED.search(text):
+        return
     for name in table.names:
-        pattern = name.as_software if names_software else name.as_comment
+        pattern = name.as_comment
+        if names_software:
+            pattern = name.as_software if table.software.match(field) else name.as_device
         if match := pattern.search(text):
             where = name.words.search(text, match.start())
             at = where.start() if where else match.start()

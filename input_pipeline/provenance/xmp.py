@@ -9,17 +9,23 @@ import re
 from xml.parsers import expat
 
 from input_pipeline.provenance.containers import MAX_BYTES
+from input_pipeline.provenance.manifest import COMPONENT
 
 _START = re.compile(r"<(?:[\w.-]+:)?(?:xmpmeta|xapmeta|RDF)\b")
 PACKET_START = re.compile(rb"<(?:[\w.-]+:)?(?:xmpmeta|xapmeta|RDF)\b")
 # How UTF-16 begins the same.
 WIDE_START = re.compile(rb"<\0[\w:?-]\0[\w:-]\0|\0<\0[\w:?-]\0[\w:-]")
 _WRAPPERS = frozenset({"li", "Alt", "Bag", "Seq", "value", "Description", "RDF", "xmpmeta"})
+# Properties that tell of pictures put into this one: XMP Specification, part 2, Media Management.
+_COMPONENTS = frozenset({"Pantry", "Ingredients"})
 _MAX_PROPERTIES = 5_000
 
 
 def xmp_properties(packet: bytes) -> list[tuple[str, str]]:
-    """Local name and text of every property, in order, of attributes and of elements."""
+    """Local name and text of every property, in order, of attributes and of elements.
+
+    Names begin with `COMPONENT` where they are of a picture that was put into this one.
+    """
     text = _text(packet[:MAX_BYTES])
     start = _START.search(text)
     if start is None:
@@ -32,18 +38,21 @@ def xmp_properties(packet: bytes) -> list[tuple[str, str]]:
         names = [name, *(other for other, _ in reversed(open_elements))]
         return next((n for n in names if n not in _WRAPPERS), name)
 
+    def of_whom() -> str:
+        return COMPONENT if any(name in _COMPONENTS for name, _ in open_elements) else ""
+
     def begin(name: str, attributes: dict[str, str]) -> None:
         local = name.rpartition(":")[2]
         for attribute, value in attributes.items():
             own = attribute.rpartition(":")[2]
             if not attribute.startswith("xmlns"):
-                found.append((owner(local) if own == "resource" else own, value))
+                found.append((of_whom() + (owner(local) if own == "resource" else own), value))
         open_elements.append((local, []))
 
     def end(name: str) -> None:
         local, texts = open_elements.pop()
         if text := "".join(texts).strip():
-            found.append((owner(local), text))
+            found.append((of_whom() + owner(local), text))
 
     def characters(text: str) -> None:
         if open_elements:

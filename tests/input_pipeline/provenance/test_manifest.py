@@ -125,3 +125,57 @@ def test_damaged_boxes_end_the_reading():
     broken += [whole[:place] + struct.pack(">I", 0) + whole[place + 4 :] for place in (0, 8, 43)]
     for data in broken:
         assert len(list(manifest_texts(data))) <= 1
+
+
+def told(label, *pairs, ingredients=()):
+    """A manifest with these keys and texts, made from (relationship, label of its manifest)."""
+    said = bytes([0xA0 + len(pairs)])
+    said += b"".join(cbor_text(key) + cbor_text(text) for key, text in pairs)
+    boxes = [superbox(b"cbor", b"c2pa.actions", box(b"cbor", said))]
+    for relation, other in ingredients:
+        link = b"\xa1" + cbor_text("url") + cbor_text(f"self#jumbf=/c2pa/{other}")
+        body = b"\xa2" + cbor_text("relationship") + cbor_text(relation)
+        body += cbor_text("c2pa_manifest") + link
+        boxes.append(superbox(b"cbor", b"c2pa.ingredient", box(b"cbor", body)))
+    return superbox(b"c2ma", label.encode(), superbox(b"c2as", b"c2pa.assertions", *boxes))
+
+
+def source_of(*manifests):
+    data = with_chunk(saved("PNG"), b"caBX", superbox(b"c2pa", b"c2pa", *manifests))
+    found = read_provenance(data)
+    return found.source, found.generator
+
+
+TRAINED = ("digitalSourceType", IPTC_TYPES + "trainedAlgorithmicMedia")
+CAPTURED = ("digitalSourceType", IPTC_TYPES + "digitalCapture")
+FIREFLY = ("softwareAgent", "Adobe Firefly")
+
+
+def test_a_photograph_into_which_a_generated_picture_was_put_is_not_generated():
+    photograph, generated = told("photograph", CAPTURED), told("generated", TRAINED, FIREFLY)
+    put = [("parentOf", "photograph"), ("componentOf", "generated")]
+    own = told("own", ("claim_generator", "Adobe Photoshop"), ingredients=put)
+    assert source_of(photograph, generated, own) == ("parts", "Adobe Firefly")
+    without = told("own", ("claim_generator", "Adobe Photoshop"), ingredients=put[1:])
+    assert source_of(generated, without) == ("parts", "Adobe Firefly")
+    again = told("later", ("claim_generator", "CMS"), ingredients=[("parentOf", "own")])
+    assert source_of(photograph, generated, own, again) == ("parts", "Adobe Firefly")
+
+
+def test_a_generated_picture_that_was_only_saved_again_is_generated():
+    generated = told("generated", TRAINED, FIREFLY)
+    own = told("own", ("claim_generator", "CMS"), ingredients=[("parentOf", "generated")])
+    assert source_of(generated, own) == ("generated", "Adobe Firefly")
+
+
+def test_a_photograph_that_a_generator_was_shown_does_not_make_the_result_one():
+    photograph = told("photograph", CAPTURED)
+    shown = [("inputTo", "photograph")]
+    assert source_of(photograph, told("own", TRAINED, ingredients=shown))[0] == "generated"
+    assert source_of(photograph, told("own", ingredients=shown)) == ("", "")
+
+
+def test_manifests_that_are_made_of_each_other_end_the_reading():
+    first = told("first", CAPTURED, ingredients=[("parentOf", "second")])
+    second = told("second", ingredients=[("parentOf", "first"), ("componentOf", "second")])
+    assert source_of(first, second) == ("captured", "")
