@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from input_pipeline.images import jpeg_damage
+from input_pipeline.images.codecs import PILLOW_ERRORS
 from input_pipeline.images.missing_pixels import check_tail, incomplete, share_missing
 from input_pipeline.images.plugins import open_as
 from input_pipeline.images.problems import UnreadableImageError
@@ -17,7 +18,8 @@ from input_pipeline.images.problems import UnreadableImageError
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = frozenset([b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT"])
 _TIFF_STARTS = (b"II*\0", b"MM\0*")
-_DEFLATE = (8, 32946)  # values of Compression
+_COMPRESSION, _JPEG_TABLES = 259, 347
+_DEFLATE, _JPEG = (8, 32946), 7  # values of Compression
 # Offsets and sizes of a TIFF's strips, and of its tiles.
 _PARTS = ((273, 279), (324, 325))
 _SPARE = 2**20  # bytes that a stream of pixels may expand to beyond what the header tells
@@ -127,20 +129,41 @@ def _is_whole_stream(chunks: Sequence[_Chunk]) -> bool:
 
 
 def _check_tiff(data: memoryview) -> None:
-    """Raises `UnreadableImageError` where deflated pixels are corrupt: libtiff says nothing."""
+    """Raises `UnreadableImageError` where compressed pixels are corrupt and libtiff goes on."""
     tags = getattr(open_as(data, ["TIFF"]), "tag_v2", {})
-    if tags.get(259) not in _DEFLATE:
-        return
-    for offsets, sizes in _PARTS:
-        for offset, size in zip(tags.get(offsets, ()), tags.get(sizes, ()), strict=False):
-            stream = zlib.decompressobj()
-            part = bytes(data[offset : offset + size])
-            try:
-                while part and not stream.eof:
-                    stream.decompress(part, _SPARE)
-                    part = stream.unconsumed_tail
-            except zlib.error as error:
-                raise incomplete("a checksum is wrong", 0) from error
+    parts = (
+        bytes(data[offset : offset + size])
+        for offsets, sizes in _PARTS
+        for offset, size in zip(tags.get(offsets, ()), tags.get(sizes, ()), strict=False)
+    )
+    if tags.get(_COMPRESSION) in _DEFLATE:
+        for part in parts:
+            _check_deflated(part)
+    if tags.get(_COMPRESSION) == _JPEG:
+        tables = tags.get(_JPEG_TABLES, b"")
+        for part in parts:  # each is a JPEG whose tables may stand apart
+            _check_jpeg(tables[:-2] + part[2:] if tables else part)
+
+
+def _check_jpeg(part: bytes) -> None:
+    whole = jpeg_damage.completed(part)
+    try:
+        open_as(whole, ["JPEG"]).load()
+    except PILLOW_ERRORS as error:
+        share = share_missing(lambda: open_as(whole, ["JPEG"]))
+        raise incomplete(str(error), share) from error
+
+
+def _check_deflated(part: bytes) -> None:
+    stream = zlib.decompressobj()
+    try:
+        while part and not stream.eof:
+            stream.decompress(part, _SPARE)
+            part = stream.unconsumed_tail
+    except zlib.error as error:
+        raise incomplete("a checksum is wrong", 0) from error
+    if not stream.eof:
+        raise incomplete("its compressed pixels go on where they should end", 0)
 
 
 def _webp_pixels(data: memoryview) -> bytes:

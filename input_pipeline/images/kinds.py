@@ -27,6 +27,8 @@ _DNG_VERSION, _SUB_DIRECTORIES, _PHOTOMETRIC = 50706, 330, 262
 # PhotometricInterpretation of samples behind colour filters, and of samples in no colour space.
 _SENSOR_SAMPLES = (32803, 34892)
 _MAX_DIRECTORIES = 20
+# Bytes of a value of each type of TIFF that has more than one.
+_SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 _OTHERS = (
     (b"%PDF-", "a PDF file"),
     (b"8BPS", "a Photoshop file"),
@@ -71,11 +73,34 @@ def why_not_read(data: bytes | memoryview) -> str:
 def why_not_opened(data: bytes | memoryview) -> str:
     """What is said of a file that no decoder takes."""
     if bytes(data[:4]) in _TIFF_STARTS:
-        return (
+        return without_directory(data) or (
             "a TIFF with a kind of samples or compression that is not read; save it with 8 or 16 "
             "bits per sample"
         )
     return "not an image of a known format"
+
+
+def without_directory(data: bytes | memoryview) -> str:
+    """Why a TIFF cannot be read whose first directory is gone, cut off for most; '' for others."""
+    if bytes(data[:4]) not in _TIFF_STARTS[:2] or _has_directory(data):
+        return ""
+    return (
+        "damaged image: the end of the file is missing or corrupt, and with it the list of where "
+        "in a TIFF its pixels are"
+    )
+
+
+def _has_directory(data: bytes | memoryview) -> bool:
+    """Whether the first directory of a TIFF lies within the file, with all its values."""
+    sign = "<" if bytes(data[:1]) == b"I" else ">"
+    try:
+        place = struct.unpack_from(sign + "I", data, 4)[0]
+        count = struct.unpack_from(sign + "H", data, place)[0]
+        fields = [struct.unpack_from(sign + "HHII", data, place + 2 + 12 * n) for n in range(count)]
+    except struct.error:
+        return False
+    sizes = ((_SIZES.get(kind, 1) * length, at) for _, kind, length, at in fields)
+    return bool(fields) and all(size <= 4 or at + size <= len(data) for size, at in sizes)
 
 
 def _brands(head: bytes) -> list[bytes]:

@@ -13,7 +13,12 @@ from input_pipeline.images.codecs import PILLOW_ERRORS, fast_pixels, known_layou
 from input_pipeline.images.essentials import completed, pixels_only
 from input_pipeline.images.isolated import decode_isolated, describe_isolated
 from input_pipeline.images.jpeg_damage import check_scans
-from input_pipeline.images.kinds import isolated_kind, why_not_opened, why_not_read
+from input_pipeline.images.kinds import (
+    isolated_kind,
+    why_not_opened,
+    why_not_read,
+    without_directory,
+)
 from input_pipeline.images.missing_pixels import check_rows, incomplete, share_missing
 from input_pipeline.images.orientation import as_stored
 from input_pipeline.images.plugins import open_as, stored_size, turned_by_pillow
@@ -109,7 +114,7 @@ def named_reasons(data: bytes | memoryview) -> Iterator[None]:
         raise UnreadableImageError(why_not_opened(data)) from error
     except PILLOW_ERRORS as error:
         detail = str(error) or type(error).__name__
-        raise UnreadableImageError(f"damaged image: {detail}") from error
+        raise UnreadableImageError(without_directory(data) or f"damaged image: {detail}") from error
 
 
 def resize_to(image: np.ndarray, size: int, mode: str = "squash") -> np.ndarray:

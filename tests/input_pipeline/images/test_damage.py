@@ -175,6 +175,27 @@ def test_corrupt_middles_of_compressed_tiffs_are_refused(compression):
         missing(data[:middle] + bytes([data[middle] ^ 0x55]) + data[middle + 1 :])
 
 
+@pytest.mark.parametrize("compression", ["tiff_adobe_deflate", "jpeg"])
+def test_zeros_and_noise_in_compressed_tiffs_are_refused(compression):
+    data = file_of("TIFF", compression=compression)
+    decode(data)
+    middle, length = len(data) // 2, len(data) // 5
+    noise = np.random.default_rng(0).bytes(length)
+    for put_in in (bytes(length), noise):
+        missing(data[:middle] + put_in + data[middle + length :])
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits"])
+def test_a_compressed_tiff_cut_short_is_called_damaged(compression):
+    """Its directory stands at the end: without it Pillow takes the file for another kind."""
+    data = file_of("TIFF", compression=compression)
+    half = len(data) // 2
+    cut = [data[:half], data[:-20], data[:half] + bytes(half), data[:half] + b"\xff" * half]
+    for damaged in cut:
+        with pytest.raises(UnreadableImageError, match=r"damaged image: .*missing"):
+            decode(damaged)
+
+
 @pytest.mark.parametrize("kind", ["BMP", "TIFF", "PPM"])
 def test_black_parts_of_a_picture_are_no_damage(kind):
     pixels = photograph()
