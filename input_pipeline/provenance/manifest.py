@@ -91,33 +91,41 @@ def manifest_texts(manifest: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _components(manifests: Mapping[bytes, list[Any]]) -> set[bytes]:
-    """The manifests to which the last, the picture's own, leads by no line of parents."""
-    related = {label: set(_related(contents)) for label, contents in manifests.items()}
+    """The manifests to which the last, the picture's own, leads by no line of parents.
+
+    What is a picture's only ingredient is its parent, whatever it is called: ChatGPT calls it a
+    component.
+    """
+    related = {label: list(_related(contents)) for label, contents in manifests.items()}
     own, waiting = set[bytes](), list(manifests)[-1:]
     while waiting:
         label = waiting.pop()
         if label not in own:
             own.add(label)
-            waiting += [other for other, is_parent in related.get(label, ()) if is_parent]
-    put_in = {other for label in manifests for other, is_parent in related[label] if not is_parent}
-    waiting = list(put_in)
+            made_of = related.get(label, [])
+            waiting += [
+                other
+                for other, relation in made_of
+                if relation == "parentOf" or (relation == "componentOf" and len(made_of) == 1)
+            ]
+    put_in, waiting = set[bytes](), [other for made_of in related.values() for other, _ in made_of]
     while waiting:
-        for other, _ in related.get(waiting.pop(), ()):
-            if other not in put_in:
-                put_in.add(other)
-                waiting.append(other)
-    return put_in - own
+        label = waiting.pop()
+        if label not in put_in | own:
+            put_in.add(label)
+            waiting += [other for other, _ in related.get(label, [])]
+    return put_in
 
 
-def _related(contents: list[Any]) -> Iterator[tuple[bytes, bool]]:
-    """Labels of the manifests of a picture's ingredients, and whether it was made out of them."""
+def _related(contents: list[Any]) -> Iterator[tuple[bytes, str]]:
+    """Of each ingredient its manifest's label, empty without one, and how it is related."""
     for content in contents:
         relation = content.get("relationship") if isinstance(content, dict) else None
-        for key in ("c2pa_manifest", "activeManifest") if isinstance(relation, str) else ():
-            link = content.get(key)
+        if isinstance(relation, str):
+            link = content.get("activeManifest") or content.get("c2pa_manifest")
             address = link.get("url") if isinstance(link, dict) else link
-            if isinstance(address, str):
-                yield address.rpartition("/")[2].encode(), relation == "parentOf"
+            label = address.rpartition("/")[2] if isinstance(address, str) else ""
+            yield label.encode(), relation
 
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
