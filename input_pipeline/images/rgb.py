@@ -1,7 +1,8 @@
 """From what Pillow opens to uint8 RGB: which value is white, and what lies under transparency."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -13,6 +14,9 @@ GROUND = (128, 128, 128)
 # Bits per sample that cameras and programs keep in 16: the fewest that hold the largest value.
 _DEPTHS = (8, 10, 12, 14, 16)
 _ROWS_AT_ONCE = 256
+# Tags of a TIFF, and values of theirs.
+_PHOTOMETRIC, _SAMPLE_FORMAT = 262, 339
+_WHITE_IS_ZERO, _SIGNED = 0, 2
 # Raw modes of several 16-bit samples, of which Pillow keeps one byte, up to the byte order.
 _DEEP = ("RGB;16", "RGBA;16", "LA;16")
 _TRANSPARENT_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
@@ -32,6 +36,11 @@ def to_rgb(image: Image.Image, reopened: Callable[[], Image.Image]) -> np.ndarra
     Raises:
       UnreadableImageError: the range of the values is unclear, or nothing is visible.
     """
+    if _tags(image).get(_SAMPLE_FORMAT) == (_SIGNED,) and image.mode == "L":
+        raise UnreadableImageError(
+            "its samples are signed, which Pillow reads as if they were not; save it with 8 or 16 "
+            "bits per sample, without a sign"
+        )
     deep = _deep_samples(image, reopened)
     if deep is not None:
         return _of_samples(deep)
@@ -39,9 +48,9 @@ def to_rgb(image: Image.Image, reopened: Callable[[], Image.Image]) -> np.ndarra
     if image.mode == "RGB" and "transparency" not in image.info:
         return np.asarray(image)
     if image.mode.startswith("I;16") or image.mode == "I":
-        return _grey(_of_integers(np.asarray(image)))
+        return _grey(_positive(_of_integers(np.asarray(image)), image))
     if image.mode == "F":
-        return _grey(_of_floats(np.asarray(image)))
+        return _grey(_positive(_of_floats(np.asarray(image)), image))
     if has_alpha(image):
         return on_ground(np.asarray(image.convert("RGBA")))
     return np.asarray(image.convert("RGB"))
@@ -80,6 +89,17 @@ def transparent_share(image: Image.Image) -> float:
         return 0.0
     alpha = np.asarray(image.convert("RGBA").getchannel("A"))
     return float(1 - alpha.mean() / 255)
+
+
+def _tags(image: Image.Image) -> Mapping[int, Any]:
+    """Those of a TIFF."""
+    return getattr(image, "tag_v2", {})
+
+
+def _positive(narrow: np.ndarray, image: Image.Image) -> np.ndarray:
+    """A TIFF may call zero white; Pillow turns only samples of 8 bits and fewer."""
+    is_negative = _tags(image).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+    return 255 - narrow if is_negative else narrow
 
 
 def _deep_samples(image: Image.Image, reopened: Callable[[], Image.Image]) -> np.ndarray | None:
@@ -144,9 +164,11 @@ def _of_integers(values: np.ndarray) -> np.ndarray:
 def _of_floats(values: np.ndarray) -> np.ndarray:
     """Parts of white, or levels of 8 or 16 bits, rounded to uint8."""
     least, most = float(values.min()), float(values.max())  # NaN, where one is
-    for white, darkest in ((1.0, 0.0), (255.0, 64.0), (65535.0, 16384.0)):
+    # A picture whose brightest value would be next to black has another range.
+    for white, darkest in ((1.0, 0.02), (255.0, 64.0), (65535.0, 16384.0)):
         # Resampling overshoots a little; it is clipped, as programs do when they save.
-        if darkest <= most <= 1.02 * white and least >= -0.02 * white:
+        is_black = least == most == 0
+        if (darkest <= most <= 1.02 * white or is_black) and least >= -0.02 * white:
             return np.rint(255 * np.clip(values / white, 0, 1)).astype(np.uint8)
     raise _unclear(least, most)
 

@@ -156,3 +156,36 @@ def test_pictures_of_8_bits_are_left_alone():
     buffer = io.BytesIO()
     Image.fromarray(dark).save(buffer, "PNG")
     np.testing.assert_array_equal(decode(buffer.getvalue()), dark)
+
+
+def negative(data):
+    """The TIFF with zero as white (PhotometricInterpretation)."""
+    entry = struct.pack("<HHII", 262, 4, 1, 1)
+    assert entry in data
+    return data.replace(entry, struct.pack("<HHII", 262, 4, 1, 0))
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_where_zero_is_white_the_picture_is_no_negative(dtype):
+    data = tiff(
+        values(16, 1, np.uint16) if dtype == np.uint16 else values(8, 1, dtype) / dtype(255)
+    )
+    np.testing.assert_array_equal(decode(negative(data)), 255 - decode(data))
+
+
+def test_signed_samples_of_8_bits_are_refused():
+    with pytest.raises(UnreadableImageError, match="signed"):
+        decode(tiff(values(7, 1, np.int8)))
+
+
+def test_floats_that_would_all_be_black_are_refused():
+    with pytest.raises(UnreadableImageError, match="which is white"):
+        decode(tiff(values(8, 1, np.float32) / np.float32(255 * 500)))
+
+
+def test_a_drawing_of_one_bit_may_end_in_black():
+    drawing = np.full((40, 60), 255, np.uint8)
+    drawing[30, 40:] = drawing[31:] = 0
+    buffer = io.BytesIO()
+    Image.fromarray(drawing).convert("1").save(buffer, "TIFF")
+    np.testing.assert_array_equal(decode(buffer.getvalue())[..., 0], drawing)
