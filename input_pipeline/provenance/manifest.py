@@ -125,7 +125,7 @@ def _related(contents: list[Any]) -> Iterator[tuple[bytes, str]]:
             link = content.get("activeManifest") or content.get("c2pa_manifest")
             address = link.get("url") if isinstance(link, dict) else link
             label = address.rpartition("/")[2] if isinstance(address, str) else ""
-            yield label.encode(), relation
+            yield label.encode("utf-8", "replace"), relation
 
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -181,3 +181,9 @@ def test_manifests_that_are_made_of_each_other_end_the_reading():
     first = told("first", CAPTURED, ingredients=[("parentOf", "second")])
     second = told("second", ingredients=[("parentOf", "first"), ("componentOf", "second")])
     assert source_of(first, second) == ("captured", "")
+
+
+def test_a_link_that_is_no_text_ends_no_reading():
+    body = b'{"relationship": "parentOf", "c2pa_manifest": {"url": "/\\ud800"}}'
+    ingredient = superbox(b"json", b"c2pa.ingredient", box(b"json", body))
+    assert source_of(superbox(b"c2ma", b"own", ingredient)) == ("", "")
