@@ -63,9 +63,9 @@ def test_it_hides_no_error():
 def at_step(monkeypatch):
     """Sends this process SIGTERM as it comes to a step."""
 
-    def install(wanted):
-        reached = Preemption.reached
+    reached = Preemption.reached
 
+    def install(wanted):
         def after_the_signal(self, step):
             reached(self, step)
             if step == wanted:
@@ -78,7 +78,6 @@ def at_step(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="the last checkpoint is not found; not understood yet", strict=False)
 def test_a_run_that_is_stopped_goes_on_bit_identically(
     trained, tiny_data, tmp_path, at_step, capsys
 ):
@@ -95,6 +94,7 @@ def test_a_run_that_is_stopped_goes_on_bit_identically(
     assert runs.curve(workdir, "train")[-1]["step"] == 5
     assert not (workdir / "evaluation").exists()
     # It has gone to the end when the signal comes again.
+    at_step(6)
     assert main.run(arguments) == 0
     expected, arrays = (runs.saved_arrays(run, 6) for run in (trained.workdir, workdir))
     for key, value in expected.items():
