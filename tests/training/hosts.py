@@ -28,19 +28,20 @@ class Together:
         self.counts = [folder / f"decoded-{number}-{rank}" for rank in range(number)]
         self._logs = [folder / f"log-{number}-{rank}.txt" for rank in range(number)]
         several = [f"--coordinator=localhost:{port}", f"--num_processes={number}"]
-        self.processes = [
-            subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "tests.training.one_of_several", counted, *arguments),
-                    *([*several, f"--process_id={rank}"] if number > 1 else []),
-                ],
-                cwd=runs.ROOT,
-                env=os.environ | {"JAX_NUM_CPU_DEVICES": str(DEVICES // number)},
-                stdout=log.open("w"),
-                stderr=subprocess.STDOUT,
-            )
-            for rank, (counted, log) in enumerate(zip(self.counts, self._logs, strict=True))
-        ]
+        self.processes = []
+        for rank, (counted, log) in enumerate(zip(self.counts, self._logs, strict=True)):
+            command = [sys.executable, "-m", "tests.training.one_of_several", counted, *arguments]
+            if number > 1:
+                command += [*several, f"--process_id={rank}"]
+            with log.open("w") as said:
+                process = subprocess.Popen(
+                    command,
+                    cwd=runs.ROOT,
+                    env=os.environ | {"JAX_NUM_CPU_DEVICES": str(DEVICES // number)},
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                )
+            self.processes.append(process)
 
     def __enter__(self) -> "Together":
         return self

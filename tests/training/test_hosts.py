@@ -47,7 +47,6 @@ def assert_same_end(workdir, expected):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="never run to its end yet", run=False)
 def test_two_processes_are_stopped_and_one_or_four_go_on(tiny_data, tmp_path):
     """SIGTERM reaches one of two; both save at one step, wherever in the epoch that is."""
     alone, two = tmp_path / "alone", tmp_path / "two"
@@ -73,7 +72,6 @@ def test_two_processes_are_stopped_and_one_or_four_go_on(tiny_data, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="never run to its end yet", run=False)
 def test_when_one_dies_the_others_say_so(tiny_data, tmp_path):
     workdir = tmp_path / "run"
     arguments = runs.train_arguments(tiny_data, workdir, **SETTINGS | {"num_epochs": 1000})
