@@ -30,7 +30,8 @@ class Together:
         several = [f"--coordinator=localhost:{port}", f"--num_processes={number}"]
         self.processes = []
         for rank, (counted, log) in enumerate(zip(self.counts, self._logs, strict=True)):
-            command = [sys.executable, "-m", "tests.training.one_of_several", counted, *arguments]
+            ours = ["-m", "tests.training.one_of_several", str(counted)]
+            command = [sys.executable, *ours, *arguments]
             if number > 1:
                 command += [*several, f"--process_id={rank}"]
             with log.open("w") as said:
