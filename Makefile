@@ -16,7 +16,7 @@ SLIDES ?= build/slides.pdf
 demo: $(VENV)/installed
 	$(BIN)/python main.py --config=configs/quickstart.py --workdir=$(DEMO)
 	@echo "Open the report: $(DEMO)/report.html"
-	@echo "The detector that comes along, of which the demo's run is no part, on simulated examples:"
+	@echo "The bundled detector (not the run above) on simulated examples:"
 	$(BIN)/python main.py predict --examples=$(DEMO)/examples
 	@echo "Now score your own pictures: $(BIN)/python main.py predict my_pictures/"
 

@@ -3,8 +3,8 @@
     python benchmarks/provenance.py [--files=4] [--rounds=2] [--json=FILE]
 
 The files are JPEGs of 12.6 megapixels, photograph-like, half of them with Content Credentials of a
-certificate made here (needs the extras provenance and test). `predict` runs on them by the detector
-that comes along, without and with --provenance, in turn; what is compared is the processor time of
+certificate made here (needs the extras provenance and test). `predict` runs on them by the bundled
+detector, without and with --provenance, in turn; what is compared is the processor time of
 all threads, which other work on the machine does not change much. The parts are timed by
 themselves: what every file says, credentials verified, the invisible mark (decoding included).
 """

@@ -1,8 +1,8 @@
-"""What the detector that comes along costs: to score a picture, and to train as it was trained.
+"""What the bundled detector costs: to score a picture, and to train as it was trained.
 
     python benchmarks/shipped_detector.py [--data=PREPARED,PAIRS] [--steps=24] [--json=FILE]
 
-* score: `Detector.logits` of the detector that comes along, of NPR in JAX and of NPR in PyTorch
+* score: `Detector.logits` of the bundled detector, of NPR in JAX and of NPR in PyTorch
   (channels_last, one thread, normalisation and residual included), from pixels in memory.
 * train, with ``--data``: crops that ``configs/wild.py`` and ``native_crops.py:reencoded`` read and
   train on, the same files for both, without validation.
@@ -33,7 +33,7 @@ from npr_jax.training.inputs import TrainInput, open_dataset
 from npr_jax.training.step import make_train_step
 from npr_jax.training.train_state import init_train_state
 
-SHIPPED, NPR, TORCH = "the detector that comes along", "NPR, ours", "NPR, PyTorch"
+SHIPPED, NPR, TORCH = "the bundled detector", "NPR, ours", "NPR, PyTorch"
 WILD, REENCODED = "wild.py", "native_crops.py:reencoded"
 ROUNDS = 4
 _BATCH, _SIDE = 8, 256

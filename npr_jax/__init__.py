@@ -1,6 +1,6 @@
 """NPR in JAX: tells images that a generator up-sampled from photographs.
 
-``Detector`` scores files and pixels, ``Detector.default()`` with the weights that come along;
+``Detector`` scores files and pixels, ``Detector.default()`` with the bundled weights;
 ``Ensemble`` does it with several. An ``ImageScore`` is what they say of a file, ``Preprocessing``
 and ``Calibration`` are what they do before and after the network. ``train`` trains a run,
 ``build_model`` makes the network of a config, ``FrontEnd`` is the view of an image that a network

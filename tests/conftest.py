@@ -112,7 +112,7 @@ def packed(tmp_path_factory, trained) -> pathlib.Path:
 
 @pytest.fixture
 def as_default(packed, monkeypatch) -> pathlib.Path:
-    """The same, as the detector that comes with the package, in this process."""
+    """The same, as the bundled detector, in this process."""
     from npr_jax.detectors import card
 
     monkeypatch.setattr(card, "OWN_FOLDER", packed)

@@ -1,15 +1,15 @@
-"""How well the detector that comes along does on images of generators it was not trained on.
+"""How well the bundled detector does on images of generators it was not trained on.
 
     python -m docs.research.detector_figures docs/results/detector/dev.csv \
         --scores clean=SCORES.csv --scores web=SCORES.csv --scores hard=SCORES.csv
 
 joins the ``scores.csv`` of one evaluation per delivery into one table, and lays a copy of the card
-of the detector that comes along beside it: the one that was measured. `make results` measures what
+of the bundled detector beside it: the one that was measured. `make results` measures what
 the table says, with the calibration on that card, and puts it into docs/detector.md. A later
 detector that has learned from the images of the table cannot be measured with them; then table and
-card stay, and the page says whose figures they are. Beside them stands how the detector that comes
-along does on the images of its calibration, docs/results/detector/held_out.csv: the ``<step>.csv``
-that `calibrate` wrote.
+card stay, and the page says whose figures they are. Beside them stands how the bundled
+detector does on the images of its calibration, docs/results/detector/held_out.csv: the
+``<step>.csv`` that `calibrate` wrote.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from npr_jax.evaluation import measures
 from npr_jax.evaluation.calibration_measures import measure_probabilities
 from npr_jax.evaluation.results import read_scores
 
-# Within docs/results: of dev, and of what the detector that comes along was calibrated on.
+# Within docs/results: of dev, and of what the bundled detector was calibrated on.
 TABLE, HELD_OUT = "detector/dev.csv", "detector/held_out.csv"
 RESAMPLES = 1000
 _FACTS = ("filename", "source", "label")
@@ -208,7 +208,7 @@ def block_of(table: pathlib.Path) -> str:
 
 
 def held_out_block(table: pathlib.Path) -> str:
-    """The detector that comes along on images that it was calibrated on, where the table is there.
+    """The bundled detector on images that it was calibrated on, where the table is there.
 
     They are of generators that it was trained on; neither they nor their reconstructions were.
     """
@@ -233,14 +233,14 @@ def held_out_block(table: pathlib.Path) -> str:
 
 
 def whose(scored: Scored, card: Measured, own: Measured) -> str:
-    """Whose figures those of a table are, beside the detector that comes along."""
+    """Whose figures those of a table are, beside the bundled detector."""
     text = f"The figures are those of {card.title}"
     if own.sha256 == card.sha256:
-        return f"{text}, the detector that comes along."
+        return f"{text}, the bundled detector."
     generators = scored.groups(1)
     known = sum(name in own.generators for name in generators)
     return (
-        f"{text}. **The detector that comes along is {own.title}**, which was trained on "
+        f"{text}. **The bundled detector is {own.title}**, which was trained on "
         f"{known} of these {len(generators)} generators: of those the table says nothing about it."
     )
 

@@ -1,4 +1,4 @@
-"""Pictures through the eyes of the detector that comes along: heat maps and delivery curves.
+"""Pictures through the eyes of the bundled detector: heat maps and delivery curves.
 
     python -m docs.research.detector_pictures docs --realworld=REALWORLD
 

@@ -1,4 +1,4 @@
-"""What the detector that comes along was trained on, for its page: sources, images and licences.
+"""What the bundled detector was trained on, for its page: sources, images and licences.
 
 docs/results/detector/sources.csv lists the sources of realworld (version 2) by split, as its
 manifest does. Which splits a detector learned from is told by the generators on its card.

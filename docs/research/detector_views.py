@@ -2,7 +2,7 @@
 
     python -m docs.research.detector_views REALWORLD docs/results/detector/views.csv
 
-scores the middle of every picture of the split ``dev`` with the detector that comes along: as it
+scores the middle of every picture of the split ``dev`` with the bundled detector: as it
 is, moved by one pixel (the other three phases of NPR's 2x2 grid), mirrored and turned by 90
 degrees. `make results` says in docs/detector.md what that does to the logits, and whether the mean
 of the four phases ranks better than one. The table names the detector, so the page stays true

@@ -1,4 +1,4 @@
-"""Whose signatures under Content Credentials count: a list that comes along, or a file."""
+"""Whose signatures under Content Credentials count: the bundled list, or a file."""
 
 import hashlib
 import os

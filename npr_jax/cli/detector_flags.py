@@ -42,8 +42,7 @@ def flags_of_detector(*, ensembles: bool = True) -> tuple[Define, ...]:
     several = "; A,B,C: the ensemble of several" if ensembles else ""
     return (
         *run_flags(
-            f"Directory of the run{several}. Without it and --weights: the detector that comes "
-            "with this program."
+            f"Directory of the run{several}. Without it and --weights: the bundled detector."
         ),
         text(
             "weights",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from npr_jax.models.base import Model
 
 FORMAT = 1  # of the card
-# The folder of the detector that comes with this package.
+# The folder of the bundled detector.
 OWN_FOLDER = pathlib.Path(__file__).parent
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _WEIGHTS = ".safetensors"
@@ -155,7 +155,7 @@ def find_card(path: str | pathlib.Path) -> pathlib.Path | None:
 
 
 def own_card() -> pathlib.Path:
-    """The card of the detector that comes with this package."""
+    """The card of the bundled detector."""
     found = find_card(OWN_FOLDER)
     if found is None:
         raise UserError(

@@ -88,7 +88,7 @@ class Detector(FileDetector):
 
     @classmethod
     def default(cls, *, resize: int | None = None) -> Self:
-        """The detector that comes with this package; see ``from_card``."""
+        """The bundled detector; see ``from_card``."""
         return cls.from_card(own_card(), resize=resize)
 
     @classmethod

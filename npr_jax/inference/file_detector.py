@@ -87,7 +87,7 @@ class FileDetector:
         self.calibration_note = ""
 
     def with_preprocessing(self, preprocessing: Preprocessing) -> Self:
-        """The same network with another preprocessing; its calibration does not come along."""
+        """The same network with another preprocessing; its calibration is left out."""
         other = copy.copy(self)
         other.preprocessing = self._fitted(preprocessing)
         if other.preprocessing != self.preprocessing and self.calibration is not None:

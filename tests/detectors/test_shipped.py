@@ -1,4 +1,4 @@
-"""What is said of the detector that comes along is so: its figures, and the logits behind them."""
+"""What is said of the bundled detector is so: its figures, and the logits behind them."""
 
 import pathlib
 

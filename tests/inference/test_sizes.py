@@ -77,7 +77,7 @@ def test_a_trained_detector_finds_what_it_found(detector, monkeypatch):
 def test_real_pictures(shared, detector, network):
     """A part of photographs and generated images of many sources, two of each.
 
-    Of the detector that comes along, a row or a column: where both go at once, one picture with a
+    Of the bundled detector, a row or a column: where both go at once, one picture with a
     black frame, of which they take a part, moves by 0.11.
     """
     paths = [

@@ -93,9 +93,9 @@ def test_the_page_shows_every_group(scored):
 
 
 def test_the_page_says_whose_figures_they_are(scored):
-    """Also where a detector comes along that has learned from the images of the table."""
+    """Also where the bundled detector has learned from the images of the table."""
     card = Measured("name 1", "a", CALIBRATION, {"train_family": ["old"]})
-    assert whose(scored, card, card).endswith("name 1, the detector that comes along.")
+    assert whose(scored, card, card).endswith("name 1, the bundled detector.")
     later = Measured("name 2", "b", CALIBRATION, {"train_family": ["old", "new", "other"]})
     text = whose(scored, card, later)
     assert "those of name 1." in text

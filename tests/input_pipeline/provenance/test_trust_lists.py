@@ -1,4 +1,4 @@
-"""The list of signers that comes along, and files in its place."""
+"""The bundled list of signers, and files in its place."""
 
 import hashlib
 import re
