@@ -11,6 +11,7 @@ import npr_jax
 from npr_jax.serving.limits import Limits
 from npr_jax.serving.server import build_app
 from npr_jax.serving.service import Service
+from tests import runs
 
 HOME = "http://127.0.0.1:7860"
 
@@ -65,3 +66,8 @@ def ask():
         return client.post(f"/api/v1/score{query}", files=sent, **options)
 
     return post
+
+
+@pytest.fixture
+def good(encoded):
+    return encoded(runs.picture(0, True))
