@@ -41,7 +41,7 @@ results: $(VENV)/installed-test
 
 # This needs Node.js from 18 on and Chrome, Chromium, Edge or Firefox.
 slides:
-	$(MARP) docs/slides.md --config-file docs/marp.yml --output $(SLIDES)
+	$(MARP) docs/slides/slides.md --config-file docs/slides/marp.yml --output $(SLIDES)
 	@echo "The talk, notes as annotations: $(SLIDES)"
 
 lint: $(VENV)/installed-test

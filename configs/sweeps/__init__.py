@@ -1,1 +1,1 @@
-"""Sweeps: many settings times many seeds, see docs/sweeps.md."""
+"""Sweeps: many settings times many seeds, see docs/systems.md."""

@@ -35,7 +35,10 @@ class Answer:
     figure: figure.Figure | None = None
 
     def blocks(self, images: str) -> dict[str, str]:
-        """{name of a block: Markdown}; ``images``: folder of the figures as the page sees it."""
+        """{name of a block: Markdown}; ``images``: folder of the figures as the report sees it.
+
+        The slides lie a folder deeper.
+        """
         what = self.caption.split(". ")[0]
         drawing = f"![{what}]({images}/{self.name}.svg)\n\n*{self.caption}*"
         parts = [
@@ -44,7 +47,7 @@ class Answer:
             drawing if self.figure else "",
             _folded(self.table) if self.figure else self.table,
         ]
-        picture = f"![w:960]({images}/{self.name}.svg)" if self.figure else ""
+        picture = f"![w:960](../{images}/{self.name}.svg)" if self.figure else ""
         note = f"<!--\n{self.paragraph}\n-->" if self.paragraph else ""
         slide = [self.short, picture or self.table, note]
         return {

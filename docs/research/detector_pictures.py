@@ -223,7 +223,7 @@ def block_of(table: pathlib.Path, shown: str) -> str:
 def format_block(rows: Sequence[Mapping[str, str]]) -> str:
     """Markdown: a row for each picture."""
     lines = [
-        "| picture | as it lies | called generated | unsure | called a photograph "
+        "| picture | unchanged | called generated | unsure | called a photograph "
         "| places that speak for generated | flattest third | most textured third |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
@@ -245,7 +245,7 @@ def format_block(rows: Sequence[Mapping[str, str]]) -> str:
             *lines,
             "",
             f"{' and '.join(titles)}; {len(rows)} pictures, each after the same {len(DELIVERIES)} "
-            "deliveries, the file as it lies among them. The last two columns are the mean of the "
+            "deliveries, the unchanged file among them. The last two columns are the mean of the "
             "heat map, in logits, over the third of the pixels with the least and the most local "
             "contrast.",
         ]

@@ -1,7 +1,7 @@
 """Everything in docs/ that is made from docs/results/*.csv, made anew.
 
 Writes docs/results/tables.md, the figures docs/images/research/*.svg, and the blocks of
-docs/report.md, docs/slides.md, docs/data.md, docs/detector.md and docs/formats.md.
+docs/report.md, docs/slides/slides.md, docs/data.md, docs/detector.md and docs/formats.md.
 """
 
 import pathlib
@@ -36,7 +36,7 @@ from npr_jax.analysis.figures import style
 from npr_jax.detectors.card import own_card
 
 RESULTS, IMAGES = "results", "images/research"  # within docs
-PAGES = ("report.md", "slides.md", "data.md", "detector.md", "formats.md")
+PAGES = ("report.md", "slides/slides.md", "data.md", "detector.md", "formats.md")
 
 
 def answer_all(tables: Mapping[str, ResultTable], results: pathlib.Path) -> list[Answer]:

@@ -21,7 +21,7 @@ class ResultTable:
 
     Attributes:
         name: of the sweep, and of the file without its suffix.
-        rows: one per run and generator, as docs/sweeps.md explains them; measures as fractions
+        rows: one per run and generator, as docs/systems.md explains them; measures as fractions
             from 0 to 1, None where there is none.
     """
 
@@ -113,7 +113,7 @@ def read_table(path: pathlib.Path) -> ResultTable:
             row |= {key: float(row[key]) if row[key] else None for key in weights}
     except (KeyError, ValueError, TypeError) as error:
         raise ValueError(
-            f"{path} is no runs.csv of a sweep, as docs/sweeps.md explains it: {error}"
+            f"{path} is no runs.csv of a sweep, as docs/systems.md explains it: {error}"
         ) from error
     if not rows:
         raise ValueError(f"{path} has no rows; expected a sweep's runs.csv")

@@ -24,6 +24,7 @@ def made():
 def docs(tmp_path):
     """Pages of the repository, with one small table."""
     for page in rebuild.PAGES:
+        (tmp_path / page).parent.mkdir(exist_ok=True)
         shutil.copy(runs.ROOT / "docs" / page, tmp_path / page)
     (tmp_path / "results").mkdir()
     aucs = dict.fromkeys(("0.25", "0.5", "0.75"), 0.8)
@@ -127,7 +128,7 @@ def test_a_directory_without_tables_is_refused(tmp_path, capsys):
 
 def test_no_note_of_the_slides_is_a_mark():
     """A comment is the speaker's; marks of blocks are none."""
-    slides = (runs.ROOT / "docs" / "slides.md").read_text(encoding="utf-8")
+    slides = (runs.ROOT / "docs" / "slides" / "slides.md").read_text(encoding="utf-8")
     notes = re.findall(r"<!--(.*?)-->", slides, re.DOTALL)
     spoken = [note for note in notes if not note.strip().startswith("_class:")]
     assert len(spoken) >= slides.count("\n---\n") - 1
