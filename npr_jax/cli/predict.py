@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import pathlib
+import functools
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from input_pipeline.errors import UserError
 from input_pipeline.images.image_listing import ImageListing
 from input_pipeline.provenance.columns import ProvenanceCells, provenance_cells
 from input_pipeline.provenance.credentials import can_verify
 from input_pipeline.provenance.trust_lists import TrustList
 from input_pipeline.storage.growing_file import partial_of
+from npr_jax.cli.predict_extras import Extra, check_extras, extra_openers
 from npr_jax.cli.progress import watched
-from npr_jax.cli.score_table import check_output, row_format, score_table
+from npr_jax.cli.score_table import ScoreTable, check_output, row_format, score_table
 from npr_jax.evaluation.provenance import package_version
 from npr_jax.inference.identity import identity
 from npr_jax.inference.verdict import ImageScore, check_confidence
 
 if TYPE_CHECKING:  # importing them would import JAX, which most predictions do without
-    from npr_jax.inference.detector import Detector
     from npr_jax.inference.ensemble import Ensemble
     from npr_jax.inference.file_detector import FileDetector
 
 COLUMNS = ("path", "score", "verdict", "error")
 _LONGEST_COMMAND = 1000  # letters; a longer one is not repeated
-# Takes a result, makes something beside its row and returns why that could not be made.
-Extra = Callable[[ImageScore], str]
 
 
 def predict_files(
@@ -86,42 +83,25 @@ def predict_files(
     check_output(output, resume=resume)
     columns = (*COLUMNS, *ProvenanceCells._fields) if provenance is not None else COLUMNS
     form = row_format(format, output, columns, excel=excel)
-    _check_extras(detector, maps, evidence, heat_map, resume)
-    if evidence:  # it draws with Matplotlib, which scoring does without
-        from npr_jax.analysis.evidence import evidence_folder
-
-    def made_of() -> dict[str, Any]:
-        return {
-            "program": package_version(),
-            "detector": identity(detector),
-            "files": len(listing),
-            "files_sha256": listing.sha256,
-            "confidence": confidence,
-            "format": type(form).__name__,
-            "columns": [*columns],
-            "excel": excel,
-            "maps": maps,
-            "trust_list": provenance and provenance.sha256,
-            "credentials_verified": provenance and can_verify(),
-        }
-
+    check_extras(detector, maps, evidence, heat_map, resume)
+    open_extras = extra_openers(detector, maps, evidence, heat_map)
+    chosen = {
+        "confidence": confidence,
+        "format": type(form).__name__,
+        "columns": [*columns],
+        "excel": excel,
+        "maps": maps,
+    }
     with contextlib.ExitStack() as opened:
         listing = opened.enter_context(ImageListing(paths))
+        made_of = functools.partial(_made_of, detector, listing, provenance, chosen)
         table = opened.enter_context(score_table(output, form, listing, made_of, resume=resume))
-        extras: list[Extra] = []
-        if maps:
-            extras.append(_map_writer(cast("Detector", detector), pathlib.Path(maps), table.done))
-        if evidence:
-            folder = evidence_folder(cast("Detector", detector), pathlib.Path(evidence), heat_map)
-            extras.append(opened.enter_context(folder))
+        extras = [opened.enter_context(open_extra(table.done)) for open_extra in open_extras]
         resumed = f"; {table.done:,} rows are there already" if table.done else ""
         print(in_one_line(detector) + resumed, file=sys.stderr)
         results = _results(detector, listing, table.done, confidence, extras)
-        shown = watched(results, len(listing), done=table.done)
         try:
-            with contextlib.closing(shown):  # a bar's line ends before anything else is said
-                for result in shown:
-                    table.write(_row(result, provenance))
+            _write_rows(results, table, len(listing), provenance)
         except BaseException:
             if output and table.done:
                 print(_how_to_go_on(table.done, len(listing), output, command), file=sys.stderr)
@@ -155,51 +135,32 @@ def _how_to_go_on(done: int, files: int, output: str, command: Sequence[str]) ->
     )
 
 
-def _check_extras(
-    detector: FileDetector | Ensemble, maps: str, evidence: str, heat_map: str, resume: bool
+def _made_of(
+    detector: FileDetector | Ensemble,
+    listing: ImageListing,
+    provenance: TrustList | None,
+    chosen: Mapping[str, Any],
+) -> dict[str, Any]:
+    """All that the rows depend on, as JSON values; ``chosen``: what the user has set."""
+    return {
+        "program": package_version(),
+        "detector": identity(detector),
+        "files": len(listing),
+        "files_sha256": listing.sha256,
+        **chosen,
+        "trust_list": provenance and provenance.sha256,
+        "credentials_verified": provenance and can_verify(),
+    }
+
+
+def _write_rows(
+    results: Iterator[ImageScore], table: ScoreTable, files: int, provenance: TrustList | None
 ) -> None:
-    if evidence and resume:
-        raise UserError(
-            "--resume goes on with a table, not with its --evidence; leave --evidence out, or "
-            "--resume, and remove what the earlier run has left"
-        )
-    for flag, value in (("maps", maps), ("evidence", evidence)):
-        if value and len(detector.members) > 1:
-            raise UserError(f"--{flag} is of one detector, not of several; give one --workdir")
-        if pathlib.Path(value or ".").is_file():
-            raise UserError(f"--{flag}={value} is a file; give a directory")
-    if heat_map != "auto" and not evidence:
-        raise UserError(f"--heat_map={heat_map} is of --evidence=DIR; give both")
-    if maps or heat_map == "positions":
-        from npr_jax.inference.position_maps import check_has_map
-
-        check_has_map(cast("Detector", detector).model)
-    if evidence and pathlib.Path(evidence).is_dir() and any(pathlib.Path(evidence).iterdir()):
-        raise UserError(
-            f"--evidence={evidence} is not empty: earlier pictures would lie among the new ones; "
-            "give another directory"
-        )
-
-
-def _map_writer(detector: Detector, directory: pathlib.Path, first: int) -> Extra:
-    from npr_jax.inference.position_maps import save_maps
-
-    directory.mkdir(parents=True, exist_ok=True)
-    seen = first
-
-    def write(result: ImageScore) -> str:
-        nonlocal seen
-        number, seen = seen, seen + 1
-        if result.error:
-            return ""
-        try:
-            maps = detector.maps(detector.read(result.path))
-        except UserError as error:
-            return f"no map of positions: {error}"
-        save_maps(directory, number, result.path, maps)
-        return ""
-
-    return write
+    """One row for each result, while a bar or a line a minute says how far it has come."""
+    shown = watched(results, files, done=table.done)
+    with contextlib.closing(shown):  # a bar's line ends before anything else is said
+        for result in shown:
+            table.write(_row(result, provenance))
 
 
 def _results(
