@@ -75,7 +75,8 @@ class Command:
             config_flags.DEFINE_config_file(
                 "config",
                 None,
-                f"Recipe, as {self.recipes}/NAME.py; --config.KEY=VALUE changes a setting of it.",
+                f"Recipe, such as {self.recipes}/NAME.py; --config.KEY=VALUE changes one of its "
+                "settings.",
                 flag_values=values,
                 sys_argv=[self.name, *arguments],
             )

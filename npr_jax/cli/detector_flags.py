@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 DATA_FLAGS = (
     text("data", "Prepared data sets, A or A,B. Without it: the run's own."),
-    text("split", "Which split of it is scored. Without it: the one that the run's recipe names."),
+    text("split", "Which split is scored. Without it: the one that the run's recipe names."),
 )
 
 

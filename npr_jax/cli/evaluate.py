@@ -129,7 +129,7 @@ EVALUATE = Command(
 )
 ROBUSTNESS = Command(
     name="robustness",
-    summary="Score a test split as it is and after JPEG, resizing, blur and other changes.",
+    summary="Score a test split unchanged and after JPEG, resizing, blur and other changes.",
     usage="(--workdir=RUN | [--weights=FILE] --output=DIR --data=PREPARED) "
     "[--split=NAME] [--resize=native|PIXELS|protocol] [--transformations=A,B]",
     examples=(
@@ -140,7 +140,7 @@ ROBUSTNESS = Command(
         *flags_of_detector(),
         resize_flag(protocol=True),
         *DATA_FLAGS,
-        text("transformations", "Families of them, as jpeg,webp,resize. Without it: all."),
+        text("transformations", "Which families, such as jpeg,webp,resize. Without it: all."),
         text("output", _RESULTS),
     ),
     run=_robustness,
@@ -193,7 +193,7 @@ LOCALIZE = Command(
         *flags_of_detector(ensembles=False),
         integer("composites", 50, "Pictures of each family and shift.", lowest=2),
         integer("image_size", 128, "Side of the pictures in pixels."),
-        heat_map_flag("How it is found where the evidence lies."),
+        heat_map_flag("How the heat map is made."),
         text("output", _RESULTS),
     ),
     run=_localize,

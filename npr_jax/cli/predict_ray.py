@@ -10,16 +10,21 @@ RAY = "ray"
 RAY_FLAGS = (
     text(
         "address",
-        "With --engine=ray: the Ray cluster, as auto or HOST:6379. Without it: this machine alone.",
+        "With --engine=ray: the Ray cluster, auto or HOST:6379. Without it: this machine alone.",
     ),
     integer(
         "workers",
         0,
-        "With --engine=ray: how many. 0: one for each GPU or, without any, for each core (of a "
-        "cluster, for each but one).",
+        "With --engine=ray: number of workers. 0: one for each GPU or, without any, for each core "
+        "(of a cluster, for each but one).",
         lowest=0,
     ),
-    integer("block_rows", 256, "With --engine=ray: pictures that are done together.", lowest=1),
+    integer(
+        "block_rows",
+        256,
+        "With --engine=ray: pictures that are scored and noted together.",
+        lowest=1,
+    ),
 )
 # What only the process itself can do, which one engine alone does.
 _OTHERS = (

@@ -130,7 +130,7 @@ def _serve(flags: Any) -> int:
 
 _TRUST_LIST = text(
     "trust_list",
-    "Certificates (PEM) of who may sign Content Credentials. Without it: C2PA's list.",
+    "Certificates (PEM) whose signatures under Content Credentials count. Without it: C2PA's list.",
 )
 _DETECTOR = "[--workdir=RUN | --weights=FILE]"
 PREDICT = Command(
@@ -166,9 +166,9 @@ PREDICT = Command(
             "format",
             "auto",
             ["auto", "csv", "jsonl"],
-            "Of the rows. auto: JSON Lines where --output ends in .jsonl or .ndjson, else CSV.",
+            "Format of the rows. auto: JSON Lines if --output ends in .jsonl or .ndjson, else CSV.",
         ),
-        switch("resume", "With --output: go on with the rows that a stopped run has left."),
+        switch("resume", "With --output: continue after the rows that a stopped run has left."),
         switch(
             "excel",
             "With --output=FILE.csv: begin with a byte order mark, so that Excel reads UTF-8.",
@@ -181,14 +181,14 @@ PREDICT = Command(
         number(
             "max_megapixels",
             250,
-            "Largest picture; each megapixel takes 3 MB of memory or more.",
+            "Largest picture, in megapixels; each takes 3 MB of memory or more.",
         ),
         text(
             "examples", "Directory for simulated example pictures, which are made and scored too."
         ),
         text("maps", "Directory for each file's map of positions (.npz)."),
         text("evidence", "Directory for the residual maps and a heat map of each file."),
-        switch("provenance", "Columns for what each file says of where it comes from."),
+        switch("provenance", "Add columns for what each file says about where it comes from."),
         _TRUST_LIST,
         heat_map_flag("With --evidence: how the heat map is made."),
         *RAY_FLAGS,
@@ -248,11 +248,11 @@ SERVE = Command(
         ),
         text("allow_host", "Other names, comma-separated, under which browsers may reach it."),
         integer("port", 7860, "Port to listen on; 0 takes any that is free."),
-        number("max_megabytes", 30, "Largest file."),
-        number("max_megapixels", 40, "Largest picture."),
+        number("max_megabytes", 30, "Largest file, in megabytes."),
+        number("max_megapixels", 40, "Largest picture, in megapixels."),
         integer("max_files", 200, "Most files in one request."),
-        number("max_zip_megabytes", 300, "Largest request, its zip files expanded."),
-        number("max_seconds", 60, "Longest work on one picture."),
+        number("max_zip_megabytes", 300, "Largest request, in megabytes, its zip files expanded."),
+        number("max_seconds", 60, "Longest work on one picture, in seconds."),
         _TRUST_LIST,
         integer("max_waiting", 16, "Requests that may wait; more are refused."),
     ),

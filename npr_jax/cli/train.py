@@ -16,15 +16,15 @@ NOISE_RECIPES = "configs/diffusion"
 _WORKDIR = text(
     "workdir",
     "Directory for checkpoints and reports, made where missing; a run that was stopped there "
-    "goes on.",
+    "continues.",
 )
 
 
 _PREEMPTED_STATUS = integer(
     "preempted_status",
     0,
-    "Exit status where SIGTERM came before the end and all was saved; a scheduler that starts the "
-    "command again needs one of its own.",
+    "Exit status if SIGTERM came before the end and everything was saved, for a scheduler that "
+    "then starts the command again.",
     lowest=0,
 )
 
@@ -197,8 +197,8 @@ SWEEP = Command(
     name="sweep",
     summary="Train and evaluate many variants of a recipe, with several seeds each.",
     usage="--config=FILE --workdir=DIR [--shard=i/n] [--side_by_side=N] [--config.KEY=VALUE ...]",
-    details="Settings of the runs are --config.base.KEY. A sweep that was stopped goes on where it "
-    "was.",
+    details="Settings of the runs are --config.base.KEY. A sweep that was stopped continues where "
+    "it was.",
     examples=(
         "sweep --config=configs/sweeps/scales.py --workdir=sweeps/scales",
         "sweep --config=configs/sweeps/scales.py:full --workdir=sweeps/scales --shard=0/4",
@@ -210,14 +210,12 @@ SWEEP = Command(
         ),
         text(
             "shard",
-            "Every n-th run from number i on, which counts from 0; to share a sweep among "
-            "machines.",
+            "Every n-th run, beginning with number i (from 0), to share a sweep among machines.",
         ),
         integer(
             "side_by_side",
             1,
-            "Up to so many runs that differ in seed and learning rate only are trained as one "
-            "program.",
+            "Train up to N runs that differ only in seed and learning rate as one program.",
         ),
         _PREEMPTED_STATUS,
     ),
