@@ -204,6 +204,7 @@ def _write_splits(
     bad: list[Skipped] = []
 
     def items(files: list[ImageFile]) -> Iterator[ImageRecord | Skipped]:
+        """A record, or why there is none, for each file; stops when too many are bad."""
         nonlocal seen
         for file, result in zip(files, results(files), strict=True):
             seen += 1

@@ -155,6 +155,7 @@ def _split_records(
     def develop(
         indices: range, clean: np.ndarray, noise: np.ndarray
     ) -> Iterator[tuple[str, range, Callable[[], np.ndarray]]]:
+        """What a batch of scenes gives: (family, indices, what makes the pixels)."""
         reference = camera.inner(clean)
         photographs = camera.quantise(reference + noise[:, 0])
         yield PHOTOGRAPHS, indices, lambda: photographs

@@ -48,6 +48,7 @@ def evidence_folder(
     rows: list[list[str]] = []
 
     def add(result: ImageScore) -> str:
+        """Makes the folder of one result; see above."""
         name, found, problem = "", None, ""
         if not result.error:
             name = f"{len(rows):06d}-{pathlib.Path(result.path).stem}"

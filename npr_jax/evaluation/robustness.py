@@ -120,6 +120,7 @@ def _score(
     )
 
     def noted() -> Iterator[dict[str, Any]]:
+        """The images; what is known of each is written down as it passes."""
         for element in uniquely_named(images, split):
             index = element["index"]
             scores.labels[index] = element["label"]

@@ -29,6 +29,7 @@ def read_pixels(
     """
 
     def read(opener: Opener) -> np.ndarray | str:
+        """The pixels of a file, prepared, or what is wrong with it."""
         try:
             data = opener()
         except OSError as error:
@@ -69,6 +70,7 @@ def in_order(
     scoring: dict[int, tuple[int, str]] = {}  # an image's position -> its file's place and name
 
     def images() -> Iterator[np.ndarray | None]:
+        """The pixels to score, None for a file without; notes which file each is of."""
         position = 0
         for place, (name, outcome) in enumerate(outcomes):
             if isinstance(outcome, str):

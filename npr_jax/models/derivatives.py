@@ -68,6 +68,7 @@ def _kernel_gradient_by_taps(
     around = ((0, 0), (padding, padding), (padding, padding), (0, 0))
 
     def add(total, arrays):
+        """Adds the products of one part of the batch, of all taps: a step of `lax.scan`."""
         image, gradient = arrays
         padded = jnp.pad(image, around)
         # Transposed once for all taps; without the barrier XLA would do it in each.

@@ -87,6 +87,7 @@ def only_our_own(
         names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
 
     def refusal(scope: Scope) -> tuple[int, str] | None:
+        """Status and sentence for a request that is refused, None for any other."""
         headers = Headers(scope=scope)
         asked = headers.get("host", "")
         name = _name_of(asked)

@@ -214,6 +214,7 @@ def make_noise_step(
 
     @functools.partial(jax.jit, donate_argnums=0)
     def train_step(state: NoiseState, batch: dict[str, jax.Array]) -> tuple[NoiseState, jax.Array]:
+        """One step on images with noise of time steps drawn anew."""
         images, mask = ddim.to_signed(batch["image"]), batch["mask"]
         rows = images.shape[0]
         keys = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), state.step), 3)

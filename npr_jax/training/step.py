@@ -111,6 +111,7 @@ def make_train_step(
     def step(
         frozen: nnx.State, state: TrainState, batch: dict[str, jax.Array]
     ) -> tuple[TrainState, TrainMetrics]:
+        """One step of one run; a pure function, so it can be mapped over runs."""
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         labels, mask = batch["label"].astype(jnp.float32), batch["mask"]
         # Of two classes: smoothing s moves a label by s / 2 towards the other.
@@ -118,6 +119,7 @@ def make_train_step(
 
         def loss_fn(params):
             # A copy, so that the running statistics may change inside the differentiation.
+            """The mean loss over the batch without padding, and what else the pass gives."""
             model = nnx.merge(graphdef, params, state.batch_stats, frozen, copy=True)
             model.train()
             logits = _logits(model, config, key, batch)

@@ -22,6 +22,7 @@ def boxes(findings: Findings, measured: str) -> figure.Figure:
     """Box plots: quartiles, with whiskers from the 5th to the 95th percentile."""
 
     def draw(ax: axes.Axes, values: Sequence[np.ndarray], places: np.ndarray) -> list:
+        """A box for each array, at its place."""
         drawn = ax.boxplot(
             values,
             positions=places,

@@ -191,6 +191,7 @@ def _pair(file: ImageFile, run: Reconstructor, settings: _Settings) -> list[Imag
     digest = hashlib.sha256(data).hexdigest()
 
     def record(pixels: np.ndarray, label: int, generator: str, filename: str, sha256: str = ""):
+        """A record of the pair, saved as the photograph was."""
         return ImageRecord(
             saving.save(pixels),
             "encoded",

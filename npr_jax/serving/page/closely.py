@@ -40,6 +40,7 @@ def build_one(service: Service, pending: PendingFiles, jobs: Jobs, examples: str
     result = html(nothing_yet, element=f"{TAB}-result")
 
     def assess(tokens: list[str], stopped: Stop) -> Iterator[str]:
+        """HTML that grows by a card for each picture."""
         cards: list[str] = []
         for number, (name, data) in enumerate(pending.take(tokens)):
             if stopped.is_set():

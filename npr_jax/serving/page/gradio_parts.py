@@ -56,6 +56,7 @@ def on_upload(
     """
 
     def safe(event: gr.EventData, request: gr.Request) -> Iterator[Any]:
+        """What the handler yields; an error becomes a sentence."""
         try:
             tokens = tokens_of(event, most)
             with jobs.begin(request.session_hash or "", tab) as stopped:
