@@ -1,6 +1,7 @@
 """One rule for damage: whole pixels are decoded whatever else is missing, others refused."""
 
 import io
+import re
 import struct
 import zlib
 from itertools import pairwise
@@ -42,12 +43,23 @@ def png(parts, colour_type=2, before=b""):
     return start + before + data + chunk(b"IEND", b"")
 
 
-def missing(data):
-    """The percentage that the refusal names."""
-    with pytest.raises(UnreadableImageError, match=r"missing|corrupt") as refusal:
+def refusal(data):
+    """The sentence with which a file is refused; empty where it is decoded."""
+    try:
         decode(data)
-    words = str(refusal.value)
+    except UnreadableImageError as error:
+        return str(error)
+    return ""
+
+
+def missing(data):
+    """The percentage of the pixels that the refusal names; 0 where it names none."""
+    words = refusal(data)
     return float(words.split("%")[0].split()[-1]) if "%" in words else 0.0
+
+
+def is_called_damaged(data):
+    return re.search("missing|corrupt", refusal(data)) is not None
 
 
 JPEGS = ({}, {"progressive": True}, {"restart_marker_blocks": 5}, {"subsampling": "4:4:4"})
@@ -90,10 +102,10 @@ def test_corrupt_middles_of_jpegs_are_refused():
         data = bytearray(file_of("JPEG", quality=85, **options))
         middle = len(data) // 2
         data[middle : middle + 200] = bytes(200)
-        missing(bytes(data))
+        assert is_called_damaged(bytes(data))
         data = file_of("JPEG", quality=85, **options)
-        missing(data[:middle] + data[middle + 100 :])
-        missing(data[:middle] + bytes(len(data) - middle))
+        assert is_called_damaged(data[:middle] + data[middle + 100 :])
+        assert is_called_damaged(data[:middle] + bytes(len(data) - middle))
 
 
 def test_padding_before_the_end_mark_and_bytes_after_it_do_not_matter():
@@ -170,9 +182,9 @@ def test_corrupt_middles_of_compressed_tiffs_are_refused(compression):
     data = file_of("TIFF", compression=compression)
     np.testing.assert_array_equal(decode(data), photograph())
     middle = len(data) // 2
-    missing(data[:middle] + bytes(50) + data[middle + 50 :])
+    assert is_called_damaged(data[:middle] + bytes(50) + data[middle + 50 :])
     if compression != "tiff_lzw":  # which has no checksum
-        missing(data[:middle] + bytes([data[middle] ^ 0x55]) + data[middle + 1 :])
+        assert is_called_damaged(data[:middle] + bytes([data[middle] ^ 0x55]) + data[middle + 1 :])
 
 
 @pytest.mark.parametrize("compression", ["tiff_adobe_deflate", "jpeg"])
@@ -182,7 +194,7 @@ def test_zeros_and_noise_in_compressed_tiffs_are_refused(compression):
     middle, length = len(data) // 2, len(data) // 5
     noise = np.random.default_rng(0).bytes(length)
     for put_in in (bytes(length), noise):
-        missing(data[:middle] + put_in + data[middle + length :])
+        assert is_called_damaged(data[:middle] + put_in + data[middle + length :])
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits"])
