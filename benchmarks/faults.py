@@ -1,13 +1,14 @@
 """The reliability campaign: kills at random moments, and whether the work ends as without them.
 
     python benchmarks/faults.py predict [--kills=50 --seed=0 --json=FILE]
-    python benchmarks/faults.py training|conversion [the same]
+    python benchmarks/faults.py training|conversion|disk [the same]
 
 `predict` scores a folder of pictures of several sizes, one in ten of them broken, undisturbed once
 and then once for each kill: `kill -9` at a moment that the seed draws, half of them at a time since
 the start, half when the table has grown to a size; then the same command with `--resume` to its
 end. Counts how often the table is that of the undisturbed run, byte for byte. Ends with status 1
-where one is not. `training` is in faults_training.py, `conversion` in faults_conversion.py.
+where one is not. `training` is in faults_training.py, `conversion` in faults_conversion.py,
+`disk` in faults_disk.py.
 
 Each command is `npr_jax.cli.main.run` in a process of its own, forked from one that has imported
 everything but started no device: what costs time is the work and not Python's start.
@@ -158,18 +159,20 @@ def kill_predictions(kills: int, pictures: int, seed: int, scratch: pathlib.Path
 def main() -> int:
     """Runs one part of the campaign."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=["predict", "training", "conversion"])
+    parser.add_argument("part", choices=["predict", "training", "conversion", "disk"])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--pictures", type=int, default=120)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=pathlib.Path, help="file for the outcomes")
+    parser.add_argument("--faketime", default="", help="libfaketime.so.1, for the part disk")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{scratch}/programs")
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
         if options.part != "predict":
             part = importlib.import_module(f"benchmarks.faults_{options.part}")
-            return part.run(options.kills, options.seed, pathlib.Path(scratch), options.json)
+            own = (options.faketime,) if options.part == "disk" else ()
+            return part.run(options.kills, options.seed, pathlib.Path(scratch), options.json, *own)
         import_everything()
         outcomes = kill_predictions(
             options.kills, options.pictures, options.seed, pathlib.Path(scratch)

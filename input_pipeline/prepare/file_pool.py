@@ -39,7 +39,8 @@ def file_pool(
     """Yields a function that maps work over files in order, in processes where that pays.
 
     For every file it gives work(file, bytes, pixels), or the reason, a str, of one that cannot be
-    read or decoded.
+    read or decoded. UserError for one that has been removed since it was listed: were it left out,
+    a disk that goes away would make a data set of what was read before.
 
     Args:
       workers: processes; None takes one per core, 0 works in this one.
@@ -101,8 +102,24 @@ def _read_one(work: Work, max_pixels: int, file: ImageFile) -> Any:
             return "cannot be read: not a regular file"
         data = Path(file.path).read_bytes()
     except OSError as error:
+        if _is_gone(file.path):
+            raise UserError(
+                f"{file.path} is gone since the folders were listed. Put it back, and give the "
+                "same command again."
+            ) from error
         return f"cannot be read: {error.strerror or error}"
     try:
         return work(file, data, decode(data, max_pixels=max_pixels))
     except UnreadableImageError as error:
         return str(error)
+
+
+def _is_gone(path: str) -> bool:
+    """Whether there is nothing of that name, not even a link that leads nowhere."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False

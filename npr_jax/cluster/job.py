@@ -5,16 +5,20 @@ OUTPUT/_job/job.json          what was asked; there is none before the manifest 
 OUTPUT/_job/manifest/         all pictures, see manifest.py
 OUTPUT/_job/checkpoint/       Ray's: which of them are done
 OUTPUT/_job/finished.json     the counts; there is none before all are done
+OUTPUT/_job/lock              held by the process that works for it, where it lies on a disk
 """
 
 import collections
+import contextlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from input_pipeline.errors import UserError
+from input_pipeline.storage.locks import alone
 from npr_jax.cluster.manifest import batches, write_manifest
 from npr_jax.cluster.places import Place
 
@@ -30,6 +34,25 @@ class Job:
         self.folder = output / "_job"
         self.manifest = self.folder / "manifest"
         self.checkpoint = self.folder / "checkpoint"
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """No other process works for the folder within the block; stores cannot promise that.
+
+        Raises:
+            UserError: another one does, or the folder holds something else.
+        """
+        from pyarrow import fs
+
+        self._check_no_file()
+        if not isinstance(self.output.system, fs.LocalFileSystem):
+            yield
+            return
+        if not self._exists(self.folder):
+            self._check_empty()
+        lock = pathlib.Path(self.folder.path, "lock")
+        with alone(lock, f"scoring into {self.name}", "give another --output"):
+            yield
 
     def begin(self, asked: Mapping[str, Any], tables: Callable[[], Iterable[Any]]) -> bool:
         """Makes the manifest of a new job; returns whether the job is one begun before.
@@ -55,8 +78,8 @@ class Job:
             self.rows = int(begun["rows"])
             return True
         self._check_empty()
-        if self._exists(self.folder):  # cut off before anything was scored
-            self.output.system.delete_dir(self.folder.path)
+        if self._exists(self.manifest):  # cut off before anything was scored
+            self.output.system.delete_dir(self.manifest.path)
         try:
             self.rows = write_manifest(tables(), self.manifest)
         except UserError:

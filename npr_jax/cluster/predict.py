@@ -56,7 +56,8 @@ def predict_on_ray(
 
     Raises:
         UserError: for a confidence outside [0.5, 1), what cannot be read or written, ids that occur
-            twice, a folder that holds something else, and a library or cluster that is not there.
+            twice, a folder that holds something else or that another process works for, and a
+            library or cluster that is not there.
     """
     check_confidence(confidence)
     ray = import_ray()
@@ -73,23 +74,24 @@ def predict_on_ray(
         "scores": detector.calibration_in_words,
         "confidence": confidence,
     }
-    begun = job.begin(asked, lambda: tables_of(names))
-    if job.rows > block_rows * MOST_BLOCKS:
-        raise UserError(
-            f"{job.rows} pictures in blocks of {block_rows} are too many blocks; give "
-            f"--block_rows={-(-job.rows // MOST_BLOCKS)} or more"
-        )
-    if (finished := job.finished) is not None:
-        print(f"{output} is finished already: {_summary(finished)}", file=sys.stderr)
-        return 1 if finished["error"] else 0
-    done = f", going on: {job.done()} done before" if begun else ""
-    print(f"{job.rows} pictures{done}", file=sys.stderr)
-    options = {bucket: text for name in names for bucket, text in options_of(name).items()}
-    with session(ray, address):
-        _score(ray, job, detector, facts, options, confidence, workers, block_rows)
-    counts = job.finish()
-    print(_summary(counts), file=sys.stderr)
-    return 1 if counts["error"] else 0
+    with job.held():
+        begun = job.begin(asked, lambda: tables_of(names))
+        if job.rows > block_rows * MOST_BLOCKS:
+            raise UserError(
+                f"{job.rows} pictures in blocks of {block_rows} are too many blocks; give "
+                f"--block_rows={-(-job.rows // MOST_BLOCKS)} or more"
+            )
+        if (finished := job.finished) is not None:
+            print(f"{output} is finished already: {_summary(finished)}", file=sys.stderr)
+            return 1 if finished["error"] else 0
+        done = f", going on: {job.done()} done before" if begun else ""
+        print(f"{job.rows} pictures{done}", file=sys.stderr)
+        options = {bucket: text for name in names for bucket, text in options_of(name).items()}
+        with session(ray, address):
+            _score(ray, job, detector, facts, options, confidence, workers, block_rows)
+        counts = job.finish()
+        print(_summary(counts), file=sys.stderr)
+        return 1 if counts["error"] else 0
 
 
 def _score(

@@ -18,10 +18,10 @@ from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.loading.mixture import MixedDataset
+from input_pipeline.storage.locks import locked
 from input_pipeline.storage.path_lists import split_paths
 from npr_jax.evaluation.evaluate import evaluate_trained
 from npr_jax.sweep import grid
-from npr_jax.sweep.locks import locked
 from npr_jax.sweep.record import Record, is_done, settings_of
 from npr_jax.sweep.table import FILE, format_summary, write_table
 from npr_jax.sweep.vectorized import KeptProgram, train_vectorized

@@ -8,10 +8,10 @@ from typing import Any
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.csv_files import read_csv, write_csv
+from input_pipeline.storage.locks import locked
 from npr_jax.evaluation.tables import METRICS
 from npr_jax.evaluation.text_tables import Sheet, markdown
 from npr_jax.residuals.front_end import distinct
-from npr_jax.sweep.locks import locked
 from npr_jax.sweep.record import Record, read_record
 
 FILE = "runs.csv"

@@ -9,7 +9,9 @@ the network alone.
 
 import contextlib
 import json
+import logging
 import pathlib
+import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,19 +20,29 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
+from input_pipeline.storage.locks import alone
 from npr_jax.detectors.checkpoint import FOLDER, PROGRESS, plain_path
 
 DATA = "data"  # the item with the input pipeline's position
 IMPROVED = "improved"
+LOCK_FILE = ".training.lock"  # in the workdir
 
 
 class Checkpoints:
     """The checkpoints of one run: the last, and the best by validation."""
 
     def __init__(self, workdir: pathlib.Path):
+        """``UserError`` where another process, which is none of this training, is at it."""
         self._directory = workdir / FOLDER
-        self._directory.mkdir(parents=True, exist_ok=True)
         self._closing = contextlib.ExitStack()
+        if jax.process_index() == 0:
+            # Each would take what the other is writing for what a kill has left, and remove it.
+            mine = alone(workdir / LOCK_FILE, f"training {workdir}", "give another --workdir")
+            self._closing.enter_context(mine)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        orbax_log = logging.getLogger("absl")
+        orbax_log.addFilter(_is_not_raised)
+        self._closing.callback(orbax_log.removeFilter, _is_not_raised)
         policy = checkpoint_managers.AnyPreservationPolicy(
             [
                 checkpoint_managers.LatestN(n=1),
@@ -125,6 +137,15 @@ class Checkpoints:
         """Waits until everything is on disk; ``OSError`` where that could not be written."""
         with self._named_if_not_written(), self._closing, contextlib.closing(self._manager):
             self._manager.wait_until_finished()
+            if jax.process_index() == 0:
+                self._remove_half_removed()
+
+    def _remove_half_removed(self) -> None:
+        """Removes what a kill has left of checkpoints that were being removed."""
+        kept = self._manager.latest_step(), self._manager.best_step()
+        for path in self._directory.iterdir():
+            if path.name.isdecimal() and int(path.name) not in kept:
+                shutil.rmtree(path)
 
     @contextlib.contextmanager
     def _named_if_not_written(self) -> Iterator[None]:
@@ -141,3 +162,9 @@ class Checkpoints:
                 + (f"the one of step {kept} is intact" if kept else "there is none yet")
                 + ": make room on the disk and start the same command again"
             ) from error
+
+
+def _is_not_raised(record: logging.LogRecord) -> bool:
+    """Whether a log record is no error of Orbax's threads, all of which ``save`` and ``close``
+    raise: without this, pages of traceback stand before the one line that says what to do."""
+    return not (record.exc_info and "orbax" in pathlib.PurePath(record.pathname).parts)

@@ -68,11 +68,20 @@ def _records(data: bytes) -> Iterator[bytes]:
         start = end
 
 
+def _second(folder: pathlib.Path) -> int:
+    """Now, in seconds; or, where the clock was set back, a second after the newest file there.
+
+    TensorBoard reads the files of a folder in the order of their names.
+    """
+    names = (path.name.split(".")[3] for path in folder.glob("events.out.tfevents.*"))
+    return max([int(time.time()), *(int(name) + 1 for name in names if name.isdecimal())])
+
+
 class EventWriter:
     """Writes scalars as ``clu.metric_writers`` does, in the form of ``tf.summary.scalar``."""
 
     def __init__(self, folder: pathlib.Path):
-        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"
+        name = f"events.out.tfevents.{_second(folder):010d}.{socket.gethostname()}.{os.getpid()}"
         free = (folder / f"{name}.{n}" for n in itertools.count())
         self._file = next(path for path in free if not path.exists()).open("xb")
         self._writer = RecordWriter(self._file)

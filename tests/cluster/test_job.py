@@ -37,3 +37,19 @@ def test_a_folder_that_holds_something_is_left_alone(picture):
 def test_a_job_that_was_begun_goes_on(picture, tmp_path):
     assert not begin(tmp_path / "out", picture)
     assert begin(tmp_path / "out", picture)
+
+
+def test_of_two_that_score_into_one_folder_the_second_is_refused(picture, tmp_path):
+    job, other = (Job(place_of(str(tmp_path / "out")), "out") for _ in range(2))
+    with job.held():
+        job.begin({}, lambda: tables_of([str(picture)]))
+        with pytest.raises(UserError, match="another process is scoring into out; wait for it, or"):
+            other.held().__enter__()
+    with other.held():
+        assert other.begin({}, lambda: tables_of([str(picture)]))
+
+
+def test_no_lock_is_left_where_something_else_lies(picture):
+    with pytest.raises(UserError, match=r"holds .*a\.png; give a new or empty folder"):
+        Job(place_of(str(picture.parent)), "in").held().__enter__()
+    assert [path.name for path in picture.parent.iterdir()] == ["a.png"]

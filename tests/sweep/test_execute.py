@@ -8,8 +8,8 @@ import time
 import jax
 import pytest
 
+from input_pipeline.storage.locks import locked
 from npr_jax.sweep.execute import prepare_simulation, run_sweep
-from npr_jax.sweep.locks import locked
 from tests import runs
 from tests.sweep.stand_in import Trainer, sweep_on
 

@@ -1,5 +1,7 @@
 """What TensorBoard shows of a run: every point once, also of a run that was killed and resumed."""
 
+import time
+
 import pytest
 
 from npr_jax.training.event_files import drop_events_after
@@ -38,6 +40,15 @@ def test_events_of_a_killed_and_resumed_run_are_there_once(tmp_path):
     assert [p["step"] for p in runs.curve(tmp_path, "train")] == list(range(1, 9))
     killed.close()
     resumed.close()
+
+
+def test_a_run_that_goes_on_under_a_clock_set_back_is_shown_in_its_order(tmp_path, monkeypatch):
+    points(tmp_path, range(1, 4)).close()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 86400)
+    points(tmp_path, range(4, 6)).close()
+    _, found = runs.events(tmp_path / "tensorboard")
+    assert [point[0] for point in found["train/loss"]] == [1, 2, 3, 4, 5]
 
 
 def test_a_run_started_anew_shows_nothing_of_the_old_one(tmp_path):

@@ -1,5 +1,6 @@
 """prepare, killed: the next run goes on, and what comes out is what an undisturbed run writes."""
 
+import functools
 import json
 import os
 import random
@@ -10,6 +11,7 @@ import time
 
 import pytest
 
+from input_pipeline.errors import UserError
 from input_pipeline.storage.prepared_dataset import PreparedDataset
 from input_pipeline.storage.tfrecord import TFRecordSource
 from tests.trees import contents, prepare, records, save
@@ -94,6 +96,28 @@ def test_killed_at_random_files(source, undisturbed, tmp_path):
     if not output.exists():
         python(f"run({str(source)!r}, {str(output)!r}, 0)")
     assert contents(output) == undisturbed
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_folders_that_go_away_stop_a_conversion_which_then_goes_on(tmp_path, workers):
+    """As where a disk is unplugged: what is gone is not left out as if it were no image."""
+    source, output = tmp_path / "in", tmp_path / "out"
+    for index in range(70):
+        save(source / ("0_real", "1_fake")[index % 2] / f"{index:03d}.png", index, (16, 12))
+    write = functools.partial(prepare, source, workers=workers, shard_bytes=6000)
+    write(tmp_path / "whole")
+    gone, away = source / "1_fake", tmp_path / "away"
+
+    def unplug(seen, total):
+        if seen == 20:
+            gone.rename(away)
+
+    with pytest.raises(UserError, match=r"1_fake.*\.png is gone since .*give the same command"):
+        write(output, progress=unplug)
+    assert not output.exists()
+    away.rename(gone)
+    write(output)
+    assert contents(output) == contents(tmp_path / "whole")
 
 
 @pytest.mark.slow

@@ -6,6 +6,8 @@ import os
 import pathlib
 from collections.abc import Iterator
 
+from input_pipeline.errors import UserError
+
 
 @contextlib.contextmanager
 def locked(path: pathlib.Path, *, wait: bool) -> Iterator[bool]:
@@ -23,6 +25,15 @@ def locked(path: pathlib.Path, *, wait: bool) -> Iterator[bool]:
         yield _take(descriptor, wait)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def alone(path: pathlib.Path, what: str, remedy: str) -> Iterator[None]:
+    """Holds a lock as ``locked`` does; ``UserError`` where another process is at ``what``."""
+    with locked(path, wait=False) as mine:
+        if not mine:
+            raise UserError(f"another process is {what}; wait for it, or {remedy}")
+        yield
 
 
 def _take(descriptor: int, wait: bool) -> bool:
