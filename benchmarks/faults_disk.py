@@ -36,7 +36,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks import faults_conversion, faults_training
-from benchmarks.faults import ROOT, finish, forked, import_everything, start, write_pictures
+from benchmarks.faults import ROOT, finish, import_everything, start, write_pictures
 
 DISK_BYTES = 256 * 2**20
 LEAST_SHARE, MOST_SHARE = 0.02, 0.95  # of the space that the undisturbed command took
@@ -340,11 +340,7 @@ class Campaign:
         if work.name != "train":
             return True
         run = self.disk.place / "out/run"
-        # Reading starts threads, with which no process should be forked.
-        child = forked(
-            lambda: not faults_training.is_same(run, self.whole / "run"), self.scratch / "compared"
-        )
-        return not os.waitpid(child, 0)[1]
+        return faults_training.is_same_apart(run, self.whole / "run", self.scratch / "compared")
 
 
 def cut_short(images: pathlib.Path) -> None:

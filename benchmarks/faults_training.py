@@ -194,6 +194,11 @@ def is_same(workdir: pathlib.Path, whole: pathlib.Path) -> bool:
     )
 
 
+def is_same_apart(workdir: pathlib.Path, whole: pathlib.Path, log: pathlib.Path) -> bool:
+    """As ``is_same``, in another process: it starts threads, with which none should be forked."""
+    return not os.waitpid(forked(lambda: not is_same(workdir, whole), log), 0)[1]
+
+
 def kill_trainings(kills: int, seed: int, scratch: pathlib.Path) -> list[Outcome]:
     """Kills so many trainings and lets each end; says of each what became of it."""
     config, log = small_config(scratch / "images"), scratch / "log.txt"
@@ -210,10 +215,8 @@ def kill_trainings(kills: int, seed: int, scratch: pathlib.Path) -> list[Outcome
     for number in range(kills):
         workdir = scratch / f"{number:02d}"
         outcomes.append(disturb(config, workdir, KINDS[number % len(KINDS)], lasts, rng))
+        outcomes[-1].same = is_same_apart(workdir, scratch / "whole", log)
         print(f"run {number + 1} of {kills}: {outcomes[-1]}", file=sys.stderr, flush=True)
-    # At the end: reading starts threads, with which no process should be forked.
-    for number, outcome in enumerate(outcomes):
-        outcome.same = is_same(scratch / f"{number:02d}", scratch / "whole")
     return outcomes
 
 
