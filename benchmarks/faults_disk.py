@@ -8,7 +8,7 @@ four commands (train, prepare, predict, report) is run undisturbed once, and the
 - as often as `--kills` says, with so little space that it runs out half-way: a share, drawn by
   seed, of what the undisturbed one took; then with space;
 - on a disk that is read-only from the start; then on one that is not;
-- while the files that it reads are removed; then with them back; train also while a shard is cut
+- while the folder that it reads is taken away; then with it back; train also while a shard is cut
   short, which is then made whole;
 - for those that go on where they were killed: killed half-way, and gone on with under a clock that
   is a day behind (`--faketime` names the libfaketime.so.1 that sets it; left out without it).
@@ -41,6 +41,7 @@ from benchmarks.faults import ROOT, finish, import_everything, start, write_pict
 DISK_BYTES = 256 * 2**20
 LEAST_SHARE, MOST_SHARE = 0.02, 0.95  # of the space that the undisturbed command took
 LONGEST = 900.0  # seconds
+AWAY = "away"  # where a folder lies that was taken away
 # What differs from run to run by design: times. Checkpoints are compared by their arrays.
 NOT_COMPARED = re.compile(r"tensorboard/|checkpoints/|/\.[^/]*lock$|\.npz$")
 SECONDS = re.compile(rb'"scoring_seconds": [0-9.]+|[0-9.]+ s\b')
@@ -237,9 +238,9 @@ class Campaign:
         if found != status:
             raise SystemExit(f"ended with {found}, not {status}:\n{self.log.read_text()}")
 
-    def _finish(self, work: Work, *more: str) -> int:
+    def _finish(self, work: Work) -> int:
         self.log.write_text("")
-        return finish([*work.arguments(self.disk.place), *more], self.log)
+        return finish(work.arguments(self.disk.place), self.log)
 
     def try_all(self, work: Work, times: int) -> None:
         """Disturbs it in every way."""
@@ -251,7 +252,7 @@ class Campaign:
         with self.disk.mounted(self.before), self._then(work, "read-only"):
             self._within(self.disk.read_only(), work)
         if work.reads is not None:
-            self._without(work, "what it reads removed", shutil.rmtree)
+            self._without(work, "what it reads taken away", take_away)
         if work.name == "train":
             self._without(work, "a shard cut short", cut_short)
         if self.faketime and work.goes_on:
@@ -268,6 +269,7 @@ class Campaign:
             spoil(reads)
             self.status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             shutil.rmtree(reads, ignore_errors=True)
+            shutil.rmtree(self.disk.place / AWAY, ignore_errors=True)
             shutil.copytree(self.before / work.reads, reads)
 
     def _start_half(self, work: Work) -> int:
@@ -283,26 +285,24 @@ class Campaign:
             child = self._start_half(work)
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            self.status = 0
+            self.status = work.status
 
     @contextlib.contextmanager
     def _then(self, work: Work, how: str, faketime: str = "") -> Iterator[None]:
         """Looks at what is left after the block, and gives the same command again."""
         before = contents(self.disk.place / "out")
         yield
-        said = said_of(self.log)
-        if self.status not in (work.status, 1, 2) or (self.status in (1, 2) and not said) * (
-            self.status != work.status
-        ):
-            said = f"BAD: {said} {self.log.read_text()[-1500:]}"
+        said, status = said_of(self.log), self.status
+        if not said and status != work.status:
+            said = f"BAD: {self.log.read_text()[-1500:]}"
         damaged = self._damaged(before)
-        status = self.status
-        if status == work.status and not said and not faketime:
+        arguments = [*work.arguments(self.disk.place), *work.again]
+        if faketime:
+            then = self._under(faketime, arguments)
+        elif said:
+            then = finish(arguments, self.log)
+        else:  # it was not disturbed at all
             then = status
-        elif faketime:
-            then = self._under(faketime, [*work.arguments(self.disk.place), *work.again])
-        else:
-            then = self._finish(work, *work.again)
         same = then == work.status and self._same(work)
         self.outcomes.append(Outcome(work.name, how, status, said, damaged, then, same))
         print(self.outcomes[-1], file=sys.stderr, flush=True)
@@ -341,6 +341,11 @@ class Campaign:
             return True
         run = self.disk.place / "out/run"
         return faults_training.is_same_apart(run, self.whole / "run", self.scratch / "compared")
+
+
+def take_away(folder: pathlib.Path) -> None:
+    """As where a disk is unplugged, at once."""
+    folder.rename(folder.parent.parent / AWAY)
 
 
 def cut_short(images: pathlib.Path) -> None:

@@ -36,6 +36,8 @@ class ImageListing:
         Raises:
           UserError: a path does not exist, or there is no file at all.
         """
+        paths = list(paths)
+        self._folders = [name for name in paths if os.path.isdir(name)]
         self._table = sqlite3.connect("", isolation_level=None)
         try:
             self._fill(paths)
@@ -77,6 +79,20 @@ class ImageListing:
         for path, problem, is_folder in self._table.execute(query, (first,)):
             yield FoundFile(os.fsdecode(path), problem, bool(is_folder))
 
+    def check_still_there(self, path: str) -> None:
+        """Raises `UserError` where a file is gone together with all of the folder that was named.
+
+        A disk that goes away takes the files with it that were not read yet: none of them is at
+        fault. One that is gone from a folder that still holds some is a matter of its own.
+        """
+        if os.path.lexists(path):
+            return
+        for folder in self._folders:
+            if pathlib.Path(path).is_relative_to(folder) and not _holds_anything(folder):
+                raise UserError(
+                    f"{folder} is gone, or empty, since its files were listed; put it back"
+                )
+
     def left_out(self) -> Iterator[FoundFile]:
         """What is no picture by its name, by path."""
         query = "SELECT path, problem, is_folder, left_out FROM found ORDER BY place, path"
@@ -106,3 +122,11 @@ def _rows(paths: Iterable[str]) -> Iterator[tuple[int, bytes, str, bool, str]]:
             yield place, os.fsencode(name), problem, False, ""
         else:
             raise UserError(f"{name} does not exist; give image files or folders")
+
+
+def _holds_anything(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False

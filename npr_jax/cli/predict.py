@@ -77,7 +77,8 @@ def predict_files(
     Raises:
         UserError: before anything is scored, for a path that does not exist, no file at all, a
             confidence outside [0.5, 1), what cannot be written or made, an unfinished table without
-            ``resume``, and with it one that was made otherwise.
+            ``resume``, and with it one that was made otherwise. And for a folder that goes away
+            while its files are scored.
     """
     check_confidence(confidence)
     check_output(output, resume=resume)
@@ -175,6 +176,8 @@ def _results(
     scores = iter(detector.iter_scores(readable, confidence=confidence))
     for file in listing.files(first):
         result = ImageScore(file.path, None, "", file.problem) if file.problem else next(scores)
+        if result.error:
+            listing.check_still_there(file.path)
         problems = [problem for extra in extras if (problem := extra(result))]
         yield dataclasses.replace(result, error="; ".join(problems)) if problems else result
 

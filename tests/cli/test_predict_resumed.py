@@ -211,3 +211,45 @@ def test_a_signal_ends_the_command_with_what_is_done(number, status, said, tmp_p
     rows = partial.read_text().splitlines()
     assert f"the first {len(rows) - 1:,} of {FILES:,} rows" in stderr
     assert len({row.split(",")[1] for row in rows[1:]}) == 1, "it is one picture"
+
+
+class Unplugged(Sure):
+    """The folder is moved away while its third file is read."""
+
+    def __init__(self, folder, away):
+        super().__init__()
+        self.folder, self.away = folder, away
+
+    def iter_scores(self, paths, **_):
+        for result in super().iter_scores(paths):
+            if len(self.scored) == 3:
+                self.folder.rename(self.away)
+            if self.folder.exists():
+                yield result
+            else:
+                yield ImageScore(result.path, None, "", "No such file or directory")
+
+
+def test_a_folder_that_goes_away_stops_the_work_which_then_goes_on(folder, output):
+    """As on a disk that is unplugged: what is gone is not given a row of its own."""
+    assert predict_files(Sure(), [str(folder)], str(output), **CONFIDENT) == 1
+    whole, away = output.read_bytes(), folder.with_name("away")
+    output.unlink()
+    with pytest.raises(UserError, match="/in is gone, or empty, since its files were listed"):
+        predict_files(Unplugged(folder, away), [str(folder)], str(output), **CONFIDENT)
+    away.rename(folder)
+    assert resumed(folder, output)[0] == 1
+    assert output.read_bytes() == whole
+
+
+def test_a_file_that_goes_away_alone_is_a_row_with_its_error(folder, output):
+    class Removing(Sure):
+        def iter_scores(self, paths, **_):
+            for result in super().iter_scores(paths):
+                if result.path.endswith("ü.png"):
+                    os.remove(result.path)
+                    result = ImageScore(result.path, None, "", "No such file or directory")
+                yield result
+
+    assert predict_files(Removing(), [str(folder)], str(output), **CONFIDENT) == 1
+    assert b"No such file or directory" in output.read_bytes()
