@@ -32,7 +32,7 @@ ROUND = "from benchmarks.ray_faults import one_job; import sys; sys.exit(one_job
 
 
 class NotingScorer(SimulatedScorer):
-    """Appends the name of every picture it scores to a file of its process."""
+    """Appends the name of every picture it scores to a file of its machine and process."""
 
     def __init__(self, folder: str):
         super().__init__(SECONDS_EACH)
@@ -40,7 +40,10 @@ class NotingScorer(SimulatedScorer):
 
     def scored(self, names: Iterable[str]) -> Iterator[str]:
         """The names, noted."""
-        with open(pathlib.Path(self._folder, f"scored-{os.getpid()}"), "a") as file:
+        import ray
+
+        node = ray.get_runtime_context().get_node_id()
+        with open(pathlib.Path(self._folder, f"scored-{node}-{os.getpid()}"), "a") as file:
             for name in names:
                 file.write(name + "\n")
                 file.flush()

@@ -12,6 +12,7 @@ from input_pipeline.errors import UserError
 
 # Ray gives its servers 15 s to start, which a busy machine may not keep.
 TRIES = 3
+TOKEN_LOG = "ray._private.authentication.authentication_token_setup"
 
 
 def import_ray() -> Any:
@@ -73,6 +74,8 @@ def _start(ray: Any, options: dict[str, Any]) -> None:
 
     One core more than there is: reading and writing do little, but each wants a core of its own.
     """
+    # It would say, at each start, how to do without the token that guards its servers.
+    logging.getLogger(TOKEN_LOG).setLevel(logging.ERROR)
     for tries_left in reversed(range(TRIES)):
         try:
             ray.init(

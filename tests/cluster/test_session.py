@@ -1,10 +1,11 @@
 """What is said where Ray does not start."""
 
+import logging
 import types
 
 import pytest
 
-from npr_jax.cluster.session import TRIES, session
+from npr_jax.cluster.session import TOKEN_LOG, TRIES, session
 
 
 class Slow(types.SimpleNamespace):
@@ -28,3 +29,16 @@ def test_a_machine_too_busy_for_ray_is_no_fault_of_this_project():
     with pytest.raises(OSError, match="may be too busy"), session(ray, ""):
         pass
     assert ray.started == ray.ended == TRIES
+
+
+class Talking(Slow):
+    """Ray that starts, and says how to turn its guard off."""
+
+    def init(self, **_):
+        logging.getLogger(TOKEN_LOG).warning("Set RAY_AUTH_MODE=disabled to opt out.")
+
+
+def test_no_advice_to_turn_the_guard_off_at_each_start(caplog):
+    with session(Talking(), ""):
+        pass
+    assert not caplog.records
