@@ -21,8 +21,9 @@ SETTINGS = {
     "data__images_per_epoch": EPOCH,
     "log_every_steps": 10,
     # As in tests/inference/test_devices.py: Adam makes a whole step of a gradient that is zero but
-    # for the order of a sum. A wrong gradient moves weights by up to 2e-4.
-    "optimizer__learning_rate": 1e-6,
+    # for the order of a sum; several such steps stay below 1e-6. A wrong gradient moves weights by
+    # up to 4e-5.
+    "optimizer__learning_rate": 2e-7,
 }
 
 
@@ -79,6 +80,10 @@ def test_when_one_dies_the_others_say_so(tiny_data, tmp_path):
         wait_for_step(workdir, 10)
         together.processes[1].kill()
         [(status, said), _] = together.wait()
-    assert status == 1, said
-    assert f"error: another process that trains {workdir} is gone" in said
-    assert "Traceback" not in said
+    # A collective fails, or waits until JAX has heard nothing for 30 s and aborts (docs/scale.md).
+    if status == 1:
+        assert f"error: another process that trains {workdir} is gone" in said
+        assert "Traceback" not in said
+    else:
+        assert status == -signal.SIGABRT, said
+        assert "another task died" in said
