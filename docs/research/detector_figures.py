@@ -24,6 +24,7 @@ from typing import Any, Self
 import numpy as np
 
 from docs.research.named_paths import path_of
+from docs.research.unseen_calibration import crosswise_probabilities, error_of_perfect
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import write_file
 from input_pipeline.storage.csv_files import csv_text, read_csv
@@ -138,7 +139,8 @@ def summary(
     auc_interval: 95 %, over images; found: mean share of these generators' images called
     generated; photographs_called_generated: share, and called_generated_by_source the highest one
     of a source; balanced_accuracy: at the one threshold, generators and sources weighted alike;
-    ece: expected calibration error of all images.
+    ece: expected calibration error of all images, each with probabilities that were fitted to other
+    generators and other photographs; ece_of_perfect: what it is where such probabilities are true.
     """
     unseen = [name for name in scored.groups(1) if name not in trained]
     if not unseen:
@@ -146,6 +148,7 @@ def summary(
     sources = scored.groups(0)
     limit = np.inf if calibration.generated_from is None else calibration.generated_from
     figures: dict[str, dict[str, Any]] = {}
+    crosswise = crosswise_probabilities(scored.labels, scored.sources, scored.logits)
     for delivery, logits in scored.logits.items():
         called = logits >= limit
         found, alarms = (
@@ -160,7 +163,8 @@ def summary(
             "photographs_called_generated": float(called[scored.labels == 0].mean()),
             "called_generated_by_source": float(max(alarms)),
             "balanced_accuracy": float((np.mean(found) + 1 - np.mean(alarms)) / 2),
-            "ece": measure_probabilities(scored.labels, calibration.probabilities(logits))["ece"],
+            "ece": measure_probabilities(scored.labels, crosswise[delivery])["ece"],
+            "ece_of_perfect": error_of_perfect(crosswise[delivery]),
         }
     return figures
 
@@ -256,7 +260,8 @@ def format_block(scored: Scored, card: Measured) -> str:
         ("photographs called generated", "photographs_called_generated", ""),
         ("the same, of the worst source", "called_generated_by_source", ""),
         ("balanced accuracy, groups weighted alike", "balanced_accuracy", ""),
-        ("expected calibration error", "ece", ""),
+        ("expected calibration error, fitted to other generators", "ece", ""),
+        ("the same, were these probabilities true", "ece_of_perfect", ""),
     ]
     lines = [_head(["in %", *deliveries])]
     for text, key, interval in rows:

@@ -37,8 +37,13 @@ def of_the_run(facts: Mapping[str, Any]) -> str:
     text += "".join(f", {part}" for part in known) + "."
     if calibrated := facts.get("calibrated_on"):
         text += (
-            f" Its calibration was fitted to {calibrated['photographs']} photographs and "
-            f"{calibrated['generated']} generated images: {calibrated['images']}."
+            f" The limits of its verdicts were fitted to {calibrated['photographs']} photographs "
+            f"and {calibrated['generated']} generated images: {calibrated['images']}."
+        )
+    if scaled := facts.get("probabilities_fitted_to"):
+        text += (
+            f" Its probabilities were fitted to {scaled['photographs']} photographs and "
+            f"{scaled['generated']} generated images: {scaled['images']}."
         )
     return text
 

@@ -4,7 +4,7 @@ import pathlib
 from typing import Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command, choice, integer, number, text
+from npr_jax.cli.command import Command, choice, integer, number, switch, text
 from npr_jax.cli.detector_flags import (
     DATA_FLAGS,
     flags_of_detector,
@@ -64,9 +64,14 @@ def _calibrate(flags: Any) -> int:
             f"calibrate --workdir={flags.workdir}: an ensemble has no checkpoint to keep a "
             "calibration with; calibrate one run"
         )
+    rates = [f"--{name}" for name in ("target_error", "source_error") if flags[name].present]
+    if flags.keep_limits and rates:
+        raise UserError(f"{', '.join(rates)} with --keep_limits: the limits have their own rates")
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
-    detector = Detector.load(flags.workdir, checkpoint=flags.checkpoint, calibrated=False)
+    detector = Detector.load(
+        flags.workdir, checkpoint=flags.checkpoint, calibrated=flags.keep_limits
+    )
     results = calibrate(
         detector,
         pathlib.Path(flags.workdir),
@@ -74,6 +79,7 @@ def _calibrate(flags: Any) -> int:
         split=flags.split,
         target_error=flags.target_error,
         source_error=flags.source_error,
+        keep_limits=flags.keep_limits,
     )
     print(in_words(results))
     folder = pathlib.Path(flags.workdir) / FOLDER
@@ -153,10 +159,11 @@ CALIBRATE = Command(
     name="calibrate",
     summary="Fit probabilities and verdicts to a run's scores, at rates of error that you set.",
     usage="--workdir=RUN [--data=PREPARED] [--split=NAME] [--target_error=SHARE] "
-    "[--source_error=SHARE]",
+    "[--source_error=SHARE] [--keep_limits]",
     examples=(
         "calibrate --workdir=runs/npr",
         "calibrate --workdir=runs/npr --data=prepared/mine --target_error=0.02",
+        "calibrate --workdir=runs/npr --data=prepared/new_generators --split=test --keep_limits",
     ),
     define=(
         *run_flags(),
@@ -171,6 +178,11 @@ CALIBRATE = Command(
             "source_error",
             0.10,
             "Share of the photographs of any one source that may be called generated.",
+        ),
+        switch(
+            "keep_limits",
+            "Fit probabilities only, and keep the limits of verdicts that the run's calibration "
+            "has: for images of new generators, where the limits were fitted to other photographs.",
         ),
     ),
     run=_calibrate,

@@ -2,7 +2,8 @@
 
 Every image is scored in each delivery. The calibration that is kept is fitted to all of them. What
 it is worth is measured crosswise: a hash of their names divides the images in two, and either half
-is judged by a calibration fitted to the other.
+is judged by a calibration fitted to the other. Limits of verdicts that were fitted before, to other
+images, can be kept.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ from input_pipeline.storage.record_table import read_table
 from input_pipeline.storage.tfrecord import TFRecordSource
 from npr_jax.detectors import calibration_file
 from npr_jax.detectors.calibration import Calibration, probabilities, to_json
-from npr_jax.evaluation.calibration_fit import fit
+from npr_jax.evaluation.calibration_fit import fit, with_limits_of
 from npr_jax.evaluation.calibration_measures import measure, verdicts_of
 from npr_jax.evaluation.evaluate import check_deliverable
 from npr_jax.evaluation.images import scored_elements
@@ -54,9 +55,12 @@ class Scored(NamedTuple):
         """Those that bool [n] says."""
         return Scored(*(values[chosen] for values in self))
 
-    def fitted(self, target_error: float, source_error: float) -> Calibration:
-        """Their calibration."""
-        return fit(self.labels, self.logits, self.sources, target_error, source_error)
+    def fitted(
+        self, target_error: float, source_error: float, limits: Calibration | None
+    ) -> Calibration:
+        """Their calibration, with the limits of another one where there is one."""
+        found = fit(self.labels, self.logits, self.sources, target_error, source_error)
+        return found if limits is None else with_limits_of(limits, found)
 
     def table(self) -> str:
         """CSV: a row for each image with its logits, a column for each delivery."""
@@ -79,6 +83,7 @@ def calibrate(
     split: str,
     target_error: float,
     source_error: float,
+    keep_limits: bool = False,
 ) -> dict[str, Any]:
     """Fits and measures a calibration; returns what ``calibration/<step>.json`` of the run holds.
 
@@ -96,6 +101,8 @@ def calibrate(
         target_error: share of photographs that may be called generated, and of generated images
             that may be called photograph, in each delivery, above 0 and below 0.5.
         source_error: share of the photographs of one source that may be called generated, likewise.
+        keep_limits: verdicts begin where they do by the detector's calibration, which was fitted to
+            other images; of these, only probabilities are.
     """
     errors = {"target_error": target_error, "source_error": source_error}
     for name, share in errors.items():
@@ -104,6 +111,12 @@ def calibrate(
     config, step = detector.config, detector.step
     if config is None or step is None:
         raise UserError(f"{detector.source} is no run; calibrate needs --workdir=RUN")
+    limits = detector.calibration if keep_limits else None
+    if keep_limits and limits is None:
+        raise UserError(
+            f"--keep_limits: step {step} of {detector.source} has no calibration whose limits "
+            "could be kept; calibrate it with other images first"
+        )
     if data:
         config = config.copy_and_resolve_references()
         config.data.path, config.data.weights = data, ()
@@ -112,16 +125,17 @@ def calibrate(
     source, name = _images(detector, config, dataset, data, split)
     scored, too_small = _score(detector, config, source)
     _check_counts(scored, name)
-    fitted = scored.fitted(**errors)
+    fitted = scored.fitted(**errors, limits=limits)
     results: dict[str, Any] = {
         "checkpoint": {"step": step, "hash": calibration_file.fingerprint(detector.model)},
         "preprocessing": detector.preprocessing.values(),
         **to_json(fitted),
         "source_error": source_error,
+        "limits_kept": keep_limits,
         "n_photographs": int((scored.labels == 0).sum()),
         "n_generated": int((scored.labels == 1).sum()),
         "too_small": too_small,
-        "measured": _measured_crosswise(scored, **errors),
+        "measured": _measured_crosswise(scored, **errors, limits=limits),
         "meta": {"model": detector.system, "detector": detector.source, "images": name}
         | {"seed": config.seed, "simulated": dataset.simulated, **provenance()},
     }
@@ -221,13 +235,15 @@ def _check_counts(scored: Scored, name: str) -> None:
         )
 
 
-def _measured_crosswise(scored: Scored, target_error: float, source_error: float) -> dict[str, Any]:
+def _measured_crosswise(
+    scored: Scored, target_error: float, source_error: float, limits: Calibration | None
+) -> dict[str, Any]:
     """What calibrations are worth that are fitted to the half that they are not measured on."""
     calibrated = np.empty(scored.logits.shape)
     verdicts = np.empty(scored.logits.shape, object)
     for half in (0, 1):
         mine = scored.half == half
-        of_others = scored.of(~mine).fitted(target_error, source_error)
+        of_others = scored.of(~mine).fitted(target_error, source_error, limits)
         calibrated[mine] = of_others.probabilities(scored.logits[mine])
         verdicts[mine] = verdicts_of(of_others, scored.logits[mine])
     return measure(

@@ -4,6 +4,7 @@ Labels are int ``[n]``, 1 for generated and 0 for photographs. Logits are float 
 image after each of d deliveries.
 """
 
+import dataclasses
 import math
 
 import numpy as np
@@ -29,7 +30,6 @@ def fit(
         source_error: share of the photographs of one source that may be called generated.
     """
     temperature, bias = fit_scaling(np.repeat(labels, logits.shape[1]), logits.ravel())
-    middle = -bias * temperature  # the logit of probability 0.5, which no verdict contradicts
     photographs = labels == 0
     alarming = limit_of_photographs(
         logits[photographs], sources[photographs], target_error, source_error
@@ -38,10 +38,26 @@ def fit(
     # Verdicts begin at their limits: these lie just beyond the last image that must have none.
     generated_from = photograph_to = None
     if alarming is not None:
-        generated_from = max(float(np.nextafter(alarming, np.inf)), middle)
+        generated_from = float(np.nextafter(alarming, np.inf))
     if lowest is not None:
-        photograph_to = min(float(np.nextafter(-lowest, -np.inf)), middle)
-    return Calibration(temperature, bias, target_error, generated_from, photograph_to)
+        photograph_to = float(np.nextafter(-lowest, -np.inf))
+    limits = Calibration(temperature, bias, target_error, generated_from, photograph_to)
+    return with_limits_of(limits, limits)
+
+
+def with_limits_of(limits: Calibration, scaled: Calibration) -> Calibration:
+    """The probabilities of one calibration, and verdicts from where another one begins.
+
+    As far as they do not contradict a probability of 0.5.
+    """
+    middle = -scaled.bias * scaled.temperature  # the logit of that probability
+    generated_from, photograph_to = limits.generated_from, limits.photograph_to
+    return dataclasses.replace(
+        scaled,
+        target_error=limits.target_error,
+        generated_from=None if generated_from is None else max(generated_from, middle),
+        photograph_to=None if photograph_to is None else min(photograph_to, middle),
+    )
 
 
 def fit_scaling(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float]:

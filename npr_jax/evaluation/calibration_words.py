@@ -27,6 +27,8 @@ def _images(results: Mapping[str, Any]) -> str:
         f"{', '.join(results['measured']['deliveries'])}; fitted to all, measured on either half "
         "with a calibration fitted to the other"
     )
+    if results["limits_kept"]:
+        text += "; the limits of the verdicts are those of the calibration before"
     if results["too_small"]:
         text += f"; {results['too_small']} images could not be scored"
     return text
