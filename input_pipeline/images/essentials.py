@@ -6,17 +6,12 @@ a decoder sees the file. PNG: W3C, third edition; WebP: RFC 9649.
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
-from input_pipeline.images import jpeg_damage
+from input_pipeline.images import jpeg2000_damage, jpeg_damage, png_damage
 from input_pipeline.images.codecs import PILLOW_ERRORS
 from input_pipeline.images.missing_pixels import check_tail, incomplete, share_missing
 from input_pipeline.images.plugins import open_as
-from input_pipeline.images.problems import UnreadableImageError
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_KEPT = frozenset([b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT"])
 _TIFF_STARTS = (b"II*\0", b"MM\0*")
 _COMPRESSION, _JPEG_TABLES = 259, 347
 _DEFLATE, _JPEG = (8, 32946), 7  # values of Compression
@@ -36,96 +31,31 @@ def pixels_only(data: bytes | memoryview) -> bytes | memoryview:
     Raises:
       UnreadableImageError: pixels of a WebP are missing.
     """
-    if _is_png(data):
-        return _png_of(_png_chunks(data))
+    if png_damage.is_png(data):
+        return png_damage.pixels_only(data)
     if bytes(data[:4]) == b"RIFF" and bytes(data[8:12]) == b"WEBP":
         return _webp_pixels(memoryview(data))
     return data
 
 
 def completed(data: bytes | memoryview) -> bytes | memoryview:
-    """Returns a file whose pixels are whole, with the end mark that a JPEG may have lacked.
+    """Returns a file whose pixels are whole, with the end mark that it may have lacked.
 
-    JPEG, PNG and TIFF only: of the others Pillow's decoders tell by themselves. Pixels are decoded.
+    JPEG, JPEG 2000, PNG and TIFF only: of the others Pillow's decoders tell by themselves. Pixels
+    are decoded.
 
     Raises:
       UnreadableImageError: pixels are missing or corrupt.
     """
     if bytes(data[:3]) == b"\xff\xd8\xff":
         return jpeg_damage.completed(data)
-    if _is_png(data):
-        _check_png(list(_png_chunks(data)))
+    if jpeg2000_damage.is_jpeg_2000(data):
+        return jpeg2000_damage.completed(data)
+    if png_damage.is_png(data):
+        png_damage.check(data)
     if bytes(data[:4]) in _TIFF_STARTS:
         _check_tiff(memoryview(data))
     return data
-
-
-def _is_png(data: bytes | memoryview) -> bool:
-    return bytes(data[: len(_PNG)]) == _PNG
-
-
-class _Chunk(NamedTuple):
-    name: bytes
-    body: memoryview
-    length: int  # bytes that it should have
-    checksum: bytes  # as stored
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether its checksum is that of what it holds."""
-        return struct.pack(">I", zlib.crc32(self.body, zlib.crc32(self.name))) == self.checksum
-
-
-def _png_chunks(data: bytes | memoryview) -> Iterator[_Chunk]:
-    """The chunks that matter, up to the end of the picture or of the file."""
-    view = memoryview(data)
-    at = len(_PNG)
-    while at + 8 <= len(view):
-        length, name = struct.unpack_from(">I4s", view, at)
-        end = at + 8 + length
-        if name == b"IEND":
-            return
-        if name in _PNG_KEPT:
-            yield _Chunk(name, view[at + 8 : end], length, bytes(view[end : end + 4]))
-        at = end + 4
-
-
-def _png_of(chunks: Iterator[_Chunk] | Sequence[_Chunk]) -> bytes:
-    """A PNG of these chunks. Checksums stay as they are, but of a last chunk that is cut short."""
-    parts: list[bytes | memoryview] = [_PNG]
-    for name, body, length, checksum in chunks:
-        if len(body) < length or len(checksum) < 4:
-            checksum = struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))
-        parts += [struct.pack(">I", len(body)), name, body, checksum]
-    return b"".join([*parts, bytes(4), b"IEND", struct.pack(">I", zlib.crc32(b"IEND"))])
-
-
-def _check_png(chunks: Sequence[_Chunk]) -> None:
-    """Raises `UnreadableImageError` where a checksum of the pixels is wrong.
-
-    A wrong one of a chunk does not matter where that of the whole stream is right.
-    """
-    wrong = (place for place, c in enumerate(chunks) if c.name == b"IDAT" and not c.is_sound)
-    first = next(wrong, None)
-    if first is None or _is_whole_stream(chunks):
-        return
-    before, share = _png_of(chunks[:first]), 1.0
-    if any(chunk.name == b"IDAT" for chunk in chunks[:first]):
-        share = share_missing(lambda: open_as(before, ["PNG"]))
-    if share:  # else the rows were whole before
-        raise incomplete("a checksum of the others is wrong", share)
-
-
-def _is_whole_stream(chunks: Sequence[_Chunk]) -> bool:
-    header = next((bytes(c.body) for c in chunks if c.name == b"IHDR"), b"").ljust(13, b"\0")
-    width, height = struct.unpack(">II", header[:8])
-    stream = zlib.decompressobj()
-    pixels = b"".join(c.body for c in chunks if c.name == b"IDAT")
-    try:
-        stream.decompress(pixels, height * (width * 8 + 8) + _SPARE)
-    except zlib.error:
-        return False
-    return stream.eof
 
 
 def _check_tiff(data: memoryview) -> None:
@@ -176,9 +106,7 @@ def _webp_pixels(data: memoryview) -> bytes:
         at += 8 + length + length % 2
         if name in _WEBP_PIXELS and len(body) < length:
             share = 1 - len(body) / length
-            raise UnreadableImageError(
-                f"damaged image: {share:.1%} of its compressed pixels are missing"
-            )
+            raise incomplete("", share, what="compressed pixels")
         if name in _WEBP_PIXELS or name in _WEBP_KEPT:
             content = bytes(body)
             if name == b"VP8X":

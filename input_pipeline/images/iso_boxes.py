@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from input_pipeline.images.missing_pixels import check_tail
+from input_pipeline.images.missing_pixels import check_tail, incomplete
 from input_pipeline.images.problems import UnreadableImageError
 
 _PIXELS = (b"mdat", b"jxlc", b"jxlp")
@@ -30,9 +30,7 @@ def check_boxes(data: bytes | memoryview) -> None:
             continue
         if box.missing:
             share = box.missing / (len(box.body) + box.missing)
-            raise UnreadableImageError(
-                f"damaged image: {share:.1%} of its compressed pixels are missing"
-            )
+            raise incomplete("", share, what="compressed pixels")
         check_tail(box.body, "compressed pixels")
 
 

@@ -16,52 +16,86 @@ from input_pipeline.images.problems import UnreadableImageError
 
 # Zero bytes in a row in which compressed pixels do not end: their codes spread over all values.
 _ZEROS = 64
+_ZERO_TAIL = "the file ends in zeros, as an interrupted transfer leaves them"
+_ROWS = 64  # at once
+_RUN = 32  # pixels that would not all be the same as noise by chance
 
 
 def share_missing(opened: Callable[[], Image.Image]) -> float:
     """The share of its pixels that Pillow's decoder does not reach before it gives up.
 
-    It is decoded twice, over black and over white: what differs was never written.
+    It is decoded over noise: what still is that noise was never written.
     """
-    found = []
-    for value in (0, 255):
-        image = opened()
-        if not isinstance(image, ImageFile.ImageFile) or not image.tile:
-            return 0.0
-        size = stored_size(image)
-        boxes = [tile[1] or (0, 0, *size) for tile in image.tile]
-        fill = value if len(image.getbands()) == 1 else (value,) * len(image.getbands())
-        image.im = Image.new(image.mode, size, fill).im
-        with contextlib.suppress(*PILLOW_ERRORS):
-            image.load()
-            return 0.0
-        found.append(np.asarray(image._new(image.im)))
-    unwritten = found[0] != found[1]
-    if unwritten.ndim == 3:
-        unwritten = unwritten.any(-1)
-    inside = np.zeros(unwritten.shape, bool)
+    image = opened()
+    if not isinstance(image, ImageFile.ImageFile) or not image.tile:
+        return 0.0
+    width, height = size = stored_size(image)
+    boxes = {tile[1] or (0, 0, *size) for tile in image.tile}
+    noise, canvas = _noise(image.mode, width), Image.new(image.mode, size)
+    for top in range(0, height, _ROWS):
+        canvas.paste(noise, (0, top))
+    image.im = canvas.im
+    with contextlib.suppress(*PILLOW_ERRORS):
+        image.load()
+        return 0.0
+    unwritten, pixels = 0, 0
     for left, top, right, bottom in boxes:
-        inside[top:bottom, left:right] = True
-    return float(unwritten[inside].mean()) if inside.any() else 0.0
+        for start in range(top - top % _ROWS, bottom, _ROWS):
+            first, last = max(top, start), min(bottom, start + _ROWS)
+            rows = image._new(image.im).crop((left, first, right, last))
+            unwritten += _pixels_alike(rows, noise.crop((left, first - start, right, last - start)))
+        pixels += (right - left) * (bottom - top)
+    return min(1.0, unwritten / pixels) if pixels else 0.0
 
 
-def incomplete(reason: str, share: float) -> UnreadableImageError:
-    """A picture that is refused for what is missing, from 0 (only corrupt) to 1."""
-    how_much = f"{max(share, 0.001):.1%} of its pixels are missing"
-    if not share:
-        how_much = "some of its pixels are corrupt"
-    return UnreadableImageError(f"damaged image: {how_much} ({reason})")
+def _noise(mode: str, width: int) -> Image.Image:
+    """`_ROWS` rows of random bytes."""
+    size = (width, _ROWS)
+    length = len(Image.new(mode, size).tobytes())
+    return Image.frombytes(mode, size, np.random.default_rng(0).bytes(length))
+
+
+def _pixels_alike(first: Image.Image, second: Image.Image) -> int:
+    """How many pixels of two pictures of one size are the same, with `_RUN` in their row."""
+    height, width = first.height, first.width
+    run = min(_RUN, width)
+    alike = np.asarray(first) == np.asarray(second)
+    runs = alike.reshape(height, width, -1)[:, : width // run * run].reshape(
+        height, width // run, -1
+    )
+    return int(runs.all(-1).sum()) * width // (width // run)
+
+
+def incomplete(
+    reason: str, share: float, *, what: str = "pixels", bound: str = ""
+) -> UnreadableImageError:
+    """A picture that is refused for what is missing.
+
+    Args:
+      reason: how that is known; may be empty.
+      share: what is missing, from 0 (nothing: some of it is only corrupt) to 1.
+      what: of which it is the share.
+      bound: 'at least' or 'up to', where it is no more than that.
+    """
+    how_much = f"some of its {what} are corrupt"
+    if share:
+        shown = 1.0 if share == 1 else min(max(share, 0.001), 0.999)
+        how_much = f"{bound and bound + ' '}{shown:.1%} of its {what} are missing"
+    return UnreadableImageError(f"damaged image: {how_much}{reason and f' ({reason})'}")
 
 
 def check_tail(pixels: bytes | memoryview, what: str) -> None:
     """Raises `UnreadableImageError` where compressed pixels end in zeros: they never arrived."""
     whole = bytes(pixels)
-    missing = len(whole) - len(whole.rstrip(b"\0"))
-    if missing >= _ZEROS and missing >= len(whole) / 200:
-        raise UnreadableImageError(
-            f"damaged image: {missing / len(whole):.1%} of its {what} are missing "
-            "(the file ends in zeros, as an interrupted transfer leaves them)"
-        )
+    missing = len(whole) - len(without_zeros(whole))
+    if missing and missing >= len(whole) / 200:
+        raise incomplete(_ZERO_TAIL, missing / len(whole), what=what)
+
+
+def without_zeros(pixels: bytes) -> bytes:
+    """Compressed pixels without the zeros at their end, where these are too many for codes."""
+    stripped = pixels.rstrip(b"\0")
+    return stripped if len(pixels) - len(stripped) >= _ZEROS else pixels
 
 
 def check_rows(pixels: np.ndarray) -> None:
@@ -83,4 +117,4 @@ def check_rows(pixels: np.ndarray) -> None:
         above = rows[row - 1].any(-1) if row else np.zeros(width, bool)
         if 0 < end < width and lit[:end].mean() > 0.9 and above[end:].mean() > 0.9:
             share = (len(rows) - 1 - row + 1 - end / width) / len(rows)
-            raise incomplete("it ends in zeros, as an interrupted transfer leaves them", share)
+            raise incomplete(_ZERO_TAIL, share)

@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image
 
 from input_pipeline.errors import UserError
+from input_pipeline.images import png_damage
+from input_pipeline.images.claimed_size import check_claim
 from input_pipeline.images.codecs import PILLOW_ERRORS, fast_pixels, known_layout, layout_of
 from input_pipeline.images.essentials import completed, pixels_only
 from input_pipeline.images.isolated import decode_isolated, describe_isolated
@@ -76,9 +78,11 @@ def decode(
             data = pixels_only(data)
             image = _open(data)
             _check_size(stored_size(image), max_pixels)
+            check_claim(data, stored_size(image), image)
             layout = layout_of(image, data)
         else:
             _check_size(layout.size, max_pixels)
+            check_claim(data, layout.size)
         pixels = None if layout is None else fast_pixels(layout, data, out)
         if pixels is None:
             return _by_pillow(completed(pixels_only(data)))
@@ -315,7 +319,8 @@ def _by_pillow(data: bytes | memoryview) -> np.ndarray:
     except UnreadableImageError:
         raise
     except PILLOW_ERRORS as error:
-        share = share_missing(lambda: _open(data))
+        is_png = png_damage.is_png(data)
+        share = png_damage.share_missing(data) if is_png else share_missing(lambda: _open(data))
         raise incomplete(str(error) or type(error).__name__, share) from error
     if kind in _STORED and image.mode != "1":  # every row of a drawing may end in black
         check_rows(pixels)
