@@ -26,6 +26,7 @@ _MADE_WITH = _MADE_BY.replace("(?:by|", "(?:", 1)
 _MAKER = r"(?:[\w.-]+/|(?:openai|google|microsoft|adobe|stability|black forest labs)\W{1,2}){0,2}"
 _PROGRAMS = r"(?:^|[\s,;{'\"])(?:model|engine|generator|software|app|tool|api)"
 _SOURCES = r"(?:^|[\s,;{'\"])(?:creator|source|service)"
+_GENERATORS = r"(?:^|[\s,;{'\"])(?:generator|software|app)"
 _JSON = r"[\"'](?:model|engine|generator|software|creator|source|service|app|tool|api)[\"']"
 
 
@@ -48,6 +49,7 @@ class Name(NamedTuple):
     as_software: re.Pattern[str]  # the same; of a name that is a word besides at the beginning
     as_device: re.Pattern[str]  # where a text begins with it; never, where it is a word besides
     as_comment: re.Pattern[str]  # where a comment says that it made the picture
+    source: str
 
 
 class MarkerTable(NamedTuple):
@@ -71,6 +73,8 @@ def marker_table() -> MarkerTable:
         _name(
             entry["program"],
             entry["words"],
+            entry.get("language_models", []),
+            entry.get("source", "a name in a field for software"),
             also_a_word=entry.get("also_a_word", False),
             a_company=entry.get("a_company", False),
         )
@@ -109,19 +113,44 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\(\?[sim]\)", "", text), flags)
 
 
-def _name(program: str, words: list[str], *, also_a_word: bool, a_company: bool) -> Name:
-    spaced = "|".join(word.replace(" ", r"[ _.-]?") for word in words)
-    # A version may follow, but none goes on: 3.5, -2; not SD300.
-    whole = rf"(?<![a-z0-9])(?:{spaced})(?![a-z])(?!(?<=\d)\d)"
+def _name(
+    program: str,
+    words: list[str],
+    language_models: list[str],
+    source: str,
+    *,
+    also_a_word: bool,
+    a_company: bool,
+) -> Name:
+    whole = _whole([*words, *language_models])
     software = rf"^\W*(?:\w+\W{{1,3}})?{whole}" if also_a_word else whole
     device = r"(?!)" if also_a_word else rf"^\W*{whole}"
-    patterns = (software, device, _in_comments(whole, also_a_word, a_company))
-    return Name(program, *(re.compile(pattern, re.IGNORECASE) for pattern in (whole, *patterns)))
+    comment = _in_comments(_whole(words), also_a_word, a_company)
+    if language_models:  # which also write what a comment says
+        speaker = _whole(language_models)
+        made = rf"{_MADE_BY}{speaker}|^\W*{speaker}{_VERSION}$"
+        if also_a_word:
+            made = rf"{_MADE_WITH}{speaker}{_VERSION}$"
+        comment += rf"|{made}|{_GENERATORS}{_value(speaker)}"
+    anywhere, as_software, as_device, as_comment = (
+        re.compile(pattern, re.IGNORECASE) for pattern in (whole, software, device, comment)
+    )
+    return Name(program, anywhere, as_software, as_device, as_comment, source)
+
+
+def _whole(words: list[str]) -> str:
+    """Any of some words; a version may follow, but none goes on: 3.5, -2; not SD300."""
+    spaced = "|".join(word.replace(" ", r"[ _.-]?") for word in words)
+    return rf"(?<![a-z0-9])(?:{spaced})(?![a-z])(?!(?<=\d)\d)"
+
+
+def _value(whole: str) -> str:
+    return rf"\W{{1,6}}{_MAKER}{whole}{_VERSION}(?:$|[,;\n\"'}}])"
 
 
 def _in_comments(whole: str, also_a_word: bool, a_company: bool) -> str:
     """Where a comment says that it made the picture, rather than shows or tells of it."""
-    value = rf"\W{{1,6}}{_MAKER}{whole}{_VERSION}(?:$|[,;\n\"'}}])"
+    value = _value(whole)
     if a_company:
         return rf"{_MADE_BY}{whole}|{_JSON}{value}"
     if also_a_word:  # a person may have painted it

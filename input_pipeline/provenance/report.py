@@ -129,7 +129,7 @@ def _names(field: str, text: str) -> Iterator[Found]:
         if match := pattern.search(text):
             where = name.words.search(text, match.start())
             at = where.start() if where else match.start()
-            yield Found(field, name.program, GENERATED, text, at, "a name in a field for software")
+            yield Found(field, name.program, GENERATED, text, at, name.source)
 
 
 def _generator(markers: Sequence[Found], source: str) -> str:

@@ -92,6 +92,14 @@ GENERATED = {
         exif((USER_COMMENT, '{"created": 1667000000, "prompt": "a cat", "n": 1}')),
         "a generator's program",
     ),
+    "a request of an API": (
+        png(Comment='{"prompt": "a cat", "steps": 8, "seed": 1, "model": "mine"}'),
+        "a generator's program",
+    ),
+    "a prompt that a generator has revised": (
+        exif((USER_COMMENT, '{"created": 1, "data": [{"revised_prompt": "a cat"}]}')),
+        "a generator's program",
+    ),
     "settings, each in a text": (
         png(prompt="a cat", sampler_name="euler", seed="1"),
         "a Stable Diffusion script",
@@ -160,6 +168,16 @@ def test_what_says_that_a_generator_made_it(data, program):
         ("DALL·E 3", "DALL-E (OpenAI)"),
         ("DALL•E 2", "DALL-E (OpenAI)"),
         ("dalle2", "DALL-E (OpenAI)"),
+        ("amazon.nova-canvas-v1", "Nova Canvas (Amazon)"),
+        ("Titan Image Generator v2", "Titan Image Generator (Amazon)"),
+        ("MAI-Image-1", "MAI-Image (Microsoft)"),
+        ("Tongyi-MAI/Z-Image-Turbo", "Z-Image (Alibaba)"),
+        ("HiDream-I1-Full", "HiDream"),
+        ("PixArt-Sigma-XL-2", "PixArt"),
+        ("Kandinsky 3.1", "Kandinsky (Sber)"),
+        ("Luma Photon 1", "Luma Photon"),
+        ("Reve Image 1.0", "Reve"),
+        ("Krea 1", "Krea"),
     ],
 )
 def test_names_count_in_fields_that_name_software(text, program):
@@ -176,7 +194,8 @@ def test_names_count_in_fields_that_name_software(text, program):
 
 
 @pytest.mark.parametrize(
-    ("text", "program"), [("Sora", "Sora (OpenAI)"), ("Kling AI 2.1", "Kling")]
+    ("text", "program"),
+    [("Sora", "Sora (OpenAI)"), ("Kling AI 2.1", "Kling"), ("veo-3.1", "Veo (Google)")],
 )
 def test_names_that_are_words_count_where_nobody_bears_them(text, program):
     for data in (
@@ -211,6 +230,14 @@ def test_names_that_are_words_count_where_nobody_bears_them(text, program):
         '{"objects": [{"class_type": "car"}]}',
         '{"directed": false, "nodes": [{"id": 1}], "links": []}',
         "Stairs. Steps: 12, width 2 m. Size: large",
+        '{"prompt": "Describe this picture", "model": "gpt-4o"}',
+        '{"model": "gemini-2.5-flash", "prompt": "Which birds are these?", "seed": 7}',
+        '{"prompt": "a caption, please", "model": "llava", "quality": "high", "size": "large"}',
+        '{"prompt": "say cheese", "created": "2025-01-01", "model": "EOS R5"}',
+        '{"prompt": "p", "n": 1, "created": 1, "model": "gpt-3.5-turbo", "max_tokens": 9}',
+        "A dog on a lawn (GPT-4o)",
+        "caption: Gemini 2.5 Pro",
+        "Model: grok 4",
         "Today: Steps: 10432, Distance 5 km, Size: M",
         "Order 12, Job ID: 123e4567-e89b-12d3-a456-426614174000",
     ],
@@ -265,6 +292,10 @@ def test_chinas_label_after_its_name(carrier):
         png(Title="Sora in the morning", Author="Grok Ideogram"),
         png(parameters="shutter 1/30, f/8"),
         png(prompt="say cheese", workflow="scan, crop, sharpen"),
+        png(prompt="Describe this picture in one sentence."),
+        png(prompt='[{"role": "user", "content": "What is in this picture?"}]'),
+        png(prompt='{"task": "read the number plate", "model": "a reader"}'),
+        exif((SOFTWARE, "Reve de jour"), (ARTIST, "Wassily Kandinsky")),
         exif((DESCRIPTION, "visitors in front of the OpenAI building")),
         exif((USER_COMMENT, "She spoke of Midjourney v6 and of her photographs")),
         exif((USER_COMMENT, "not made with DALL-E 3")),
@@ -304,6 +335,9 @@ def test_words_that_prove_nothing(data):
         ("Losmandy", "Gemini 2"),
         ("Sunrise", "the new Sora of the sky"),
         ("KODAK", "FLUX 10"),
+        ("PixArt", "PixArt PAS202"),
+        ("Veo", "Veo 3"),
+        ("Nikon", "Z image"),
     ],
 )
 @pytest.mark.parametrize(
