@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from input_pipeline.images.missing_pixels import incomplete
 
@@ -24,17 +25,35 @@ def completed(data: bytes | memoryview) -> bytes:
     start = 0 if whole.startswith(_STREAM) else whole.find(_STREAM)
     if start < 0:  # a decoder says what is wrong
         return whole
-    tiles = list(_tile_parts(whole, start))
-    end = tiles[-1][1] if tiles else 0
+    parts = list(_tile_parts(whole, start))
+    end = parts[-1].end if parts else 0
     if end > len(whole):
-        length = sum(last - first for first, last in tiles)
+        length = sum(part.end - part.start for part in parts)
         raise incomplete("", (end - len(whole)) / length, what="compressed pixels")
-    is_ended = not tiles or whole[end : end + 2] == _END
+    tiles = _tiles(whole, start)
+    if (there := len({part.tile for part in parts if part.tile < tiles})) and there < tiles:
+        raise incomplete("", 1 - there / tiles)
+    is_ended = not parts or whole[end : end + 2] == _END
     return whole if is_ended or len(whole) > end + 1 else whole[:end] + _END
 
 
-def _tile_parts(data: bytes, start: int) -> Iterator[tuple[int, int]]:
-    """Where each part of a tile begins and ends, as far as they can be followed."""
+class _TilePart(NamedTuple):
+    tile: int
+    start: int
+    end: int
+
+
+def _tiles(data: bytes, start: int) -> int:
+    """How many the header tells; 0 where it is not whole."""
+    try:
+        right, bottom, _, _, width, height, left, top = struct.unpack_from(">8I", data, start + 8)
+        return -(-(right - left) // width) * -(-(bottom - top) // height)
+    except (struct.error, ZeroDivisionError):
+        return 0
+
+
+def _tile_parts(data: bytes, start: int) -> Iterator[_TilePart]:
+    """Each part of a tile, as far as they can be followed."""
     at = start + 2
     while at + 4 <= len(data):
         marker, length = struct.unpack_from(">HH", data, at)
@@ -42,8 +61,10 @@ def _tile_parts(data: bytes, start: int) -> Iterator[tuple[int, int]]:
             if marker >> 8 != 0xFF or data[at : at + 2] == _END:
                 return
             at += 2 + length
-        elif at + 10 > len(data) or not (part := struct.unpack_from(">I", data, at + 6)[0]):
-            return  # it goes on to the end of the file, wherever that is
+        elif at + 10 > len(data):
+            return
         else:
-            yield at, at + part
-            at += max(part, 12)
+            tile, part = struct.unpack_from(">HI", data, at + 4)
+            # Without a length it goes on to the end of the file, wherever that is.
+            yield _TilePart(tile, at, at + part if part else len(data))
+            at += part or len(data)

@@ -113,7 +113,10 @@ def named_reasons(data: bytes | memoryview) -> Iterator[None]:
     except UnreadableImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooManyPixelsError("too large: Pillow reads fewer pixels of this format") from error
+        most = f"{2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} megapixels"
+        raise TooManyPixelsError(
+            f"too large: of this format Pillow reads at most {most}; save it as PNG or JPEG"
+        ) from error
     except Image.UnidentifiedImageError as error:
         raise UnreadableImageError(why_not_opened(data)) from error
     except PILLOW_ERRORS as error:

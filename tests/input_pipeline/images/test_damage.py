@@ -109,6 +109,17 @@ def test_jpeg_2000(extension):
     assert 0 < missing(data[:-20]) < 1
 
 
+def test_a_jpeg_2000_that_lacks_tiles_is_refused():
+    data = bytearray(file_of("JPEG2000", irreversible=False, tile_size=(40, 40)))
+    np.testing.assert_array_equal(decode(bytes(data)), photograph())
+    for name, first in ((b"ihdr", 4), (b"\xff\x51", 10)):  # twice as high, the tiles of one half
+        place = data.index(name) + first
+        order = ">I"
+        size = struct.unpack_from(order, data, place)[0]
+        struct.pack_into(order, data, place, 2 * size)
+    assert missing(bytes(data)) == 50
+
+
 def test_corrupt_middles_of_jpegs_are_refused():
     for options in JPEGS:
         data = bytearray(file_of("JPEG", quality=85, **options))

@@ -229,6 +229,8 @@ def test_names_that_are_words_count_where_nobody_bears_them(text, program):
         "OpenAI",
         '{"objects": [{"class_type": "car"}]}',
         '{"directed": false, "nodes": [{"id": 1}], "links": []}',
+        "Steps: 20, Sampler: a cook's spoon, Seed: pumpkin",
+        'A screen that shows "class_type": and "inputs": of ComfyUI',
         "Stairs. Steps: 12, width 2 m. Size: large",
         '{"prompt": "Describe this picture", "model": "gpt-4o"}',
         '{"model": "gemini-2.5-flash", "prompt": "Which birds are these?", "seed": 7}',
