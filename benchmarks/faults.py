@@ -2,13 +2,16 @@
 
     python benchmarks/faults.py predict [--kills=50 --seed=0 --json=FILE]
     python benchmarks/faults.py training|conversion|disk [the same]
+    python benchmarks/faults.py inputs [--number=10000 --seed=0 --kinds=JPEG,zip --json=FILE]
+    python benchmarks/faults.py service [--clients=50 --seconds=1800 --seed=0 --json=FILE]
 
 `predict` scores a folder of pictures of several sizes, one in ten of them broken, undisturbed once
 and then once for each kill: `kill -9` at a moment that the seed draws, half of them at a time since
 the start, half when the table has grown to a size; then the same command with `--resume` to its
 end. Counts how often the table is that of the undisturbed run, byte for byte. Ends with status 1
 where one is not. `training` is in faults_training.py, `conversion` in faults_conversion.py,
-`disk` in faults_disk.py.
+`disk` in faults_disk.py, `inputs` (damaged files of every kind that is read) in faults_inputs.py,
+`service` (a server under load) in faults_service.py.
 
 Each command is `npr_jax.cli.main.run` in a process of its own, forked from one that has imported
 everything but started no device: what costs time is the work and not Python's start.
@@ -159,9 +162,14 @@ def kill_predictions(kills: int, pictures: int, seed: int, scratch: pathlib.Path
 def main() -> int:
     """Runs one part of the campaign."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=["predict", "training", "conversion", "disk"])
+    parts = ["predict", "training", "conversion", "disk", "inputs", "service"]
+    parser.add_argument("part", choices=parts)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--pictures", type=int, default=120)
+    parser.add_argument("--number", type=int, default=10_000, help="inputs: damaged files in all")
+    parser.add_argument("--clients", type=int, default=50, help="service: how many")
+    parser.add_argument("--seconds", type=float, default=1800, help="service: how long")
+    parser.add_argument("--kinds", default="", help="inputs: which; empty: all of them")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=pathlib.Path, help="file for the outcomes")
     parser.add_argument("--faketime", default="", help="libfaketime.so.1, for the part disk")
@@ -171,8 +179,19 @@ def main() -> int:
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
         if options.part != "predict":
             part = importlib.import_module(f"benchmarks.faults_{options.part}")
-            own = (options.faketime,) if options.part == "disk" else ()
-            return part.run(options.kills, options.seed, pathlib.Path(scratch), options.json, *own)
+            counted = {"inputs": options.number, "service": options.clients}
+            own = {
+                "disk": [options.faketime],
+                "inputs": [options.kinds],
+                "service": [options.seconds],
+            }
+            return part.run(
+                counted.get(options.part, options.kills),
+                options.seed,
+                pathlib.Path(scratch),
+                options.json,
+                *own.get(options.part, []),
+            )
         import_everything()
         outcomes = kill_predictions(
             options.kills, options.pictures, options.seed, pathlib.Path(scratch)

@@ -1,6 +1,6 @@
 """Many clients at once on a server of this machine: is every answer right, and memory flat?
 
-    python benchmarks/serve_load.py --workdir=RUN [--clients=50 --seconds=600]
+    python benchmarks/serve_load.py [--workdir=RUN --clients=50 --seconds=600]
 
 Starts ``main.py serve`` on loopback, sends pictures of many sizes and formats from many clients,
 some of them broken or too large, and compares every score with what ``main.py predict`` says of
@@ -65,17 +65,19 @@ class Tally:
 
     statuses: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
     latencies: list[float] = dataclasses.field(default_factory=list)
+    # From the first time that a client asked, those at which the server was busy included.
+    waits: list[float] = dataclasses.field(default_factory=list)
     pictures: int = 0
     largest_difference: float = 0.0
     wrong: list[str] = dataclasses.field(default_factory=list)
 
 
-def make_pictures(folder: pathlib.Path, count: int) -> None:
+def make_pictures(folder: pathlib.Path, count: int, longest: int = LONGEST_SIDE) -> None:
     """Writes pictures of random sizes, formats and content, each file's number in its name."""
     rng = np.random.default_rng(0)
     for number in range(count):
-        longest = LONGEST_SIDE * (2 if number % 20 == 7 else 1)
-        height, width = (int(side) for side in rng.integers(32, longest, 2))
+        most = longest * (2 if number % 20 == 7 else 1)
+        height, width = (int(side) for side in rng.integers(32, most, 2))
         blocks = rng.integers(0, 256, (-(-height // 4), -(-width // 4), 3), np.uint8)
         pixels = blocks.repeat(4, 0).repeat(4, 1)[:height, :width]
         pixels = pixels // 2 + rng.integers(0, 128, pixels.shape, np.uint8)
@@ -90,7 +92,7 @@ def make_pictures(folder: pathlib.Path, count: int) -> None:
 
 def predicted(workdir: str, folder: pathlib.Path, table: pathlib.Path) -> list[Sample]:
     """The files with the scores that ``main.py predict`` gives them."""
-    command = [sys.executable, "main.py", "predict", f"--workdir={workdir}", str(folder)]
+    command = [sys.executable, "main.py", "predict", *_detector(workdir), str(folder)]
     subprocess.run([*command, f"--output={table}"], cwd=ROOT, check=True, stderr=subprocess.PIPE)
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -101,6 +103,11 @@ def predicted(workdir: str, folder: pathlib.Path, table: pathlib.Path) -> list[S
             small = max(image.size) <= 300
         samples.append(Sample(path.name, path.read_bytes(), float(row["score"]), small=small))
     return samples
+
+
+def _detector(workdir: str) -> list[str]:
+    """The flag that names a run; none for the detector that comes along."""
+    return [f"--workdir={workdir}"] if workdir else []
 
 
 def bad_samples() -> list[Sample]:
@@ -123,9 +130,15 @@ def bad_samples() -> list[Sample]:
 
 
 @contextlib.contextmanager
-def server(workdir: str) -> Iterator[tuple[str, int]]:
-    """A server of its own on loopback: its address and process."""
-    command = [sys.executable, "main.py", "serve", f"--workdir={workdir}", "--port=0"]
+def server(workdir: str, *, port: int = 0, ends_well: bool = True) -> Iterator[tuple[str, int]]:
+    """A server of its own on loopback: its address and process.
+
+    Args:
+        workdir: of the run; empty: the detector that comes along.
+        port: 0: any that is free.
+        ends_well: whether an exit status other than 0 is an error.
+    """
+    command = [sys.executable, "main.py", "serve", *_detector(workdir), f"--port={port}"]
     command.append(f"--max_megabytes={MAX_MEGABYTES}")
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -137,7 +150,7 @@ def server(workdir: str) -> Iterator[tuple[str, int]]:
         finally:
             process.terminate()
             process.wait(60)
-    if process.returncode:
+    if process.returncode and ends_well:
         raise RuntimeError(f"the server ended with status {process.returncode}")
 
 
@@ -192,6 +205,7 @@ async def ask(
 ) -> None:
     """One request, repeated while the server is busy and there is time."""
     files = [("files", (sample.name, sample.data)) for sample in chosen]
+    begun = time.monotonic()
     while True:
         started = time.monotonic()
         try:
@@ -202,6 +216,7 @@ async def ask(
         tally.statuses[answer.status_code] += 1
         if answer.status_code != BUSY:
             tally.latencies.append(time.monotonic() - started)
+            tally.waits.append(time.monotonic() - begun)
             check(answer, chosen, tally)
             return
         wait = float(answer.headers["retry-after"]) * (1 + rng.random())
@@ -290,7 +305,7 @@ def measure(workdir: str, clients: int, seconds: float, pictures: int) -> dict[s
 def main() -> int:
     """Reads the command line, runs the load and prints what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--workdir", required=True, help="the run that is served")
+    parser.add_argument("--workdir", default="", help="the run; empty: the detector of the package")
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--pictures", type=int, default=300, help="different files")

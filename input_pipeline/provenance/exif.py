@@ -37,6 +37,7 @@ XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG = 0x02BC, 0x83BB, 0x8649
 _PRIVATE = 0x8769
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 129: 1}
 _MAX_ENTRIES = 500  # of one directory
+_MAX_DIRECTORIES = 8  # that lead to each other; two are usual
 # TIFF headers whose first directory follows, which Exif is nearly always written with.
 HEADERS = (b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08")
 _COMMENT_CODES = {
@@ -51,13 +52,17 @@ Order = Literal["little", "big"]
 
 
 def exif_fields(block: bytes) -> Iterator[tuple[int, bytes, Order]]:
-    """Tag, bytes and byte order of every field of a TIFF block's directory 0 and private one."""
+    """Tag, bytes and byte order of every field of a TIFF block's directory 0 and private one.
+
+    It ends where the fields have more bytes than the block, twice: they lie upon each other.
+    """
     order: Order = "little" if block[:2] == b"II" else "big"
     sign = "<" if order == "little" else ">"
     if block[:4] not in (b"II*\0", b"MM\0*") or len(block) < 8:
         return
     waiting, seen = [struct.unpack_from(sign + "I", block, 4)[0]], set[int]()
-    while waiting:
+    left = 2 * len(block)
+    while waiting and len(seen) < _MAX_DIRECTORIES:
         place = waiting.pop()
         if place in seen or place + 2 > len(block):
             continue
@@ -72,8 +77,11 @@ def exif_fields(block: bytes) -> Iterator[tuple[int, bytes, Order]]:
             at = entry + 8 if size <= 4 else struct.unpack_from(sign + "I", block, entry + 8)[0]
             if tag == _PRIVATE:
                 waiting.append(struct.unpack_from(sign + "I", block, entry + 8)[0])
-            else:
-                yield tag, block[at : at + size], order
+                continue
+            value = block[at : at + size]
+            if (left := left - len(value)) < 0:
+                return
+            yield tag, value, order
 
 
 def exif_texts(block: bytes) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,9 @@ _WRAPPERS = frozenset({"li", "Alt", "Bag", "Seq", "value", "Description", "RDF",
 # Properties that tell of pictures put into this one: XMP Specification, part 2, Media Management.
 _COMPONENTS = frozenset({"Pantry", "Ingredients"})
 _MAX_PROPERTIES = 5_000
+# Elements within each other; Photoshop's lists of ingredients have a dozen. Each property is looked
+# for in all that it stands in, so that without a bound a small file would take hours.
+_DEEPEST = 50
 
 
 def xmp_properties(packet: bytes) -> list[tuple[str, str]]:
@@ -42,6 +45,8 @@ def xmp_properties(packet: bytes) -> list[tuple[str, str]]:
         return COMPONENT if any(name in _COMPONENTS for name, _ in open_elements) else ""
 
     def begin(name: str, attributes: dict[str, str]) -> None:
+        if len(open_elements) == _DEEPEST or len(found) >= _MAX_PROPERTIES:
+            raise expat.ExpatError("XMP of too many levels or properties")
         local = name.rpartition(":")[2]
         for attribute, value in attributes.items():
             own = attribute.rpartition(":")[2]

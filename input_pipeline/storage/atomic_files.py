@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from input_pipeline.errors import UserError
+from input_pipeline.storage.whole_content import read_object
 
 PLAN_FILE = "plan.json"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
@@ -263,7 +264,7 @@ def _follow(plan: Mapping[str, Any], folder: Path, output: Path) -> None:
     if not file.exists():
         write_json(file, plan, durable=True)
         return
-    found = json.loads(file.read_text())
+    found = read_object(file, f"remove {folder} to start again.")
     changed = [
         f"{key} was {found.get(key)!r}, is {plan.get(key)!r}"
         for key in sorted({*found, *plan})

@@ -150,7 +150,7 @@ def _split(head: bytes, key: bytes) -> tuple[Features, int, int, int]:
     # The large feature's entry begins with its key and reaches to the end of the example, so the
     # length in front of it is known. A file name that spells the key does not have that length.
     at = head.find(bytes([_LENGTH_DELIMITED_FIELD_1, len(key)]) + key)
-    front = bytes([_LENGTH_DELIMITED_FIELD_1]) + _to_varint(total - at)
+    front = bytes([_LENGTH_DELIMITED_FIELD_1]) + _to_varint(max(0, total - at))
     if at < 0 or not head.endswith(front, first, at):
         raise IndexError(f"no feature {key!r} at the end")
     features = _messages()[1].FromString(head[first : at - len(front)])

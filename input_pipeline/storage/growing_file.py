@@ -6,7 +6,6 @@ whoever goes on with it must make the same.
 
 import contextlib
 import fcntl
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import Any, BinaryIO
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import sync_directory, write_json
+from input_pipeline.storage.whole_content import read_object
 
 SECONDS_TO_DISK = 5.0  # what was written earlier outlives a power cut
 
@@ -114,8 +114,8 @@ def _lock(file: BinaryIO, partial: Path) -> None:
 def _check_same(note: Path, made_of: Mapping[str, Any], partial: Path) -> None:
     remedy = f"Give what it was begun with, or remove {partial} to start again."
     try:
-        found = json.loads(note.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found = read_object(note, remedy)
+    except (OSError, UserError) as error:
         raise UserError(
             f"{note} is missing or damaged, so {partial} cannot be gone on with. {remedy}"
         ) from error

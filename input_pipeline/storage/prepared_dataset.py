@@ -9,7 +9,6 @@ skipped.csv        files of the source that are not in it, with the reason
 plan.json          settings of `prepare`, and a hash over its source
 """
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 from input_pipeline.errors import UserError
 from input_pipeline.storage.csv_files import iter_csv
 from input_pipeline.storage.tfrecord import TFRecordSource
+from input_pipeline.storage.whole_content import read_object, whole_content
 
 DATASET_FILE = "dataset.json"
 SKIPPED_FILE = "skipped.csv"
@@ -59,20 +59,20 @@ class PreparedDataset:
         how = "Write one with `python main.py prepare --source=FOLDERS --output=DIR`."
         if not path.is_dir():
             raise UserError(f"data set {path} is not a directory. {how}")
+        remedy = "prepare the data set again."
         try:
-            info = json.loads(file.read_text())
+            info = read_object(file, remedy)
         except FileNotFoundError as error:
             raise UserError(
                 f"{path} is not a prepared data set: it has no {DATASET_FILE}. {how}"
             ) from error
-        except json.JSONDecodeError as error:
-            raise UserError(f"{file} is damaged ({error}). Prepare the data set again.") from error
         if info.get("format") != FORMAT_VERSION:
             raise UserError(
                 f"{file} has format {info.get('format')!r}; this version reads {FORMAT_VERSION}. "
                 "Prepare the data set again."
             )
-        splits = {name: Split(**entry) for name, entry in info["splits"].items()}
+        with whole_content(file, remedy):
+            splits = {name: _split(entry) for name, entry in info["splits"].items()}
         missing = [s for split in splits.values() for s in split.shards if not (path / s).is_file()]
         if missing:
             raise UserError(
@@ -105,6 +105,19 @@ class PreparedDataset:
     def source(self, split: str) -> TFRecordSource:
         """Returns random access to the records of a split, in the order they were written."""
         return TFRecordSource([self.path / shard for shard in self.split(split).shards])
+
+
+def _split(entry: Any) -> Split:
+    """A split as `dataset.json` has it; `KeyError` or `TypeError` where it is none."""
+    split = Split(**entry)
+    if not all(isinstance(shard, str) and shard for shard in split.shards):
+        raise TypeError(f"shards are {split.shards!r}")
+    numbers = [split.num_examples, split.num_bytes, *split.shard_lengths]
+    for counts in split.generators.values():
+        numbers += [counts["photographs"], counts["generated"]]
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise TypeError("numbers of images or bytes are no such numbers")
+    return split
 
 
 def missing_labels(generators: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -9,7 +9,6 @@ records, it is rebuilt from the beginnings of the records.
 import contextlib
 import hashlib
 import os
-import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 from input_pipeline.storage.atomic_files import whole_file
 from input_pipeline.storage.records import PHOTOGRAPH, RecordFacts, record_facts
 from input_pipeline.storage.tfrecord import TFRecordSource
+from input_pipeline.storage.whole_content import DAMAGES
 
 TABLE_SUFFIX = ".table.npz"
 # What the file holds, by name and type: the shard's size, and the fields of `RecordTable`.
@@ -212,7 +212,7 @@ def _read(path: str, count: int) -> RecordTable | None:
         # Opened here: of a damaged file, NumPy would leave its own open.
         with open(path + TABLE_SUFFIX, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             columns = {name: arrays[name] for name in _COLUMNS}
-    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+    except (OSError, *DAMAGES):
         return None
     fits = (
         all(columns[name].dtype.type is kind for name, kind in _COLUMNS.items())

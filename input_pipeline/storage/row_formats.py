@@ -78,7 +78,7 @@ class JsonRows:
         for line in file:
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return
             if not line.endswith(b"\n") or not isinstance(row, dict) or [*row] != [*self.columns]:
                 return

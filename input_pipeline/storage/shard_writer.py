@@ -29,6 +29,7 @@ from input_pipeline.storage.prepared_dataset import Split
 from input_pipeline.storage.record_table import write_table
 from input_pipeline.storage.records import GENERATED, ImageRecord, encode_record
 from input_pipeline.storage.tfrecord import INDEX_SUFFIX, ShardWriter, masked_crc32c, new_shard
+from input_pipeline.storage.whole_content import read_object, whole_content
 
 _PROGRESS = "progress"
 LINE_END = "\r\n"  # of the tables of a data set
@@ -84,10 +85,12 @@ def finished_shards(folder: Path, split: str) -> list[Shard]:
     """Returns the finished shards of a split, in order."""
     shards: list[Shard] = []
     while (file := _progress(folder, split, len(shards), "json")).exists():
-        values = json.loads(file.read_text())
-        values["shape"] = tuple(values["shape"]) if values["shape"] else None
-        values["skipped"] = [Skipped(*entry) for entry in values["skipped"]]
-        shards.append(Shard(**values))
+        remedy = f"remove {folder} to start again."
+        values = read_object(file, remedy)
+        with whole_content(file, remedy):
+            values["shape"] = tuple(values["shape"]) if values["shape"] else None
+            values["skipped"] = [Skipped(*entry) for entry in values["skipped"]]
+            shards.append(Shard(**values))
     return shards
 
 

@@ -31,6 +31,7 @@ import numpy as np
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import whole_file
+from input_pipeline.storage.whole_content import DAMAGES
 
 _LENGTH_BYTES, _HEADER_BYTES, _FOOTER_BYTES = 8, 12, 4
 FRAME_BYTES = _HEADER_BYTES + _FOOTER_BYTES
@@ -263,7 +264,7 @@ def _read_index(path: str, size: int) -> np.ndarray | None:
     """
     try:
         table = np.load(path + INDEX_SUFFIX, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except (OSError, *DAMAGES):
         return None
     if not isinstance(table, np.ndarray) or table.dtype != np.int64 or table.shape[1:] != (2,):
         return None

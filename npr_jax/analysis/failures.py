@@ -11,7 +11,8 @@ import numpy as np
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import replaced_directory
 from input_pipeline.storage.csv_files import read_csv, write_csv
-from npr_jax.analysis.run_results import Evaluation
+from input_pipeline.storage.whole_content import read_arrays, whole_content
+from npr_jax.analysis.run_results import Evaluation, picture
 from npr_jax.analysis.statistics.paired_tests import holm
 from npr_jax.analysis.statistics.within_groups import Separation, separations
 from npr_jax.analysis.statistics.wording import LEVEL
@@ -185,5 +186,9 @@ def _read_facts(path: pathlib.Path, scores: Scores) -> Facts:
 def _read_images(path: pathlib.Path) -> dict[int, np.ndarray]:
     if not path.is_file():
         return {}
-    with np.load(path, allow_pickle=False) as file:
-        return {int(row): file[f"image_{row}"] for row in file["rows"]}
+    remedy = "run evaluate again"
+    file = read_arrays(path, remedy)
+    images: dict[int, np.ndarray] = {}
+    with whole_content(path, remedy):
+        images |= {int(row): picture(file[f"image_{row}"]) for row in file["rows"]}
+    return images

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.errors import UserError
+from input_pipeline.storage.whole_content import read_arrays, read_object, whole_content
 from npr_jax.evaluation import results as evaluate
 
 METRICS_FILE = "metrics.jsonl"
+_AGAIN = "make it again with the command that wrote it"
 CLOCK = ("step", "epoch", "split")
 
 
@@ -130,15 +132,17 @@ def read_curves(
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line) if line.strip() else {}
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(lines):
                 break
             raise UserError(f"{path}, line {number} is not JSON: {error}") from error
-        for metric, value in entry.items():
-            if metric not in CLOCK and (value is None or isinstance(value, int | float)):
-                curve = points.setdefault(metric, {}).setdefault(entry.get("split", "train"), {})
-                known = math.nan if value is None else float(value)
-                curve[int(entry["step"])] = known if math.isfinite(known) else math.nan
+        with whole_content(f"{path}, line {number}", "remove that line"):
+            split = entry.get("split", "train")
+            for metric, value in entry.items():
+                if metric not in CLOCK and (value is None or isinstance(value, int | float)):
+                    curve = points.setdefault(metric, {}).setdefault(split, {})
+                    known = math.nan if value is None else float(value)
+                    curve[int(entry["step"])] = known if math.isfinite(known) else math.nan
     return {
         metric: {
             split: (np.array(sorted(curve)), np.array([curve[step] for step in sorted(curve)]))
@@ -156,26 +160,35 @@ def _read_evaluation(folder: pathlib.Path) -> Evaluation:
 
 def _rank(evaluation: Evaluation) -> tuple[bool, bool, str]:
     results = evaluation.results
-    seen = any(row["trained"] for row in results["generators"])
-    return not seen, results["meta"].get("delivery", "clean") != "clean", evaluation.name
+    path = pathlib.Path("evaluation", evaluation.name, "results.json")
+    with whole_content(path, _AGAIN):
+        seen = any(row["trained"] for row in results["generators"])
+        degraded = results["meta"].get("delivery", "clean") != "clean"
+    return not seen, degraded, evaluation.name
 
 
 def _read_samples(path: pathlib.Path) -> list[Sample]:
     if not path.is_file():
         return []
-    with np.load(path, allow_pickle=False) as file:
+    file = read_arrays(path, _AGAIN)
+    samples = []
+    with whole_content(path, _AGAIN):
         columns = [file[key] for key in ("labels", "generators", "filenames", "logits")]
-        return [
-            Sample(file[f"image_{row}"], int(label), str(generator), str(filename), float(logit))
-            for row, (label, generator, filename, logit) in enumerate(zip(*columns, strict=True))
-        ]
+        for row, (label, generator, filename, logit) in enumerate(zip(*columns, strict=True)):
+            image = picture(file[f"image_{row}"])
+            samples.append(Sample(image, int(label), str(generator), str(filename), float(logit)))
+    return samples
+
+
+def picture(array: np.ndarray) -> np.ndarray:
+    """The array, where it is one: uint8 [h, w, 3]; else ``ValueError``."""
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
+        raise ValueError(f"an image is {array.dtype} {list(array.shape)}, not uint8 [h, w, 3]")
+    return array
 
 
 def _read_json(path: pathlib.Path, *, needed: bool = True) -> dict[str, Any]:
     """Content of a file; {} of one that is not there and not needed."""
     if not needed and not path.is_file():
         return {}
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} is not JSON: {error}; make it again") from error
+    return read_object(path, _AGAIN)

@@ -8,6 +8,7 @@ from typing import Any
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.csv_files import read_csv
+from input_pipeline.storage.whole_content import whole_content
 from npr_jax.sweep.table import read_table
 
 FILE = "runs.csv"
@@ -84,25 +85,25 @@ def read_sweep(workdir: str | os.PathLike[str], baseline: str = "") -> Sweep:
     """
     workdir = pathlib.Path(workdir)
     path = workdir / FILE
-    columns, _ = read_csv(path)
+    with whole_content(path, "run the sweep again"):
+        columns, _ = read_csv(path)
     if missing := [column for column in _NEEDED if column not in columns]:
         raise UserError(f"{path} lacks the columns {', '.join(missing)}; run the sweep again")
-    try:
-        rows = read_table(path)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path} has a value that is no number: {error}") from error
+    rows = read_table(path)
     if not rows:
         raise UserError(f"{path} has no rows: no run of the sweep is finished yet")
     variants = tuple(dict.fromkeys(row["variant"] for row in rows))
     if baseline and baseline not in variants:
         raise UserError(f"--baseline={baseline}; the variants are {', '.join(variants)}")
+    with whole_content(path, "run the sweep again"):
+        published = _published(rows)
     return Sweep(
         workdir=workdir,
         name=rows[0]["sweep"],
         rows=rows,
         variants=variants,
         seeds=tuple(sorted({row["seed"] for row in rows})),
-        baseline=baseline or _published(rows) or variants[0],
+        baseline=baseline or published or variants[0],
     )
 
 

@@ -1,7 +1,6 @@
 """Pictures that lie in files with others: WebDataset tars and our prepared data sets."""
 
 import io
-import json
 import pathlib
 import tarfile
 import tempfile
@@ -14,6 +13,7 @@ from input_pipeline.images.file_tree import left_out_as
 from input_pipeline.storage.csv_files import iter_csv
 from input_pipeline.storage.prepared_dataset import DATASET_FILE, FILES_TABLE
 from input_pipeline.storage.tfrecord import INDEX_SUFFIX
+from input_pipeline.storage.whole_content import json_object, whole_content
 from npr_jax.cluster.places import Place
 from npr_jax.cluster.rows import PART, RECORD, Row
 
@@ -70,12 +70,13 @@ def rows_of_prepared(place: Place, path: str) -> Iterator[Row]:
 
     ``path``: of the folder, as workers are told it. ``UserError`` where its files do not agree.
     """
-    splits = json.loads(_content(place / DATASET_FILE))["splits"]
-    with tempfile.TemporaryDirectory(prefix="npr-jax-") as scratch:
+    remedy = "copy the whole data set, or prepare it again"
+    info = json_object(_content(place / DATASET_FILE), f"{path}/{DATASET_FILE}", remedy)
+    with whole_content(path, remedy), tempfile.TemporaryDirectory(prefix="npr-jax-") as scratch:
         table = pathlib.Path(scratch, FILES_TABLE)  # its rows are in the order of the records
         table.write_bytes(_content(place / FILES_TABLE))
         files = iter_csv(table)
-        for split, entry in splits.items():
+        for split, entry in info["splits"].items():
             for shard in entry["shards"]:
                 index = np.load(io.BytesIO(_content(place / (shard + INDEX_SUFFIX))))
                 for start, size in index[1:].tolist():

@@ -19,6 +19,7 @@ import numpy as np
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.locks import alone
+from input_pipeline.storage.whole_content import json_object
 from npr_jax.cluster.manifest import batches, write_manifest
 from npr_jax.cluster.places import Place
 
@@ -157,9 +158,10 @@ class Job:
         place = self.folder / name
         try:
             with place.system.open_input_stream(place.path) as file:
-                return json.loads(file.read())
+                content = file.read()
         except FileNotFoundError:
             return None
+        return json_object(content, f"{self.name}: {name}", "give a new or empty --output")
 
     def _write(self, name: str, content: Any) -> None:
         # Whole or not there: stores show no half object, and elsewhere a name is moved into place.

@@ -9,6 +9,7 @@ from typing import Any
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.file_tree import left_out_as, walk_files
+from input_pipeline.storage.whole_content import DAMAGES
 from npr_jax.cluster.archives import is_prepared, rows_of_prepared, rows_of_tar
 from npr_jax.cluster.manifest import schema
 from npr_jax.cluster.places import Place, bucket_of, place_of
@@ -124,42 +125,51 @@ def _of_store(name: str) -> Iterator[Row]:
 def _of_table(name: str) -> Iterator[Any]:
     """The rows of a Parquet file, column by column: there may be hundreds of millions."""
     import pyarrow as pa
+
+    with _opened(place_of(name), name) as opened:
+        try:
+            yield from _of_opened_table(opened, name)
+        except UserError:
+            raise
+        # A file cut off is an `OSError` of Arrow's, as a store that cannot be reached is.
+        except (OSError, pa.ArrowException, *DAMAGES) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{name} cannot be read as Parquet: {reason}") from error
+
+
+def _of_opened_table(opened: Any, name: str) -> Iterator[Any]:
+    import pyarrow as pa
     from pyarrow import compute, parquet
 
-    place, base = place_of(name), _folder_of(name)
-    with _opened(place, name) as opened:
-        try:
-            file = parquet.ParquetFile(opened)
-        except pa.ArrowInvalid as error:
-            raise UserError(f"{name} cannot be read as Parquet: {error}") from error
-        has = set(file.schema_arrow.names)
-        if not has & {"path", "bytes"} or (has.isdisjoint({"path", "id"})):
-            raise UserError(
-                f"{name} has the columns {', '.join(file.schema_arrow.names)}; expected path, or "
-                "bytes with id or path"
+    base, file = _folder_of(name), parquet.ParquetFile(opened)
+    has = set(file.schema_arrow.names)
+    if not has & {"path", "bytes"} or (has.isdisjoint({"path", "id"})):
+        raise UserError(
+            f"{name} has the columns {', '.join(file.schema_arrow.names)}; expected path, or "
+            "bytes with id or path"
+        )
+    named = "id" if "id" in has else "path"
+    columns = sorted(has & {"id", "path"})
+    for group in range(file.num_row_groups):
+        seen = 0
+        for batch in file.iter_batches(ROWS, row_groups=[group], columns=columns):
+            n = len(batch)
+            ids = batch.column(named).cast(pa.string())
+            if "bytes" in has:
+                where = pa.array([_absolute(name)] * n, pa.string())
+                kind, starts, sizes = CELL, [group] * n, range(seen, seen + n)
+            else:
+                paths = batch.column("path").cast(pa.string())
+                absolute = compute.match_substring_regex(paths, "^/|://")
+                below = compute.binary_join_element_wise(base, paths, "")
+                where = compute.if_else(absolute, paths, below)
+                kind, starts, sizes = FILE, [0] * n, range(n)
+            if ids.null_count or where.null_count:
+                raise UserError(f"{name}: rows of row group {group} lack {named}; fill them in")
+            seen += n
+            yield pa.table(
+                [ids, where, [kind] * n, list(starts), list(sizes), [""] * n], schema=schema()
             )
-        named = "id" if "id" in has else "path"
-        columns = sorted(has & {"id", "path"})
-        for group in range(file.num_row_groups):
-            seen = 0
-            for batch in file.iter_batches(ROWS, row_groups=[group], columns=columns):
-                n = len(batch)
-                ids = batch.column(named).cast(pa.string())
-                if "bytes" in has:
-                    where = pa.array([_absolute(name)] * n, pa.string())
-                    kind, starts, sizes = CELL, [group] * n, range(seen, seen + n)
-                else:
-                    paths = batch.column("path").cast(pa.string())
-                    absolute = compute.match_substring_regex(paths, "^/|://")
-                    below = compute.binary_join_element_wise(base, paths, "")
-                    where = compute.if_else(absolute, paths, below)
-                    kind, starts, sizes = FILE, [0] * n, range(n)
-                if ids.null_count or where.null_count:
-                    raise UserError(f"{name}: rows of row group {group} lack {named}; fill them in")
-                seen += n
-                yield pa.table(
-                    [ids, where, [kind] * n, list(starts), list(sizes), [""] * n], schema=schema()
-                )
 
 
 def _opened(place: Place, name: str) -> Any:

@@ -8,6 +8,7 @@ on how frequent generated images are.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 GENERATED, PHOTOGRAPH, UNSURE = "generated", "photograph", "unsure"
+_MAY_BE_NONE = ("generated_from", "photograph_to")
 VERDICTS = (GENERATED, PHOTOGRAPH, UNSURE)
 
 
@@ -70,5 +72,16 @@ def to_json(calibration: Calibration) -> dict[str, Any]:
 
 
 def from_json(content: Mapping[str, Any]) -> Calibration:
-    """The calibration of which ``to_json`` made this; ``KeyError`` where something is missing."""
-    return Calibration(**{f.name: content[f.name] for f in dataclasses.fields(Calibration)})
+    """The calibration of which ``to_json`` made this.
+
+    ``KeyError`` where something is missing, ``ValueError`` where it is no number that it may be.
+    """
+    values = {field.name: content[field.name] for field in dataclasses.fields(Calibration)}
+    for name, value in values.items():
+        if value is None and name in _MAY_BE_NONE:
+            continue
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise ValueError(f"{name} is {value!r}, which is no finite number")
+    if not (values["temperature"] > 0 and 0 < values["target_error"] < 1):
+        raise ValueError("its temperature is not above 0, or its target_error not from 0 to 1")
+    return Calibration(**values)

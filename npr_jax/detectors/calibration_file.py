@@ -5,7 +5,6 @@ values of the preprocessing it was fitted with; version 1 wrote the preprocessin
 """
 
 import hashlib
-import json
 import pathlib
 import re
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from flax import nnx
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import Preprocessing
+from input_pipeline.storage.whole_content import read_object, whole_content
 from npr_jax.detectors.calibration import Calibration, from_json
 
 FOLDER = "calibration"
@@ -67,15 +67,11 @@ def load(
             return None, ""
         steps = ", ".join(map(str, others))
         return None, f"the calibration of step {steps} is not of this checkpoint (step {step})"
-    try:
-        content = json.loads(path.read_text())
+    content = read_object(path, _REMEDY)
+    with whole_content(path, _REMEDY):
         saved, made_with = content["checkpoint"], _preprocessing(content["preprocessing"], asked)
         calibration = from_json(content)
         fits = (saved["step"], saved["hash"]) == (step, fingerprint(model))
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} is no calibration ({type(error).__name__}: {error}); {_REMEDY}"
-        ) from error
     if not fits:
         raise UserError(f"{path} was made for other weights than those of step {step}; {_REMEDY}")
     if made_with == used:

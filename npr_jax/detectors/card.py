@@ -10,18 +10,18 @@ Runtime (``npr_jax.models.onnx.network_file``), with which a picture is scored w
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import importlib.util
 import json
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import Preprocessing
+from input_pipeline.storage.whole_content import read_object, whole_content
 from npr_jax.detectors.calibration import Calibration, from_json, to_json
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ FORMAT = 1  # of the card
 # The folder of the bundled detector.
 OWN_FOLDER = pathlib.Path(__file__).parent
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_REMEDY = "copy the detector again, all of its files"
 _WEIGHTS = ".safetensors"
 NETWORK = ".onnx"
 
@@ -175,7 +176,7 @@ def load_card(path: pathlib.Path) -> tuple[Card, Model]:
 
     content = _read(path)
     weights, data = _weights_of(path, content)
-    with _named_if_lacking(path):
+    with whole_content(path, _REMEDY):
         facts = dict(content)
         for known in ("format", "weights"):
             facts.pop(known)
@@ -199,7 +200,7 @@ def outline_of(path: pathlib.Path) -> Outline:
     """What a card says, without making its network; errors are those of ``load_card``."""
     content = _read(path)
     _, data = _weights_of(path, content)
-    with _named_if_lacking(path):
+    with whole_content(path, _REMEDY):
         return Outline(
             title=f"{content['name']} {content['version']}",
             system=content["model"]["name"],
@@ -211,18 +212,18 @@ def outline_of(path: pathlib.Path) -> Outline:
 
 def _read(path: pathlib.Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = read_object(path, _REMEDY)
+    except OSError as error:
         raise UserError(f"{path} cannot be read as a detector's card: {error}") from error
-    with _named_if_lacking(path):
+    with whole_content(path, _REMEDY):
         if (version := content["format"]) != FORMAT:
-            raise ValueError(f"its format is {version}, this version of npr_jax reads {FORMAT}")
+            raise UserError(f"its format is {version}, this version of npr_jax reads {FORMAT}")
     return content
 
 
 def _weights_of(path: pathlib.Path, content: Mapping[str, Any]) -> tuple[pathlib.Path, bytes]:
     """The file of weights that a card names, and what is in it."""
-    with _named_if_lacking(path):
+    with whole_content(path, _REMEDY):
         named = content["weights"]
         weights, digest = path.with_name(pathlib.PurePath(named["file"]).name), named["sha256"]
     try:
@@ -239,16 +240,6 @@ def _weights_of(path: pathlib.Path, content: Mapping[str, Any]) -> tuple[pathlib
             f"{digest[:12]}): copy both files again"
         )
     return weights, data
-
-
-@contextlib.contextmanager
-def _named_if_lacking(path: pathlib.Path) -> Iterator[None]:
-    """Turns what reading a card's values raises into one line."""
-    try:
-        yield
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise UserError(f"{path} is no card of a detector: {what}") from error
 
 
 def _calibration(saved: Mapping[str, Any] | None) -> Calibration | None:

@@ -1,13 +1,13 @@
 """The file that holds a run's frozen numbers: remembered by content, never exchanged in silence."""
 
 import hashlib
-import json
 import pathlib
 
 from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import write_json
+from input_pipeline.storage.whole_content import read_object, whole_content
 from npr_jax.models.systems.registry import SYSTEMS
 
 NAME = "frozen.json"  # in the workdir
@@ -43,11 +43,14 @@ def check(workdir: pathlib.Path, model: ConfigDict, found: str) -> None:
     path = workdir / NAME
     if not found or not path.is_file():
         return
-    saved = json.loads(path.read_text())
+    remedy = "copy the run again"
+    saved = read_object(path, remedy)
+    with whole_content(path, remedy):
+        trained_with = _named(saved["path"], saved["content"])
     if saved["content"] != found:
         setting = SYSTEMS[model.name].frozen_file
         raise UserError(
-            f"{workdir} was trained with {_named(saved['path'], saved['content'])}, but "
+            f"{workdir} was trained with {trained_with}, but "
             f"model.{setting} is {_named(model[setting], found)}; give the file it was trained "
             "with, or train in another --workdir"
         )

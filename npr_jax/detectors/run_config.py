@@ -1,6 +1,5 @@
 """The config that a run was started with, as its directory keeps it."""
 
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +8,7 @@ from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.random_delivery import RandomDelivery
+from input_pipeline.storage.whole_content import read_object, whole_content
 from npr_jax.config import broken_rules, check_config, flatten, refuse, rules_of
 from npr_jax.models.systems.registry import current_settings
 
@@ -66,14 +66,12 @@ def load_config(workdir: pathlib.Path) -> ConfigDict:
     path = workdir / "config.json"
     if not path.is_file():
         raise UserError(f"{workdir} holds no run (no config.json); give the --workdir of one")
-    try:
-        settings = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path} is no valid JSON: {error}") from error
-    if isinstance(settings, dict):
+    remedy = "copy the run again, or train it anew"
+    settings = read_object(path, remedy)
+    with whole_content(path, remedy):
         settings = nested(SINCE_VERSION_1 | flatten(settings))
-    if isinstance(settings, dict) and isinstance(settings.get("model"), dict):
-        settings["model"] = current_settings(settings["model"])
-    config = ConfigDict(_tuples(settings), convert_dict=True)
-    check_config(config)
+        if isinstance(settings.get("model"), dict):
+            settings["model"] = current_settings(settings["model"])
+        config = ConfigDict(_tuples(settings), convert_dict=True)
+        check_config(config)
     return config

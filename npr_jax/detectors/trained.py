@@ -1,6 +1,5 @@
 """What a run has trained: its network with a checkpoint's numbers, and how it prepares files."""
 
-import json
 import pathlib
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import Preprocessing, middle_quality
+from input_pipeline.storage.whole_content import read_object
 from npr_jax.detectors import frozen_weights
 from npr_jax.detectors.run_config import load_config
 from npr_jax.models.base import Frozen, Model
@@ -58,11 +58,7 @@ def _training_data(workdir: pathlib.Path) -> dict[str, Any]:
             f"{workdir} has no training_data.json, which says what the run learned from; copy the "
             "whole run, or start its training command again, which writes the file anew"
         )
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path} is no valid JSON: {error}") from error
-    return content
+    return read_object(path, "copy the whole run, or start its training command again")
 
 
 def preprocessing_of(config: ConfigDict) -> Preprocessing:

@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import json
 import logging
 import math
 import pathlib
@@ -19,6 +18,7 @@ from input_pipeline.images.orientation import upright
 from input_pipeline.images.preprocessing import NATIVE, Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.prepared_dataset import missing_labels
+from input_pipeline.storage.whole_content import read_object
 from npr_jax.evaluation.calibration_measures import verdict_rows
 from npr_jax.evaluation.calibration_words import format_verdicts
 from npr_jax.evaluation.images import chosen_test_images, images_of_test_split, orientations
@@ -274,7 +274,7 @@ def cheap_baselines(
     if len(dataset.datasets) == 1:
         path = dataset.datasets[0].path / "baselines.json"
         if path.is_file():
-            return json.loads(path.read_text())
+            return read_object(path, "prepare the data set again, or remove the file")
     splits = config.data.train_split, config.data.test_split
     reencoded = detector.members[0].preprocessing.jpeg_quality
     files_as_they_lie = config.data.delivery == "clean" and not reencoded

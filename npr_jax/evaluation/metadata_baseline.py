@@ -15,11 +15,13 @@ import sklearn
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import roc_auc_score
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.metadata import read_facts
 from input_pipeline.images.nuisances import measure_nuisances
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.atomic_files import write_together
 from input_pipeline.storage.records import ImageRecord, decode_record, image_array
+from input_pipeline.storage.whole_content import read_object
 from npr_jax.evaluation.tables import Scores, pair
 
 FILE = "metadata_auc.json"  # beside a data set: {key: {generator: {"metadata": AUC, ...}}}
@@ -65,8 +67,8 @@ def metadata_auc(
 
 def _kept(folder: pathlib.Path) -> dict[str, dict[str, dict[str, float]]]:
     try:
-        return json.loads((folder / FILE).read_text())
-    except (OSError, ValueError):  # none yet, or of a disk that was full
+        return read_object(folder / FILE, "")
+    except (OSError, UserError):  # none yet, or of a disk that was full
         return {}
 
 

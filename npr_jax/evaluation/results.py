@@ -17,6 +17,7 @@ from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import write_together
 from input_pipeline.storage.csv_files import csv_text, read_csv
 from input_pipeline.storage.records import FACT_COLUMNS
+from input_pipeline.storage.whole_content import whole_content
 from npr_jax.evaluation import measures, tables
 from npr_jax.evaluation.tables import Scores, format_table, tabulate
 
@@ -82,20 +83,23 @@ def read_scores(path: str | os.PathLike[str]) -> Scores:
 
     ``UserError`` where it lacks a column.
     """
-    columns, rows = read_csv(path)
+    with whole_content(path, "run evaluate again"):
+        columns, rows = read_csv(path)
     missing = {"filename", "generator", "label", "logit"} - set(columns)
     if missing:
         raise UserError(f"{path} is no scores.csv of ours: it has no column {sorted(missing)}")
     keys = [name for name in columns if name.startswith(WEIGHT_COLUMN)]
-    weights = np.array([[float(row[key]) for key in keys] for row in rows], np.float32)
-    return Scores(
-        labels=np.array([int(row["label"]) for row in rows]),
-        logits=np.array([float(row["logit"]) for row in rows], np.float32),
-        generators=np.array([row["generator"] for row in rows], str),
-        filenames=np.array([row["filename"] for row in rows], str),
-        weights=weights if keys else None,
-        scales=tuple(key.removeprefix(WEIGHT_COLUMN) for key in keys),
-    )
+    with whole_content(path, "run evaluate again"):
+        weights = np.array([[float(row[key]) for key in keys] for row in rows], np.float32)
+        scores = Scores(
+            labels=np.array([int(row["label"]) for row in rows]),
+            logits=np.array([float(row["logit"]) for row in rows], np.float32),
+            generators=np.array([row["generator"] for row in rows], str),
+            filenames=np.array([row["filename"] for row in rows], str),
+            weights=weights if keys else None,
+            scales=tuple(key.removeprefix(WEIGHT_COLUMN) for key in keys),
+        )
+    return scores
 
 
 def _scores_csv(scores: Scores) -> str:

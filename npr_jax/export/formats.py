@@ -169,7 +169,7 @@ def _facts(path: str) -> dict[str, Any]:
         )
     try:
         facts = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"--card={path} cannot be read as JSON: {error}") from error
     known = facts if isinstance(facts, dict) else {}
     for key in ("name", "version"):

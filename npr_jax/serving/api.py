@@ -35,6 +35,7 @@ FIELD = "files"
 _MAX_DETAILED = 10  # files of one request with deliveries or evidence: each takes seconds
 _ERRORS: dict[int | str, dict[str, Any]] = {
     403: {"model": ErrorAnswer, "description": "asked by a page of another site"},
+    408: {"model": ErrorAnswer, "description": "the request came too slowly"},
     413: {"model": ErrorAnswer, "description": "too many bytes, pixels or files"},
     415: {"model": ErrorAnswer, "description": "no picture that can be read (of one file)"},
     421: {"model": ErrorAnswer, "description": "asked under another host name"},

@@ -5,6 +5,7 @@ Plain ASGI, so that a request's body is counted while it arrives, and the page's
 
 import asyncio
 import ipaddress
+import math
 import re
 import socket
 import urllib.parse
@@ -18,13 +19,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from input_pipeline.errors import UserError
 from npr_jax.serving.limits import CONTENT_TOO_LARGE, MEGA, UNAVAILABLE
 
-FORBIDDEN, MISDIRECTED = 403, 421
+FORBIDDEN, TOO_SLOW, MISDIRECTED = 403, 408, 421
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _WILDCARDS = ("0.0.0.0", "::", "")
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_-]+)*\.?")
 UPLOADS_AT_ONCE = 64
 SECONDS_BETWEEN_PARTS = 30  # of a body; who sends slower is gone
+# All of a body may take these seconds, and one more for so many bytes that have come.
+SECONDS_OF_GRACE, LEAST_BYTES_PER_SECOND = 30, 4096
+# Where all places are taken, the slowest that is below this and has had so long makes room.
+SPARED_BYTES_PER_SECOND, SPARED_SECONDS = 65_536, 5
 SECONDS_OF_DRAINING = 10
 _API = ("/api/", "/health")
 HEADERS = {
@@ -159,7 +164,7 @@ class BoundedBodies:
         self._app = app
         self._max_body = max_body
         self._identity = identity
-        self._uploads = 0
+        self._uploads: set[_Counted] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -169,15 +174,25 @@ class BoundedBodies:
         declared = Headers(scope=scope).get("content-length", "0")
         if not declared.isdecimal() or int(declared) > self._max_body:
             return await request.refuse()
-        if self._uploads >= UPLOADS_AT_ONCE:
+        if len(self._uploads) >= UPLOADS_AT_ONCE and not self._make_room():
             busy = "Too many uploads at once. Please try again in 2 seconds."
             response = error_response(self._identity, UNAVAILABLE, busy, retry_after=2)
             return await response(scope, receive, send)
-        self._uploads += 1
+        self._uploads.add(request)
         try:
             await request.run()
         finally:
-            self._uploads -= 1
+            self._uploads.discard(request)
+
+    def _make_room(self) -> bool:
+        """Sends the slowest sender away, if one is slow; whether there is room now."""
+        rates = {upload: upload.bytes_per_second for upload in self._uploads}
+        slowest = min(rates, key=lambda upload: rates[upload])
+        if rates[slowest] >= SPARED_BYTES_PER_SECOND:
+            return False
+        slowest.send_away()
+        self._uploads.discard(slowest)
+        return True
 
 
 class _BodyRefusedError(Exception):
@@ -193,7 +208,23 @@ class _Counted:
         self._received = 0
         self._whole = False
         self._refused = False
+        self._is_slow = False
         self._answered = False
+        self._begun = asyncio.get_running_loop().time()
+        self._waiting: asyncio.Timeout | None = None  # for a part of the body
+
+    @property
+    def bytes_per_second(self) -> float:
+        """At which its body comes; infinite where that is not known yet, or it has come."""
+        seconds = asyncio.get_running_loop().time() - self._begun
+        if self._whole or self._waiting is None or seconds < SPARED_SECONDS:
+            return math.inf
+        return self._received / seconds
+
+    def send_away(self) -> None:
+        """Waits for no more of its body."""
+        if self._waiting is not None and not self._waiting.expired():
+            self._waiting.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
         app: Any = self._bounds._app
@@ -208,7 +239,12 @@ class _Counted:
             await self.refuse()
 
     async def refuse(self) -> None:
-        """Answers that the body is too large."""
+        """Answers that the body is too large, or comes too slowly."""
+        if self._is_slow:
+            slow = "The request came too slowly. Please try again, with a smaller file if need be."
+            response = error_response(self._bounds._identity, TOO_SLOW, slow)
+            response.headers["Connection"] = "close"  # what still comes is not waited for
+            return await response(self._scope, self._receive, self._send)
         await self._drain()
         too_large = (
             f"The request has more than {self._bounds._max_body / MEGA:.0f} MB. Please send fewer "
@@ -222,10 +258,16 @@ class _Counted:
             raise _BodyRefusedError
         if self._whole:
             return await self._receive()  # what comes now is that the client has gone
+        now = asyncio.get_running_loop().time()
+        end = self._begun + SECONDS_OF_GRACE + self._received / LEAST_BYTES_PER_SECOND
         try:
-            message = await asyncio.wait_for(self._receive(), SECONDS_BETWEEN_PARTS)
+            async with asyncio.timeout_at(min(end, now + SECONDS_BETWEEN_PARTS)) as self._waiting:
+                message = await self._receive()
         except TimeoutError:
-            return {"type": "http.disconnect"}
+            self._refused = self._is_slow = True
+            raise _BodyRefusedError from None
+        finally:
+            self._waiting = None
         if message["type"] == "http.request":
             self._received += len(message.get("body", b""))
             self._whole = not message.get("more_body", False)

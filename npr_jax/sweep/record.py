@@ -8,8 +8,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import write_json
+from input_pipeline.storage.whole_content import read_object, whole_content
 from npr_jax.config import flatten
 from npr_jax.detectors.run_config import SINCE_VERSION_1
 
@@ -43,7 +43,7 @@ class Record:
 
     def results(self) -> list[dict[str, Any]]:
         """Its results.json of each delivery."""
-        return [json.loads(path.read_text()) for path in self.results_paths]
+        return [read_object(path, "evaluate the run again") for path in self.results_paths]
 
     @property
     def results_paths(self) -> list[pathlib.Path]:
@@ -59,20 +59,19 @@ class Record:
 
 def read_record(folder: pathlib.Path) -> Record | None:
     """The record of a directory; None unless it and the results it speaks of are there."""
+    remedy = "remove it and the run is evaluated again"
     try:
-        saved = json.loads((folder / FILE).read_text())
+        saved = read_object(folder / FILE, remedy)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    with whole_content(folder / FILE, remedy):
         newer = {k: v for k, v in SINCE_VERSION_1.items() if k not in NOT_IN_RESULTS}
         saved["settings"] = newer | saved["settings"]
         if "evaluation" in saved:  # as version 1 wrote it
             saved["evaluations"] = [saved.pop("evaluation")]
         record = Record(**saved, folder=folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(
-            f"{folder / FILE} is damaged ({error}); remove it and the run is evaluated again"
-        ) from error
-    return record if all(path.is_file() for path in record.results_paths) else None
+        is_whole = all(path.is_file() for path in record.results_paths)
+    return record if is_whole else None
 
 
 def is_done(

@@ -9,6 +9,7 @@ from typing import Any
 from input_pipeline.errors import UserError
 from input_pipeline.storage.csv_files import read_csv, write_csv
 from input_pipeline.storage.locks import locked
+from input_pipeline.storage.whole_content import whole_content
 from npr_jax.evaluation.tables import METRICS
 from npr_jax.evaluation.text_tables import Sheet, markdown
 from npr_jax.residuals.front_end import distinct
@@ -59,14 +60,17 @@ def read_table(path: pathlib.Path) -> list[dict[str, Any]]:
     ``UserError`` where it is another table.
     """
     measures = {measure for _, _, measure in COLUMNS}
-    columns, cells = read_csv(path)
+    remedy = "run the sweep again"
+    with whole_content(path, remedy):
+        columns, cells = read_csv(path)
     rows: list[dict[str, Any]] = [dict(row) for row in cells]
     needed = {"variant", "seed", "generator", *measures}
     if columns and (missing := sorted(needed - set(columns))):
         raise UserError(f"{path} lacks the columns {', '.join(missing)}; give a sweep's runs.csv")
-    for row in rows:
-        row["seed"] = int(row["seed"])
-        row |= {key: float(row[key]) if row[key] else None for key in measures}
+    with whole_content(path, remedy):
+        for row in rows:
+            row["seed"] = int(row["seed"])
+            row |= {key: float(row[key]) if row[key] else None for key in measures}
     return rows
 
 

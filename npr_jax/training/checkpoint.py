@@ -8,7 +8,6 @@ the network alone.
 """
 
 import contextlib
-import json
 import logging
 import pathlib
 import shutil
@@ -21,6 +20,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from input_pipeline.storage.locks import alone
+from input_pipeline.storage.whole_content import read_object
 from npr_jax.detectors.checkpoint import FOLDER, PROGRESS, plain_path
 
 DATA = "data"  # the item with the input pipeline's position
@@ -126,7 +126,7 @@ class Checkpoints:
     def _position(self, step: int) -> dict[str, Any]:
         # As grain itself saves it, and we did: each process its own, all of them alike.
         for path in sorted((self._directory / str(step) / DATA).glob("process_*.json")):
-            return json.loads(path.read_text())
+            return read_object(path, "remove this checkpoint's folder to go on from the one before")
         return self._json(step, DATA)
 
     def _json(self, step: int, item: str) -> dict[str, Any]:

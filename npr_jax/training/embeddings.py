@@ -5,15 +5,14 @@ import hashlib
 import json
 import logging
 import pathlib
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
-from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import whole_file
+from input_pipeline.storage.whole_content import read_arrays, whole_content
 from npr_jax.inference.scorer import Scorer
 from npr_jax.training.processes import gather_rows
 
@@ -92,8 +91,8 @@ def _in_order(own: np.ndarray) -> np.ndarray:
 
 
 def _read(path: pathlib.Path) -> Embedded:
-    try:
-        with np.load(path) as arrays:
-            return Embedded(arrays["features"], arrays["labels"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read ({error}); delete it to compute it anew") from error
+    remedy = "delete it to compute it anew"
+    arrays = read_arrays(path, remedy)
+    with whole_content(path, remedy):
+        found = Embedded(arrays["features"], arrays["labels"])
+    return found

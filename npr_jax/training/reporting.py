@@ -1,5 +1,6 @@
 """What a run says while it trains: curves on disk, TensorBoard, progress on a terminal."""
 
+import contextlib
 import json
 import pathlib
 import sys
@@ -9,6 +10,7 @@ import jax
 from tqdm import tqdm
 
 from input_pipeline.storage.atomic_files import write_file
+from input_pipeline.storage.whole_content import DAMAGES
 
 
 class CurveWriter:
@@ -53,13 +55,10 @@ def _drop_points_after(path: pathlib.Path, step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text().splitlines():
-        try:
-            point = json.loads(line)
-        except ValueError:
-            continue
-        if point["step"] <= step:
-            kept.append(line + "\n")
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(*DAMAGES):
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
     write_file(path, "".join(kept))
 
 

@@ -133,7 +133,7 @@ def test_weights_of_another_network_are_refused(copied):
         ({"format": 2}, "its format is 2"),
         ({"preprocessing": {"rotate": 1}}, "rotate"),
         ({"model": {"name": "npr"}}, "model.backbone"),
-        ({"model": "npr"}, "no card of a detector"),
+        ({"model": "npr"}, "is damaged"),
         ({"calibration": {"temperature": 1}}, "lacks 'bias'"),
         ({"weights": {"file": "gone.safetensors", "sha256": ""}}, "gone.safetensors"),
     ],
@@ -147,7 +147,7 @@ def test_a_damaged_card_says_what_is_wrong(copied, changes, text):
 
 def test_a_card_that_is_no_json(tmp_path):
     (tmp_path / "a.json").write_text("{")
-    assert "cannot be read as a detector's card" in refusal(tmp_path / "a.json")
+    assert "a.json is damaged (no valid JSON" in refusal(tmp_path / "a.json")
     assert "cannot be read as a detector's card" in refusal(tmp_path / "absent.json")
 
 

@@ -99,8 +99,8 @@ def test_where_the_user_asks_for_another_detector_its_scores_are_not_calibrated(
         ({"checkpoint": {"step": 0, "hash": "0" * 64}}, "was made for other weights than those"),
         ({"preprocessing": {"resize": 48}}, r"prepared otherwise \(squashed to 48x48 pixels\)"),
         ({"preprocessing": "squashed to 48x48 pixels"}, r"\(squashed to 48x48 pixels\) than this"),
-        ({"preprocessing": "nativ size"}, "is no calibration .*'nativ size' is not known"),
-        ({"preprocessing": {"blur": 1}}, "is no calibration .*'blur'"),
+        ({"preprocessing": "nativ size"}, "is damaged .*'nativ size' is not known"),
+        ({"preprocessing": {"blur": 1}}, "is damaged .*'blur'"),
         ({"temperature": None}, None),
     ],
 )
@@ -108,7 +108,7 @@ def test_a_calibration_that_does_not_fit_is_refused_and_never_dropped(copied, ch
     """Without it, another verdict would be given than yesterday, and nobody would see why."""
     workdir, path, content = copied
     path.write_text(json.dumps(content | changes) if message else "{}")
-    with pytest.raises(ValueError, match=f"(?s){message or 'is no calibration'}.*delete it"):
+    with pytest.raises(ValueError, match=f"(?s){message or 'is damaged'}.*delete it"):
         npr_jax.Detector.load(workdir)
     assert npr_jax.Detector.load(workdir, calibrated=False).calibration is None
 

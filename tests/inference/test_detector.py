@@ -93,7 +93,7 @@ def test_a_run_without_its_record_of_training_data_is_refused_by_name(tmp_path, 
     shutil.copytree(trained.workdir, workdir)
     record = workdir / "training_data.json"
     record.write_text("{")
-    with pytest.raises(UserError, match=r"training_data.json is no valid JSON"):
+    with pytest.raises(UserError, match=r"training_data.json is damaged .no valid JSON"):
         npr_jax.Detector.load(workdir)
     record.unlink()
     Image.fromarray(runs.picture(0, False)).save(tmp_path / "a.png")

@@ -19,6 +19,7 @@ from npr_jax.models import derivatives
 from npr_jax.models.diffusion.ddim import Trajectory, trajectory
 
 _LONGEST_PERIOD = 10_000.0
+_MOST, _MOST_BLOCKS = 2**14, 64  # beyond any U-Net; a damaged file may ask for more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +38,15 @@ class UNetShape:
 
     def __post_init__(self):
         """Raises ``ValueError`` where layers would not fit each other."""
-        if min(self.channels, self.blocks, self.groups, self.head_channels, *self.multipliers) < 1:
+        numbers = [self.channels, self.blocks, self.groups, self.head_channels, *self.multipliers]
+        if not all(type(number) is int for number in [*numbers, *self.attention]):
+            raise UserError(f"{self}: all of them must be whole numbers")
+        if min(numbers) < 1:
             raise UserError(f"{self}: all numbers must be at least 1")
+        if max(*numbers, len(self.multipliers)) > _MOST or self.blocks > _MOST_BLOCKS:
+            raise UserError(
+                f"{self}: no number may be above {_MOST}, and blocks are at most {_MOST_BLOCKS}"
+            )
         if self.channels % 2 or self.channels % self.groups:
             raise UserError(
                 f"unet channels are {self.channels}; expected an even multiple of the "

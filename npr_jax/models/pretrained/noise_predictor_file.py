@@ -22,6 +22,7 @@ from flax import nnx
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import write_file
+from input_pipeline.storage.whole_content import json_object, whole_content
 from npr_jax.models.diffusion.unet import NoisePredictor, UNet, UNetShape
 from npr_jax.models.pretrained.state_dict import load_state_dict
 
@@ -132,6 +133,7 @@ def _abstract(shape: UNetShape) -> tuple[nnx.GraphDef, dict]:
 
 
 FILE_NAME = "noise_predictor.safetensors"
+_REMEDY = "copy it again, or train it anew"
 _KEY = "npr_jax.noise_predictor"
 
 
@@ -161,12 +163,15 @@ def load_noise_predictor(path: str | pathlib.Path) -> NoisePredictor:
         schedule, steps = ADM_SCHEDULE
         shape, image_size = ADM_256, ADM_IMAGE_SIZE
     else:
-        tuples: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in about["unet"].items()
-        }
-        shape, image_size = UNetShape(**tuples), about["image_size"]
-        schedule, steps = about["schedule"], about["steps"]
+        with whole_content(path, _REMEDY):
+            tuples: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in about["unet"].items()
+            }
+            shape, image_size = UNetShape(**tuples), about["image_size"]
+            schedule, steps = about["schedule"], about["steps"]
+            if type(image_size) is not int or type(steps) is not int or min(image_size, steps) < 1:
+                raise ValueError(f"image_size is {image_size!r}, steps are {steps!r}")
     unet = load_unet(arrays, shape, str(path))
     return NoisePredictor(unet, schedule, steps, image_size, hash_of(path), str(path))
 
@@ -198,4 +203,4 @@ def _about(path: pathlib.Path) -> dict[str, Any] | None:
         return None
     with safetensors.safe_open(path, framework="numpy") as file:
         metadata = file.metadata() or {}
-    return json.loads(metadata[_KEY]) if _KEY in metadata else None
+    return json_object(metadata[_KEY].encode(), path, _REMEDY) if _KEY in metadata else None

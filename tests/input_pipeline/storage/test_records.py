@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
+from input_pipeline.errors import UserError
 from input_pipeline.storage.example_proto import (
     bytes_value,
     int_value,
@@ -146,3 +147,11 @@ def test_every_prefix_of_a_record_is_refused():
     for length in range(len(data)):
         with pytest.raises(ValueError, match=r"not a tf\.train\.Example|without"):
             decode_record(data[:length])
+
+
+def test_a_record_that_ends_before_its_image_begins_is_refused():
+    """Its lengths are wrong, its checksums right: whoever wrote it was wrong."""
+    data = b"\x0a\x00zz\x0a\x05image"
+    assert split_example(memoryview(data), "image") is None
+    with pytest.raises(UserError, match=r"not a tf\.train\.Example|without a proper field"):
+        decode_record(data)
