@@ -11,6 +11,7 @@ from absl import flags
 
 from input_pipeline.cores import available_cores
 from input_pipeline.errors import UserError
+from input_pipeline.loading.worker_processes import end_with_parent
 
 # Elements of one worker under way at once: being written, in its queue, and taken from it.
 _IN_FLIGHT = 3
@@ -63,11 +64,16 @@ def read_ahead(
         # Grain's worker processes read absl flags; outside of app.run they have their defaults.
         flags.FLAGS.mark_as_parsed()
     parallel = elements.to_iter_dataset(options).mp_prefetch(
-        grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=1)
+        grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=1),
+        worker_init_fn=_begin_work,
     )
     return grain.experimental.WithOptionsIterDataset(
         parallel, grain.experimental.DatasetOptions(min_shm_size=0 if shared_memory else 2**62)
     )
+
+
+def _begin_work(number: int, workers: int) -> None:
+    end_with_parent()
 
 
 def check_shared_memory(workers: int, element_bytes: int) -> None:

@@ -3,10 +3,8 @@
 import contextlib
 import itertools
 import multiprocessing
-import multiprocessing.connection
 import os
 import stat
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -22,6 +20,7 @@ from input_pipeline.errors import UserError
 from input_pipeline.images.problems import UnreadableImageError
 from input_pipeline.images.transforms import MAX_PIXELS, decode
 from input_pipeline.loading.parallel import ahead
+from input_pipeline.loading.worker_processes import end_with_parent
 from input_pipeline.prepare.folders import ImageFile
 
 # Below this many files processes take longer to start than to help.
@@ -81,15 +80,7 @@ def _map_ahead(
 def _begin_work() -> None:
     # What Pillow remarks on metadata of damaged files is no verdict on their pixels.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        # Ends this process when its parent is killed; else it would wait for work for ever.
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
+    end_with_parent()
 
 
 def _read_chunk(work: Work, max_pixels: int, files: list[ImageFile]) -> list[Any]:

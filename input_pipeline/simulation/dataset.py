@@ -22,6 +22,7 @@ from input_pipeline.cores import available_cores
 from input_pipeline.errors import UserError
 from input_pipeline.images.file_tree import walk_files
 from input_pipeline.loading.parallel import ahead
+from input_pipeline.loading.worker_processes import end_with_parent
 from input_pipeline.simulation import baselines, camera, decoders, matching
 from input_pipeline.storage import dataset_writer, records
 from input_pipeline.storage.atomic_files import write_json
@@ -193,10 +194,14 @@ def _executor(workers: int | None, scenes: int) -> concurrent.futures.Executor:
     return concurrent.futures.ProcessPoolExecutor(
         number,
         mp_context=multiprocessing.get_context("spawn"),
-        # Matrices are small: threads of the linear algebra library would only wait for each other.
-        initializer=threadpoolctl.threadpool_limits,
-        initargs=(1,),
+        initializer=_begin_work,
     )
+
+
+def _begin_work() -> None:
+    end_with_parent()
+    # Matrices are small: threads of the linear algebra library would only wait for each other.
+    threadpoolctl.threadpool_limits(1)
 
 
 class _InThisProcess(concurrent.futures.Executor):
