@@ -42,9 +42,10 @@ DISK_BYTES = 256 * 2**20
 LEAST_SHARE, MOST_SHARE = 0.02, 0.95  # of the space that the undisturbed command took
 LONGEST = 900.0  # seconds
 AWAY = "away"  # where a folder lies that was taken away
-# What differs from run to run by design: times. Checkpoints are compared by their arrays.
-NOT_COMPARED = re.compile(r"tensorboard/|checkpoints/|/\.[^/]*lock$|\.npz$")
-SECONDS = re.compile(rb'"scoring_seconds": [0-9.]+|[0-9.]+ s\b')
+# What differs from run to run by design. Checkpoints are compared by their arrays; parameters.txt
+# has means of those that a run began or went on with.
+NOT_COMPARED = re.compile(r"tensorboard/|checkpoints/|/\.[^/]*lock$|\.npz$|parameters\.txt$")
+TIMES = re.compile(rb'(scoring_seconds|date)(": "?|</th><td class="long">)[0-9.-]+')
 
 
 @dataclasses.dataclass
@@ -204,7 +205,7 @@ def contents(folder: pathlib.Path) -> dict[str, bytes]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {str(path.relative_to(folder)): path for path in files}
     return {
-        name: SECONDS.sub(b"", path.read_bytes())
+        name: TIMES.sub(b"", path.read_bytes())
         for name, path in names.items()
         if not NOT_COMPARED.search(name)
     }
