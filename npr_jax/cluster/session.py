@@ -12,7 +12,9 @@ from input_pipeline.errors import UserError
 
 # Ray gives its servers 15 s to start, which a busy machine may not keep.
 TRIES = 3
-TOKEN_LOG = "ray._private.authentication.authentication_token_setup"
+# Loggers that advise at each start to undo what is done on purpose: its servers are guarded by a
+# token, and no bar is drawn where there is no terminal.
+ADVICE = ("ray._private.authentication.authentication_token_setup", "ray.data._internal.progress")
 
 
 def import_ray() -> Any:
@@ -45,6 +47,8 @@ def session(ray: Any, address: str, **options: Any) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    for name in ADVICE:
+        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # JAX has threads; what is forked here becomes another program at once.
         warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
@@ -74,8 +78,6 @@ def _start(ray: Any, options: dict[str, Any]) -> None:
 
     One core more than there is: reading and writing do little, but each wants a core of its own.
     """
-    # It would say, at each start, how to do without the token that guards its servers.
-    logging.getLogger(TOKEN_LOG).setLevel(logging.ERROR)
     for tries_left in reversed(range(TRIES)):
         try:
             ray.init(
