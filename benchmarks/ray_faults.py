@@ -3,9 +3,10 @@
     python -m benchmarks.ray_faults --kills=20 --seed=0
 
 Each round scores 200 simulated pictures with a scorer that takes 20 ms for each and notes what it
-scores. The driver, or a worker, gets SIGKILL at a moment drawn from the time that an undisturbed
-round takes; a job whose driver was killed is started again until it is done. Counted: rounds whose
-output has every picture exactly once, and pictures that were scored more than once.
+scores. The driver gets SIGKILL at a moment drawn from the time that an undisturbed round takes, a
+worker at one within three seconds after the first picture was scored; a job whose driver was killed
+is started again until it is done. Counted: rounds whose output has every picture exactly once, and
+pictures that were scored more than once.
 
 Not among the tests: a round takes half a minute. Ray is started once for all of them.
 """
@@ -27,6 +28,8 @@ from collections.abc import Iterable, Iterator
 
 from benchmarks.simulated_scorer import SimulatedScorer, write_table
 
+NOBODY = 2**30  # no process has this number
+LONGEST_DELAY = 3.0  # seconds, of the kill of a worker
 PICTURES, SECONDS_EACH, BLOCK_ROWS = 200, 0.02, 10
 ROUND = "from benchmarks.ray_faults import one_job; import sys; sys.exit(one_job(*sys.argv[1:]))"
 
@@ -64,21 +67,26 @@ def one_job(folder: str, address: str) -> int:
     )
 
 
-def run_round(folder: pathlib.Path, address: str, victim: str, at: float) -> tuple[int, int, float]:
-    """One job with one kill ``at`` seconds after its start.
+def run_round(
+    folder: pathlib.Path, address: str, victim: str, at: float
+) -> tuple[int, int, float, bool]:
+    """One job with one kill: of the driver ``at`` seconds after its start, or of a worker so long
+    after the first picture was scored.
 
-    Returns the number of ids that are not there exactly once, that of pictures scored again, and
-    the seconds of the last start.
+    Returns the number of ids that are not there exactly once, that of pictures scored again, the
+    seconds of the last start, and whether there was something to kill.
     """
     write_table(folder / "pictures.parquet", PICTURES)
     command = [sys.executable, "-c", ROUND, str(folder), address]
-    left = victim
+    left, killed = victim, False
     while True:
         start = time.monotonic()
         job = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         if left:
+            while left == "worker" and job.poll() is None and not any(folder.glob("scored-*")):
+                time.sleep(0.02)
             time.sleep(at)
-            kill(job.pid if left == "driver" else worker_of(address))
+            killed = kill(job.pid if left == "driver" else worker_of(address))
         left, status = "", job.wait()
         if status == 0:
             break
@@ -91,7 +99,7 @@ def run_round(folder: pathlib.Path, address: str, victim: str, at: float) -> tup
     times = collections.Counter(ids)
     wrong = sum(times[str(number)] != 1 for number in range(PICTURES))
     notes = [p.read_text().split() for p in folder.glob("scored-*")]
-    return wrong, sum(map(len, notes)) - PICTURES, took
+    return wrong, sum(map(len, notes)) - PICTURES, took, killed
 
 
 def worker_of(address: str) -> int:
@@ -109,11 +117,13 @@ def worker_of(address: str) -> int:
     return 0
 
 
-def kill(process: int) -> None:
-    """SIGKILL, where it is still there."""
-    if process:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
+def kill(process: int) -> bool:
+    """SIGKILL; returns whether it was still there."""
+    try:
+        os.kill(process or NOBODY, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def main() -> None:
@@ -122,6 +132,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20, help="of drivers, and as many of workers")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--address", default="", help="of a cluster; Ray is started without it")
+    parser.add_argument("--victims", default="driver,worker")
     options = parser.parse_args()
     from npr_jax.cluster.session import import_ray, session
 
@@ -131,19 +142,24 @@ def main() -> None:
         address = ray.get_runtime_context().gcs_address
         root = pathlib.Path(scratch)
         (root / "undisturbed").mkdir()
-        _, _, seconds = run_round(root / "undisturbed", address, "", 0)
+        _, _, seconds, _ = run_round(root / "undisturbed", address, "", 0)
         print(f"undisturbed: {seconds:.1f} s")
-        for victim in ("driver", "worker"):
-            exact, again = 0, []
+        for victim in options.victims.split(","):
+            exact, hits, again = 0, 0, []
             for number in range(options.kills):
                 folder = root / f"{victim}-{number}"
                 folder.mkdir()
-                at = draw.uniform(0, seconds)
-                wrong, twice, _ = run_round(folder, address, victim, at)
-                print(f"{victim} killed at {at:.1f} s: {wrong} ids wrong, {twice} scored again")
+                at = draw.uniform(0, seconds if victim == "driver" else LONGEST_DELAY)
+                wrong, twice, _, hit = run_round(folder, address, victim, at)
+                what = f"{victim} {'killed' if hit else 'gone'} at {at:.1f} s"
+                print(f"{what}: {wrong} ids wrong, {twice} scored again", flush=True)
                 exact += wrong == 0
+                hits += hit
                 again.append(twice)
-            print(f"{victim}: {exact} of {options.kills} exact; scored again: at most {max(again)}")
+            print(
+                f"{victim}: {hits} killed in {options.kills} jobs, {exact} of them exact; scored "
+                f"again: at most {max(again)}"
+            )
 
 
 if __name__ == "__main__":
