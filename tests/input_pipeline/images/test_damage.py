@@ -203,6 +203,16 @@ def test_a_small_file_that_claims_200_megapixels_is_refused_undecoded(kind):
         decode(claiming(kind, 20_000, 10_001))
 
 
+def test_a_tiff_larger_than_pillow_reads_is_told_how_large_that_is():
+    data = bytearray(file_of("TIFF"))
+    directory = struct.unpack_from("<I", data, 4)[0]
+    for entry in range(directory + 2, directory + 2 + 12 * data[directory], 12):
+        if struct.unpack_from("<H", data, entry)[0] in (256, 257):  # width and height
+            struct.pack_into("<HII", data, entry + 2, 4, 1, 14_000)
+    with pytest.raises(UnreadableImageError, match=r"at most 178 megapixels; save it as PNG"):
+        decode(bytes(data))
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "RGB"])
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "JPEG", "JPEG progressive"])
 def test_no_picture_is_too_blank_for_its_file(kind, mode):

@@ -96,6 +96,14 @@ GENERATED = {
         png(Comment='{"prompt": "a cat", "steps": 8, "seed": 1, "model": "mine"}'),
         "a generator's program",
     ),
+    "a request of OpenAI's": (
+        png(Comment='{"prompt": "a cat", "size": "1024x1024"}'),
+        "a generator's program",
+    ),
+    "a task of OpenAI Labs": (
+        exif((USER_COMMENT, '{"task_type": "text2im", "prompt": "a cat"}')),
+        "a generator's program",
+    ),
     "a prompt that a generator has revised": (
         exif((USER_COMMENT, '{"created": 1, "data": [{"revised_prompt": "a cat"}]}')),
         "a generator's program",
