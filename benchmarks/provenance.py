@@ -64,7 +64,7 @@ def milliseconds(work: Callable[[bytes], object], files: list[bytes]) -> float:
 
 
 def open_detector(engine: str) -> FileDetector:
-    """The detector that comes along, as `predict --engine` opens it."""
+    """The bundled detector, as `predict --engine` opens it."""
     if engine == "flax":
         from npr_jax.inference.detector import Detector
 

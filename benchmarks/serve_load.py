@@ -106,7 +106,7 @@ def predicted(workdir: str, folder: pathlib.Path, table: pathlib.Path) -> list[S
 
 
 def _detector(workdir: str) -> list[str]:
-    """The flag that names a run; none for the detector that comes along."""
+    """The flag that names a run; none for the bundled detector."""
     return [f"--workdir={workdir}"] if workdir else []
 
 
@@ -134,7 +134,7 @@ def server(workdir: str, *, port: int = 0, ends_well: bool = True) -> Iterator[t
     """A server of its own on loopback: its address and process.
 
     Args:
-        workdir: of the run; empty: the detector that comes along.
+        workdir: of the run; empty: the bundled detector.
         port: 0: any that is free.
         ends_well: whether an exit status other than 0 is an error.
     """
