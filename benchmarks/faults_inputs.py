@@ -84,7 +84,7 @@ def run(
         for what, numbers in tally.faults.items():
             print(f"{name}: {len(numbers)} x {what} (as {numbers[:3]})")
     if output:
-        output.write_text(json.dumps({k: dataclasses.asdict(t) for k, t in tallies.items()}))
+        output.write_text(json.dumps({name: vars(tally) for name, tally in tallies.items()}))
     return int(any(tally.faults for tally in tallies.values()))
 
 

@@ -226,6 +226,8 @@ def _weights_of(path: pathlib.Path, content: Mapping[str, Any]) -> tuple[pathlib
     with whole_content(path, _REMEDY):
         named = content["weights"]
         weights, digest = path.with_name(pathlib.PurePath(named["file"]).name), named["sha256"]
+        if not isinstance(digest, str):
+            raise TypeError(f"the sha256 of its weights is {digest!r}")
     try:
         data = weights.read_bytes()
     except OSError as error:

@@ -136,6 +136,7 @@ def test_weights_of_another_network_are_refused(copied):
         ({"model": "npr"}, "is damaged"),
         ({"calibration": {"temperature": 1}}, "lacks 'bias'"),
         ({"weights": {"file": "gone.safetensors", "sha256": ""}}, "gone.safetensors"),
+        ({"weights": {"file": "tiny.safetensors", "sha256": {}}}, "is damaged .*sha256"),
     ],
 )
 def test_a_damaged_card_says_what_is_wrong(copied, changes, text):
