@@ -14,6 +14,7 @@ import contextlib
 import io
 import pathlib
 import sys
+from collections.abc import Callable
 
 import atheris
 
@@ -72,7 +73,7 @@ def archive(data: bytes) -> None:
     [*expand([("a.zip", b"PK\x03\x04" + data)], Limits())]
 
 
-PARSERS = {
+PARSERS: dict[str, Callable[[bytes], object]] = {
     "archive": archive,
     "containers": containers,
     "metadata": metadata,
