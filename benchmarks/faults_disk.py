@@ -253,9 +253,9 @@ class Campaign:
         with self.disk.mounted(self.before), self._then(work, "read-only"):
             self._within(self.disk.read_only(), work)
         if work.reads is not None:
-            self._without(work, "what it reads taken away", take_away)
-        if work.name == "train":
-            self._without(work, "a shard cut short", cut_short)
+            self._without(work, work.reads, "what it reads taken away", take_away)
+            if work.name == "train":
+                self._without(work, work.reads, "a shard cut short", cut_short)
         if self.faketime and work.goes_on:
             self._clock_set_back(work)
 
@@ -263,15 +263,17 @@ class Campaign:
         with trouble:
             self.status = self._finish(work)
 
-    def _without(self, work: Work, how: str, spoil: Callable[[pathlib.Path], None]) -> None:
+    def _without(
+        self, work: Work, what: pathlib.Path, how: str, spoil: Callable[[pathlib.Path], None]
+    ) -> None:
         with self.disk.mounted(self.before), self._then(work, how):
-            reads = self.disk.place / work.reads
+            reads = self.disk.place / what
             child = self._start_half(work)
             spoil(reads)
             self.status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             shutil.rmtree(reads, ignore_errors=True)
             shutil.rmtree(self.disk.place / AWAY, ignore_errors=True)
-            shutil.copytree(self.before / work.reads, reads)
+            shutil.copytree(self.before / what, reads)
 
     def _start_half(self, work: Work) -> int:
         self.log.write_text("")

@@ -53,7 +53,7 @@ class NotingScorer(SimulatedScorer):
                 yield name
 
 
-def one_job(folder: str, address: str) -> int:
+def one_job(folder: str, address: str, workers: int = 2) -> int:
     """Begins the job of a folder or goes on with it; returns its exit status."""
     from npr_jax.cluster.predict import predict_on_ray
 
@@ -62,7 +62,7 @@ def one_job(folder: str, address: str) -> int:
         [f"{folder}/pictures.parquet"],
         f"{folder}/scores",
         address=address,
-        workers=2,
+        workers=workers,
         block_rows=BLOCK_ROWS,
     )
 
