@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import struct
@@ -122,9 +123,7 @@ def _signed(rgb: Image.Image) -> dict[str, list[bytes]]:
     """With Content Credentials, which a library reads in the same process."""
     if not all(map(importlib.util.find_spec, ("c2pa", "cryptography", "pytest"))):
         return {}
-    from tests.input_pipeline.provenance.signing import Signer
-
-    signer = Signer()
+    signer = importlib.import_module("tests.input_pipeline.provenance.signing").Signer()
     files = {"image/jpeg": _saved(rgb, "JPEG"), "image/png": _saved(rgb, "PNG")}
     return {"Content Credentials": [signer.sign(data, kind) for kind, data in files.items()]}
 
