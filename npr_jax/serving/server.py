@@ -35,6 +35,9 @@ from npr_jax.serving.service import Service, warm_up
 _LOG = logging.getLogger(__name__)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SECONDS_TO_FINISH = 5
+# That a connection stays open between requests: well beyond the seconds after which a busy server
+# says to come back, lest it closes just when the next request comes.
+_SECONDS_KEPT = 30
 _PREFIX = "npr-jax-serve-"
 
 
@@ -198,6 +201,7 @@ def _run(app: FastAPI, listening: socket.socket, host: str) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_SECONDS_KEPT,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
     _Announcing(config, f"ready: http://{shown}:{port}/").run(sockets=[listening])
