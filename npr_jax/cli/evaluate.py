@@ -163,7 +163,7 @@ CALIBRATE = Command(
     examples=(
         "calibrate --workdir=runs/npr",
         "calibrate --workdir=runs/npr --data=prepared/mine --target_error=0.02",
-        "calibrate --workdir=runs/npr --data=prepared/new_generators --split=test --keep_limits",
+        "calibrate --workdir=runs/npr --data=prepared/new --split=test --keep_limits",
     ),
     define=(
         *run_flags(),
