@@ -27,7 +27,7 @@ def _images(results: Mapping[str, Any]) -> str:
         f"{', '.join(results['measured']['deliveries'])}; fitted to all, measured on either half "
         "with a calibration fitted to the other"
     )
-    if results["limits_kept"]:
+    if results.get("limits_kept"):  # which earlier versions do not say
         text += "; the limits of the verdicts are those of the calibration before"
     if results["too_small"]:
         text += f"; {results['too_small']} images could not be scored"

@@ -2,6 +2,7 @@
 
 import importlib.resources
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
-from input_pipeline.simulation.examples import Example, make_examples
+from input_pipeline.simulation.examples import EXAMPLES, render_examples
 from npr_jax.serving.page.guard import page_guard
 from npr_jax.serving.page.pending_files import PendingFiles
 from npr_jax.serving.page.render import part
@@ -48,20 +49,21 @@ def mount(app: FastAPI, service: Service) -> FastAPI:
     """
     os.environ |= _NO_NETWORK
     pending = PendingFiles(service.limits)
-    examples = make_examples()
-    _add_routes(app, pending, examples)
+    _add_routes(app, pending)
     ours = _own_paths(app)
     from npr_jax.serving.page.blocks import mount_blocks
 
-    events = mount_blocks(app, service, pending, part("frame.html", "examples", examples))
+    events = mount_blocks(app, service, pending, part("frame.html", "examples", EXAMPLES))
     guard = Middleware(page_guard, ours=ours, events=events, head=_HEAD, identity=service.identity)
     # The last to see a request: it reads messages, which who may ask and how much comes before.
     app.user_middleware.append(guard)
     return app
 
 
-def _add_routes(app: FastAPI, pending: PendingFiles, examples: list[Example]) -> None:
+def _add_routes(app: FastAPI, pending: PendingFiles) -> None:
     """The page's own files and the way in for pictures."""
+
+    png_of_example = _rendered_when_asked()
 
     @app.post("/page/upload", include_in_schema=False)
     async def upload(request: Request, name: str = "picture") -> Response:
@@ -76,10 +78,10 @@ def _add_routes(app: FastAPI, pending: PendingFiles, examples: list[Example]) ->
         return Response(status_code=204)
 
     @app.get("/page/examples/{number}.png", include_in_schema=False)
-    async def example(number: int) -> Response:
-        if not 0 <= number < len(examples):
+    def example(number: int) -> Response:
+        if not 0 <= number < len(EXAMPLES):
             raise HTTPException(404, "There is no such example.")
-        return Response(examples[number].png, media_type="image/png")
+        return Response(png_of_example(number), media_type="image/png")
 
     @app.get("/page/icon.svg", include_in_schema=False)
     async def icon() -> Response:
@@ -87,6 +89,23 @@ def _add_routes(app: FastAPI, pending: PendingFiles, examples: list[Example]) ->
 
     for name, kind in _FILES.items():
         _add_file(app, name, kind)
+
+
+def _rendered_when_asked() -> Callable[[int], bytes]:
+    """The PNG file of an example by its number; the first call renders all of them.
+
+    Before that a server starts without waiting for them.
+    """
+    lock = threading.Lock()
+    rendered: list[bytes] = []
+
+    def png_of_example(number: int) -> bytes:
+        with lock:
+            if not rendered:
+                rendered.extend(render_examples())
+        return rendered[number]
+
+    return png_of_example
 
 
 def _add_file(app: FastAPI, name: str, kind: str) -> None:
