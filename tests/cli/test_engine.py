@@ -72,7 +72,7 @@ def test_onnx_runtime_tells_nobody_and_leaves_nothing_behind(image, tmp_path, mo
 
 
 @pytest.mark.slow
-def test_the_detector_that_comes_along_needs_no_jax(image):
+def test_the_bundled_detector_needs_no_jax(image):
     loaded, said = fresh("predict", image)
     assert loaded == "0"
     assert "engine: onnxruntime" in said
