@@ -19,6 +19,7 @@ everything but started no device: what costs time is the work and not Python's s
 
 from __future__ import annotations
 
+import abc
 import argparse
 import dataclasses
 import importlib
@@ -40,6 +41,7 @@ sys.path.insert(0, str(ROOT))
 SIDES = (40, 64, 96, 150, 200)  # pixels
 BROKEN_EVERY = 10
 POLL = 0.001  # seconds
+LONGEST_DELAY = 0.05  # seconds, after the sign that something has begun
 STOPPED = 75  # exit status
 SHORTEST_AFTER = 0.2  # of the undisturbed run's time: before, no kill finds anything done
 
@@ -108,6 +110,34 @@ def size_of(path: pathlib.Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+class Moment(abc.ABC):
+    """When to kill: ``due``, as is seen, or a little after the sign that something has begun."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._delay = rng.uniform(0, LONGEST_DELAY)
+        self._sign: float | None = None
+        self._begun = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self._begun
+
+    @abc.abstractmethod
+    def __call__(self) -> bool:
+        """Whether it has come."""
+
+    @abc.abstractmethod
+    def has_sign(self) -> bool:
+        """Whether what is waited for has begun."""
+
+    def is_after_sign(self, seconds: float) -> bool:
+        """Whether the delay after the sign is over."""
+        if self._sign is None and self.has_sign():
+            self._sign = seconds
+        return self._sign is not None and seconds >= self._sign + self._delay
 
 
 def kill_when(child: int, due: Callable[[], bool], how: int = signal.SIGKILL) -> bool:

@@ -29,7 +29,7 @@ import time
 
 import psutil
 
-from benchmarks.faults import forked, kill_when, write_pictures
+from benchmarks.faults import Moment, forked, kill_when, write_pictures
 from input_pipeline.errors import UserError
 from input_pipeline.prepare.folders import walk_classes
 from input_pipeline.prepare.prepare import prepare
@@ -38,7 +38,6 @@ WITH_WORKERS, A_WORKER = "with processes", "one that decodes"
 KINDS = ("any moment", "at a shard", "while named", "twice in a row", WITH_WORKERS, A_WORKER)
 PICTURES = 120
 SHARD_BYTES = 300_000  # a dozen shards
-LONGEST_DELAY = 0.05  # seconds, after the sign that something has begun
 LONGEST_END = 20.0  # seconds that processes may take to notice that theirs is gone
 
 
@@ -91,8 +90,8 @@ def partial_of(output: pathlib.Path) -> pathlib.Path:
     return output.with_name(f".{output.name}.partial")
 
 
-class Moment:
-    """When to kill: drawn from the seed, and due by what is seen."""
+class ConversionMoment(Moment):
+    """Drawn from the seed, and due by what is seen."""
 
     def __init__(
         self, kind: str, output: pathlib.Path, lasts: float, shards: int, rng: random.Random
@@ -101,25 +100,17 @@ class Moment:
         # Processes are most of the time starting.
         self._at = rng.uniform(lasts / 2 if kind in (WITH_WORKERS, A_WORKER) else 0, lasts)
         self._shards = rng.randrange(1, shards + 1)
-        self._delay = rng.uniform(0, LONGEST_DELAY)
-        self._sign: float | None = None
-        self._begun = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """Since the start."""
-        return time.monotonic() - self._begun
+        super().__init__(rng)
 
     def __call__(self) -> bool:
         """Whether it has come."""
         seconds = self.seconds
         if self._kind not in ("at a shard", "while named"):
             return seconds >= self._at
-        if self._sign is None and self._has_sign():
-            self._sign = seconds
-        return self._sign is not None and seconds >= self._sign + self._delay
+        return self.is_after_sign(seconds)
 
-    def _has_sign(self) -> bool:
+    def has_sign(self) -> bool:
+        """Whether what is waited for has begun."""
         if self._kind == "while named":
             return any(partial_of(self._output).glob("*.tfrecord-*"))
         return finished(self._output) >= self._shards
@@ -157,7 +148,7 @@ def disturb(
     log = output.with_suffix(".log")
     outcome = Outcome(kind, workers, [], [], finished_before=False, left_running=0)
     for _ in range(2 if kind == "twice in a row" else 1):
-        due = Moment(kind, output, whole.seconds[workers], whole.shards, rng)
+        due = ConversionMoment(kind, output, whole.seconds[workers], whole.shards, rng)
         child = forked(lambda: convert(tree, output, workers), log)
         helpers: list[psutil.Process] = []
         if kind == A_WORKER:

@@ -31,7 +31,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 
-from benchmarks.faults import STOPPED, forked, kill_when
+from benchmarks.faults import STOPPED, Moment, forked, kill_when
 from configs import quickstart
 from input_pipeline.storage.dataset_writer import write_dataset
 from input_pipeline.storage.records import ImageRecord
@@ -42,7 +42,6 @@ SIGTERM = "SIGTERM"
 KINDS = (SIGTERM, "during a save", "any moment", "first step", "twice in a row")
 IMAGES = {"train": 21, "validation": 8, "test": 4}
 SIDE = 64  # pixels
-LONGEST_DELAY = 0.05  # seconds, after the sign that a save or a first step has begun
 
 
 @dataclasses.dataclass
@@ -103,23 +102,16 @@ def saves_begun(workdir: pathlib.Path) -> set[str]:
     return {path.name for path in (workdir / "checkpoints").glob("*orbax-checkpoint-tmp*")}
 
 
-class Moment:
-    """When to kill: drawn from the seed, and due by what is seen in the workdir."""
+class TrainingMoment(Moment):
+    """Drawn from the seed, and due by what is seen in the workdir."""
 
     def __init__(self, name: str, workdir: pathlib.Path, lasts: float, rng: random.Random) -> None:
         self._name, self._workdir = name, workdir
         self._at = rng.uniform(0, lasts)
         self._which = rng.randrange(1, 7)  # of the six saves
-        self._delay = rng.uniform(0, LONGEST_DELAY)
         self._saved = saved_steps(workdir)
         self._seen: set[str] = set()
-        self._sign: float | None = None
-        self._begun = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """Since the start."""
-        return time.monotonic() - self._begun
+        super().__init__(rng)
 
     def __call__(self) -> bool:
         """Whether it has come."""
@@ -128,11 +120,10 @@ class Moment:
             return seconds >= self._at
         if self._name == "before a save":
             return seconds >= self._at / 2 or saved_steps(self._workdir) != self._saved
-        if self._sign is None and self._has_sign():
-            self._sign = seconds
-        return self._sign is not None and seconds >= self._sign + self._delay
+        return self.is_after_sign(seconds)
 
-    def _has_sign(self) -> bool:
+    def has_sign(self) -> bool:
+        """Whether what is waited for has begun."""
         if self._name == SIGTERM:
             return bool(saved_steps(self._workdir))
         if self._name == "first step":
@@ -148,6 +139,7 @@ def disturb(
     """Kills the training as the kind says, then lets it end."""
 
     def work() -> int:
+        """Trains in a process of its own; returns its exit status."""
         preemption = Preemption()
         try:
             with preemption.heeded():
@@ -160,7 +152,7 @@ def disturb(
     log = workdir.with_suffix(".log")
     outcome = Outcome(kind, [], [], finished_before=False)
     for name in ("any moment", "before a save") if kind == "twice in a row" else (kind,):
-        due = Moment(name, workdir, lasts, rng)
+        due = TrainingMoment(name, workdir, lasts, rng)
         how = signal.SIGTERM if kind == SIGTERM else signal.SIGKILL
         outcome.finished_before = kill_when(forked(work, log), due, how)
         outcome.seconds.append(round(due.seconds, 2))

@@ -45,6 +45,7 @@ def xmp_properties(packet: bytes) -> list[tuple[str, str]]:
         return COMPONENT if any(name in _COMPONENTS for name, _ in open_elements) else ""
 
     def begin(name: str, attributes: dict[str, str]) -> None:
+        """Keeps the properties that are attributes; `ExpatError` beyond what is read."""
         if len(open_elements) == _DEEPEST or len(found) >= _MAX_PROPERTIES:
             raise expat.ExpatError("XMP of too many levels or properties")
         local = name.rpartition(":")[2]

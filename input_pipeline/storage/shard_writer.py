@@ -200,6 +200,7 @@ def write_files_table(folder: Path, splits: Iterable[str], output: Path) -> str:
     digest = hashlib.sha256()
 
     def rows() -> Iterator[tuple[str, ...]]:
+        """The rows of all shards, digested as they pass."""
         for split in splits:
             for number in range(len(finished_shards(folder, split))):
                 path = _progress(folder, split, number, "csv")

@@ -239,6 +239,7 @@ def format_table(results: Mapping[str, Any]) -> str:
     lines.append(f"{'generator':{width}} " + " ".join(f"{name:>6}" for name in head) + "  pairing")
 
     def line(name: str, row: Mapping[str, Any], note: str = "") -> str:
+        """A row as text; what it lacks is left empty, what could not be measured is a dash."""
         cells = [str(row.get(key, "")) for key in ("n_photographs", "n_generated")]
         for key in (*METRICS[:4], "best_threshold", "ap", "auc"):
             value, percent = row.get(key), key != "best_threshold"

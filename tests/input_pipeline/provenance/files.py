@@ -125,3 +125,13 @@ def iptc(*datasets):
     )
     body = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(record)) + record
     return b"Photoshop 3.0\0" + body + b"\0" * (len(record) % 2)
+
+
+def exif(*fields, private=()):
+    """A JPEG file with text fields (tag, text)."""
+    return jpeg_with_exif(tiff_block([(t, 2, v.encode()) for t, v in fields], private))
+
+
+def jpeg_xmp(*properties, **settings):
+    """A JPEG file with these properties in XMP."""
+    return saved("JPEG", xmp=xmp(*properties, **settings).encode())
