@@ -30,21 +30,26 @@ from benchmarks.simulated_scorer import SimulatedScorer, write_table
 
 NOBODY = 2**30  # no process has this number
 LONGEST_DELAY = 3.0  # seconds, of the kill of a worker
+LONGEST_WAIT = 240.0  # seconds, for other nodes
 PICTURES, SECONDS_EACH, BLOCK_ROWS = 200, 0.02, 10
 ROUND = "from benchmarks.ray_faults import one_job; import sys; sys.exit(one_job(*sys.argv[1:]))"
 
 
 class NotingScorer(SimulatedScorer):
-    """Appends the name of every picture it scores to a file of its machine and process."""
+    """Appends the name of every picture it scores to a file of its node and process."""
 
-    def __init__(self, folder: str):
+    def __init__(self, folder: str, nodes: int = 1):
+        """``nodes``: how many it waits for after its first block; before, Ray adds no worker."""
         super().__init__(SECONDS_EACH)
-        self._folder = folder
+        self._folder, self._nodes, self._blocks = folder, nodes, 0
 
     def scored(self, names: Iterable[str]) -> Iterator[str]:
         """The names, noted."""
         import ray
 
+        if self._blocks:
+            self._wait_for_nodes()
+        self._blocks += 1
         node = ray.get_runtime_context().get_node_id()
         with open(pathlib.Path(self._folder, f"scored-{node}-{os.getpid()}"), "a") as file:
             for name in names:
@@ -52,13 +57,29 @@ class NotingScorer(SimulatedScorer):
                 file.flush()
                 yield name
 
+    def _wait_for_nodes(self) -> None:
+        give_up = time.monotonic() + LONGEST_WAIT
+        while len(nodes_that_scored(self._folder)) < self._nodes:
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"no {self._nodes} nodes within {LONGEST_WAIT:.0f} s")
+            time.sleep(0.05)
+        self._nodes = 1  # once is enough: they may leave
 
-def one_job(folder: str, address: str, workers: int = 2) -> int:
-    """Begins the job of a folder or goes on with it; returns its exit status."""
+
+def nodes_that_scored(folder: str | pathlib.Path) -> set[str]:
+    """Those on which a ``NotingScorer`` of that folder has scored a picture."""
+    return {path.name.split("-")[1] for path in pathlib.Path(folder).glob("scored-*")}
+
+
+def one_job(folder: str, address: str, workers: int = 2, nodes: int = 1) -> int:
+    """Begins the job of a folder or goes on with it; returns its exit status.
+
+    With ``nodes``, no worker gets far before so many nodes have scored something.
+    """
     from npr_jax.cluster.predict import predict_on_ray
 
     return predict_on_ray(
-        NotingScorer(folder),  # type: ignore[arg-type]  # all that is asked of a detector
+        NotingScorer(folder, nodes),  # type: ignore[arg-type]  # all that is asked of a detector
         [f"{folder}/pictures.parquet"],
         f"{folder}/scores",
         address=address,
