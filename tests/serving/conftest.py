@@ -27,7 +27,8 @@ def make_client(detector):
     services = []
 
     def make(other=None, *, host="127.0.0.1", allowed=(), **limits):
-        service = Service(other or detector, Limits(**limits))
+        # By default a minute: a busy machine compiles for longer.
+        service = Service(other or detector, Limits(**{"seconds": 600} | limits))
         services.append(service)
         app = build_app(service, host=host, allowed=allowed)
         client = TestClient(app, base_url=HOME, raise_server_exceptions=False)

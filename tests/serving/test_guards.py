@@ -207,15 +207,15 @@ def test_the_command_answers_and_ends_cleanly(trained, encoded, tmp_path, ending
         line = process.stdout.readline()
         address = re.fullmatch(r"ready: (http://127\.0\.0\.1:\d+/)\n", line).group(1)
         [folder] = tmp_path.glob("npr-jax-serve-*")
-        with urllib.request.urlopen(f"{address}health", timeout=30) as answer:
+        with urllib.request.urlopen(f"{address}health", timeout=300) as answer:
             assert answer.status == 200
             assert "server" not in answer.headers
         data = encoded(runs.picture(0, True))
         files = [("files", ("a.png", data))]
-        with httpx.Client(trust_env=False, timeout=60) as http:
+        with httpx.Client(trust_env=False, timeout=300) as http:
             [result] = http.post(f"{address}api/v1/score", files=files).json()["results"]
         process.send_signal(ending)
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
         assert "; engine: " in process.stderr.read()
     assert not folder.exists()
     (tmp_path / "a.png").write_bytes(data)
