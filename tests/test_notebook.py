@@ -30,7 +30,7 @@ def executed(tmp_path_factory):
         patch.setenv("NPR_RESULTS", str(results))
         patch.setenv("NPR_SWEEP", "scales")
         client = nbclient.NotebookClient(
-            notebook, timeout=120, resources={"metadata": {"path": str(runs.ROOT)}}
+            notebook, timeout=500, resources={"metadata": {"path": str(runs.ROOT)}}
         )
         return client.execute()
 

@@ -95,7 +95,7 @@ def test_control_c_is_one_line_and_a_status_of_its_own(tmp_path):
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "import dataclasses, sys, time; from npr_jax.cli import main; "
         "from npr_jax.cli.main import COMMANDS; "
-        "wait = lambda flags: (print('ready', flush=True), time.sleep(60)); "
+        "wait = lambda flags: (print('ready', flush=True), time.sleep(600)); "
         "COMMANDS['list'] = dataclasses.replace(COMMANDS['list'], run=wait); "
         "sys.argv[1:] = ['list']; sys.exit(main.main())"
     )
@@ -108,7 +108,7 @@ def test_control_c_is_one_line_and_a_status_of_its_own(tmp_path):
     ) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (130, "interrupted\n")
 
 
@@ -123,7 +123,7 @@ def test_a_reader_who_has_seen_enough_is_no_error():
     ) as process:
         process.stdout.close()
         assert process.stderr.read() == ""
-        assert process.wait(timeout=60) == 1
+        assert process.wait(timeout=300) == 1
 
 
 def test_full_disk_on_standard_output_is_an_error(tmp_path):

@@ -42,7 +42,7 @@ def node(tmp_path_factory):
             pathlib.Path(job["input"]).write_bytes(content)
         (folder / "jobs.json").write_text(json.dumps(jobs))
         script = pathlib.Path(__file__).with_name("run_modules.mjs")
-        subprocess.run([program, script, folder, folder / "jobs.json"], check=True, timeout=120)
+        subprocess.run([program, script, folder, folder / "jobs.json"], check=True, timeout=500)
         return [pathlib.Path(job["output"]).read_bytes() for job in jobs]
 
     return run

@@ -16,7 +16,7 @@ from input_pipeline.storage.tfrecord import TFRecordSource, new_shard
 
 def test_every_core_has_a_thread_however_few_elements_are_held_ready(monkeypatch):
     monkeypatch.setattr(parallel, "available_cores", lambda: 3)
-    together = threading.Barrier(3, timeout=20)  # breaks unless three elements are made at once
+    together = threading.Barrier(3, timeout=300)  # breaks unless three elements are made at once
 
     def make(number):
         together.wait()

@@ -160,7 +160,7 @@ def test_killed_at_random_times_with_worker_processes(source, undisturbed, tmp_p
         time.sleep(draw.uniform(0.5, 3))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while processes_of(process.pid) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not processes_of(process.pid)
