@@ -17,7 +17,20 @@ from npr_jax.inference.verdict import ImageScore
 from tests import runs
 
 CONFIDENT = {"confidence": 0.75}
-FILES = 3000  # more than are scored before a signal comes
+FILES, HELD_AT = 300, 100
+# What the interpreter runs first: no more rows are written than so many, however late a signal is.
+HOLD = f"""
+import time
+from input_pipeline.storage.growing_file import GrowingFile
+keep, rows = GrowingFile.keep, 0
+def held(self):
+    global rows
+    keep(self)
+    rows += 1
+    while rows == {HELD_AT}:
+        time.sleep(0.01)
+GrowingFile.keep = held
+"""
 LISTEN_TO_SIGINT = (
     "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
     "os.execv(sys.argv[1], sys.argv[1:])"
@@ -192,11 +205,20 @@ def test_a_signal_ends_the_command_with_what_is_done(number, status, said, tmp_p
     Image.fromarray(runs.picture(0, True)).save(pictures / "0.png")
     for index in range(1, FILES):
         os.link(pictures / "0.png", pictures / f"{index}.png")
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "sitecustomize.py").write_text(HOLD)
+    paths = os.pathsep.join([str(tmp_path / "first"), str(runs.ROOT)])
     output = tmp_path / "s.csv"
     command = [sys.executable, "main.py", "predict", str(pictures), f"--output={output}"]
     # A shell's background jobs, as these tests may be one, do not listen to SIGINT.
     listening = [sys.executable, "-c", LISTEN_TO_SIGINT, *command]
-    running = subprocess.Popen(listening, cwd=runs.ROOT, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        listening,
+        cwd=runs.ROOT,
+        env=os.environ | {"PYTHONPATH": paths},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     partial = tmp_path / "s.csv.partial"
     while not (partial.exists() and partial.stat().st_size):
         assert running.poll() is None
