@@ -18,6 +18,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 XLA_FLAGS = "--xla_backend_optimization_level=0"
 if jax.__version_info__ < (0, 11):  # later XLA stops at this flag
     XLA_FLAGS += " --xla_cpu_use_fusion_emitters=false"
+# See pyproject.toml; of subprocesses.
+HALF_WRITTEN = "Error reading persistent compilation cache entry"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER_ARGUMENTS = (
     # Chromium's own requests (updates, field trials, word lists) are none of the pages'.
@@ -46,6 +48,7 @@ def pytest_configure(config):
         "jax_persistent_cache_min_entry_size_bytes": 0,
     }
     os.environ.setdefault("XLA_FLAGS", XLA_FLAGS)
+    os.environ.setdefault("PYTHONWARNINGS", f"ignore:{HALF_WRITTEN}:UserWarning")
     for name, value in settings.items():
         jax.config.update(name, value)
         os.environ[name.upper()] = str(value)
