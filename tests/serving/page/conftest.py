@@ -6,7 +6,7 @@ import urllib.parse
 import pytest
 
 import npr_jax
-from tests.serving.page.running import RunningServer, Tab
+from tests.serving.page.running import PATIENCE, RunningServer, Tab
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +19,7 @@ def page_server(trained, tmp_path_factory):
         "--max_zip_megabytes=20",
         "--max_files=150",
         "--max_waiting=4",
+        "--max_seconds=600",  # a busy machine takes its time
     )
     yield server
     assert server.stop() == 0
@@ -32,6 +33,7 @@ def visit(browser):
 
     def open_page(server, address="", **options):
         context = browser.new_context(**options)
+        context.set_default_timeout(PATIENCE * 1000)
         contexts.append(context)
         host = urllib.parse.urlsplit(address or server.address).netloc
 

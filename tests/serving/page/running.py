@@ -9,7 +9,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SCREENSHOTS = ROOT / "build" / "screenshots" / "serve"
-START_SECONDS = 240
+# Seconds, on a machine that may be busy: for a server to start, and for a page to do anything.
+START_SECONDS, PATIENCE = 240, 240
 # What its interpreter runs first: only this machine may be asked; who else was is written down.
 WATCH = """
 import ipaddress, os, socket
@@ -78,7 +79,7 @@ class RunningServer:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         try:
-            return self.process.wait(60)
+            return self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
@@ -107,7 +108,7 @@ class Tab:
         """A JavaScript expression's value."""
         return self.page.evaluate(expression, argument)
 
-    def until(self, expression: str, seconds: float = 120):
+    def until(self, expression: str, seconds: float = PATIENCE):
         """Waits for an expression to be true; Playwright's own wait would break the policy."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -115,6 +116,19 @@ class Tab:
                 return value
             self.page.wait_for_timeout(100)
         raise AssertionError(f"not within {seconds} s: {expression}")
+
+    def becomes(self, expression: str, wanted) -> None:
+        """Waits for a value: what a key does, a busy browser does a moment later."""
+        end = time.monotonic() + PATIENCE
+        while (found := self.ask(expression)) != wanted and time.monotonic() < end:
+            self.page.wait_for_timeout(50)
+        assert found == wanted
+
+    def tab_on(self) -> None:
+        """Presses the tabulator key and waits until something else has the focus."""
+        self.ask("() => { window.hadFocus = document.activeElement; }")
+        self.page.keyboard.press("Tab")
+        self.until("document.activeElement !== window.hadFocus")
 
     def open(self, name: str, part: str) -> None:
         """Opens one of the page's tabs."""

@@ -220,7 +220,7 @@ def test_examples_take_the_same_way(page_server, visit, scores_of, tmp_path):
 
 
 def test_a_later_picture_takes_the_place_of_one_being_examined(page_server, visit, tmp_path):
-    slow = [write(tmp_path / f"slow-{n}.png", pixels(20 + n, 800, 800)) for n in range(3)]
+    slow = [write(tmp_path / f"slow-{n}.png", pixels(20 + n, 800, 800)) for n in range(10)]
     late = write(tmp_path / "late.png", pixels(30))
     tab = visit(page_server)
     tab.page.set_input_files("#one-zone input", [str(path) for path in slow])
