@@ -71,12 +71,14 @@ def write_pictures(
         Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(path)
 
 
-def start(arguments: Sequence[str], log: pathlib.Path) -> int:
-    """Runs a command as `forked` does."""
+def start(arguments: Sequence[str], log: pathlib.Path, most_bytes: int = 0) -> int:
+    """Runs a command as `forked` does; its table grows to so many bytes and no further (0: any)."""
 
     def work() -> int:
         from npr_jax.cli.main import run
 
+        if most_bytes:
+            hold_table(most_bytes)
         return run(arguments)
 
     return forked(work, log)
@@ -97,6 +99,20 @@ def forked(work: Callable[[], int], log: pathlib.Path) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def hold_table(size: int) -> None:
+    """Has this process wait for its end after the row with which its table has that size."""
+    from input_pipeline.storage.growing_file import GrowingFile
+
+    keep = GrowingFile.keep
+
+    def held(table: GrowingFile) -> None:
+        keep(table)
+        while table.file.tell() >= size:
+            time.sleep(POLL)
+
+    GrowingFile.keep = held  # type: ignore[method-assign]
 
 
 def finish(arguments: Sequence[str], log: pathlib.Path) -> int:
@@ -180,7 +196,7 @@ def kill_predictions(kills: int, pictures: int, seed: int, scratch: pathlib.Path
                 return size_of(partial) >= bytes_due
             return time.monotonic() - begun >= moment
 
-        finished_before = kill_when(start(arguments, log), due)
+        finished_before = kill_when(start(arguments, log, bytes_due), due)
         seconds, there = time.monotonic() - begun, size_of(partial)
         status = finish([*arguments, "--resume"], log)
         same = status == 1 and output.read_bytes() == expected and not partial.exists()

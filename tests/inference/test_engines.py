@@ -90,9 +90,10 @@ def test_a_worker_that_is_given_one_core_takes_one(monkeypatch):
     threads = []
     for asked in ("1", "2", "64", "many"):
         monkeypatch.setenv("OMP_NUM_THREADS", asked)
-        before = len(list(TASKS.iterdir()))
+        before = set(TASKS.iterdir())
         scorer = OnnxScorer(content)
-        threads.append(1 + len(list(TASKS.iterdir())) - before)
+        # New ones: the last scorer's may be seen for a moment after they have ended.
+        threads.append(1 + len(set(TASKS.iterdir()) - before))
         del scorer
     assert threads == [1, 2, 3, 3]
 
