@@ -111,10 +111,10 @@ def compare(
             "side": side,
             "variant": name,
             "flops": flops[name],
-            "seconds": round(best[name], 4),
+            "seconds": round(best[name], 6),
             "flops_per_second": flops[name] / best[name],
             "ratio": round(flops[name] / best[name] / one, 3),
-            "processor_seconds": round(processor[name], 4),
+            "processor_seconds": round(processor[name], 6),
             "processor_ratio": round(flops[name] / processor[name] / one_of_processor, 3),
         }
         for name in names

@@ -174,7 +174,7 @@ def start(folder: pathlib.Path, files: float) -> Cost:
 MANY, FEW = (1000, 10_000, 100_000), (40, 80)
 CURVES = {
     "predict": Curve("megapixels", (0.1, 1, 10, 30, 100), (0.01, 0.1), predict),
-    "batch": Curve("images", (8, 16, 32, 64), (2, 4), lambda _, n: training_step(int(n), 1)),
+    "batch": Curve("images", (8, 16, 32, 64), (2, 8), lambda _, n: training_step(int(n), 1)),
     "branches": Curve("branches", (1, 2, 3, 4), (1, 2), lambda _, n: training_step(16, int(n))),
     "check": Curve("files", MANY, FEW, check),
     "prepare": Curve("files", MANY, FEW, prepare),

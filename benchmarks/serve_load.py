@@ -252,6 +252,8 @@ def rest(address: str, memory: Memory) -> float:
             time.sleep(0.5)
     first = len(memory.megabytes)
     time.sleep(SECONDS_OF_REST)
+    while len(memory.megabytes) == first:  # nothing was read: the machine stood still
+        time.sleep(0.5)
     return statistics.median(memory.megabytes[first:])
 
 
