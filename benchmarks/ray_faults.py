@@ -30,40 +30,43 @@ from benchmarks.simulated_scorer import SimulatedScorer, write_table
 
 NOBODY = 2**30  # no process has this number
 LONGEST_DELAY = 3.0  # seconds, of the kill of a worker
-LONGEST_WAIT = 240.0  # seconds, for other nodes
+HOLD = "hold"  # a file in the folder of a job, while which no worker begins a second block
+LONGEST_WAIT = 240.0  # seconds, for that file to go
 PICTURES, SECONDS_EACH, BLOCK_ROWS = 200, 0.02, 10
 ROUND = "from benchmarks.ray_faults import one_job; import sys; sys.exit(one_job(*sys.argv[1:]))"
 
 
 class NotingScorer(SimulatedScorer):
-    """Appends the name of every picture it scores to a file of its node and process."""
+    """Appends the name of every picture it scores to a file of its node and process.
 
-    def __init__(self, folder: str, nodes: int = 1):
-        """``nodes``: how many it waits for after its first block; before, Ray adds no worker."""
+    After its first block, before which Ray adds no worker, it waits while there is a ``HOLD``: what
+    is done to the job meanwhile it cannot outrun.
+    """
+
+    def __init__(self, folder: str):
         super().__init__(SECONDS_EACH)
-        self._folder, self._nodes, self._blocks = folder, nodes, 0
+        self._folder, self._blocks = pathlib.Path(folder), 0
 
     def scored(self, names: Iterable[str]) -> Iterator[str]:
         """The names, noted."""
         import ray
 
         if self._blocks:
-            self._wait_for_nodes()
+            self._wait()
         self._blocks += 1
         node = ray.get_runtime_context().get_node_id()
-        with open(pathlib.Path(self._folder, f"scored-{node}-{os.getpid()}"), "a") as file:
+        with open(self._folder / f"scored-{node}-{os.getpid()}", "a") as file:
             for name in names:
                 file.write(name + "\n")
                 file.flush()
                 yield name
 
-    def _wait_for_nodes(self) -> None:
+    def _wait(self) -> None:
         give_up = time.monotonic() + LONGEST_WAIT
-        while len(nodes_that_scored(self._folder)) < self._nodes:
+        while (self._folder / HOLD).exists():
             if time.monotonic() > give_up:
-                raise TimeoutError(f"no {self._nodes} nodes within {LONGEST_WAIT:.0f} s")
+                raise TimeoutError(f"held for longer than {LONGEST_WAIT:.0f} s")
             time.sleep(0.05)
-        self._nodes = 1  # once is enough: they may leave
 
 
 def nodes_that_scored(folder: str | pathlib.Path) -> set[str]:
@@ -71,15 +74,12 @@ def nodes_that_scored(folder: str | pathlib.Path) -> set[str]:
     return {path.name.split("-")[1] for path in pathlib.Path(folder).glob("scored-*")}
 
 
-def one_job(folder: str, address: str, workers: int = 2, nodes: int = 1) -> int:
-    """Begins the job of a folder or goes on with it; returns its exit status.
-
-    With ``nodes``, no worker gets far before so many nodes have scored something.
-    """
+def one_job(folder: str, address: str, workers: int = 2) -> int:
+    """Begins the job of a folder or goes on with it; returns its exit status."""
     from npr_jax.cluster.predict import predict_on_ray
 
     return predict_on_ray(
-        NotingScorer(folder, nodes),  # type: ignore[arg-type]  # all that is asked of a detector
+        NotingScorer(folder),  # type: ignore[arg-type]  # all that is asked of a detector
         [f"{folder}/pictures.parquet"],
         f"{folder}/scores",
         address=address,

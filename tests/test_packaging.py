@@ -100,7 +100,6 @@ def run_installed(installed, folder, *arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)  # pip fetches and unpacks what scoring needs
 def test_the_light_install_scores_a_picture_from_an_empty_directory(
     installed, trained, tmp_path, tmp_path_factory
 ):
@@ -117,7 +116,6 @@ def test_the_light_install_scores_a_picture_from_an_empty_directory(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)  # pip fetches and unpacks what scoring needs
 def test_the_light_install_scores_with_its_own_detector(installed, tmp_path):
     Image.fromarray(runs.picture(0, True)).save(tmp_path / "picture.png")
     finished = run_installed(installed, tmp_path, "predict", "picture.png")
@@ -131,7 +129,6 @@ def test_the_light_install_scores_with_its_own_detector(installed, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)  # pip fetches and unpacks what scoring needs
 def test_the_light_install_is_light(installed):
     """As the README says."""
     command = [installed / "bin" / "python", "-m", "pip", "list", "--format=freeze"]
@@ -144,7 +141,6 @@ def test_the_light_install_is_light(installed):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)  # pip fetches and unpacks what scoring needs
 def test_the_light_install_says_what_training_needs(installed, tmp_path):
     configs = next(installed.glob("lib/python3.*/site-packages/configs"))
     arguments = ("train", f"--config={configs / 'quickstart.py'}", f"--workdir={tmp_path / 'run'}")

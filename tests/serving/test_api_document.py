@@ -6,6 +6,7 @@ import threading
 import pytest
 import uvicorn
 
+from npr_jax.serving.limits import Limits
 from npr_jax.serving.server import build_app
 from npr_jax.serving.service import Service
 from tests import runs
@@ -14,7 +15,7 @@ from tests import runs
 @pytest.fixture
 def address(detector):
     """A server on loopback, in this process."""
-    service = Service(detector)
+    service = Service(detector, Limits(seconds=600))
     server = uvicorn.Server(
         uvicorn.Config(build_app(service), port=0, log_level="warning", lifespan="off")
     )

@@ -85,6 +85,7 @@ def visit(browser, serve):
 
     def open_page(root, **options) -> Visit:
         context = browser.new_context(**options)
+        context.set_default_timeout(240_000)  # milliseconds, on a machine that may be busy
         contexts.append(context)
         address = serve(root)
 

@@ -83,7 +83,7 @@ class Visit:
     tab: object
     address: str
 
-    def wait_until(self, expression: str, seconds: float = 60):
+    def wait_until(self, expression: str, seconds: float = 300):
         """Playwright's own wait would break the page's content security policy."""
         end = time.monotonic() + seconds
         while not self.tab.evaluate(expression):
@@ -93,13 +93,13 @@ class Visit:
     def state(self) -> str:
         return self.tab.locator("#state").inner_text()
 
-    def give(self, *paths, seconds: float = 120) -> list[dict]:
+    def give(self, *paths, seconds: float = 300) -> list[dict]:
         """Chooses files and waits for the last; returns what each card says."""
         before = self.tab.locator(".card").count()
         self.tab.set_input_files("#files", list(map(str, paths)))
         return self.results(before + len(paths), seconds)
 
-    def results(self, count: int, seconds: float = 120) -> list[dict]:
+    def results(self, count: int, seconds: float = 300) -> list[dict]:
         done = "document.querySelectorAll('.card .facts, .card .refusal').length"
         self.wait_until(f"{done} === {count}", seconds)
         return [self._read(card) for card in self.tab.locator(".card").all()]
