@@ -17,7 +17,7 @@ from tests import runs
 from tests.sweep import tiny
 
 EXACT = ("sweep", "variant", "seed", "generator", "kind", "steps", "n_generated", "model_settings")
-DEADLINE = 240  # seconds for a process to get anywhere
+DEADLINE = 1000  # seconds for a process to get anywhere
 
 
 def arguments(data, workdir, *more):
@@ -74,8 +74,11 @@ def _logits(workdir):
 def test_killed_and_called_again_gives_the_same_table(tiny_data, tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     runs.main(*arguments(tiny_data, whole))
+    # The second run, of six steps, waits at its fifth to be killed.
+    (tmp_path / "hold").touch()
+    held = ["-m", "tests.training.held", str(tmp_path / "hold"), "5", "2"]
     process = subprocess.Popen(
-        [sys.executable, "main.py", *arguments(tiny_data, broken)],
+        [sys.executable, *held, *arguments(tiny_data, broken)],
         cwd=runs.ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -1,8 +1,9 @@
 """One of several processes that train together: ``main.py train``, and what it decoded.
 
-    python -m tests.training.one_of_several COUNT_FILE ARGUMENT ...
+    python -m tests.training.one_of_several COUNT_FILE HOLD_FILE ARGUMENT ...
 
-COUNT_FILE gets a byte for each image that this process decodes.
+COUNT_FILE gets a byte for each image that this process decodes. While HOLD_FILE exists, it trains
+no further than step ``HELD_AT``.
 """
 
 import pathlib
@@ -10,6 +11,9 @@ import sys
 
 from input_pipeline.loading import readers
 from npr_jax.cli import main
+from tests.training.held import hold_training
+
+HELD_AT = 20  # in the second epoch of tests/training/test_hosts.py
 
 
 def count_into(path: pathlib.Path) -> None:
@@ -25,4 +29,5 @@ def count_into(path: pathlib.Path) -> None:
 
 if __name__ == "__main__":
     count_into(pathlib.Path(sys.argv.pop(1)))
+    hold_training(pathlib.Path(sys.argv.pop(1)), HELD_AT)
     sys.exit(main.main())

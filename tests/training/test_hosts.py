@@ -13,8 +13,8 @@ from tests import runs
 from tests.inference.test_devices import scores
 from tests.training.hosts import Together, wait_for_step
 
-# 200 steps; the last batch of an epoch has five images.
-EPOCH, EPOCHS, STEPS = 397, 4, 200
+# 60 steps; the last batch of an epoch has five images.
+EPOCH, EPOCHS, STEPS = 117, 4, 60
 SETTINGS = {
     "model__backbone": "thin_resnet",
     "num_epochs": EPOCHS,
@@ -52,9 +52,12 @@ def test_two_processes_are_stopped_and_one_or_four_go_on(tiny_data, tmp_path):
     """SIGTERM reaches one of two; both save at one step, wherever in the epoch that is."""
     alone, two = tmp_path / "alone", tmp_path / "two"
     [decoded] = train(tmp_path, 1, runs.train_arguments(tiny_data, alone, **SETTINGS))
+    (tmp_path / "hold").touch()  # or they might be done before the signal is heeded
     with Together(tmp_path, 2, runs.train_arguments(tiny_data, two, **SETTINGS)) as together:
         wait_for_step(two, 10)
         together.processes[1].send_signal(signal.SIGTERM)
+        together.wait_for_agreement()
+        together.hold.unlink()
         ends = together.wait()
     step = runs.checkpoint_steps(two)[-1]
     assert 10 <= step < STEPS
@@ -68,7 +71,8 @@ def test_two_processes_are_stopped_and_one_or_four_go_on(tiny_data, tmp_path):
         assert_same_end(workdir, alone)
     # Of four: what was left of the training, validation and test images, and what was read ahead.
     whole = decoded * (STEPS - step) / STEPS
-    assert max(shares) < whole / 4 + 50
+    # That is two images of a batch for each core, of which sixteen read.
+    assert max(shares) < whole / 4 + 100 < whole
     assert sum(shares) > whole - 50
 
 
