@@ -107,9 +107,9 @@ def hold_table(size: int) -> None:
 
     keep = GrowingFile.keep
 
-    def held(table: GrowingFile) -> None:
-        keep(table)
-        while table.file.tell() >= size:
+    def held(self: GrowingFile) -> None:
+        keep(self)
+        while self.file.tell() >= size:
             time.sleep(POLL)
 
     GrowingFile.keep = held  # type: ignore[method-assign]
