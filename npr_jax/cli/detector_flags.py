@@ -75,6 +75,17 @@ def engine_flag(*others: str) -> Define:
     )
 
 
+def precision_flag() -> Define:
+    """--precision, of the files that lie beside a card."""
+    return choice(
+        "precision",
+        "float32",
+        ["float32", "int8"],
+        "What the network computes in. int8: in 8 bits, by ONNX Runtime on the CPU, of the bundled "
+        "detector or one with such a file: faster, with scores that differ a little.",
+    )
+
+
 def heat_map_flag(what: str) -> Define:
     """--heat_map."""
     return choice("heat_map", "auto", ["auto", "positions", "occlusion"], what)
@@ -185,6 +196,8 @@ def load_to_score(flags: Any, *, network: bool) -> FileDetector | Ensemble:
     imports JAX, which takes most of the time that one picture needs.
     """
     resize = resize_of(flags.resize)
+    if flags.precision != "float32":
+        return _in_eight_bits(flags, resize)
     if not network and (packed := _packed(flags, resize)):
         return packed
     from npr_jax.cli import host
@@ -211,6 +224,30 @@ def _packed(flags: Any, resize: int | None) -> FileDetector | None:
     except NetworkFileError as error:
         _LOG.warning("%s; it is made anew from the weights, which takes seconds", error)
         return None
+
+
+def _in_eight_bits(flags: Any, resize: int | None) -> FileDetector:
+    """The detector whose network computes in 8 bits; ``UserError`` where there is none."""
+    from npr_jax.detectors.card import find_card, own_card
+    from npr_jax.inference.engines import REMEDY, has_onnxruntime
+    from npr_jax.inference.packed_detector import PackedDetector
+
+    asked = f"--precision={flags.precision}"
+    for name in ("workdir", "maps", "evidence"):
+        if flags[name].value:
+            raise UserError(f"{asked} and --{name} do not go together; leave one of them out")
+    if flags.engine == "flax":
+        raise UserError(f"{asked} is of ONNX Runtime; leave --engine=flax out")
+    if not has_onnxruntime():
+        raise UserError(f"{asked} needs ONNX Runtime, {REMEDY}")
+    card = find_card(flags.weights) if flags.weights else own_card()
+    packed = card and PackedDetector.open(card, resize=resize, precision=flags.precision)
+    if packed is None:
+        raise UserError(
+            f"{asked}: no file for it lies beside {card or flags.weights}; make one by `export "
+            "--format=detector --eight_bits=FOLDER_OF_PICTURES`, or leave it out"
+        )
+    return packed
 
 
 def load_one_detector(command: str, flags: Any) -> Detector:

@@ -29,7 +29,7 @@ RAY_FLAGS = (
 # What only the process itself can do, which one engine alone does.
 _OTHERS = (
     *("format", "excel", "resume", "examples", "maps", "evidence", "heat_map"),
-    *("provenance", "trust_list"),
+    *("provenance", "trust_list", "precision"),
 )
 
 

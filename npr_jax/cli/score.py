@@ -13,6 +13,7 @@ from npr_jax.cli.detector_flags import (
     heat_map_flag,
     load_one_detector,
     load_to_score,
+    precision_flag,
     resize_flag,
 )
 from npr_jax.cli.predict_ray import RAY, RAY_FLAGS, check_ray_flags, predict_by_ray
@@ -91,11 +92,11 @@ def _export(flags: Any) -> int:
     from npr_jax.export.formats import Extras, check_output, export_detector
 
     check_output(flags.format, flags.output)
-    for name, of in (("web_packages", "web"), ("card", "detector")):
+    for name, of in (("web_packages", "web"), ("card", "detector"), ("eight_bits", "detector")):
         if flags[name].value and flags.format != of:
             raise UserError(f"--{name} is of --format={of}, not of {flags.format}; leave it out")
     detector = load_one_detector("export", flags)
-    extras = Extras(web_packages=flags.web_packages, facts=flags.card)
+    extras = Extras(flags.web_packages, flags.card, flags.eight_bits)
     for line in export_detector(detector, flags.format, flags.output, extras):
         print(line)
     return 0
@@ -137,7 +138,7 @@ PREDICT = Command(
     name="predict",
     summary="Score pictures: photograph, generated or unsure, one row for each file.",
     usage=f"{_DETECTOR} PATH... [--resize=native|PIXELS] "
-    "[--engine=auto|flax|onnxruntime] [--output=FILE [--resume] [--excel]] "
+    "[--engine=auto|flax|onnxruntime] [--precision=int8] [--output=FILE [--resume] [--excel]] "
     "[--format=csv|jsonl] [--maps=DIR] [--evidence=DIR [--heat_map=METHOD]] "
     "[--provenance [--trust_list=FILE.pem]] [--examples=DIR] [--confidence=NUMBER] "
     "[--engine=ray --output=FOLDER [--address=ADDRESS]]",
@@ -157,6 +158,7 @@ PREDICT = Command(
         *flags_of_detector(),
         resize_flag(),
         engine_flag(RAY),
+        precision_flag(),
         text(
             "output",
             "File to write; called FILE.partial until its last row is known. Without it: standard "
@@ -205,7 +207,7 @@ EXPORT = Command(
     name="export",
     summary="Write a detector as ONNX, StableHLO, a web page, or files to give away.",
     usage=f"{_DETECTOR} --format=onnx|stablehlo|web|detector [--output=FILE_OR_FOLDER] "
-    "[--resize=native|PIXELS] [--web_packages=DIR] [--card=FILE.json]",
+    "[--resize=native|PIXELS] [--web_packages=DIR] [--card=FILE.json] [--eight_bits=PICTURES]",
     examples=(
         "export --format=web",
         "export --workdir=runs/quickstart --format=onnx --output=detector.onnx",
@@ -228,6 +230,11 @@ EXPORT = Command(
             "card",
             "With --format=detector, of a run: JSON with the detector's name and version and "
             "whatever else its card is to say.",
+        ),
+        text(
+            "eight_bits",
+            "With --format=detector: a folder of pictures, from which the range of every value "
+            "inside the network is taken. It adds the file that `predict --precision=int8` takes.",
         ),
     ),
     run=_export,

@@ -5,7 +5,8 @@ besides the weights, whose SHA-256 ties the two together, and what readers shoul
 trust the detector: what it was trained on, under which licences, and how well it does.
 
 A card can be read without JAX. Beside both may lie ``<name>.onnx``, the same network for ONNX
-Runtime (``npr_jax.models.onnx.network_file``), with which a picture is scored without JAX, too.
+Runtime (``npr_jax.models.onnx.network_file``), with which a picture is scored without JAX, too, and
+``<name>.int8.onnx``, which computes in 8 bits (``npr_jax.export.eight_bits``).
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ OWN_FOLDER = pathlib.Path(__file__).parent
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _REMEDY = "copy the detector again, all of its files"
 _WEIGHTS = ".safetensors"
-NETWORK = ".onnx"
+# By the precision that it computes in.
+NETWORKS = {"float32": ".onnx", "int8": ".int8.onnx"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +122,7 @@ def pack(card: Card, model: Model) -> dict[str, bytes]:
     text = json.dumps(known | card.facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     files = {card.name + _WEIGHTS: weights}
     if network := _network(model, digest):
-        files[card.name + NETWORK] = network
+        files[card.name + NETWORKS["float32"]] = network
     return files | {f"{card.name}.json": text.encode()}
 
 

@@ -10,11 +10,17 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from input_pipeline.errors import UserError
+from input_pipeline.images.image_listing import ImageListing
+from input_pipeline.images.problems import ImageProblem
 from input_pipeline.storage.atomic_files import write_together
-from npr_jax.detectors.card import Card, pack
+from npr_jax.detectors.card import NETWORKS, Card, pack
 from npr_jax.export.description import describe, steps_before
 from npr_jax.inference.detector import Detector
+
+PICTURES = 128  # from which the ranges of 8 bits are taken, at most
 
 
 class Extras(NamedTuple):
@@ -24,6 +30,8 @@ class Extras(NamedTuple):
     # of detector: a JSON file with the detector's ``name`` and ``version`` and what else its card
     # is to say
     facts: str = ""
+    # of detector: a folder of pictures, from which the ranges of 8 bits are taken; empty: none
+    eight_bits: str = ""
 
 
 def check_output(form: str, output: str) -> pathlib.Path:
@@ -117,7 +125,10 @@ def _stablehlo(detector: Detector, target: pathlib.Path, _: Extras) -> list[str]
 
 
 def _detector(detector: Detector, target: pathlib.Path, extras: Extras) -> list[str]:
-    files = pack(_card(detector, extras.facts), detector.model)
+    card = _card(detector, extras.facts)
+    files = pack(card, detector.model)
+    if extras.eight_bits:
+        files = _with_eight_bits(card, files, detector, extras.eight_bits)
     *others, described = write_together(target, files)
     lines = [f"written to {path}, {len(files[path.name]):,} bytes" for path in others]
     if len(others) == 1:
@@ -130,6 +141,36 @@ def _detector(detector: Detector, target: pathlib.Path, extras: Extras) -> list[
         f"described in {described}",
         f"try it: predict --weights={described} my_pictures/",
     ]
+
+
+def _with_eight_bits(
+    card: Card, files: dict[str, bytes], detector: Detector, folder: str
+) -> dict[str, bytes]:
+    """The files of a detector with the one whose network computes in 8 bits, the card last."""
+    with _at_hand("onnx", "ONNX files", "pip install 'npr-jax[export]'"):
+        from npr_jax.export.eight_bits import in_eight_bits
+    name, target = (card.name + NETWORKS[precision] for precision in ("float32", "int8"))
+    if name not in files:
+        raise UserError(f"--eight_bits={folder}: ONNX Runtime cannot run {detector.source}")
+    made = in_eight_bits(files[name], _some_pictures(detector, folder))
+    described = f"{card.name}.json"
+    return {k: v for k, v in files.items() if k != described} | {
+        target: made,
+        described: files[described],
+    }
+
+
+def _some_pictures(detector: Detector, folder: str) -> Iterator[np.ndarray]:
+    """At most ``PICTURES`` below a folder, evenly over their order, as the network sees them."""
+    with ImageListing([folder]) as listing:
+        paths = [file.path for file in listing.files()]
+    seen = 0
+    for chosen in np.unique(np.linspace(0, len(paths) - 1, PICTURES).astype(int)):
+        with contextlib.suppress(ImageProblem):
+            yield detector.read(paths[chosen])
+            seen += 1
+    if not seen:
+        raise UserError(f"--eight_bits={folder}: no picture there can be scored")
 
 
 def _card(detector: Detector, facts_file: str) -> Card:

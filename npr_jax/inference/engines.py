@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from npr_jax.models.base import Model
 
 ENGINES = ("auto", "flax", "onnxruntime")
-_REMEDY = "pip install 'npr-jax[fast]'"
+REMEDY = "pip install 'npr-jax[fast]'"
 # What JAX finds accelerators by: packages of these names.
 _PLUGINS = ("jax_plugins", "libtpu")
 
@@ -43,9 +43,9 @@ def may_have_accelerator() -> bool:
 def onnx_scorer(model: Model) -> OnnxScorer:
     """Runs a network with ONNX Runtime; ``UserError`` says why that cannot be."""
     if not has_onnxruntime():
-        raise UserError(f"it is not installed or cannot be loaded, {_REMEDY}")
+        raise UserError(f"it is not installed or cannot be loaded, {REMEDY}")
     if importlib.util.find_spec("onnx") is None:
-        raise UserError(f"the package onnx, which writes networks for it, is missing, {_REMEDY}")
+        raise UserError(f"the package onnx, which writes networks for it, is missing, {REMEDY}")
     from npr_jax.inference.onnx_scorer import OnnxScorer
     from npr_jax.models.onnx.network_file import network_bytes
 

@@ -61,7 +61,7 @@ class OnnxScorer:
         position = 0
         for image in images:
             if image is not None:
-                logit, weights = self._score_one(self._on_grid(image))
+                logit, weights = self._score_one(image)
                 yield Scored(position, logit, weights)
                 position += 1
             yield None
@@ -74,18 +74,29 @@ class OnnxScorer:
             weights
         ) if weights else None
 
-    def _score_one(self, image: np.ndarray) -> tuple[float, np.ndarray | None]:
+    def tiles(self, image: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+        """The network's inputs for an image, tile by tile.
+
+        ``before`` of each but the first is to be filled with the ``sums`` of the one before it.
+        """
+        image = self._on_grid(image)
         height, width = image.shape[:2]
-        tiles = [(r, c) for r in self._spans(height, 0) for c in self._spans(width, 1)]
         inputs = {
             "before": np.zeros((1, self.facts.features), np.float32),
             "positions": np.array(self.facts.positions(height, width), np.float32),
         }
-        for rows, columns in tiles[:-1]:
-            part = self._part(image, rows, columns)
-            [inputs["before"]] = self._session.run(["sums"], inputs | part)
+        for rows in self._spans(height, 0):
+            for columns in self._spans(width, 1):
+                yield inputs | self._part(image, rows, columns)
+
+    def _score_one(self, image: np.ndarray) -> tuple[float, np.ndarray | None]:
+        tiles = self.tiles(image)
+        tile = next(tiles)
+        for following in tiles:
+            [following["before"]] = self._session.run(["sums"], tile)
+            tile = following
         names = ["logits", "weights"] if self.facts.scales else ["logits"]
-        logits, *weights = self._session.run(names, inputs | self._part(image, *tiles[-1]))
+        logits, *weights = self._session.run(names, tile)
         return float(logits[0]), weights[0][0] if weights else None
 
     def _spans(self, length: int, axis: int) -> list[Span]:

@@ -7,7 +7,7 @@ import pathlib
 from typing import TYPE_CHECKING, Self
 
 from input_pipeline.errors import UserError
-from npr_jax.detectors.card import NETWORK, outline_of
+from npr_jax.detectors.card import NETWORKS, outline_of
 from npr_jax.inference import engines
 from npr_jax.inference.file_detector import FileDetector, Wants
 
@@ -30,18 +30,21 @@ class PackedDetector(FileDetector):
         return self._scorer.facts.weights
 
     @classmethod
-    def open(cls, card: pathlib.Path, *, resize: int | None = None) -> Self | None:
+    def open(
+        cls, card: pathlib.Path, *, resize: int | None = None, precision: str = "float32"
+    ) -> Self | None:
         """The detector of a card; None where ONNX Runtime or the file for it is missing.
 
         Args:
             card: its path; beside it lie its weights and its network for ONNX Runtime.
             resize: see ``Detector.load``; None: as the card says.
+            precision: of ``NETWORKS``; the detector's source names any but float32.
 
         Raises:
             NetworkFileError: that file is damaged, or of other weights than the card's.
             UserError: as ``Detector.from_card``.
         """
-        file = card.with_suffix(NETWORK)
+        file = card.with_suffix(NETWORKS[precision])
         if not engines.has_onnxruntime() or not file.is_file():
             return None
         outline = outline_of(card)
@@ -56,7 +59,7 @@ class PackedDetector(FileDetector):
         detector = cls(
             outline.preprocessing,
             Wants(scorer.facts.period, scorer.min_side, max_pixels=0, read_file=None),
-            source=outline.title,
+            source=outline.title + ("" if precision == "float32" else f" ({precision})"),
             system=outline.system,
             engine=scorer.name,
             calibration=outline.calibration,

@@ -12,6 +12,7 @@ from typing import Self
 from input_pipeline.errors import UserError
 
 PROPERTY = "network"  # of the file's metadata: these facts, as JSON
+SEAL = "sha256"  # likewise: see ``sealed``
 FORMAT = 1  # of graph and facts; a file of another one is made anew
 # A further entry of the file's metadata, as protobuf writes it: a message's fields may follow one
 # another in any number of pieces, so readers take what is appended for part of the file.
