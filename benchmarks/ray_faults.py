@@ -31,7 +31,7 @@ from benchmarks.simulated_scorer import SimulatedScorer, write_table
 NOBODY = 2**30  # no process has this number
 LONGEST_DELAY = 3.0  # seconds, of the kill of a worker
 HOLD = "hold"  # a file in the folder of a job, while which no worker begins a second block
-LONGEST_WAIT = 240.0  # seconds, for that file to go
+LONGEST_WAIT = 1000.0  # seconds, for that file to go
 PICTURES, SECONDS_EACH, BLOCK_ROWS = 200, 0.02, 10
 ROUND = "from benchmarks.ray_faults import one_job; import sys; sys.exit(one_job(*sys.argv[1:]))"
 
