@@ -175,9 +175,9 @@ def main() -> None:
         whole.append(min(answer["processor_seconds"] for answer in answers))
     finally:
         peer.close()
-    for name, taken, convolutions in zip(("ours", "PyTorch"), whole, in_all, strict=True):
+    for name, a_step, convolutions in zip(("ours", "PyTorch"), whole, in_all, strict=True):
         print(
-            f"{name}: {taken:.2f} s a step, {flops * 1e-9 / taken:.0f} GFLOP/s; its convolutions "
+            f"{name}: {a_step:.2f} s a step, {flops * 1e-9 / a_step:.0f} GFLOP/s; its convolutions "
             f"alone {convolutions:.2f} s, {flops * 1e-9 / convolutions:.0f} GFLOP/s"
         )
 

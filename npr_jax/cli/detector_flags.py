@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import pathlib
 import sys
@@ -241,7 +242,8 @@ def _in_eight_bits(flags: Any, resize: int | None) -> FileDetector:
     if not has_onnxruntime():
         raise UserError(f"{asked} needs ONNX Runtime, {REMEDY}")
     card = find_card(flags.weights) if flags.weights else own_card()
-    packed = card and PackedDetector.open(card, resize=resize, precision=flags.precision)
+    open_it = functools.partial(PackedDetector.open, resize=resize, precision=flags.precision)
+    packed = None if card is None else open_it(card)
     if packed is None:
         raise UserError(
             f"{asked}: no file for it lies beside {card or flags.weights}; make one by `export "

@@ -19,7 +19,7 @@ EXPECTED = {
     "predict": DETECTOR
     | {"output", "confidence", "maps", "evidence", "heat_map", "examples", "provenance"}
     | {"excel", "max_megapixels", "format", "resume", "trust_list"}
-    | {"engine", "address", "workers", "block_rows"},
+    | {"engine", "address", "workers", "block_rows", "precision"},
     "pairs": {"photographs", "source", "split", "output", "decoders", "per_photograph", "largest"}
     | {"seed", "name"},
     "prepare": {"source", "photographs", "generated", "dataset", "split", "output", "name"}
@@ -33,7 +33,7 @@ EXPECTED = {
     "report": {"workdir", "baseline", "output", "intervals", "attention", "sweep", "families"},
     "localize": {"workdir", "weights", "checkpoint", "composites", "image_size"}
     | {"heat_map", "output"},
-    "export": DETECTOR | {"format", "output", "web_packages", "card"},
+    "export": DETECTOR | {"format", "output", "web_packages", "card", "eight_bits"},
     "serve": DETECTOR
     | {"host", "port", "max_megabytes", "max_megapixels", "max_files", "max_zip_megabytes"}
     | {"max_seconds", "max_waiting", "allow_host", "trust_list", "engine"},
