@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.apart import in_a_process
 from benchmarks.step import machine
 from input_pipeline.storage.atomic_files import write_json
 
@@ -80,7 +81,7 @@ def main() -> None:
     flags = parser.parse_args()
     found: dict[tuple[str, str], list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        given = flags.picture or pictures(pathlib.Path(folder))
+        given = flags.picture or in_a_process(pictures, pathlib.Path(folder))
         for _ in range(flags.rounds):
             for picture in given:
                 for engine in flags.engine:

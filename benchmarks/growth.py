@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from benchmarks.apart import in_a_process
 from benchmarks.pipeline import describe_machine
 from benchmarks.pipeline_data import photograph_like
 from input_pipeline.storage.atomic_files import write_json
@@ -74,13 +75,18 @@ def run(*command: object) -> tuple[Cost, str]:
 
 def predict(folder: pathlib.Path, megapixels: float) -> Cost:
     """Of a JPEG with sides of 4 to 3."""
+    path = folder / f"{megapixels}.jpg"
+    in_a_process(save_picture, path, megapixels)
+    return run("main.py", "predict", path, "--max_megapixels=120")[0]
+
+
+def save_picture(path: pathlib.Path, megapixels: float) -> None:
+    """A JPEG that repeats a small one."""
     height = round(math.sqrt(megapixels * 1e6 * 3 / 4))
     width = round(megapixels * 1e6 / height)
     tile = photograph_like(0)
     repeats = (-(-height // tile.shape[0]), -(-width // tile.shape[1]), 1)
-    path = folder / f"{megapixels}.jpg"
     Image.fromarray(np.tile(tile, repeats)[:height, :width]).save(path, quality=90)
-    return run("main.py", "predict", path, "--max_megapixels=120")[0]
 
 
 def training_step(batch: int, branches: int) -> Cost:
