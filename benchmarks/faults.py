@@ -71,14 +71,14 @@ def write_pictures(
         Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(path)
 
 
-def start(arguments: Sequence[str], log: pathlib.Path, most_bytes: int = 0) -> int:
-    """Runs a command as `forked` does; its table grows to so many bytes and no further (0: any)."""
+def start(arguments: Sequence[str], log: pathlib.Path, last_byte: int = 0) -> int:
+    """Runs a command as `forked` does; with a last byte it does not end, but stands still there."""
 
     def work() -> int:
         from npr_jax.cli.main import run
 
-        if most_bytes:
-            hold_table(most_bytes)
+        if last_byte:
+            hold_table(last_byte)
         return run(arguments)
 
     return forked(work, log)
@@ -196,7 +196,9 @@ def kill_predictions(kills: int, pictures: int, seed: int, scratch: pathlib.Path
                 return size_of(partial) >= bytes_due
             return time.monotonic() - begun >= moment
 
-        finished_before = kill_when(start(arguments, log, bytes_due), due)
+        # It stands still with its last row, or a slow kill would find it done.
+        last_byte = len(expected) if bytes_due else 0
+        finished_before = kill_when(start(arguments, log, last_byte), due)
         seconds, there = time.monotonic() - begun, size_of(partial)
         status = finish([*arguments, "--resume"], log)
         same = status == 1 and output.read_bytes() == expected and not partial.exists()

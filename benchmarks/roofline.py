@@ -6,8 +6,8 @@ NPR's network in float32. Each different convolution of it is timed alone, forwa
 derivative, as our model computes it and as PyTorch does (channels_last); then the whole step of
 both. Times are processor seconds, the best of the rounds, so that other work on the machine counts
 little. What a step takes beyond its convolutions is normalisation, activations, pooling and Adam,
-which are bound by memory. Beside it: a product of matrices and a copy, as fast as either has them,
-which no convolution by products can pass.
+which are bound by memory. Beside it, as marks and not as bounds: a product of matrices and a pass
+over memory, as fast as either has them.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def shapes_of(batch: int, side: int) -> collections.Counter[Shape]:
     model, found = torch.nn.Sequential(Normalize(), TorchNPR()), collections.Counter[Shape]()
 
     def note(layer: Any, images: tuple[torch.Tensor], _: torch.Tensor) -> None:
+        """Counts a convolution that the network goes through."""
         found[
             Shape(
                 images[0].shape[-1],
@@ -124,8 +125,8 @@ def processor_seconds(run: Callable[[], object], rounds: int) -> float:
     return min(taken)
 
 
-def limits(rounds: int) -> str:
-    """What no product of matrices and no pass over memory gets past here."""
+def marks(rounds: int) -> str:
+    """How fast a large product of matrices and a pass over memory are here."""
     square, long = jnp.ones((MATRIX, MATRIX)), jnp.ones(COPIED)
     product, plus_one = jax.jit(jnp.matmul), jax.jit(lambda x: x + 1)
     of_torch = torch.ones(MATRIX, MATRIX)
@@ -148,7 +149,7 @@ def main() -> None:
     batch, rounds = options.batch, options.rounds
     host.keep_freed_memory()
     torch.set_num_threads(1)
-    print(f"{processor_name()}; {limits(rounds)}; batch {batch}, {options.side} pixels, float32")
+    print(f"{processor_name()}; {marks(rounds)}; batch {batch}, {options.side} pixels, float32")
     print("GFLOP/s, ours then PyTorch's" + "".join(f"{name:>16s}" for name in PASSES))
     in_all: np.ndarray = np.zeros(2)
     flops = 0

@@ -6,15 +6,18 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 
+def use_cache(folder):
+    jax.config.update("jax_compilation_cache_dir", folder)
+    compilation_cache.reset_cache()
+
+
 @pytest.fixture
 def own_cache(tmp_path):
     """A cache of this test's own."""
     shared = jax.config.jax_compilation_cache_dir
-    for folder in (str(tmp_path), shared):
-        jax.config.update("jax_compilation_cache_dir", folder)
-        compilation_cache.reset_cache()
-        if folder != shared:
-            yield tmp_path
+    use_cache(str(tmp_path))
+    yield tmp_path
+    use_cache(shared)
 
 
 def test_a_half_written_program_is_compiled_anew(own_cache):

@@ -121,6 +121,7 @@ def make_step(graphdef, judge_def, optimizer, judge_optimizer, adversarial: bool
 
     @functools.partial(jax.jit, donate_argnums=0, compiler_options=QUICK_TO_COMPILE)
     def step(states, crops, key):
+        """One step of the decoder, and one of the judge where there is one."""
         params, state, judge, judge_state = states
         targets = crops.astype("float32") / 127.5 - 1
         gradients, (outputs, fidelity) = jax.grad(loss_fn, has_aux=True)(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import pathlib
 import sys
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from npr_jax.inference.detector import Detector
     from npr_jax.inference.ensemble import Ensemble
     from npr_jax.inference.file_detector import FileDetector
+    from npr_jax.inference.packed_detector import PackedDetector
 
 _LOG = logging.getLogger(__name__)
 
@@ -216,38 +216,43 @@ def _packed(flags: Any, resize: int | None) -> FileDetector | None:
         return None
     if flags.engine == "auto" and may_have_accelerator():
         return None
-    from npr_jax.detectors.card import find_card, own_card
-    from npr_jax.inference.packed_detector import NetworkFileError, PackedDetector
+    from npr_jax.inference.packed_detector import NetworkFileError
 
-    card = find_card(flags.weights) if flags.weights else own_card()
     try:
-        return None if card is None else PackedDetector.open(card, resize=resize)
+        return _open_packed(flags, resize)
     except NetworkFileError as error:
         _LOG.warning("%s; it is made anew from the weights, which takes seconds", error)
         return None
 
 
-def _in_eight_bits(flags: Any, resize: int | None) -> FileDetector:
-    """The detector whose network computes in 8 bits; ``UserError`` where there is none."""
+def _open_packed(flags: Any, resize: int | None) -> PackedDetector | None:
+    """The network file for --precision beside the card that --weights means; None without one."""
     from npr_jax.detectors.card import find_card, own_card
-    from npr_jax.inference.engines import REMEDY, has_onnxruntime
     from npr_jax.inference.packed_detector import PackedDetector
 
+    card = find_card(flags.weights) if flags.weights else own_card()
+    if card is None:
+        return None
+    return PackedDetector.open(card, resize=resize, precision=flags.precision)
+
+
+def _in_eight_bits(flags: Any, resize: int | None) -> FileDetector:
+    """The detector whose network computes in 8 bits; ``UserError`` where there is none."""
+    from npr_jax.inference.engines import REMEDY, has_onnxruntime
+
     asked = f"--precision={flags.precision}"
-    for name in ("workdir", "maps", "evidence"):
-        if flags[name].value:
+    for name in ("workdir", "checkpoint", "maps", "evidence"):
+        if flags[name].value != flags[name].default:
             raise UserError(f"{asked} and --{name} do not go together; leave one of them out")
     if flags.engine == "flax":
         raise UserError(f"{asked} is of ONNX Runtime; leave --engine=flax out")
     if not has_onnxruntime():
         raise UserError(f"{asked} needs ONNX Runtime, {REMEDY}")
-    card = find_card(flags.weights) if flags.weights else own_card()
-    open_it = functools.partial(PackedDetector.open, resize=resize, precision=flags.precision)
-    packed = None if card is None else open_it(card)
+    packed = _open_packed(flags, resize)
     if packed is None:
         raise UserError(
-            f"{asked}: no file for it lies beside {card or flags.weights}; make one by `export "
-            "--format=detector --eight_bits=FOLDER_OF_PICTURES`, or leave it out"
+            f"{asked}: {flags.weights or 'the bundled detector'} brings no file for it; make one "
+            "by `export --format=detector --eight_bits=FOLDER_OF_PICTURES`, or leave it out"
         )
     return packed
 

@@ -3,7 +3,6 @@
 import io
 import pathlib
 import re
-import time
 from xml.dom import minidom
 
 import numpy as np
@@ -13,8 +12,8 @@ from PIL import Image
 from npr_jax.analysis.report import build_report
 from npr_jax.evaluation.results import write_evaluation
 from tests.analysis.made_up import META, make_samples, make_scores, sweep_rows, write_sweep
+from tests.patience import PATIENCE, becomes
 
-PATIENCE = 240  # seconds, on a machine that may be busy
 PHONE = {"width": 375, "height": 740}
 DARK_CARD, LIGHT_CARD = "rgb(31, 36, 42)", "rgb(255, 255, 255)"
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -162,17 +161,6 @@ def test_a_phone_shows_all_without_scrolling_sideways(visit, request, which):
     becomes(tab, lambda: tab.evaluate("document.activeElement.scrollLeft > 0"), True)
     words = tab.locator("p, li, dd, figcaption, svg.drawing")
     assert max(words.evaluate_all("all => all.map(e => e.getBoundingClientRect().left)")) < 375
-
-
-def becomes(tab, read, wanted):
-    """Waits for what a key or a click does: a busy browser does it a moment later.
-
-    Playwright's own wait would break the page's policy.
-    """
-    end = time.monotonic() + PATIENCE
-    while (found := read()) != wanted and time.monotonic() < end:
-        tab.wait_for_timeout(50)
-    assert found == wanted
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

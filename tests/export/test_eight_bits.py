@@ -88,6 +88,7 @@ def test_the_bundled_one_is_whole_and_close_to_the_other():
     [
         (["--engine=flax"], "leave --engine=flax out"),
         (["--workdir=runs/mine"], "--precision=int8 and --workdir do not go together"),
+        (["--checkpoint=last"], "--precision=int8 and --checkpoint do not go together"),
         (["--evidence=folder"], "--precision=int8 and --evidence do not go together"),
         (["--engine=ray", "--output=scores"], "--precision is not of --engine=ray"),
     ],

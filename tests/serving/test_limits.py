@@ -196,7 +196,7 @@ def test_names_that_do_not_say_that_they_are_utf_8(data, shown):
     assert list(expand([("a.zip", data)], Limits())) == [(shown, b"picture")]
 
 
-def test_a_field_that_is_no_utf_8_does_not_count():
+def test_a_field_that_is_no_utf_8_is_ignored_or_refused_in_words():
     """Python's own reader refuses it since 3.12."""
     data = named(SHIFT_JIS, extra=unicode_field(SHIFT_JIS, "表.png")[:-5] + b"\xff.png")
     if sys.version_info < (3, 12):

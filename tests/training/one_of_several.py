@@ -13,7 +13,7 @@ from input_pipeline.loading import readers
 from npr_jax.cli import main
 from tests.training.held import hold_training
 
-HELD_AT = 20  # in the second epoch of tests/training/test_hosts.py
+HELD_AT = 70  # in the second epoch of tests/training/test_hosts.py
 
 
 def count_into(path: pathlib.Path) -> None:

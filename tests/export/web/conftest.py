@@ -12,6 +12,7 @@ from PIL import Image
 
 from npr_jax.export.web import folder, packages
 from tests.export.web.pages import LOADED, Visit, make_detector
+from tests.patience import PATIENCE
 
 SCREENSHOTS = pathlib.Path("build/screenshots/web")
 
@@ -85,7 +86,7 @@ def visit(browser, serve):
 
     def open_page(root, **options) -> Visit:
         context = browser.new_context(**options)
-        context.set_default_timeout(240_000)  # milliseconds, on a machine that may be busy
+        context.set_default_timeout(PATIENCE * 1000)
         contexts.append(context)
         address = serve(root)
 

@@ -6,7 +6,8 @@ import urllib.parse
 import pytest
 
 import npr_jax
-from tests.serving.page.running import PATIENCE, RunningServer, Tab
+from tests.patience import PATIENCE
+from tests.serving.page.running import RunningServer, Tab
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import time
 
+from tests import patience
+from tests.patience import PATIENCE
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SCREENSHOTS = ROOT / "build" / "screenshots" / "serve"
-# Seconds, on a machine that may be busy: for a server to start, and for a page to do anything.
-START_SECONDS, PATIENCE = 240, 240
 # What its interpreter runs first: only this machine may be asked; who else was is written down.
 WATCH = """
 import ipaddress, os, socket
@@ -74,6 +75,13 @@ class RunningServer:
         """What lies in its private folder."""
         return [path for path in self.temporary.rglob("*") if path.is_file()]
 
+    def until_nothing_waits(self) -> None:
+        """Waits until its private folder is empty."""
+        end = time.monotonic() + PATIENCE
+        while self.private_files() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert self.private_files() == []
+
     def stop(self) -> int:
         """Asks it to end, as Ctrl-C does; its exit status."""
         if self.process.poll() is None:
@@ -85,7 +93,7 @@ class RunningServer:
             raise
 
     def _wait(self) -> str:
-        end = time.monotonic() + START_SECONDS
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             for line in self._said.read_text().splitlines():
                 if line.startswith("ready: "):
@@ -118,11 +126,8 @@ class Tab:
         raise AssertionError(f"not within {seconds} s: {expression}")
 
     def becomes(self, expression: str, wanted) -> None:
-        """Waits for a value: what a key does, a busy browser does a moment later."""
-        end = time.monotonic() + PATIENCE
-        while (found := self.ask(expression)) != wanted and time.monotonic() < end:
-            self.page.wait_for_timeout(50)
-        assert found == wanted
+        """Waits for a value."""
+        patience.becomes(self.page, lambda: self.ask(expression), wanted)
 
     def tab_on(self) -> None:
         """Presses the tabulator key and waits until something else has the focus."""

@@ -4,7 +4,6 @@ import csv
 import io
 import re
 import stat
-import time
 import zipfile
 
 import numpy as np
@@ -12,7 +11,6 @@ import pytest
 
 from tests import runs
 from tests.serving.page.pictures import encoded, pixels, write, write_zip
-from tests.serving.page.running import PATIENCE
 
 pytestmark = pytest.mark.slow
 ROWS = "[...document.querySelectorAll('#batch-result tbody tr')]"
@@ -21,13 +19,6 @@ SCORES = f"{ROWS}.map(r => r.querySelector('data')).map(d => d && Number(d.value
 
 def table(tab, column=0):
     return tab.ask(f"{ROWS}.map(r => r.cells[{column}].innerText)")
-
-
-def until_nothing_waits(tab, server):
-    end = time.monotonic() + PATIENCE
-    while server.private_files() and time.monotonic() < end:
-        tab.page.wait_for_timeout(50)
-    assert server.private_files() == []
 
 
 def give(tab, *paths):
@@ -204,5 +195,5 @@ def test_sending_can_be_cancelled_and_nothing_waits_on_the_server(batch, page_se
     batch.page.get_by_role("button", name="Cancel").press("Enter")
     batch.until("document.querySelector('#batch-zone .sending').hidden")
     assert batch.problems("batch") == ["Cancelled while the files were sent."]
-    until_nothing_waits(batch, page_server)
+    page_server.until_nothing_waits()
     assert not batch.page.get_by_role("button", name="Cancel").is_visible()

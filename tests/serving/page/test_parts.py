@@ -24,6 +24,7 @@ from npr_jax.serving.page.pending_files import PendingFiles, Writer
 from npr_jax.serving.page.render import part, shown, uri
 from npr_jax.serving.schema import MarkAnswer
 from tests.input_pipeline.provenance.files import A1111, png
+from tests.patience import PATIENCE
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -101,7 +102,7 @@ def test_old_files_go_though_nobody_sends_another(make_shelf):
     shelf = make_shelf(kept_seconds=0.2)
     for _ in range(2):  # the second time, too
         token = put(shelf, "a.png", b"x")
-        end = time.monotonic() + 240
+        end = time.monotonic() + PATIENCE
         while list(shelf.folder.iterdir()) and time.monotonic() < end:
             time.sleep(0.05)
         assert list(shelf.folder.iterdir()) == []

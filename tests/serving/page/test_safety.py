@@ -6,7 +6,6 @@ import re
 import socket
 import stat
 import threading
-import time
 import urllib.parse
 
 import httpx
@@ -252,10 +251,7 @@ def test_a_body_that_breaks_off_is_no_error_of_the_servers(page_server, http_cli
                 "Content-Length: 9999\r\n\r\n--b".encode()
             )
             assert http_client.get("health").status_code == 200
-    end = time.monotonic() + 240
-    while page_server.private_files() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert page_server.private_files() == []
+    page_server.until_nothing_waits()
     assert "Traceback" not in page_server.errors
     assert "a request failed" not in page_server.errors
 

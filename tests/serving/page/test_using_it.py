@@ -2,14 +2,14 @@
 
 import contextlib
 import socket
-import time
 
 import httpx
 import numpy as np
 import pytest
 
+from tests.patience import PATIENCE, becomes
 from tests.serving.page.pictures import encoded, pixels, write
-from tests.serving.page.running import PATIENCE, RunningServer
+from tests.serving.page.running import RunningServer
 
 pytestmark = pytest.mark.slow
 PHONE = {"width": 390, "height": 844}
@@ -63,9 +63,7 @@ def test_keyboard_alone_reaches_and_uses_everything(page_server, visit, tmp_path
         )
         if reached[-1][0] == "INPUT:file" and not chosen:
             tab.page.keyboard.press("Enter")
-            end = time.monotonic() + PATIENCE
-            while not choosers and time.monotonic() < end:
-                tab.page.wait_for_timeout(50)
+            becomes(tab.page, lambda: len(choosers), 1)
             choosers[0].set_files(str(path))
             tab.done("one")
             chosen = True
@@ -167,10 +165,8 @@ def test_a_busy_server_says_so_and_answers_later(page_server, visit, tmp_path):
     with contextlib.ExitStack() as others, httpx.Client(timeout=PATIENCE) as http:
 
         def wait_for(status):
-            end = time.monotonic() + PATIENCE
-            while http.get(f"{page_server.address}health").json()["status"] != status:
-                assert time.monotonic() < end
-                tab.page.wait_for_timeout(50)
+            address = f"{page_server.address}health"
+            becomes(tab.page, lambda: http.get(address).json()["status"], status)
 
         for _ in range(5):
             other = socket.create_connection((ask.url.host, ask.url.port))
