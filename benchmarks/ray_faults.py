@@ -39,8 +39,8 @@ ROUND = "from benchmarks.ray_faults import one_job; import sys; sys.exit(one_job
 class NotingScorer(SimulatedScorer):
     """Appends the name of every picture it scores to a file of its node and process.
 
-    After its first block, before which Ray adds no worker, it waits while there is a ``HOLD``: what
-    is done to the job meanwhile it cannot outrun.
+    After its first block it waits while there is a ``HOLD``: what is done to the job meanwhile it
+    cannot outrun.
     """
 
     def __init__(self, folder: str):

@@ -25,7 +25,12 @@ BLOCK_ROWS = 256
 # up after a kill. Its blocks may be somewhat more than asked for.
 MOST_BLOCKS = 500_000
 # Of Ray Data's settings, which hold for the whole process.
-CHANGED = ("checkpoint_config", "enable_progress_bars", "use_datasource_v2")
+CHANGED = (
+    "checkpoint_config",
+    "enable_progress_bars",
+    "op_resource_reservation_enabled",
+    "use_datasource_v2",
+)
 
 
 def predict_on_ray(
@@ -109,17 +114,23 @@ def _score(
     gpus = int(ray.cluster_resources().get("GPU", 0))
     most = workers or gpus or max(1, int(ray.cluster_resources().get("CPU", 1)) - 1)
     with _checkpoints(job):
-        rows = ray.data.read_parquet(job.manifest.path, filesystem=job.manifest.system)
+        # Reading and writing take no core from the workers, who need all of them.
+        rows = ray.data.read_parquet(job.manifest.path, filesystem=job.manifest.system, num_cpus=0)
         results = rows.repartition(target_num_rows_per_block=block_rows).map_batches(
             Worker,
             fn_constructor_args=(ray.put(detector.with_engine("flax")), facts, options, confidence),
             batch_format="pyarrow",
             batch_size=None,
-            compute=ActorPoolStrategy(min_size=1, max_size=most),
+            compute=ActorPoolStrategy(min_size=1, initial_size=most, max_size=most),
             num_cpus=0 if gpus else 1,
             num_gpus=1 if gpus else 0,
         )
-        results.write_parquet(job.output.path, filesystem=job.output.system)
+        results.write_parquet(
+            job.output.path,
+            filesystem=job.output.system,
+            ray_remote_args={"num_cpus": 0},
+            concurrency=most,
+        )
 
 
 @contextlib.contextmanager
@@ -138,6 +149,8 @@ def _checkpoints(job: Job) -> Iterator[None]:
         delete_checkpoint_on_success=False,
     )
     context.enable_progress_bars = sys.stderr.isatty()
+    # It would keep cores for what else there is to do: of 16 workers 11 got something to score.
+    context.op_resource_reservation_enabled = False
     # It starts 32 processes to read the ends of Parquet files, were there but one.
     context.use_datasource_v2 = False
     try:

@@ -15,6 +15,7 @@ from PIL import Image
 
 import npr_jax
 from tests import runs
+from tests.patience import PATIENCE
 
 ray = pytest.importorskip("ray", reason="needs the extra ray")
 psutil = pytest.importorskip("psutil")
@@ -158,6 +159,25 @@ def test_who_is_killed_goes_on(cluster, tmp_path, capsys):
     )
     assert {scored[str(row)] for row in kept} == {1}  # a row's number is its id here
     assert sum(scored.values()) < 300
+
+
+def test_every_worker_that_is_asked_for_scores(cluster, tmp_path):
+    """Ray by itself would keep one of three cores for reading and one for writing."""
+    write_table(tmp_path / "pictures.parquet", 40)
+    hold = tmp_path / ray_faults.HOLD
+    hold.touch()  # no worker can be done with all blocks before the other has one
+
+    def let_go_when_both_score():
+        with contextlib.suppress(AssertionError):
+            wait_for(lambda: len(list(tmp_path.glob("scored-*"))) == 2, seconds=PATIENCE)
+        hold.unlink()
+
+    letting_go = threading.Thread(target=let_go_when_both_score)
+    letting_go.start()
+    address = ray.get_runtime_context().gcs_address
+    assert ray_faults.one_job(str(tmp_path), address, workers=2) == 0
+    letting_go.join()
+    assert len(list(tmp_path.glob("scored-*"))) == 2
 
 
 def done_of(noted):
