@@ -7,12 +7,12 @@ from docs.research.answer import Answer
 from docs.research.baseline_questions import COLORS, MODES, QUESTIONS, Question
 from docs.research.comparisons import Comparison, corrected, pair
 from docs.research.multiscale_question import ATTENTION, MORE, SINGLE
-from docs.research.realworld_question import WILD
 from docs.research.result_table import ResultTable
 from docs.research.scale_questions import THREE_OF_ONE
+from docs.research.wild_questions import INGREDIENTS, RESIDUALS
 from docs.research.wording import CRITERION, counted, listed, outcome, power, signed
 
-EXPECTED = ("scales", *(question.table for question in QUESTIONS), WILD.table)
+EXPECTED = ("scales", *(asked.table for asked in (*QUESTIONS, RESIDUALS, INGREDIENTS)))
 
 
 def experiments(tables: Mapping[str, ResultTable]) -> str:

@@ -51,6 +51,25 @@ class ResultTable:
             return ()
         return tuple(sorted(set.union(*found) if variants is None else set.intersection(*found)))
 
+    @property
+    def deliveries(self) -> tuple[str, ...]:
+        """How test images were sent before they were scored, in the order of the table."""
+        return tuple(dict.fromkeys(row["delivery"] for row in self.rows))
+
+    def of_delivery(self, name: str) -> ResultTable:
+        """The rows of one delivery."""
+        return ResultTable(self.name, [row for row in self.rows if row["delivery"] == name])
+
+    def mean_of_deliveries(self) -> ResultTable:
+        """One row for each run and generator, its AUC the mean over deliveries."""
+        found: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+        for row in self.rows:
+            found.setdefault((row["variant"], row["seed"], row["generator"]), []).append(row)
+        return ResultTable(
+            self.name,
+            [{**rows[0], "auc": _mean([row["auc"] for row in rows])} for rows in found.values()],
+        )
+
     def points(
         self, variant: str, generators: Sequence[str], seeds: Sequence[int], column: str = "auc"
     ) -> np.ndarray:
@@ -118,6 +137,11 @@ def read_table(path: pathlib.Path) -> ResultTable:
     if not rows:
         raise ValueError(f"{path} has no rows; expected a sweep's runs.csv")
     return ResultTable(path.stem, rows)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
 
 
 def _range(numbers: Iterable[int]) -> str:

@@ -6,10 +6,10 @@ from docs.research import (
     baseline_questions,
     conclusions_page,
     multiscale_question,
-    realworld_question,
     repeats,
     scale_questions,
     weights_question,
+    wild_questions,
 )
 from docs.research.answer import UNMEASURED
 from docs.research.result_table import ResultTable
@@ -151,23 +151,40 @@ def test_without_any_table_every_question_is_open():
     assert scale_questions.hypotheses(None).word == UNMEASURED
     assert multiscale_question.multiscale({}).word == UNMEASURED
     assert weights_question.weights(None).word == UNMEASURED
-    assert realworld_question.realworld({}).word == UNMEASURED
+    assert wild_questions.residuals({}).word == UNMEASURED
+    assert wild_questions.ingredients({}).word == UNMEASURED
     assert repeats.repeatability({}).word == UNMEASURED
 
 
-def test_the_wild_collection_is_set_beside_the_embedded_data():
-    scales = sweeps.table({"0.5": 0.8, "0.25": 0.7, "0.75": 0.78, "0.25+0.5+0.75": 0.85})
-    wild = sweeps.table(
-        {"0.5": 0.8, "0.25": 0.75, "0.75": 0.85, "0.25+0.5+0.75": 0.9}, name="realworld"
+def wild_table(aucs):
+    """``{delivery: {variant: AUC}}``; attention has three times the parameters."""
+    rows = [
+        {**row, "delivery": delivery, "parameters": 300 if row["variant"] == "attention" else 100}
+        for delivery, given in aucs.items()
+        for row in sweeps.table(given, name="residuals").rows
+    ]
+    return ResultTable("residuals", rows)
+
+
+def test_real_pictures_are_compared_over_deliveries_and_after_the_worst():
+    scales = sweeps.table({"0.5": 0.8, "0.25": 0.7, "0.25+0.5+0.75": 0.85})
+    wild = wild_table(
+        {
+            "clean": {"0.5": 0.80, "0.25": 0.70, "attention": 0.88, "stacked": 0.82},
+            "hard": {"0.5": 0.70, "0.25": 0.74, "attention": 0.72, "stacked": 0.76},
+        }
     )
-    answer = realworld_question.realworld({"scales": scales, "realworld": wild})
-    assert "for 2 of 3 variants (0.25 and 0.25+0.5+0.75), not of 0.75" in answer.paragraph
-    assert "0.25 on diffusion decoders −5.0 points" in answer.paragraph
-    assert "version 1" not in answer.short + answer.word
-    rows = [{**row, "data_fingerprint": realworld_question.VERSION_1} for row in wild.rows]
-    old = realworld_question.realworld({"realworld": ResultTable("realworld", rows)})
-    assert old.word.endswith("(version 1 of the data)")
-    assert "version 1 of the training images" in old.short
+    answer = wild_questions.residuals({"scales": scales, "residuals": wild})
+    over_all, worst = answer.table.split("The same after the delivery")
+    assert "| attention | 5 | +5.0 |" in over_all
+    assert "| 0.25 | 5 | −3.0 |" in over_all
+    assert "| attention | 5 | +2.0 |" in worst
+    assert "| 0.25 | 5 | 0.0 |" in worst  # 70 after clean, as 0.5 has after hard
+    assert "| 0.5 | 100 | 5 | 80.0 | 70.0 | 70.0 |" in worst
+    assert "By delivery attention gains +8.0 clean and +2.0 hard." in answer.paragraph
+    assert "3.0 times the parameters of its best control, stacked" in answer.paragraph
+    assert "that it gains 2 points is excluded" in answer.paragraph
+    assert "for 2 of 2 variants (0.25 and attention)" in answer.paragraph
 
 
 @pytest.mark.parametrize(("difference", "spread", "seeds"), [(2.0, 2.6, 16), (1.0, 2.0, 34)])

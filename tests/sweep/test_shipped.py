@@ -23,7 +23,7 @@ def load(name: str, scale: str):
 
 def test_none_is_forgotten(root):
     files = {path.stem for path in (root / "configs/sweeps").glob("*.py")}
-    assert files - {"__init__", "base", "branches", "realworld", "wild"} == set(NAMES)
+    assert files - {"__init__", "base", "branches", "wild"} == set(NAMES)
 
 
 @pytest.mark.parametrize("scale", ["small", "full"])
@@ -65,17 +65,6 @@ def test_augmentation_is_on_and_off():
     assert variants["none"].augment.blur_probability == 0
     assert variants["blur_jpeg0.5"].augment.blur_probability == 0.5
     assert variants["blur_jpeg0.5"].augment.jpeg_probability == 0.5
-
-
-def test_realworld_saves_both_classes_alike_except_in_one_variant():
-    sweep = importlib.import_module("configs.sweeps.realworld").get_config()
-    sweep.base.data.path = "prepared"
-    runs = grid.expand(sweep)
-    as_they_lie = {run.variant for run in runs if not run.config.data.reencode}
-    assert as_they_lie == {"as_they_lie"}
-    assert {(run.config.data.evaluate_resize, run.config.data.evaluate_crop) for run in runs} == {
-        (0, 256)
-    }
 
 
 def test_wild_gives_every_variant_the_same_budget_and_three_deliveries():
