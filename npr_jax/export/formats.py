@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -127,10 +127,11 @@ def _stablehlo(detector: Detector, target: pathlib.Path, _: Extras) -> list[str]
 def _detector(detector: Detector, target: pathlib.Path, extras: Extras) -> list[str]:
     card = _card(detector, extras.facts)
     files = pack(card, detector.model)
+    ranges: list[str] = []
     if extras.eight_bits:
-        files = _with_eight_bits(card, files, detector, extras.eight_bits)
+        files, ranges = _with_eight_bits(card, files, detector, extras.eight_bits)
     *others, described = write_together(target, files)
-    lines = [f"written to {path}, {len(files[path.name]):,} bytes" for path in others]
+    lines = [f"written to {path}, {len(files[path.name]):,} bytes" for path in others] + ranges
     if len(others) == 1:
         lines.append(
             "without a file for ONNX Runtime: this network is none that it can run, or the package "
@@ -145,32 +146,39 @@ def _detector(detector: Detector, target: pathlib.Path, extras: Extras) -> list[
 
 def _with_eight_bits(
     card: Card, files: dict[str, bytes], detector: Detector, folder: str
-) -> dict[str, bytes]:
-    """The files of a detector with the one whose network computes in 8 bits, the card last."""
+) -> tuple[dict[str, bytes], list[str]]:
+    """The files of a detector with the one whose network computes in 8 bits, the card last, and
+    what to say of the pictures that its ranges are from."""
     with _at_hand("onnx", "ONNX files", "pip install 'npr-jax[export]'"):
         from npr_jax.export.eight_bits import in_eight_bits
     name, target = (card.name + NETWORKS[precision] for precision in ("float32", "int8"))
     if name not in files:
         raise UserError(f"--eight_bits={folder}: ONNX Runtime cannot run {detector.source}")
-    made = in_eight_bits(files[name], _some_pictures(detector, folder))
-    described = f"{card.name}.json"
-    return {k: v for k, v in files.items() if k != described} | {
-        target: made,
-        described: files[described],
-    }
-
-
-def _some_pictures(detector: Detector, folder: str) -> Iterator[np.ndarray]:
-    """At most ``PICTURES`` below a folder, evenly over their order, as the network sees them."""
     with ImageListing([folder]) as listing:
         paths = [file.path for file in listing.files()]
-    seen = 0
-    for chosen in np.unique(np.linspace(0, len(paths) - 1, PICTURES).astype(int)):
-        with contextlib.suppress(ImageProblem):
-            yield detector.read(paths[chosen])
-            seen += 1
-    if not seen:
-        raise UserError(f"--eight_bits={folder}: no picture there can be scored")
+    # Evenly over their order.
+    chosen = [paths[n] for n in np.unique(np.linspace(0, len(paths) - 1, PICTURES).astype(int))]
+    unread: list[str] = []
+    made = in_eight_bits(files[name], _readable(detector, folder, chosen, unread))
+    described = f"{card.name}.json"
+    others = {k: v for k, v in files.items() if k != described}
+    said = f"8 bits: ranges from {len(chosen) - len(unread)} of {len(paths)} files"
+    if unread:
+        said += f"; {len(unread)} more cannot be scored, {unread[0]} the first of them"
+    return others | {target: made, described: files[described]}, [said]
+
+
+def _readable(
+    detector: Detector, folder: str, paths: Sequence[str], unread: list[str]
+) -> Iterator[np.ndarray]:
+    """The pictures as the network sees them; those that cannot be scored are noted."""
+    for path in paths:
+        try:
+            yield detector.read(path)
+        except ImageProblem:
+            unread.append(path)
+    if len(unread) == len(paths):
+        raise UserError(f"--eight_bits={folder}: none of these pictures can be scored")
 
 
 def _card(detector: Detector, facts_file: str) -> Card:

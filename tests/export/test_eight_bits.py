@@ -48,6 +48,9 @@ def test_a_detector_gets_a_file_that_scores_nearly_alike(packed, pictures, tmp_p
     out, tables = tmp_path / "out", [tmp_path / "float32.csv", tmp_path / "int8.csv"]
     how = [f"--weights={packed}", f"--eight_bits={pictures}", f"--output={out}"]
     assert main.run(["export", "--format=detector", *how]) == 0
+    said = capsys.readouterr().out
+    assert f"8 bits: ranges from {PICTURES} of {PICTURES + 1} files" in said
+    assert f"1 more cannot be scored, {pictures / 'broken.png'} the first of them" in said
     names = sorted(path.name for path in out.iterdir())
     assert names == ["tiny.int8.onnx", "tiny.json", "tiny.onnx", "tiny.safetensors"]
     assert (out / "tiny.onnx").read_bytes() == (packed / "tiny.onnx").read_bytes()
@@ -114,5 +117,5 @@ def test_pictures_that_cannot_be_read_give_no_ranges(packed, tmp_path, capsys):
     (tmp_path / "a.png").write_bytes(b"none")
     flags = [f"--weights={packed}", f"--eight_bits={tmp_path}", f"--output={tmp_path / 'out'}"]
     assert main.run(["export", "--format=detector", *flags]) == 2
-    assert "no picture there can be scored" in capsys.readouterr().err
+    assert "none of these pictures can be scored" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
