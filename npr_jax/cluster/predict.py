@@ -17,6 +17,8 @@ from npr_jax.detectors.calibration import VERDICTS
 from npr_jax.inference.verdict import check_confidence
 
 if TYPE_CHECKING:
+    from ray.exceptions import RayTaskError
+
     from npr_jax.inference.detector import Detector
 
 # Pictures that are scored, written and noted as done together; what a kill costs each worker.
@@ -63,6 +65,7 @@ def predict_on_ray(
         UserError: for a confidence outside [0.5, 1), what cannot be read or written, ids that occur
             twice, a folder that holds something else or that another process works for, and a
             library or cluster that is not there.
+        OSError: the output could be written to no longer, as where its disk is full.
     """
     check_confidence(confidence)
     ray = import_ray()
@@ -110,6 +113,7 @@ def _score(
     block_rows: int,
 ) -> None:
     from ray.data import ActorPoolStrategy
+    from ray.exceptions import RayTaskError
 
     gpus = int(ray.cluster_resources().get("GPU", 0))
     most = workers or gpus or max(1, int(ray.cluster_resources().get("CPU", 1)) - 1)
@@ -125,12 +129,26 @@ def _score(
             num_cpus=0 if gpus else 1,
             num_gpus=1 if gpus else 0,
         )
-        results.write_parquet(
-            job.output.path,
-            filesystem=job.output.system,
-            ray_remote_args={"num_cpus": 0},
-            concurrency=most,
-        )
+        try:
+            results.write_parquet(
+                job.output.path,
+                filesystem=job.output.system,
+                ray_remote_args={"num_cpus": 0},
+                concurrency=most,
+            )
+        except RayTaskError as error:
+            raise told(error, job.name) from None
+
+
+def told(error: RayTaskError, output: str) -> Exception:
+    """What to raise of an error in a worker: of one on the disk, without Ray's hundred lines."""
+    cause = error.cause
+    if not isinstance(cause, OSError):
+        return error
+    return OSError(
+        f"{output}: {cause.strerror or cause}; what is done is kept: mend that, and start the same "
+        "command again"
+    )
 
 
 @contextlib.contextmanager

@@ -15,6 +15,8 @@ TRIES = 3
 # Loggers that advise at each start to undo what is done on purpose: its servers are guarded by a
 # token, and no bar is drawn where there is no terminal.
 ADVICE = ("ray._private.authentication.authentication_token_setup", "ray.data._internal.progress")
+# Loggers that show where in Ray an error was that is raised besides.
+TRACES = ("ray.data._internal.execution.streaming_executor_state", "ray.data.exceptions")
 
 
 def import_ray() -> Any:
@@ -57,6 +59,8 @@ def session(ray: Any, address: str, **options: Any) -> Iterator[None]:
         else:
             _start(ray, options)
     logging.getLogger("ray.data").setLevel(logging.WARNING)
+    for name in TRACES:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         yield
     finally:

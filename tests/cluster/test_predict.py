@@ -4,6 +4,7 @@ import collections
 import contextlib
 import csv
 import dataclasses
+import errno
 import os
 import subprocess
 import sys
@@ -178,6 +179,19 @@ def test_every_worker_that_is_asked_for_scores(cluster, tmp_path):
     assert ray_faults.one_job(str(tmp_path), address, workers=2) == 0
     letting_go.join()
     assert len(list(tmp_path.glob("scored-*"))) == 2
+
+
+def test_of_an_error_on_the_disk_the_first_line_is_left():
+    """Ray's own text is a hundred lines of where it was."""
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    full.filename = "Failed to apply UDF transform"  # as Ray adds what it tried
+    told = predict.told(ray.exceptions.RayTaskError("Write", "Traceback\n" * 100, full), "scores")
+    assert str(told) == (
+        "scores: No space left on device; what is done is kept: mend that, and start the same "
+        "command again"
+    )
+    ours = ray.exceptions.RayTaskError("Map", "Traceback\n" * 100, KeyError("a fault"))
+    assert predict.told(ours, "scores") is ours
 
 
 def done_of(noted):
