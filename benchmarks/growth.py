@@ -134,10 +134,10 @@ def pictures(folder: pathlib.Path, files: float) -> pathlib.Path:
         return tree
     for label in ("0_real", "1_fake"):
         (tree / "gan" / label).mkdir(parents=True)
-    rng = np.random.default_rng(0)
+    rng, scenes = np.random.default_rng(0), [photograph_like(seed) for seed in range(16)]
     for index in range(int(files)):
         top, left = rng.integers(0, 256 - SMALL, 2)
-        pixels = photograph_like(index % 16)[top : top + SMALL, left : left + SMALL].copy()
+        pixels = scenes[index % 16][top : top + SMALL, left : left + SMALL].copy()
         pixels[0, 0] = index >> 16, index >> 8 & 255, index & 255  # no two are the same
         path = tree / "gan" / ("0_real", "1_fake")[index % 2] / f"{index:06d}.png"
         Image.fromarray(pixels).save(path, compress_level=1)
