@@ -85,7 +85,7 @@ def _cores(folder: str, cores: str, seconds: str) -> dict[str, float]:
 
     return {
         name: rates.our_rate(
-            pipeline_data.data_set(Path(folder), name), pipeline_data.EDGE, 0, float(seconds)
+            pipeline_data.data_set(Path(folder), name), 0, float(seconds), resize=pipeline_data.EDGE
         )
         for name in (*pipeline_data.KINDS, "decoded")
     }

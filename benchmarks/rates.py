@@ -82,18 +82,30 @@ def to_device(batches: Iterator[Any]) -> Iterator[Any]:
         yield jax.block_until_ready(jax.device_put(batch))
 
 
-def our_rate(path: Path, edge: int, workers: int, seconds: float, *, device: bool = False) -> float:
-    """Returns images per second of our training iterator on a data set."""
+def our_rate(
+    path: Path,
+    workers: int,
+    seconds: float,
+    *,
+    device: bool = False,
+    warm_up_images: int = 0,
+    **settings: Any,
+) -> float:
+    """Returns images per second of our training iterator on a data set.
+
+    The settings are those of `train_iterator`. So many images at least are read before the clock
+    starts.
+    """
     batches = train_iterator(
         PreparedDataset.load(path).source("train"),
         batch_size=BATCH,
         seed=0,
-        resize=edge,
         workers=workers,
         prefetch=PREFETCH,
+        **settings,
     )
     # Batches that were ready before the clock started must not count.
-    warm_up = PREFETCH + 4 * workers
+    warm_up = max(PREFETCH + 4 * workers, -(-warm_up_images // BATCH))
     try:
         return batch_rate(to_device(batches) if device else batches, seconds, warm_up)
     finally:

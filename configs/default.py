@@ -129,8 +129,8 @@ def get_data() -> ml_collections.ConfigDict:
 
     data.workers = 0  # reader processes; 0: threads of this process
     data.prefetch = 2  # batches made ahead per reader process
-    # megabytes of memory, per reader process, in which decoded images are kept: for random
-    # deliveries of small collections, whose files are otherwise decoded again each time. 0: none.
+    # megabytes of memory, per reader process, in which decoded images are kept, as many as fit:
+    # they are read and decoded once, not in every epoch. 0: none.
     data.cache = 0
 
     # Folder of your own photographs for the simulation to use as scenes; empty: rendered ones.

@@ -80,7 +80,7 @@ def train_iterator(
         between `resize` and `augment`, and needs `host_crop`.
       couples: puts a photograph beside each generated image, see `couples`; None: as they come.
       blend: mixes reconstructions with their photographs, see `readers.Blend`.
-      cache_bytes: memory, per reading process, in which decoded images are kept for deliveries.
+      cache_bytes: memory, per reading process, in which decoded images are kept for later epochs.
       workers: worker processes; 0 reads in threads of this process.
       prefetch: batches held ready per reading process; 0 reads a batch when it is asked for.
       process_index: which of the `process_count` processes that train together this is.

@@ -82,7 +82,7 @@ class BatchReader:
     read_file: FileReader | None = None
     random_delivery: RandomDelivery | None = None  # takes the place of all but read_file
     blend: Blend | None = None
-    cache_bytes: int = 0  # of memory for decoded images that deliveries begin with
+    cache_bytes: int = 0  # of memory in which decoded images are kept
 
     def __post_init__(self) -> None:
         self._scenes: dict[int, _Scene] = {}
@@ -132,7 +132,7 @@ class BatchReader:
     def _fill(self, out: np.ndarray, index: int, position: int, scratch: np.ndarray) -> int:
         """Puts the image of a record into a row of the batch; returns its label."""
         changed = self.reencode or self.augment or self.host_crop
-        if not (changed or self.resize not in (0, out.shape[0])):
+        if not (changed or self.resize not in (0, out.shape[0]) or self._kept(index)):
             label = read_pixels(self.source, index, scratch, out)
             if label is not None:
                 return label
@@ -154,15 +154,23 @@ class BatchReader:
             scene = self._scene(index)
             delivery = self.random_delivery.draw(rng_of(self._delivery_key, position))
             return self._delivered(scene, index, position, delivery), scene.label
+        if self._kept(index):
+            scene = self._scene(index)
+            return self._changed(scene.pixels, position), scene.label
         record = decode_record(self.source.read_into(index, scratch), copy=False)
-        return self._image(record, position, out), record.label
+        return self._changed(record_pixels(record, out, self.read_file), position), record.label
+
+    def _kept(self, index: int) -> bool:
+        """Whether an image is kept in memory, or there is room to try."""
+        return self._room > 0 or index in self._scenes
 
     def _scene(self, index: int) -> "_Scene":
-        """Returns a record's image as its maker published it; keeps it while there is room."""
+        """Returns a record's image as it is stored; keeps it while there is room."""
         scene = self._scenes.get(index)
         if scene is None:
             record = decode_record(self.source[index], copy=False)
             pixels = record_pixels(record, None, self.read_file)
+            pixels.flags.writeable = False
             lossless = record.storage == "encoded" and not is_lossy(record.image)
             scene = _Scene(pixels, record.label, lossless)
             # Two threads may both decode it; what they keep is the same.
@@ -187,12 +195,13 @@ class BatchReader:
             image, self.host_crop, lossless=scene.lossless, small=self.small_images
         )
 
-    def _image(self, record: ImageRecord, position: int, out: np.ndarray | None) -> np.ndarray:
-        """Returns the image as it goes into the batch, in `out` where that spares a copy."""
-        image = record_pixels(record, out, self.read_file)
-        rng = rng_of(self._key, position)
+    def _changed(self, image: np.ndarray, position: int) -> np.ndarray:
+        """Returns the image as it goes into the batch."""
         for step, key in self._first:
             image = step(image, rng_of(key, position))
+        if not (self.reencode or self.host_crop):  # a generator takes as long as reading a record
+            return self._resized(image, position)
+        rng = rng_of(self._key, position)
         if self.reencode:
             quality = int(rng.integers(self.reencode[0], self.reencode[1] + 1))
             if self.host_crop and not (self.resize or self._later):
@@ -200,13 +209,17 @@ class BatchReader:
                     image, self.host_crop, quality, rng, self.small_images
                 )
             image = jpeg(image, quality)
+        image = self._resized(image, position)
+        return (
+            random_crop(image, self.host_crop, rng, self.small_images) if self.host_crop else image
+        )
+
+    def _resized(self, image: np.ndarray, position: int) -> np.ndarray:
         if self.resize:
             image = resize_to(image, self.resize, self.resize_mode)
         for step, key in self._later:
             image = step(image, rng_of(key, position))
-        return (
-            random_crop(image, self.host_crop, rng, self.small_images) if self.host_crop else image
-        )
+        return image
 
 
 def evaluation_element(

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import os
 from types import SimpleNamespace
 
 import grain
@@ -11,6 +12,7 @@ import orbax.checkpoint as ocp
 import pytest
 from PIL import Image
 
+from input_pipeline.images.augmentations import GaussianBlur, JpegCompression
 from input_pipeline.images.preprocessing import Preprocessing, middle_quality
 from input_pipeline.loading.epochs import steps_per_epoch
 from input_pipeline.loading.pipeline import evaluation_images, train_iterator
@@ -262,6 +264,29 @@ def test_workers_are_refused_where_shared_memory_is_too_small(source, monkeypatc
     iterator = train_iterator(source, batch_size=8, seed=0, resize=0, workers=2)
     with pytest.raises(ValueError, match=r"need about 0 MB of shared memory.*--shm-size"):
         next(iterator)
+
+
+@pytest.mark.parametrize("storage", ["decoded", "encoded"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"resize": 8},
+        {"host_crop": 8, "reencode": (50, 90)},
+        {"augment": (JpegCompression(0.5), GaussianBlur(0.5))},
+    ],
+)
+def test_images_that_are_kept_are_read_once_and_change_no_batch(tmp_path, storage, settings):
+    source = write(tmp_path, 22, storage)
+    options = {"batch_size": 8, "seed": 5, "resize": 0, "prefetch": 0, **settings}
+    two_epochs = take(train_iterator(source, **options), 6)
+    half = 11 * EDGE * EDGE * 3  # bytes
+    assert_same(take(train_iterator(source, cache_bytes=half, **options), 6), two_epochs)
+    keeping = train_iterator(source, cache_bytes=2 * half, **options)
+    first = list(itertools.islice(keeping, 3))
+    for path in source.paths:
+        os.truncate(path, 0)
+    assert_same(first + take(keeping, 3), two_epochs)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
