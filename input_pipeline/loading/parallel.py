@@ -11,10 +11,11 @@ from absl import flags
 
 from input_pipeline.cores import available_cores
 from input_pipeline.errors import UserError
+from input_pipeline.loading.shared_batches import PLACES, Hander
 from input_pipeline.loading.worker_processes import end_with_parent
 
-# Elements of one worker under way at once: being written, in its queue, and taken from it.
-_IN_FLIGHT = 3
+# Below this, arrays from worker processes go through pipes, which hold 64 kB.
+_SMALL = 4096  # bytes
 # Each makes an element of its own, so there are as many in memory; and beyond this, threads mostly
 # wait for the interpreter's lock, which copying records and reading headers need.
 MOST_THREADS = 16
@@ -50,9 +51,10 @@ def read_ahead(
       workers: worker processes; 0 uses threads of this process.
       prefetch: elements held ready per reading process, at least one per thread (and there is one
         per core, up to `most_threads`); 0 makes each when it is asked for.
-      shared_memory: workers hand arrays over in shared memory, which must hold a few elements of
-        each; else through pipes, which take any size, but an iterator that is closed with elements
-        under way then waits half a minute for its workers.
+      shared_memory: elements are batches, which workers hand over in shared memory, see
+        `shared_batches.Taker`; it must hold a few of each. Else they go through pipes, which take
+        any size, but an iterator that is closed with elements under way then waits half a minute
+        for its workers.
       most_threads: threads of one process, if it has so many cores.
     """
     cores = max(1, available_cores() // max(workers, 1))
@@ -63,12 +65,16 @@ def read_ahead(
     if not flags.FLAGS.is_parsed():
         # Grain's worker processes read absl flags; outside of app.run they have their defaults.
         flags.FLAGS.mark_as_parsed()
-    parallel = elements.to_iter_dataset(options).mp_prefetch(
+    made = elements.to_iter_dataset(options)
+    if shared_memory:
+        made = made.map(Hander())
+    parallel = made.mp_prefetch(
         grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=1),
         worker_init_fn=_begin_work,
     )
     return grain.experimental.WithOptionsIterDataset(
-        parallel, grain.experimental.DatasetOptions(min_shm_size=0 if shared_memory else 2**62)
+        parallel,
+        grain.experimental.DatasetOptions(min_shm_size=_SMALL if shared_memory else 2**62),
     )
 
 
@@ -84,7 +90,7 @@ def check_shared_memory(workers: int, element_bytes: int) -> None:
     if not workers or not _SHARED_MEMORY.is_dir():
         return
     usage = os.statvfs(_SHARED_MEMORY)
-    free, needed = usage.f_bavail * usage.f_frsize, workers * _IN_FLIGHT * element_bytes
+    free, needed = usage.f_bavail * usage.f_frsize, workers * (PLACES + 1) * element_bytes
     if needed > free:
         raise UserError(
             f"{workers} worker processes need about {needed / 1e6:.0f} MB of shared memory, "

@@ -32,6 +32,7 @@ from input_pipeline.loading.epochs import EpochBatches
 from input_pipeline.loading.parallel import MOST_THREADS, check_shared_memory, read_ahead
 from input_pipeline.loading.readers import BatchReader, Blend, evaluation_element
 from input_pipeline.loading.sampling import Groups
+from input_pipeline.loading.shared_batches import Taker
 from input_pipeline.storage.tfrecord import TFRecordSource
 
 Batch = dict[str, np.ndarray]
@@ -153,12 +154,12 @@ class TrainIterator(grain.DatasetIterator):
         self._threads = most_threads
         self._next_batch = 0
         self._inner: grain.DatasetIterator | None = None
+        self._take = Taker()
 
     def __next__(self) -> Batch:
         batch = next(self._open())
         self._next_batch += 1
-        # Shared memory is given back at once, however long the batch is kept.
-        return {key: np.array(value) for key, value in batch.items()} if self._workers else batch
+        return self._take(batch) if self._workers else batch
 
     def start_prefetch(self) -> None:
         """Begins to read ahead before the first batch is asked for."""
@@ -193,6 +194,7 @@ class TrainIterator(grain.DatasetIterator):
         if self._inner is not None:
             self._inner.close()
             self._inner = None
+        self._take.close()
 
     def _open(self) -> grain.DatasetIterator:
         if self._inner is None:
