@@ -3,8 +3,8 @@
 python -m benchmarks.gpu.cores --json=FILE --data=DIR [--seconds=1]
 
 The data are those that `benchmarks.gpu.feed` has made. Each number of cores is measured in a
-process of its own that is bound to so many. The goal is 0.8 times the cores' number times one
-core's rate.
+process of its own that is bound to so many, and reads in threads and in as many worker processes:
+the better counts. The goal is 0.8 times the cores' number times one core's rate.
 """
 
 import argparse
