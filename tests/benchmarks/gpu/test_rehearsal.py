@@ -7,12 +7,15 @@ import sys
 
 import pytest
 
+from benchmarks.gpu.cores import counts
+from input_pipeline.cores import available_cores
+
 
 @pytest.mark.slow
 def test_steps_pass_in_small_and_the_table_says_that_it_is_no_gpu(root, tmp_path):
     # However busy the machine: the limits are tested elsewhere.
     patient = ["--limits=30", "--seconds=3000"]
-    names = ["devices", "agreement", "feed", "layouts"]
+    names = ["devices", "agreement", "feed", "layouts", "cores"]
     command = ["bash", "benchmarks/gpu.sh", str(tmp_path / "out"), *patient, "--only", *names]
     environment = {**os.environ, "PYTHON": sys.executable, "WHEELS": str(tmp_path)}
     finished = subprocess.run(
@@ -32,3 +35,6 @@ def test_steps_pass_in_small_and_the_table_says_that_it_is_no_gpu(root, tmp_path
     found = {row["what"]: row["found"] for row in steps["layouts"]["results"]["findings"]}
     # At least the stem and a 3x3 in each of seven blocks.
     assert int(found["convolutions in the compiled step"]) >= 8
+    rates = steps["cores"]["results"]["images_per_second"]
+    assert [int(cores) for cores in rates] == counts(available_cores())
+    assert all(rate > 0 for row in rates.values() for rate in row.values())
