@@ -1,7 +1,8 @@
 """The reliability campaign: kills at random moments, and whether the work ends as without them.
 
     python benchmarks/faults.py predict [--kills=50 --seed=0 --json=FILE]
-    python benchmarks/faults.py training|conversion|disk [the same]
+    python benchmarks/faults.py training [--kinds="any moment,first step", the same]
+    python benchmarks/faults.py conversion|disk [the same]
     python benchmarks/faults.py inputs [--number=10000 --seed=0 --kinds=JPEG,zip --json=FILE]
     python benchmarks/faults.py service [--clients=50 --seconds=1800 --seed=0 --json=FILE]
 
@@ -217,7 +218,7 @@ def main() -> int:
     parser.add_argument("--number", type=int, default=10_000, help="inputs: damaged files in all")
     parser.add_argument("--clients", type=int, default=50, help="service: how many")
     parser.add_argument("--seconds", type=float, default=1800, help="service: how long")
-    parser.add_argument("--kinds", default="", help="inputs: which; empty: all of them")
+    parser.add_argument("--kinds", default="", help="inputs, training: which; empty: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=pathlib.Path, help="file for the outcomes")
     parser.add_argument("--faketime", default="", help="libfaketime.so.1, for the part disk")
@@ -232,6 +233,7 @@ def main() -> int:
                 "disk": [options.faketime],
                 "inputs": [options.kinds],
                 "service": [options.seconds],
+                "training": [options.kinds],
             }
             return part.run(
                 counted.get(options.part, options.kills),

@@ -24,7 +24,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import numpy as np
@@ -191,8 +191,10 @@ def is_same_apart(workdir: pathlib.Path, whole: pathlib.Path, log: pathlib.Path)
     return not os.waitpid(forked(lambda: not is_same(workdir, whole), log), 0)[1]
 
 
-def kill_trainings(kills: int, seed: int, scratch: pathlib.Path) -> list[Outcome]:
-    """Kills so many trainings and lets each end; says of each what became of it."""
+def kill_trainings(
+    kills: int, seed: int, scratch: pathlib.Path, kinds: Sequence[str]
+) -> list[Outcome]:
+    """Kills so many trainings, in these ways in turn, and lets each end; says what became of it."""
     config, log = small_config(scratch / "images"), scratch / "log.txt"
     write_images(scratch / "images")
 
@@ -206,15 +208,20 @@ def kill_trainings(kills: int, seed: int, scratch: pathlib.Path) -> list[Outcome
     outcomes = []
     for number in range(kills):
         workdir = scratch / f"{number:02d}"
-        outcomes.append(disturb(config, workdir, KINDS[number % len(KINDS)], lasts, rng))
+        outcomes.append(disturb(config, workdir, kinds[number % len(kinds)], lasts, rng))
         outcomes[-1].same = is_same_apart(workdir, scratch / "whole", log)
         print(f"run {number + 1} of {kills}: {outcomes[-1]}", file=sys.stderr, flush=True)
     return outcomes
 
 
-def run(kills: int, seed: int, scratch: pathlib.Path, table: pathlib.Path | None) -> int:
+def run(
+    kills: int, seed: int, scratch: pathlib.Path, table: pathlib.Path | None, kinds: str = ""
+) -> int:
     """Prints a line for each kind, and writes the outcomes; 1 where a run is another one."""
-    outcomes = kill_trainings(kills, seed, scratch)
+    chosen = kinds.split(",") if kinds else KINDS
+    if unknown := set(chosen) - set(KINDS):
+        raise SystemExit(f"--kinds={','.join(sorted(unknown))}; allowed are {', '.join(KINDS)}")
+    outcomes = kill_trainings(kills, seed, scratch, chosen)
     if table:
         table.write_text(json.dumps([dataclasses.asdict(own) for own in outcomes], indent=1) + "\n")
     for kind in KINDS:

@@ -3,10 +3,10 @@
     python -m benchmarks.ray_faults --kills=20 --seed=0
 
 Each round scores 200 simulated pictures with a scorer that takes 20 ms for each and notes what it
-scores. The driver gets SIGKILL at a moment drawn from the time that an undisturbed round takes, a
-worker at one within three seconds after the first picture was scored; a job whose driver was killed
-is started again until it is done. Counted: rounds whose output has every picture exactly once, and
-pictures that were scored more than once.
+scores. A driver gets SIGKILL at a moment drawn from the time that an undisturbed round takes, most
+of which is its start, or within three seconds after the first picture was scored (``scoring``), and
+a worker within the same; a job whose driver was killed is started again until it is done. Counted:
+rounds whose output has every picture exactly once, and pictures that were scored more than once.
 
 Not among the tests: a round takes half a minute. Ray is started once for all of them.
 """
@@ -29,7 +29,7 @@ from collections.abc import Iterable, Iterator
 from benchmarks.simulated_scorer import SimulatedScorer, write_table
 
 NOBODY = 2**30  # no process has this number
-LONGEST_DELAY = 3.0  # seconds, of the kill of a worker
+LONGEST_DELAY = 3.0  # seconds after the first picture was scored
 HOLD = "hold"  # a file in the folder of a job, while which no worker begins a second block
 LONGEST_WAIT = 1000.0  # seconds, for that file to go
 PICTURES, SECONDS_EACH, BLOCK_ROWS = 200, 0.02, 10
@@ -91,8 +91,8 @@ def one_job(folder: str, address: str, workers: int = 2) -> int:
 def run_round(
     folder: pathlib.Path, address: str, victim: str, at: float
 ) -> tuple[int, int, float, bool]:
-    """One job with one kill: of the driver ``at`` seconds after its start, or of a worker so long
-    after the first picture was scored.
+    """One job with one kill: of the driver ``at`` seconds after its start, or of it (``scoring``)
+    or of a worker so long after the first picture was scored.
 
     Returns the number of ids that are not there exactly once, that of pictures scored again, the
     seconds of the last start, and whether there was something to kill.
@@ -104,10 +104,10 @@ def run_round(
         start = time.monotonic()
         job = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         if left:
-            while left == "worker" and job.poll() is None and not any(folder.glob("scored-*")):
+            while left != "driver" and job.poll() is None and not any(folder.glob("scored-*")):
                 time.sleep(0.02)
             time.sleep(at)
-            killed = kill(job.pid if left == "driver" else worker_of(address))
+            killed = kill(worker_of(address) if left == "worker" else job.pid)
         left, status = "", job.wait()
         if status == 0:
             break
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20, help="of drivers, and as many of workers")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--address", default="", help="of a cluster; Ray is started without it")
-    parser.add_argument("--victims", default="driver,worker")
+    parser.add_argument("--victims", default="driver,scoring,worker")
     options = parser.parse_args()
     from npr_jax.cluster.session import import_ray, session
 
