@@ -7,6 +7,7 @@
 Each prints one JSON value.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -84,17 +85,23 @@ def _memory(path: str, count: str) -> float:
 
 def _cores(folder: str, cores: str, seconds: str) -> dict[str, float]:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(cores)])
+    from benchmarks import pipeline_data
+    from input_pipeline.errors import UserError
+
+    names = (*pipeline_data.KINDS, "decoded")
+    rates = {name: _rate(folder, name, 0, seconds) for name in names}
+    if int(cores) > 1:
+        with contextlib.suppress(UserError):  # there is too little shared memory
+            for name in names:
+                rates[name] = max(rates[name], _rate(folder, name, int(cores), seconds))
+    return rates
+
+
+def _rate(folder: str, name: str, workers: int, seconds: str) -> float:
     from benchmarks import pipeline_data, rates
 
-    def rate(name: str, workers: int) -> float:
-        path = pipeline_data.data_set(Path(folder), name)
-        return rates.our_rate(path, workers, float(seconds), resize=pipeline_data.EDGE)
-
-    ways = {0, int(cores)} if int(cores) > 1 else {0}
-    return {
-        name: max(rate(name, workers) for workers in ways)
-        for name in (*pipeline_data.KINDS, "decoded")
-    }
+    path = pipeline_data.data_set(Path(folder), name)
+    return rates.our_rate(path, workers, float(seconds), resize=pipeline_data.EDGE)
 
 
 if __name__ == "__main__":

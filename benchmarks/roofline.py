@@ -6,8 +6,9 @@ NPR's network in float32. Each different convolution of it is timed alone, forwa
 derivative, as our model computes it and as PyTorch does (channels_last); then the whole step of
 both. Times are processor seconds, the best of the rounds, so that other work on the machine counts
 little. What a step takes beyond its convolutions is normalisation, activations, pooling and Adam,
-which are bound by memory. Beside it, as marks and not as bounds: a product of matrices and a pass
-over memory, as fast as either has them.
+which are bound by memory: the bytes that XLA counts are those that each of its kernels reads and
+writes, whether memory or a cache holds them. Beside it, as marks and not as bounds: a product of
+matrices and a pass over memory, as fast as either has them.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ import numpy as np
 import torch
 
 from benchmarks.processor import processor_name
-from benchmarks.step import our_train
+from benchmarks.step import our_train, recipe
 from benchmarks.torch_npr import Normalize, TorchNPR
 from benchmarks.torch_step import KEEP_FREED_MEMORY, TorchProcess, Work, random_images
 from npr_jax.cli import host
 from npr_jax.models import derivatives
+from npr_jax.training.step import make_train_step
+from npr_jax.training.train_state import init_train_state
 
 PASSES = ("forward", "input's", "kernel's")
 MATRIX, COPIED = 2048, 2**26  # rows and columns; numbers
@@ -139,6 +142,19 @@ def marks(rounds: int) -> str:
     return f"{gflops:.0f} GFLOP/s in a product, {8e-9 * COPIED / copy:.1f} GB/s in a pass"
 
 
+def gigabytes(batch: int, side: int) -> float:
+    """What the kernels of our training step read and write, by XLA's count."""
+    config = recipe("float32", batch, side)
+    model, optimizer, state = init_train_state(config, steps_per_epoch=1000)
+    data = {
+        "image": random_images(batch, side),
+        "label": np.arange(batch, dtype=np.int32) % 2,
+        "mask": np.ones(batch, np.float32),
+    }
+    compiled = jax.jit(make_train_step(config, model, optimizer)).lower(state, data).compile()
+    return (compiled.cost_analysis() or {})["bytes accessed"] * 1e-9
+
+
 def main() -> None:
     """Prints a line for each convolution, and what the step takes with and without them."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -181,6 +197,7 @@ def main() -> None:
             f"{name}: {a_step:.2f} s a step, {flops * 1e-9 / a_step:.0f} GFLOP/s; its convolutions "
             f"alone {convolutions:.2f} s, {flops * 1e-9 / convolutions:.0f} GFLOP/s"
         )
+    print(f"XLA counts {gigabytes(batch, options.side):.1f} GB that a step reads and writes")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ because by then the weights have settled.
 The network is NPR's (Tan et al., CVPR 2024); the crops are this project's, nothing is published for
 them, and nothing has been measured with version 2 of the collection of docs/data.md; the recipe for
 real pictures is wild.py. Cost: that of NPR on crops of 96 pixels a side in place of 224, for 60
-epochs, and up to 4 GB of memory for decoded images.
+epochs, and up to 4 GB of memory for decoded images per reading process.
 """
 
 from configs import default

@@ -69,7 +69,7 @@ STEPS = (
         ("benchmarks/branches.py", *_BRANCHES, "--batch=256"),
         ("--batch=2", "--side=32", "--rounds=1"),
     ),
-    Step("cores", 60, ("-m", "benchmarks.gpu.cores", _DATA), ("--seconds=0.2",)),
+    Step("cores", 80, ("-m", "benchmarks.gpu.cores", _DATA), ("--seconds=0.2",)),
     Step(
         "predict 1024",
         60,

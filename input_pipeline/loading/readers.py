@@ -165,7 +165,7 @@ class BatchReader:
         return self._room > 0 or index in self._scenes
 
     def _scene(self, index: int) -> "_Scene":
-        """Returns a record's image as it is stored; keeps it while there is room."""
+        """Returns a record's image as it is stored; keeps it until one does not fit."""
         scene = self._scenes.get(index)
         if scene is None:
             record = decode_record(self.source[index], copy=False)
@@ -177,6 +177,8 @@ class BatchReader:
             if pixels.nbytes <= self._room:
                 self._room -= pixels.nbytes
                 self._scenes[index] = scene
+            else:
+                self._room = 0  # what is not kept is read in the fastest way
         return scene
 
     def _delivered(

@@ -280,9 +280,10 @@ def test_images_that_are_kept_are_read_once_and_change_no_batch(tmp_path, storag
     source = write(tmp_path, 22, storage)
     options = {"batch_size": 8, "seed": 5, "resize": 0, "prefetch": 0, **settings}
     two_epochs = take(train_iterator(source, **options), 6)
-    half = 11 * EDGE * EDGE * 3  # bytes
-    assert_same(take(train_iterator(source, cache_bytes=half, **options), 6), two_epochs)
-    keeping = train_iterator(source, cache_bytes=2 * half, **options)
+    image = EDGE * EDGE * 3  # bytes
+    half_and_a_bit = 11 * image + image // 2
+    assert_same(take(train_iterator(source, cache_bytes=half_and_a_bit, **options), 6), two_epochs)
+    keeping = train_iterator(source, cache_bytes=22 * image, **options)
     first = list(itertools.islice(keeping, 3))
     for path in source.paths:
         os.truncate(path, 0)
