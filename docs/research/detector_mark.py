@@ -141,7 +141,8 @@ def format_block(rows: Sequence[Mapping[str, str]]) -> str:
                 f"| {called[BEFORE]}, {called[name]} |"
             )
         beside = Change(found[MARKED].values - found[MESSAGE].values)
-        apart.append(f"{_mean(beside)} {delivery}")
+        low, high = beside.mean - beside.error, beside.mean + beside.error
+        apart.append(f"{low:+.3f} to {high:+.3f} {delivery}".replace("-", "−"))
     number = len({row["filename"] for row in rows})
     return "\n".join(
         [
@@ -149,8 +150,8 @@ def format_block(rows: Sequence[Mapping[str, str]]) -> str:
             "",
             f"{number} photographs of `{SPLIT}`, all that have {MIN_PIXELS:,} pixels, scored "
             "whole; unit: the standard deviation of the logit over these photographs before the "
-            "change, after the same delivery. The mark less a random message, photograph by "
-            f"photograph: {listed(apart)}. {told_by(rows)}.",
+            "change, after the same delivery. The mean shift by the mark less that by a random "
+            f"message (95 % interval): {listed(apart)}. {told_by(rows)}.",
         ]
     )
 
