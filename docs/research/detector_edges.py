@@ -26,8 +26,8 @@ from npr_jax.inference.detector import Detector
 
 TABLE = "detector/edges.csv"  # within docs/results
 SPLIT, SIDE = "dev", 256  # pixels of the part, at most
-WHOLE = "as it is"
-PARTS = (WHOLE, "without its last row", "without its last column", "without both")
+WHOLE, ROW, COLUMN = "as it is", "without its last row", "without its last column"
+PARTS = (WHOLE, ROW, COLUMN, "without both")
 
 
 def parts(image: np.ndarray) -> list[np.ndarray]:
