@@ -1,6 +1,5 @@
 """``predict --engine=ray``: pictures in, Parquet out, each exactly once whatever dies."""
 
-import collections
 import contextlib
 import csv
 import dataclasses
@@ -12,14 +11,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from PIL import Image
 
 import npr_jax
 from tests import runs
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, wait_for
 
 ray = pytest.importorskip("ray", reason="needs the extra ray")
 psutil = pytest.importorskip("psutil")
@@ -106,15 +104,6 @@ def test_a_job_begun_otherwise_is_refused(done, folder, capsys):
     assert "was begun otherwise" in capsys.readouterr().err
 
 
-def wait_for(condition, process=None, seconds=1000):
-    until = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < until, "too slow"
-        assert process is None or process.poll() is None, "ended by itself"
-        time.sleep(0.1)
-    return found
-
-
 def workers_of(address):
     """The processes that score for the cluster at an address."""
     found = []
@@ -126,12 +115,6 @@ def workers_of(address):
                 raylet = process.parent().cmdline()
                 found += [process] if any(address in word for word in raylet) else []
     return found
-
-
-def scored_in(folder):
-    """How often each picture of a job has been scored."""
-    files = folder.glob("scored-*")
-    return collections.Counter(word for file in files for word in file.read_text().split())
 
 
 def test_who_is_killed_goes_on(cluster, tmp_path, capsys):
@@ -149,7 +132,7 @@ def test_who_is_killed_goes_on(cluster, tmp_path, capsys):
         driver.kill()
         driver.wait()
     wait_for(lambda: not workers_of(address))
-    kept, before = done_of(noted), scored_in(tmp_path)
+    kept, before = done_of(noted), ray_faults.scored_in(tmp_path)
 
     def kill_a_worker():
         killed.append(wait_for(lambda: workers_of(address))[0])
@@ -165,7 +148,7 @@ def test_who_is_killed_goes_on(cluster, tmp_path, capsys):
     ids = [row["id"] for row in results(tmp_path / "scores")]
     assert sorted(map(int, ids)) == list(range(100))
     assert f"going on: {len(kept)} done before" in capsys.readouterr().err
-    scored = scored_in(tmp_path)
+    scored = ray_faults.scored_in(tmp_path)
     assert {scored[str(row)] for row in kept} == {1}  # a row's number is its id here
     # Until the first kill each of the two workers has scored one block at most, and until the
     # second one again: the hold keeps it from the next. So what the first kill costs are the
