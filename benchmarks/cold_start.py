@@ -9,19 +9,17 @@ pixels.
 """
 
 import argparse
-import os
 import pathlib
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.apart import in_a_process
+from benchmarks.command_cost import command_cost
 from benchmarks.step import machine
 from input_pipeline.storage.atomic_files import write_json
 
@@ -43,18 +41,11 @@ def pictures(folder: pathlib.Path) -> list[pathlib.Path]:
 def cost(picture: pathlib.Path, engine: str) -> dict[str, float]:
     """Of one process: seconds, processor seconds, and its largest resident memory in MB."""
     command = [sys.executable, "main.py", "predict", str(picture.absolute()), f"--engine={engine}"]
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with status {process.returncode}")
+    found = command_cost(command, cwd=str(ROOT), stderr=subprocess.DEVNULL)
     return {
-        "seconds": time.perf_counter() - start,
-        "processor_seconds": used.ru_utime + used.ru_stime,
-        "megabytes": used.ru_maxrss / 1024,
+        "seconds": found.seconds,
+        "processor_seconds": found.processor_seconds,
+        "megabytes": found.megabytes,
     }
 
 
@@ -81,7 +72,7 @@ def main() -> None:
     flags = parser.parse_args()
     found: dict[tuple[str, str], list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        given = flags.picture or in_a_process(pictures, pathlib.Path(folder))
+        given = flags.picture or pictures(pathlib.Path(folder))
         for _ in range(flags.rounds):
             for picture in given:
                 for engine in flags.engine:

@@ -22,7 +22,6 @@ import math
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from benchmarks.apart import in_a_process
+from benchmarks.command_cost import command_cost
 from benchmarks.pipeline import describe_machine
 from benchmarks.pipeline_data import photograph_like
 from input_pipeline.storage.atomic_files import write_json
@@ -61,22 +60,16 @@ class Curve(NamedTuple):
 def run(*command: object) -> tuple[Cost, str]:
     """What a Python process costs, and what it prints; one that fails ends this one."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(
-            [sys.executable, *map(str, command)], cwd=ROOT, env=environment, stdout=said
-        )
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise SystemExit(f"exit status {process.returncode} of {command}")
-        said.seek(0)
-        return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024), said.read()
+    found = command_cost(
+        [sys.executable, *map(str, command)], cwd=str(ROOT), environment=environment
+    )
+    return Cost(found.processor_seconds, found.megabytes), found.output
 
 
 def predict(folder: pathlib.Path, megapixels: float) -> Cost:
     """Of a JPEG with sides of 4 to 3."""
     path = folder / f"{megapixels}.jpg"
-    in_a_process(save_picture, path, megapixels)
+    save_picture(path, megapixels)
     return run("main.py", "predict", path, "--max_megapixels=120")[0]
 
 

@@ -43,8 +43,8 @@ class NotingScorer(SimulatedScorer):
     cannot outrun.
     """
 
-    def __init__(self, folder: str):
-        super().__init__(SECONDS_EACH)
+    def __init__(self, folder: str, opens: bool = False):
+        super().__init__(SECONDS_EACH, opens)
         self._folder, self._blocks = pathlib.Path(folder), 0
 
     def scored(self, names: Iterable[str]) -> Iterator[str]:
@@ -76,16 +76,33 @@ def nodes_that_scored(folder: str | pathlib.Path) -> set[str]:
 
 def one_job(folder: str, address: str, workers: int = 2) -> int:
     """Begins the job of a folder or goes on with it; returns its exit status."""
+    pictures, output = f"{folder}/pictures.parquet", f"{folder}/scores"
+    return job_of(NotingScorer(folder), pictures, output, address, workers)
+
+
+def opening_job(folder: str, pictures: str, output: str, address: str) -> int:
+    """The same of pictures that are there and are opened, with its results anywhere."""
+    return job_of(NotingScorer(folder, opens=True), pictures, output, address, workers=2)
+
+
+def job_of(scorer: NotingScorer, pictures: str, output: str, address: str, workers: int) -> int:
+    """Begins a job or goes on with it; returns its exit status."""
     from npr_jax.cluster.predict import predict_on_ray
 
     return predict_on_ray(
-        NotingScorer(folder),  # type: ignore[arg-type]  # all that is asked of a detector
-        [f"{folder}/pictures.parquet"],
-        f"{folder}/scores",
+        scorer,  # type: ignore[arg-type]  # all that is asked of a detector
+        [pictures],
+        output,
         address=address,
         workers=workers,
         block_rows=BLOCK_ROWS,
     )
+
+
+def scored_in(folder: pathlib.Path) -> collections.Counter[str]:
+    """How often a ``NotingScorer`` of that folder has scored each picture."""
+    notes = folder.glob("scored-*")
+    return collections.Counter(name for file in notes for name in file.read_text().splitlines())
 
 
 def run_round(
@@ -119,8 +136,7 @@ def run_round(
     ids = dataset.dataset(folder / "scores").to_table()["id"].to_pylist()
     times = collections.Counter(ids)
     wrong = sum(times[str(number)] != 1 for number in range(PICTURES))
-    notes = [p.read_text().split() for p in folder.glob("scored-*")]
-    return wrong, sum(map(len, notes)) - PICTURES, took, killed
+    return wrong, scored_in(folder).total() - PICTURES, took, killed
 
 
 def worker_of(address: str) -> int:

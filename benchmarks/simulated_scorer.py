@@ -13,14 +13,14 @@ from npr_jax.inference.verdict import ImageScore, score_of
 
 
 class SimulatedScorer:
-    """Scores pictures by their names, without opening them; can be pickled as it is."""
+    """Scores pictures by their names; can be pickled as it is."""
 
     title, weights_sha256 = "simulated", "0" * 64
     preprocessing, preprocessing_in_words, calibration_in_words = NATIVE, "none", "simulated"
 
-    def __init__(self, seconds: float = 0.0):
-        """``seconds``: for each picture."""
-        self._seconds = seconds
+    def __init__(self, seconds: float = 0.0, opens: bool = False):
+        """``seconds``: for each picture; ``opens``: it, though what is in it does not matter."""
+        self._seconds, self._opens = seconds, opens
 
     def with_engine(self, _: str) -> SimulatedScorer:
         """Itself: nothing compiles."""
@@ -30,10 +30,16 @@ class SimulatedScorer:
         self, files: Iterable[tuple[str, Callable[[], Any]]], *, confidence: float | None = None
     ) -> Iterator[ImageScore]:
         """A result for each file."""
-        for name in self.scored(name for name, _ in files):
+        for name in self.scored(self._names(files)):
             if self._seconds:
                 time.sleep(self._seconds)
             yield score_of(name, zlib.crc32(name.encode()) / 2**31 - 1.0, confidence)
+
+    def _names(self, files: Iterable[tuple[str, Callable[[], Any]]]) -> Iterator[str]:
+        for name, opened in files:
+            if self._opens:
+                opened()
+            yield name
 
     def scored(self, names: Iterable[str]) -> Iterable[str]:
         """Passes the names on; see who derives from this."""

@@ -11,7 +11,9 @@ from docs.research import (
     conclusions_page,
     decoder_table,
     decoder_traces,
+    detector_edges,
     detector_figures,
+    detector_mark,
     detector_pictures,
     detector_sources,
     detector_views,
@@ -94,6 +96,8 @@ def make_files(docs: pathlib.Path) -> dict[pathlib.Path, str | None]:
         docs / RESULTS / detector_sources.TABLE, own_card()
     )
     blocks["views"] = detector_views.block_of(docs / RESULTS / detector_views.TABLE)
+    blocks["edges"] = detector_edges.block_of(docs / RESULTS / detector_edges.TABLE)
+    blocks["marked"] = detector_mark.block_of(docs / RESULTS / detector_mark.TABLE)
     for shown in ("own", "dev"):
         blocks[f"pictures.{shown}"] = detector_pictures.block_of(
             docs / RESULTS / detector_pictures.TABLE, shown

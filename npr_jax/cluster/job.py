@@ -34,6 +34,8 @@ class Job:
         self.output, self.name = output, name
         self.folder = output / "_job"
         self.manifest = self.folder / "manifest"
+        # Below the output: in a store a kill can leave a note both as waiting and as done, and Ray
+        # then takes back the results of its name and, for it looks here too, the note.
         self.checkpoint = self.folder / "checkpoint"
 
     @contextlib.contextmanager

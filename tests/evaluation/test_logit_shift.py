@@ -60,9 +60,11 @@ def test_a_detector_that_cares_for_the_mark_is_shifted_by_it(care):
 
 
 @pytest.mark.slow
-def test_the_shipped_detector_does_not_react_to_the_mark(shared):
-    folders = sorted((shared / "realworld" / "dev").glob("*/0_real"))
-    files = [path for folder in folders for path in sorted(folder.iterdir())[::4]]
+def test_the_mark_moves_the_shipped_detector_as_little_as_its_page_says(shared):
+    """The mean is 0.07 and the root mean square 0.17; single photographs move by up to 1.09."""
+    files = sorted((shared / "realworld" / "dev").glob("*/0_real/*"))
     photographs = [np.asarray(Image.open(path).convert("RGB")) for path in files]
+    assert len(photographs) == 221
     shift = invisible_mark_shift(Detector.default(), photographs)
     assert abs(shift.mean) < 0.1, shift
+    assert shift.root_mean_square < 0.2, shift

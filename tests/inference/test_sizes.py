@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import npr_jax
+from docs.research import detector_edges
 from npr_jax.inference.scorer import Scorer
 from npr_jax.models.base import period
 from tests import runs
@@ -73,13 +74,9 @@ def test_a_trained_detector_finds_what_it_found(detector, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", ["shipped", "trained", "random"])
+@pytest.mark.parametrize("network", ["trained", "random"])
 def test_real_pictures(shared, detector, network):
-    """A part of photographs and generated images of many sources, two of each.
-
-    Of the bundled detector, a row or a column: where both go at once, one picture with a
-    black frame, of which they take a part, moves by 0.11.
-    """
+    """A part of photographs and generated images of many sources, two of each."""
     paths = [
         path
         for folder in sorted((shared / "realworld" / "dev").iterdir())
@@ -91,8 +88,6 @@ def test_real_pictures(shared, detector, network):
     ]
     assert len(images) >= 10
     logits = detector.logits
-    if network == "shipped":
-        logits = npr_jax.Detector.default().logits
     if network == "random":
         model = build(backbone="cut_resnet50")
         assert period(model) == 2
@@ -101,5 +96,26 @@ def test_real_pictures(shared, detector, network):
         def logits(parts):
             return scorer.score_all(parts)[0]
 
-    dropped = DROPPED[:2] if network == "shipped" else DROPPED
-    assert largest_shift(logits, images, dropped) < MOST
+    assert largest_shift(logits, images) < MOST
+
+
+@pytest.mark.slow
+def test_the_shipped_detector_on_all_of_dev(shared):
+    """A row or a column of 582 pictures: some 1.2 % move by more, one by 0.33."""
+    rows = detector_edges.measure(shared / "realworld", npr_jax.Detector.default())
+    assert len(rows) == 582
+    logits = {part: np.array([float(row[part]) for row in rows]) for part in detector_edges.PARTS}
+    before = logits[detector_edges.WHOLE]
+    for part in (detector_edges.ROW, detector_edges.COLUMN):
+        shift = np.abs(logits[part] - before) / before.std(ddof=1)
+        assert np.mean(shift <= MOST) > 0.98, part
+        assert shift.max() < 0.4, part
+
+
+def test_an_odd_last_row_or_column_changes_nothing():
+    """What is left of a difference is what is gone of the picture."""
+    image = waves(3)
+    odd = [image[:-1], image[:, :-1], image[:-1, :-1]]
+    even = [image[:-2], image[:, :-2], image[:-2, :-2]]
+    logits = npr_jax.Detector.default().logits([*odd, *even])
+    np.testing.assert_allclose(logits[:3], logits[3:], atol=1e-5)

@@ -1,5 +1,7 @@
 """Who may ask, what browsers are told, and what stays on disk."""
 
+import contextlib
+import http.client
 import os
 import pathlib
 import re
@@ -8,6 +10,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.parse
 import urllib.request
 
 import httpx
@@ -189,31 +193,39 @@ def test_without_gradio_the_fix_is_said(trained):
     assert "Traceback" not in finished.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_answers_and_ends_cleanly(trained, encoded, tmp_path, ending):
-    """Without TensorFlow, on a port of its own; what it wrote is gone at the end."""
+@contextlib.contextmanager
+def serving(trained, folder):
+    """The command without TensorFlow, on a port of its own: its process and address."""
     code = WITHOUT.format(names=("tensorflow", "tensorflow_datasets"))
     command = [sys.executable, "-c", code, "serve", f"--workdir={trained.workdir}", "--port=0"]
-    environment = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen(
         command,
         cwd=runs.ROOT,
-        env=environment,
+        env=os.environ | {"TMPDIR": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        line = process.stdout.readline()
-        address = re.fullmatch(r"ready: (http://127\.0\.0\.1:\d+/)\n", line).group(1)
+        try:
+            line = process.stdout.readline()
+            yield process, re.fullmatch(r"ready: (http://127\.0\.0\.1:\d+/)\n", line).group(1)
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_answers_and_ends_cleanly(trained, encoded, tmp_path, ending):
+    """What it wrote is gone at the end."""
+    with serving(trained, tmp_path) as (process, address):
         [folder] = tmp_path.glob("npr-jax-serve-*")
         with urllib.request.urlopen(f"{address}health", timeout=300) as answer:
             assert answer.status == 200
             assert "server" not in answer.headers
         data = encoded(runs.picture(0, True))
         files = [("files", ("a.png", data))]
-        with httpx.Client(trust_env=False, timeout=300) as http:
-            [result] = http.post(f"{address}api/v1/score", files=files).json()["results"]
+        with httpx.Client(trust_env=False, timeout=300) as client:
+            [result] = client.post(f"{address}api/v1/score", files=files).json()["results"]
         process.send_signal(ending)
         assert process.wait(300) == 0
         assert "; engine: " in process.stderr.read()
@@ -222,6 +234,23 @@ def test_the_command_answers_and_ends_cleanly(trained, encoded, tmp_path, ending
     predicted = runs.main("predict", f"--workdir={trained.workdir}", tmp_path / "a.png")
     score = float(predicted.stdout.splitlines()[1].split(",")[1])
     assert result["score"] == pytest.approx(score, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_a_connection_that_was_idle_is_answered(trained, tmp_path):
+    """By itself uvicorn closes it after 5 s, just when a client that had to wait asks again."""
+    with serving(trained, tmp_path) as (_, address):
+        connection = http.client.HTTPConnection(urllib.parse.urlsplit(address).netloc, timeout=300)
+        connection.connect()
+        first = connection.sock
+        for idle in (0, 8):
+            time.sleep(idle)
+            connection.request("GET", "/health")
+            with connection.getresponse() as answer:
+                assert answer.status == 200
+                answer.read()
+        assert connection.sock is first
+        connection.close()
 
 
 @pytest.mark.slow

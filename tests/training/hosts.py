@@ -58,8 +58,12 @@ class Together:
 
     def wait(self) -> list[tuple[int, str]]:
         """The exit status of each process, and what it said."""
-        statuses = [process.wait(DEADLINE) for process in self.processes]
-        return list(zip(statuses, (log.read_text() for log in self._logs), strict=True))
+        return [self.end_of(rank) for rank in range(len(self.processes))]
+
+    def end_of(self, rank: int) -> tuple[int, str]:
+        """The exit status of one process, and what it said."""
+        status = self.processes[rank].wait(DEADLINE)
+        return status, self._logs[rank].read_text()
 
     def wait_for_agreement(self) -> None:
         """Returns once all processes know at which step they stop, or have ended."""
