@@ -26,7 +26,9 @@ class Signer:
         """The certificate has one use, holds for so many seconds and may name an OCSP server."""
         root_key, self.key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
         root = _certificate("Test Root", root_key, "Test Root", root_key, 3600, [])
-        extensions = [(x509.ExtendedKeyUsage([ObjectIdentifier(use)]), False)]
+        extensions: list[tuple[x509.ExtensionType, bool]] = [
+            (x509.ExtendedKeyUsage([ObjectIdentifier(use)]), False)
+        ]
         if ocsp:
             where = x509.UniformResourceIdentifier(ocsp)
             access = x509.AccessDescription(ObjectIdentifier("1.3.6.1.5.5.7.48.1"), where)
