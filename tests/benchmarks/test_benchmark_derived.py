@@ -4,8 +4,8 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra benchmark")
 
-from benchmarks import derived  # noqa: E402
-from npr_jax.models import derivatives  # noqa: E402
+from benchmarks import derived
+from npr_jax.models import derivatives
 
 
 def test_a_function_is_left_to_jax_while_the_step_is_compiled_and_no_longer(monkeypatch):
