@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SMOOTH = 16  # pixels a side over which a map is averaged: single places are far apart
 CELL = 32  # the same where its picture may not be seen
 _ROW, _PICTURE, _CURVE = 2.35, 2.6, 4.4  # inches
-_NAMES = {"clean": "as it lies", "delivery web": "web", "delivery hard": "hard"}
+_NAMES = {"clean": "unchanged", "delivery web": "web", "delivery hard": "hard"}
 _DPI = 100
 _MAP = colors.LinearSegmentedColormap.from_list("", [style.PHOTOGRAPHS, "#dddddd", style.GENERATED])
 
