@@ -9,18 +9,17 @@ docs/detector.md what came out.
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from docs.research.logit_changes import FACTS, MOST, Change, change, facts_of, told_by
+from docs.research.table_command import write_measured
 from docs.research.wording import counted, listed
 from input_pipeline.images.transforms import decode
 from input_pipeline.prepare.sources import find_source
-from input_pipeline.storage.atomic_files import write_file
-from input_pipeline.storage.csv_files import csv_text, read_csv
+from input_pipeline.storage.csv_files import read_csv
 from input_pipeline.storage.records import PHOTOGRAPH
 from npr_jax.inference.detector import Detector
 
@@ -99,13 +98,7 @@ def format_block(rows: Sequence[Mapping[str, str]]) -> str:
 
 def main(arguments: Iterable[str] | None = None) -> None:
     """The command above."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("source", type=pathlib.Path)
-    parser.add_argument("output", type=pathlib.Path)
-    flags = parser.parse_args(None if arguments is None else list(arguments))
-    rows = measure(flags.source, Detector.default())
-    flags.output.parent.mkdir(parents=True, exist_ok=True)
-    write_file(flags.output, csv_text([*FACTS, *PARTS], rows))
+    write_measured(__doc__, measure, [*FACTS, *PARTS], arguments)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ moved to other pixels beside them. `make results` says in docs/detector.md what 
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -25,13 +24,13 @@ from docs.research.logit_changes import (
     signed_hundredths,
     told_by,
 )
+from docs.research.table_command import write_measured
 from docs.research.wording import listed
 from input_pipeline.images.invisible_mark import MIN_PIXELS, STABLE_DIFFUSION_1, write_mark
 from input_pipeline.images.transforms import decode, deliver
 from input_pipeline.prepare.folders import ImageFile
 from input_pipeline.prepare.sources import find_source
-from input_pipeline.storage.atomic_files import write_file
-from input_pipeline.storage.csv_files import csv_text, read_csv
+from input_pipeline.storage.csv_files import read_csv
 from input_pipeline.storage.records import PHOTOGRAPH
 from npr_jax.inference.detector import Detector
 
@@ -163,13 +162,7 @@ def _mean(of: Change) -> str:
 
 def main(arguments: Iterable[str] | None = None) -> None:
     """The command above."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("source", type=pathlib.Path)
-    parser.add_argument("output", type=pathlib.Path)
-    flags = parser.parse_args(None if arguments is None else list(arguments))
-    rows = measure(flags.source, Detector.default())
-    flags.output.parent.mkdir(parents=True, exist_ok=True)
-    write_file(flags.output, csv_text([*FACTS, "delivery", _LIMIT, *VERSIONS], rows))
+    write_measured(__doc__, measure, [*FACTS, "delivery", _LIMIT, *VERSIONS], arguments)
 
 
 if __name__ == "__main__":

@@ -11,18 +11,17 @@ until the command is run again.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from docs.research.table_command import write_measured
 from docs.research.wording import counted, listed, signed
 from input_pipeline.images.transforms import decode
 from input_pipeline.prepare.sources import find_source
-from input_pipeline.storage.atomic_files import write_file
-from input_pipeline.storage.csv_files import csv_text, read_csv
+from input_pipeline.storage.csv_files import read_csv
 from npr_jax.inference.detector import Detector
 
 TABLE = "detector/views.csv"  # within docs/results
@@ -208,13 +207,7 @@ def _paragraph(viewed: Viewed, sizes: Sequence[float]) -> str:
 
 def main(arguments: Iterable[str] | None = None) -> None:
     """The command above."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("source", type=pathlib.Path)
-    parser.add_argument("output", type=pathlib.Path)
-    flags = parser.parse_args(None if arguments is None else list(arguments))
-    rows = measure(flags.source, Detector.default())
-    flags.output.parent.mkdir(parents=True, exist_ok=True)
-    write_file(flags.output, csv_text([*_FACTS, *VIEWS], rows))
+    write_measured(__doc__, measure, [*_FACTS, *VIEWS], arguments)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,34 @@
+"""The command of a script that scores pictures with the bundled detector into a table."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from input_pipeline.storage.atomic_files import write_file
+from input_pipeline.storage.csv_files import csv_text
+from npr_jax.inference.detector import Detector
+
+
+def write_measured(
+    description: str,
+    measure: Callable[[pathlib.Path, Detector], Sequence[Mapping[str, str]]],
+    columns: Sequence[str],
+    arguments: Iterable[str] | None = None,
+) -> None:
+    """Measures the folder of pictures named first, and writes the CSV file named second.
+
+    Args:
+        description: the script's, whose first line is the command's help.
+        measure: gives the rows of the table.
+        columns: of the table.
+        arguments: those of the command; None: of this process.
+    """
+    parser = argparse.ArgumentParser(description=description.partition("\n")[0])
+    parser.add_argument("source", type=pathlib.Path)
+    parser.add_argument("output", type=pathlib.Path)
+    flags = parser.parse_args(None if arguments is None else list(arguments))
+    rows = measure(flags.source, Detector.default())
+    flags.output.parent.mkdir(parents=True, exist_ok=True)
+    write_file(flags.output, csv_text(columns, rows))
