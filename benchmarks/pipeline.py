@@ -213,7 +213,7 @@ def _progress(text: str) -> None:
 def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer images and rounds, < 60 s")
+    parser.add_argument("--quick", action="store_true", help="fewer images, about a minute")
     parser.add_argument("--json", metavar="FILE", help="write the results there too")
     options = parser.parse_args()
     images, rounds = (128, 1) if options.quick else (1024, 2)

@@ -3,7 +3,6 @@
 import io
 import itertools
 import json
-import os
 from types import SimpleNamespace
 
 import grain
@@ -12,46 +11,13 @@ import orbax.checkpoint as ocp
 import pytest
 from PIL import Image
 
-from input_pipeline.images.augmentations import GaussianBlur, JpegCompression
 from input_pipeline.images.preprocessing import Preprocessing, middle_quality
 from input_pipeline.loading.epochs import steps_per_epoch
 from input_pipeline.loading.pipeline import evaluation_images, train_iterator
 from input_pipeline.loading.sampling import held_out
 from input_pipeline.storage.record_table import read_table
-from input_pipeline.storage.records import ImageRecord, encode_record
-from input_pipeline.storage.tfrecord import CorruptRecordError, TFRecordSource, new_shard
-
-EDGE = 12
-
-
-def pixels(index, height=EDGE, width=EDGE):
-    """An image from which `index` can be read back: its first pixel holds it."""
-    image = np.random.default_rng(index).integers(0, 256, (height, width, 3), np.uint8)
-    image[0, 0] = (index // 256, index % 256, 77)
-    return image
-
-
-def png(image):
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def write(folder, count, storage="decoded", shapes=((EDGE, EDGE),)):
-    paths = [folder / f"shard{number}" for number in range(2)]
-    numbers = iter(range(count))
-    for path, share in zip(paths, (count // 3, count - count // 3), strict=True):
-        with new_shard(path) as writer:
-            for index in itertools.islice(numbers, share):
-                image = pixels(index, *shapes[index % len(shapes)])
-                data = png(image) if storage == "encoded" else image.tobytes()
-                height, width = image.shape[:2]
-                writer.write(
-                    encode_record(
-                        ImageRecord(data, storage, height, width, index % 2, "g", f"{index}.png")
-                    )
-                )
-    return TFRecordSource(paths)
+from input_pipeline.storage.tfrecord import CorruptRecordError, TFRecordSource
+from tests.input_pipeline.loading.small_sets import EDGE, assert_same, pixels, take, write
 
 
 @pytest.fixture
@@ -67,20 +33,6 @@ def indices(batch):
 
 def epoch_of(batches):
     return list(itertools.chain.from_iterable(map(indices, batches)))
-
-
-def take(iterator, count):
-    batches = list(itertools.islice(iterator, count))
-    iterator.close()
-    return batches
-
-
-def assert_same(first, second):
-    assert len(first) == len(second)
-    for a, b in zip(first, second, strict=True):
-        assert a.keys() == b.keys()
-        for key in a:
-            np.testing.assert_array_equal(a[key], b[key])
 
 
 def test_every_epoch_is_a_new_permutation_of_all_records(source):
@@ -264,30 +216,6 @@ def test_workers_are_refused_where_shared_memory_is_too_small(source, monkeypatc
     iterator = train_iterator(source, batch_size=8, seed=0, resize=0, workers=2)
     with pytest.raises(ValueError, match=r"need about 0 MB of shared memory.*--shm-size"):
         next(iterator)
-
-
-@pytest.mark.parametrize("storage", ["decoded", "encoded"])
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"resize": 8},
-        {"host_crop": 8, "reencode": (50, 90)},
-        {"augment": (JpegCompression(0.5), GaussianBlur(0.5))},
-    ],
-)
-def test_images_that_are_kept_are_read_once_and_change_no_batch(tmp_path, storage, settings):
-    source = write(tmp_path, 22, storage)
-    options = {"batch_size": 8, "seed": 5, "resize": 0, "prefetch": 0, **settings}
-    two_epochs = take(train_iterator(source, **options), 6)
-    image = EDGE * EDGE * 3  # bytes
-    half_and_a_bit = 11 * image + image // 2
-    assert_same(take(train_iterator(source, cache_bytes=half_and_a_bit, **options), 6), two_epochs)
-    keeping = train_iterator(source, cache_bytes=22 * image, **options)
-    first = list(itertools.islice(keeping, 3))
-    for path in source.paths:
-        os.truncate(path, 0)
-    assert_same(first + take(keeping, 3), two_epochs)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
