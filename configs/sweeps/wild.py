@@ -63,6 +63,17 @@ def ingredients() -> dict[str, Mapping[str, Any]]:
         "no_balance": {"data.balance": "label", "data.weights": (1.0, 1.0)},
         "no_ema": {"ema": 0.0},
         "consistency": {"consistency": 0.5},
+        "no_second_jpeg": {"data.random_delivery.second_jpeg_probability": 0.0},
+        "no_webp": {"data.random_delivery.webp_probability": 0.0},
+        "no_blur_noise": {
+            f"data.random_delivery.{name}_probability": 0.0 for name in ("blur", "noise")
+        },
+        # As many crops, validated four times: the best of four checkpoints, not the last.
+        "chosen": {
+            "num_epochs": 4,
+            "data.images_per_epoch": CROPS // 4,
+            "best_checkpoint": "validation_ap",
+        },
     }
 
 
