@@ -87,9 +87,7 @@ def make_files(docs: pathlib.Path) -> dict[pathlib.Path, str | None]:
         )
     answers = answer_all(tables, docs / RESULTS)
     blocks = make_blocks(answers, tables)
-    blocks["leaks"] = leaks.format_block(
-        leaks.read_rows(docs / RESULTS / leaks.FOLDER / "realworld.csv")
-    )
+    blocks["leaks"] = leaks.block_of(docs / RESULTS)
     blocks["detector"] = detector_figures.block_of(docs / RESULTS / detector_figures.TABLE)
     blocks["held_out"] = detector_figures.held_out_block(docs / RESULTS / detector_figures.HELD_OUT)
     blocks["sources"] = detector_sources.block_of(
