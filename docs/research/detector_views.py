@@ -29,7 +29,7 @@ SPLIT, SIDE = "dev", 256  # pixels of the middle, of which a view has two less a
 PHASES = ("as it is", "1 pixel right", "1 pixel down", "1 pixel right and down")
 VIEWS = (*PHASES, "mirrored", "quarter turn")
 RESAMPLES = 1000
-_FACTS = ("filename", "source", "label", "trained_on", "detector")
+FACTS = ("filename", "source", "label", "trained_on", "detector")
 
 
 def views(image: np.ndarray) -> list[np.ndarray]:
@@ -94,16 +94,21 @@ class Viewed:
     detector: str
 
     @classmethod
-    def read(cls, path: pathlib.Path) -> Viewed:
-        """A table that this command has written."""
-        _, rows = read_csv(path)
-        return cls(
-            np.array([int(row["label"]) for row in rows]),
-            np.array([row["source"] for row in rows]),
-            np.array([row["trained_on"] == "1" for row in rows]),
-            np.array([[float(row[view]) for view in VIEWS] for row in rows]),
-            listed(sorted({row["detector"] for row in rows})),
-        )
+    def read_all(cls, path: pathlib.Path) -> list[Viewed]:
+        """Those of a table of one detector or several, in its order."""
+        of_each: dict[str, list[dict[str, str]]] = {}
+        for row in read_csv(path)[1]:
+            of_each.setdefault(row["detector"], []).append(row)
+        return [
+            cls(
+                np.array([int(row["label"]) for row in rows]),
+                np.array([row["source"] for row in rows]),
+                np.array([row["trained_on"] == "1" for row in rows]),
+                np.array([[float(row[view]) for view in VIEWS] for row in rows]),
+                name,
+            )
+            for name, rows in of_each.items()
+        ]
 
     def generators(self) -> tuple[list[str], bool]:
         """Those that the AUC is over, and whether the detector was trained on them.
@@ -153,7 +158,8 @@ def block_of(table: pathlib.Path) -> str:
     """Markdown of the table, where it is there."""
     if not table.is_file():
         return f"Not measured yet: `docs/results/{TABLE}` is not there."
-    return format_block(Viewed.read(table))
+    [viewed] = Viewed.read_all(table)
+    return format_block(viewed)
 
 
 def format_block(viewed: Viewed) -> str:
@@ -171,13 +177,14 @@ def format_block(viewed: Viewed) -> str:
         cells = []
         for of_them in (photographs, ~photographs):
             change = (after - before)[of_them] / spread
-            cells += [f"{change.mean():+.2f}".replace("-", "−"), f"{_rms(change):.2f}"]
-        sizes.append(_rms((after - before) / spread))
+            cells += [f"{change.mean():+.2f}".replace("-", "−"), f"{root_mean_square(change):.2f}"]
+        sizes.append(root_mean_square((after - before) / spread))
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", _paragraph(viewed, sizes)])
 
 
-def _rms(values: np.ndarray) -> float:
+def root_mean_square(values: np.ndarray) -> float:
+    """Of all values, of any shape."""
     return float(np.sqrt(np.square(values).mean()))
 
 
@@ -207,7 +214,7 @@ def _paragraph(viewed: Viewed, sizes: Sequence[float]) -> str:
 
 def main(arguments: Iterable[str] | None = None) -> None:
     """The command above."""
-    write_measured(__doc__, measure, [*_FACTS, *VIEWS], arguments)
+    write_measured(__doc__, measure, [*FACTS, *VIEWS], arguments)
 
 
 if __name__ == "__main__":

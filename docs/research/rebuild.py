@@ -17,6 +17,7 @@ from docs.research import (
     detector_pictures,
     detector_sources,
     detector_views,
+    finalist_views,
     leaks,
     mark_survival,
     pages,
@@ -93,6 +94,7 @@ def make_files(docs: pathlib.Path) -> dict[pathlib.Path, str | None]:
     blocks["sources"] = detector_sources.block_of(
         docs / RESULTS / detector_sources.TABLE, own_card()
     )
+    blocks["finalist-views"] = finalist_views.block_of(docs / RESULTS / finalist_views.TABLE)
     blocks["views"] = detector_views.block_of(docs / RESULTS / detector_views.TABLE)
     blocks["edges"] = detector_edges.block_of(docs / RESULTS / detector_edges.TABLE)
     blocks["marked"] = detector_mark.block_of(docs / RESULTS / detector_mark.TABLE)

@@ -1,12 +1,13 @@
-"""What the page says of shifted, mirrored and turned pictures, by pictures and logits made up."""
+"""What the pages say of shifted, mirrored and turned pictures, by pictures and logits made up."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from docs.research import detector_views
-from docs.research.detector_views import SIDE, VIEWS, Viewed, gain_of_averaging
+from docs.research import detector_views, finalist_views
+from docs.research.detector_views import FACTS, SIDE, VIEWS, Viewed, gain_of_averaging
+from input_pipeline.storage.csv_files import write_csv
 
 
 @pytest.mark.parametrize("shape", [(300, 421), (256, 256), (90, 131)])
@@ -60,3 +61,26 @@ def test_phases_that_agree_are_not_worth_it(viewed):
     assert text.endswith("is not shown.")
     known = dataclasses.replace(viewed, trained_on=np.full(300, True))
     assert "over 2 generators that it was trained on" in detector_views.format_block(known)
+
+
+def test_finalists_are_read_back_and_stand_side_by_side(viewed, tmp_path):
+    """One whose logit a mirror image raises by two, and one that nothing moves."""
+    still = np.repeat(viewed.logits[:, :1], len(VIEWS), 1)
+    mirrored = still + 2 * (np.array(VIEWS) == "mirrored")
+    rows = [
+        dict(zip(FACTS, (f"{i}.png", source, label, int(source == "old"), name), strict=True))
+        | dict(zip(VIEWS, logits, strict=True))
+        for name, table in (("0.5", still), ("attention", mirrored))
+        for i, (source, label, logits) in enumerate(
+            zip(viewed.sources, viewed.labels, table, strict=True)
+        )
+    ]
+    table = tmp_path / "views.csv"
+    write_csv(table, [*FACTS, *VIEWS], rows)
+    text = finalist_views.block_of(table)
+    unit = still[viewed.labels == 0, 0].std(ddof=1)
+    assert "| 0.5 | 0.00 | 0.00 | 0.00 |" in text
+    assert f"| attention | 0.00 | {2 / unit:.2f} | 0.00 |" in text
+    assert "100 photographs and 200 generated pictures" in text
+    assert "mean over 1 generator," in text
+    assert finalist_views.block_of(tmp_path / "none.csv").startswith("Not measured yet")
