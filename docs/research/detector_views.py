@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from docs.research.table_command import write_measured
-from docs.research.wording import counted, listed, signed
+from docs.research.wording import counted, signed
 from input_pipeline.images.transforms import decode
 from input_pipeline.prepare.sources import find_source
 from input_pipeline.storage.csv_files import read_csv
