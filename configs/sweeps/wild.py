@@ -5,8 +5,12 @@
 
 Trained on ``train`` of real pictures and on reconstructions of its photographs, tested on ``dev``,
 whose generators were not trained on, after each delivery; docs/data.md says how both data sets are
-prepared. Every run has the same budget, 12,000 crops of 96 pixels. Of test images the centre of
-256 x 256 pixels is scored.
+prepared. Two runs of ``ingredients`` want other reconstructions: ``reconstructions_2``, made with
+``--per_photograph=2 --decoders=vae4,fir``, and ``reconstructions_5``, made with
+``--per_photograph=4 --decoders=vae4,vq4,fir,transposed4,shuffle2``.
+
+Every run has the same budget, 12,000 crops of 96 pixels. Of test images the centre of 256 x 256
+pixels is scored.
 """
 
 from collections.abc import Mapping
@@ -43,7 +47,7 @@ def get_config(question: str = "ingredients"):
 
 
 def ingredients() -> dict[str, Mapping[str, Any]]:
-    """The recipe, and without one part each; with the consistency of views besides."""
+    """The recipe, and without one part each; with the consistency of views, and with less data."""
     off = {f"data.random_delivery.{name}_probability": 0.0 for name in ("thumbnail", "scale")}
     saved = {
         f"data.random_delivery.{name}_probability": 0.0 for name in ("jpeg", "webp", "second_jpeg")
@@ -74,6 +78,12 @@ def ingredients() -> dict[str, Mapping[str, Any]]:
             "data.images_per_epoch": CROPS // 4,
             "best_checkpoint": "validation_ap",
         },
+        # The learning curve: of no_reconstructions, these and all.
+        "two_decoders": {"data.path": f"{PICTURES},{RECONSTRUCTIONS}_2"},
+        "five_decoders": {"data.path": f"{PICTURES},{RECONSTRUCTIONS}_5"},
+        "eighth_of_images": {"data.fraction": 0.125},
+        "quarter_of_images": {"data.fraction": 0.25},
+        "half_of_images": {"data.fraction": 0.5},
     }
 
 
