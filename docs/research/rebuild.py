@@ -15,6 +15,7 @@ from docs.research import (
     detector_figures,
     detector_mark,
     detector_pictures,
+    detector_robustness,
     detector_sources,
     detector_views,
     finalist_views,
@@ -96,6 +97,7 @@ def make_files(docs: pathlib.Path) -> dict[pathlib.Path, str | None]:
     )
     blocks["finalist-views"] = finalist_views.block_of(docs / RESULTS / finalist_views.TABLE)
     blocks["views"] = detector_views.block_of(docs / RESULTS / detector_views.TABLE)
+    blocks["robustness"] = detector_robustness.block_of(docs / RESULTS / detector_robustness.TABLE)
     blocks["edges"] = detector_edges.block_of(docs / RESULTS / detector_edges.TABLE)
     blocks["marked"] = detector_mark.block_of(docs / RESULTS / detector_mark.TABLE)
     for shown in ("own", "dev"):

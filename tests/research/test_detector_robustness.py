@@ -1,0 +1,50 @@
+"""The bundled detector after each change, as docs/detector.md shows it."""
+
+import json
+
+import pytest
+
+from docs.research import detector_robustness
+from docs.research.detector_figures import Measured
+from input_pipeline.errors import UserError
+from input_pipeline.storage.csv_files import read_csv
+from npr_jax.detectors.card import own_card
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two photographs and two pictures of a new generator: clean tells them apart, noise not."""
+    card = Measured.read(own_card())
+    limit = card.calibration.generated_from
+    rows = [
+        f"dev/a.png,street,0,{limit - 2:.4f},0.0",
+        f"dev/b.png,street,0,{limit + 1:.4f},0.0",
+        f"dev/c.png,new,1,{limit + 2:.4f},0.0",
+        f"dev/d.png,new,1,{limit + 3:.4f},",
+    ]
+    text = "\n".join(["filename,generator,label,clean,noise 16", *rows, ""])
+    (tmp_path / "scores.csv").write_text(text)
+    meta = {"weights": card.title, "commit": "abc", "date": "2026-01-01", "machine": "m"}
+    (tmp_path / "results.json").write_text(json.dumps({"meta": meta}))
+    return tmp_path
+
+
+def test_a_run_becomes_a_table_of_what_is_left(folder, tmp_path):
+    table = tmp_path / "new" / "robustness.csv"
+    detector_robustness.main([str(folder), str(table)])
+    assert [row["noise 16"] for row in read_csv(table)[1]] == ["0.0000"] * 3 + [""]
+    text = detector_robustness.block_of(table)
+    assert "| clean | 100.0 (100 to 100) | 100.0 | 50.0 | 4 |" in text
+    # Alike, and below the limit; the picture without a score is left out.
+    assert "| noise 16 | 50.0 (50 to 50) | 0.0 | 0.0 | 3 |" in text
+    assert "2 photographs, and 2 pictures of 1 generator that" in text
+    assert text.endswith(f"{Measured.read(own_card()).title}, commit abc, 2026-01-01, m.")
+
+
+def test_another_detectors_run_is_refused(folder, tmp_path):
+    meta = json.loads((folder / "results.json").read_text())
+    meta["meta"]["weights"] = "other 1.0"
+    (folder / "results.json").write_text(json.dumps(meta))
+    with pytest.raises(UserError, match=r"is of other 1\.0; expected the bundled npr-wild"):
+        detector_robustness.measured(folder)
+    assert detector_robustness.block_of(tmp_path / "none.csv").startswith("Not measured yet")
