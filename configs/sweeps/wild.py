@@ -78,6 +78,8 @@ def ingredients() -> dict[str, Mapping[str, Any]]:
             "data.images_per_epoch": CROPS // 4,
             "best_checkpoint": "validation_ap",
         },
+        # Breaks the invisible mark of Stable Diffusion's script, whoever carries it.
+        "every_lossless_jpeg": {"data.random_delivery.lossless_jpeg_probability": 1.0},
         # The learning curve: of no_reconstructions, these and all.
         "two_decoders": {"data.path": f"{PICTURES},{RECONSTRUCTIONS}_2"},
         "five_decoders": {"data.path": f"{PICTURES},{RECONSTRUCTIONS}_5"},

@@ -1,4 +1,4 @@
-"""The command of a script that scores pictures with the bundled detector into a table."""
+"""The command of a script that scores pictures with a detector into a table."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def write_measured(
 ) -> None:
     """Measures the folder of pictures named first, and writes the CSV file named second.
 
+    ``--workdir`` names the run whose detector scores them, in place of the bundled one.
+
     Args:
         description: the script's, whose first line is the command's help.
         measure: gives the rows of the table.
@@ -28,7 +30,11 @@ def write_measured(
     parser = argparse.ArgumentParser(description=description.partition("\n")[0])
     parser.add_argument("source", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
+    parser.add_argument(
+        "--workdir", metavar="RUN", help="of the detector; without it: the bundled one"
+    )
     flags = parser.parse_args(None if arguments is None else list(arguments))
-    rows = measure(flags.source, Detector.default())
+    detector = Detector.load(flags.workdir) if flags.workdir else Detector.default()
+    rows = measure(flags.source, detector)
     flags.output.parent.mkdir(parents=True, exist_ok=True)
     write_file(flags.output, csv_text(columns, rows))
