@@ -10,6 +10,7 @@ from docs.research import detector_edges, detector_mark
 from docs.research.detector_mark import MARKED, MESSAGE, MOVED, VERSIONS
 from input_pipeline.images.invisible_mark import read_mark
 from input_pipeline.storage.csv_files import read_csv
+from npr_jax.inference.detector import Detector
 
 
 def soft(seed, shape=(264, 259)):
@@ -99,6 +100,15 @@ def test_who_reacts_to_the_last_row_is_told_so(realworld, monkeypatch):
     assert 1 / spread < 0.1, "so nothing counts in this unit"
     assert f"| without its last row | 100.0 % | 0 | 0 | {0.8**0.5 / spread:.3f} | 0.04 |" in block
     assert "4, 0 and 4 pictures move by more than 0.1 of that" in block
+
+
+def test_a_run_is_asked_in_place_of_the_bundled_detector(realworld, trained):
+    table = realworld.parent / "edges.csv"
+    detector_edges.main([str(realworld), str(table), "--workdir", str(trained.workdir)])
+    rows = read_csv(table)[1]
+    [logit] = [float(row[detector_edges.WHOLE]) for row in rows if row["source"] == "new"]
+    expected = Detector.load(trained.workdir).logits([detector_edges.parts(soft(4))[0]])
+    assert logit == pytest.approx(float(expected[0]), abs=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(300, 421), (256, 256), (91, 131)])
