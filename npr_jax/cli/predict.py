@@ -16,10 +16,10 @@ from input_pipeline.provenance.credentials import can_verify
 from input_pipeline.provenance.trust_lists import TrustList
 from input_pipeline.storage.growing_file import partial_of
 from npr_jax.cli.predict_extras import Extra, check_extras, extra_openers
-from npr_jax.cli.progress import watched
 from npr_jax.cli.score_table import ScoreTable, check_output, row_format, score_table
 from npr_jax.evaluation.provenance import package_version
 from npr_jax.inference.identity import identity
+from npr_jax.inference.progress import watched
 from npr_jax.inference.verdict import ImageScore, check_confidence
 
 if TYPE_CHECKING:  # importing them would import JAX, which most predictions do without

@@ -34,6 +34,7 @@ from npr_jax.evaluation.images import scored_elements
 from npr_jax.evaluation.provenance import provenance
 from npr_jax.evaluation.results import json_values
 from npr_jax.inference.detector import Detector
+from npr_jax.inference.progress import watched
 from npr_jax.training import inputs
 
 _LOG = logging.getLogger(__name__)
@@ -196,6 +197,7 @@ def _score(detector: Detector, config: ConfigDict, source: TFRecordSource) -> tu
         seed=config.seed,
         workers=config.data.workers,
     )
+    elements = watched(elements, len(DELIVERIES) * len(source))
     for element, logit in scored_elements(detector, elements):
         everything.logits[element["index"], element["transformation"]] = logit
     known = np.isfinite(everything.logits).all(axis=1)

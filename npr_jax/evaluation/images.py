@@ -13,6 +13,7 @@ from input_pipeline.loading.mixture import MixedDataset, MixedSplit
 from input_pipeline.loading.pipeline import evaluation_images
 from input_pipeline.storage.records import decode_record
 from npr_jax.inference.detector import Detector
+from npr_jax.inference.progress import watched
 from npr_jax.training import inputs
 
 
@@ -34,7 +35,8 @@ def images_of_test_split(
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-    return uniquely_named(images, split)
+    own = len(range(jax.process_index(), len(split.source), jax.process_count()))
+    return uniquely_named(watched(images, own), split)
 
 
 def named_test_split(config: ConfigDict, dataset: MixedDataset) -> MixedSplit:

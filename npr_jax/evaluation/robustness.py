@@ -25,6 +25,7 @@ from npr_jax.evaluation.results import json_values
 from npr_jax.evaluation.tables import Scores
 from npr_jax.inference.detector import Detector
 from npr_jax.inference.ensemble import Ensemble
+from npr_jax.inference.progress import watched
 
 _LOG = logging.getLogger(__name__)
 
@@ -121,7 +122,8 @@ def _score(
 
     def noted() -> Iterator[dict[str, Any]]:
         """The images; what is known of each is written down as it passes."""
-        for element in uniquely_named(images, split):
+        seen = watched(images, len(transformations) * count)
+        for element in uniquely_named(seen, split):
             index = element["index"]
             scores.labels[index] = element["label"]
             scores.generators[index] = element["generator"]

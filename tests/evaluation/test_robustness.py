@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -89,6 +90,18 @@ def test_clean_equals_evaluate(measured, detector, config, dataset, tmp_path, ca
                 assert row[key] == pytest.approx(theirs[key], abs=1e-6), key
             balanced = (theirs["real_accuracy"] + theirs["fake_accuracy"]) / 2
             assert row["balanced_accuracy"] == pytest.approx(balanced)
+
+
+def test_a_terminal_sees_how_far_the_scoring_has_come(
+    detector, config, dataset, tmp_path, monkeypatch, capsys
+):
+    """The test images as they are and with five strengths of noise; then as they are alone."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    count = len(pictures())
+    measure_robustness(detector, config, dataset, tmp_path, transformations("noise"))
+    assert f" {6 * count}/{6 * count} " in capsys.readouterr().err
+    evaluate_run(detector, config, dataset, tmp_path)
+    assert f" {count}/{count} " in capsys.readouterr().err
 
 
 def test_scores_are_those_of_pils_pixels(measured, detector):

@@ -1,4 +1,4 @@
-"""How far a command has come: a bar on a terminal, a line a minute in a log."""
+"""How far the scoring of images has come: a bar on a terminal, a line a minute in a log."""
 
 import datetime
 import sys
@@ -15,8 +15,8 @@ LOG_EVERY = 60.0  # seconds
 def watched(
     items: Iterable[T], total: int, *, done: int = 0, every: float = LOG_EVERY
 ) -> Generator[T]:
-    """Passes images' results on and says on standard error how many there are, how fast they come
-    and how long the rest will take.
+    """Passes images or their results on and says on standard error how many there are, how fast
+    they come and how long the rest will take.
 
     Args:
       items: those still to come.

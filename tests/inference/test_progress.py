@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from npr_jax.cli import progress
+from npr_jax.inference import progress
 
 
 @pytest.fixture
