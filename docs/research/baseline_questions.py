@@ -8,8 +8,9 @@ import numpy as np
 from docs.research.answer import Answer, absent, missing
 from docs.research.comparison_table import comparison_table, forest
 from docs.research.comparisons import Comparison, corrected, pair
+from docs.research.lists import listed
 from docs.research.result_table import ResultTable
-from docs.research.wording import capital, counted, interval, listed, outcome, signed
+from docs.research.wording import capital, counted, interval, outcome, signed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +116,7 @@ def against_baseline(question: Question, tables: Mapping[str, ResultTable]) -> A
 
 def _word(question: Question, tests: Sequence[Comparison]) -> str:
     ahead = [test.name for test in tests if test.holds and test.gain > 0]
-    return listed(ahead) if ahead else f"nothing beats {question.baseline} beyond noise"
+    return listed(ahead) if ahead else f"nothing beats {question.called} beyond noise"
 
 
 def _verdict(question: Question, tests: Sequence[Comparison]) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from docs.research.answer import Answer
 from docs.research.baseline_questions import COLORS, MODES, QUESTIONS, Question
 from docs.research.comparisons import Comparison, corrected, pair
+from docs.research.lists import listed
 from docs.research.multiscale_question import ATTENTION, MORE, SINGLE
 from docs.research.result_table import ResultTable
 from docs.research.scale_questions import THREE_OF_ONE
 from docs.research.wild_questions import INGREDIENTS, RESIDUALS
-from docs.research.wording import CRITERION, counted, listed, outcome, power, signed
+from docs.research.wording import CRITERION, counted, outcome, power, signed
 
 EXPECTED = ("scales", *(asked.table for asked in (*QUESTIONS, RESIDUALS, INGREDIENTS)))
 

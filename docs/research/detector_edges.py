@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from docs.research.lists import listed
 from docs.research.logit_changes import FACTS, MOST, Change, change, facts_of, told_by
 from docs.research.table_command import write_measured
-from docs.research.wording import counted, listed
+from docs.research.wording import counted
 from input_pipeline.images.transforms import decode
 from input_pipeline.prepare.sources import find_source
 from input_pipeline.storage.csv_files import read_csv

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from docs.research.lists import listed
 from docs.research.logit_changes import (
     FACTS,
     MOST,
@@ -25,7 +26,6 @@ from docs.research.logit_changes import (
     told_by,
 )
 from docs.research.table_command import write_measured
-from docs.research.wording import listed
 from input_pipeline.images.invisible_mark import MIN_PIXELS, STABLE_DIFFUSION_1, write_mark
 from input_pipeline.images.transforms import decode, deliver
 from input_pipeline.prepare.folders import ImageFile

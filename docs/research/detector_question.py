@@ -15,9 +15,10 @@ from matplotlib import figure
 from docs.research.answer import Answer, missing
 from docs.research.detector_figures import TABLE, Measured, Scored, card_of, mean_auc
 from docs.research.families import FAMILIES, by_family, members
+from docs.research.lists import listed
 from docs.research.multiscale_question import SINGLE
 from docs.research.result_table import ResultTable
-from docs.research.wording import counted, listed
+from docs.research.wording import counted
 from npr_jax.analysis.figures import style
 from npr_jax.models.reconstruction.pairs import PREFIX
 

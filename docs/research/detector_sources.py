@@ -11,7 +11,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from docs.research.wording import listed
+from docs.research.lists import listed
 from input_pipeline.storage.csv_files import read_csv
 
 TABLE = "detector/sources.csv"  # within docs/results

@@ -8,9 +8,10 @@ from docs.research import repeats
 from docs.research.answer import Answer, absent, missing
 from docs.research.comparison_table import comparison_table, forest
 from docs.research.comparisons import Comparison, corrected, pair
+from docs.research.lists import listed
 from docs.research.result_table import ResultTable
 from docs.research.scale_questions import THREE_OF_ONE
-from docs.research.wording import CRITERION, capital, criterion, interval, listed, outcome, signed
+from docs.research.wording import CRITERION, capital, criterion, interval, outcome, signed
 from npr_jax.analysis.statistics.wording import format_p
 
 ATTENTION, SINGLE, MORE = "0.25+0.5+0.75", "0.5", "0.125+0.25+0.5+0.75"

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from docs.research.answer import Answer, missing
+from docs.research.lists import listed
 from docs.research.result_table import ResultTable
-from docs.research.wording import counted, listed
+from docs.research.wording import counted
 
 # By table, the variant's name there.
 NPR = {

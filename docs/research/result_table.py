@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from docs.research.lists import every
 from npr_jax.sweep import table
 
 COUNTS = ("n_photographs", "n_generated")
@@ -95,7 +96,7 @@ class ResultTable:
 
     def said(self, column: str) -> str:
         """What a column holds, every value once."""
-        return " and ".join(sorted({str(row[column]) for row in self.rows}))
+        return every(self.rows, column)
 
     def test_images(self) -> str:
         """Generated images and photographs behind a number."""

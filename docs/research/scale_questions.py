@@ -10,8 +10,9 @@ from docs.research.answer import Answer, absent, missing
 from docs.research.comparison_table import comparison_table, forest
 from docs.research.comparisons import Comparison, contrast, corrected, pair
 from docs.research.families import DIFFUSION, FAMILIES, GAN, by_family, family_name, members
+from docs.research.lists import listed
 from docs.research.result_table import ResultTable
-from docs.research.wording import capital, counted, interval, listed, outcome, signed
+from docs.research.wording import capital, counted, interval, outcome, signed
 from npr_jax.analysis.figures import style
 
 TRACES = "Do generator families leave their traces at different scales?"

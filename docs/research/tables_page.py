@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from docs.research.lists import every
 from npr_jax.sweep.table import format_summary
 
 PAGE = "tables.md"
@@ -27,16 +28,12 @@ def _section(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
     tested = [row for row in rows if row["kind"] != "photographs"]
     facts = [
         f"{len(runs)} runs",
-        f"data {_values(rows, 'data')} (fingerprint {_values(rows, 'data_fingerprint')})",
-        f"{_values(rows, 'train_images')} training images, both classes together",
-        f"{_values(tested, 'n_generated')} generated test images for each generator beside "
-        f"{_values(tested, 'n_photographs')} photographs",
-        f"commit {_values(rows, 'commit')}",
-        f"{_values(rows, 'date')}",
-        f"machine {_values(rows, 'machine')}",
+        f"data {every(rows, 'data')} (fingerprint {every(rows, 'data_fingerprint')})",
+        f"{every(rows, 'train_images')} training images, both classes together",
+        f"{every(tested, 'n_generated')} generated test images for each generator beside "
+        f"{every(tested, 'n_photographs')} photographs",
+        f"commit {every(rows, 'commit')}",
+        f"{every(rows, 'date')}",
+        f"machine {every(rows, 'machine')}",
     ]
     return f"\n## {name}\n\n{'; '.join(facts)}.\n\n{format_summary(rows)}\n"
-
-
-def _values(rows: Iterable[Mapping[str, Any]], column: str) -> str:
-    return " and ".join(sorted({str(row[column]) for row in rows}))

@@ -8,9 +8,10 @@ from matplotlib import figure
 from docs.research.answer import Answer, absent, missing
 from docs.research.comparisons import Comparison, corrected, pair
 from docs.research.families import by_family, family_name
+from docs.research.lists import listed
 from docs.research.multiscale_question import ATTENTION
 from docs.research.result_table import WEIGHT, ResultTable
-from docs.research.wording import capital, counted, interval, listed, signed
+from docs.research.wording import capital, counted, interval, signed
 from npr_jax.analysis.figures import style
 from npr_jax.analysis.statistics.permutation import PermutationTest, families_cohere
 from npr_jax.analysis.statistics.wording import LEVEL, format_p

@@ -14,17 +14,10 @@ from docs.research.answer import Answer
 from docs.research.baseline_questions import Question, against_baseline
 from docs.research.comparison_table import comparison_table
 from docs.research.comparisons import Comparison, corrected, pair
+from docs.research.lists import listed
 from docs.research.result_table import ResultTable
 from docs.research.scale_questions import THREE_OF_ONE
-from docs.research.wording import (
-    CRITERION,
-    counted,
-    criterion,
-    interval,
-    listed,
-    power,
-    signed,
-)
+from docs.research.wording import CRITERION, counted, criterion, interval, power, signed
 
 RESIDUALS = Question(
     "residuals",

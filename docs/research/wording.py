@@ -1,7 +1,5 @@
 """Numbers and verdicts in words; which words is decided by the numbers."""
 
-from collections.abc import Sequence
-
 from docs.research.comparisons import Comparison
 from npr_jax.analysis.statistics.wording import LEVEL, format_p, points
 
@@ -20,13 +18,6 @@ def interval(comparison: Comparison) -> str:
         f"{signed(comparison.gain)} points (95 % interval {signed(comparison.low)} to "
         f"{signed(comparison.high)}, {format_p(comparison.p_value)})"
     )
-
-
-def listed(parts: Sequence[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
-    if len(parts) < 2:
-        return "".join(parts)
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def capital(text: str) -> str:
