@@ -16,8 +16,8 @@ def format_page(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     head = (
         "# Results of the sweeps\n\n"
         "Made by `make results` from the tables beside it; a test keeps it so. In percent: mean ±\n"
-        "standard deviation over seeds of each run's mean over generators, with the checkpoint of\n"
-        "the best validation AP. `unseen`: generators that were not trained on; `control`: made\n"
+        "standard deviation over seeds of each run's mean over generators, with the checkpoint\n"
+        "that its recipe calls best. `unseen`: generators not trained on; `control`: made\n"
         "without up-sampling, 50 is chance. What it says is in [report.md](../report.md).\n"
     )
     return head + "".join(_section(name, rows) for name, rows in sorted(tables.items()))
