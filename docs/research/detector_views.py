@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from docs.research import logit_changes
+from docs.research.logit_changes import facts_of, made_with
 from docs.research.table_command import write_measured
 from docs.research.wording import counted, signed
 from input_pipeline.images.transforms import decode
@@ -29,7 +31,7 @@ SPLIT, SIDE = "dev", 256  # pixels of the middle, of which a view has two less a
 PHASES = ("as it is", "1 pixel right", "1 pixel down", "1 pixel right and down")
 VIEWS = (*PHASES, "mirrored", "quarter turn")
 RESAMPLES = 1000
-FACTS = ("filename", "source", "label", "trained_on", "detector")
+FACTS = (*logit_changes.FACTS, "trained_on")
 
 
 def views(image: np.ndarray) -> list[np.ndarray]:
@@ -63,15 +65,10 @@ def measure(source: pathlib.Path, detector: Detector) -> list[dict[str, str]]:
     logits = detector.logits(map(np.ascontiguousarray, seen())).reshape(len(files), len(VIEWS))
     trained = detector.training_data.get("train_family", ())
     return [
-        {
-            "filename": file.filename,
-            "source": file.generator,
-            "label": str(file.label),
-            "trained_on": str(int(file.generator in trained)),
-            "detector": detector.title,
-        }
+        facts
+        | {"trained_on": str(int(facts["source"] in trained))}
         | {view: f"{logit:.5f}" for view, logit in zip(VIEWS, found, strict=True)}
-        for file, found in zip(files, logits, strict=True)
+        for facts, found in zip(facts_of(files, detector), logits, strict=True)
     ]
 
 
@@ -85,6 +82,7 @@ class Viewed:
         trained_on: bool [n], whether the detector was trained on others of this generator.
         logits: float [n, views], columns as ``VIEWS``.
         detector: its name and version.
+        made: with which code, when and where it was scored.
     """
 
     labels: np.ndarray
@@ -92,6 +90,7 @@ class Viewed:
     trained_on: np.ndarray
     logits: np.ndarray
     detector: str
+    made: str
 
     @classmethod
     def read_all(cls, path: pathlib.Path) -> list[Viewed]:
@@ -106,6 +105,7 @@ class Viewed:
                 np.array([row["trained_on"] == "1" for row in rows]),
                 np.array([[float(row[view]) for view in VIEWS] for row in rows]),
                 name,
+                made_with(rows),
             )
             for name, rows in of_each.items()
         ]
@@ -208,7 +208,8 @@ def _paragraph(viewed: Viewed, sizes: Sequence[float]) -> str:
         f"{min(sizes):.2f} to {max(sizes):.2f} of it (root mean square). Mean AUC over "
         f"{counted(len(names), 'generator')} {whom}: {100 * single:.1f} for one phase, and "
         f"{signed(100 * gain)} points for the mean of the four phases' logits (95 % interval over "
-        f"pictures {signed(100 * low)} to {signed(100 * high)}), {judged}."
+        f"pictures {signed(100 * low)} to {signed(100 * high)}), {judged}. Measured with "
+        f"{viewed.made}."
     )
 
 

@@ -58,6 +58,7 @@ def format_block(finalists: Sequence[Viewed]) -> str:
             f"| {signed(100 * gain)} ({signed(100 * low)} to {signed(100 * high)}) |"
         )
     labels = finalists[0].labels
+    made = " and ".join(sorted({viewed.made for viewed in finalists}))
     names, _ = finalists[0].generators()
     photographs = int((labels == 0).sum())
     return "\n".join(
@@ -69,7 +70,7 @@ def format_block(finalists: Sequence[Viewed]) -> str:
             f"{counted(len(labels) - photographs, 'generated picture')} of `{SPLIT}`. How far a "
             "view moves the logit of a picture: root mean square, unit: its standard deviation "
             f"over photographs. AUC: mean over {counted(len(names), 'generator')}, intervals over "
-            "pictures.",
+            f"pictures. {made}.",
         ]
     )
 

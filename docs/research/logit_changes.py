@@ -32,10 +32,14 @@ def facts_of(files: Sequence[ImageFile], detector: Detector) -> list[dict[str, s
 
 def told_by(rows: Sequence[Mapping[str, str]]) -> str:
     """By whom rows with ``FACTS`` were scored, with which code, when and where."""
-    title, commit, date, machine = (
-        " and ".join(sorted({row[name] for row in rows})) for name in ("detector", *_MADE)
-    )
-    return f"{title}, commit {commit}, {date}, {machine}"
+    title = " and ".join(sorted({row["detector"] for row in rows}))
+    return f"{title}, {made_with(rows)}"
+
+
+def made_with(rows: Sequence[Mapping[str, str]]) -> str:
+    """With which code, when and where rows with ``FACTS`` were scored."""
+    commit, date, machine = (" and ".join(sorted({row[name] for row in rows})) for name in _MADE)
+    return f"commit {commit}, {date}, {machine}"
 
 
 @dataclasses.dataclass(frozen=True)

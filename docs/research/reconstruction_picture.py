@@ -24,10 +24,10 @@ def main() -> None:
     scenes = clean_photographs(_SEED, _SCENES, _SIDE)
     # The scene with the most detail shows most.
     detail = [np.abs(np.diff(scene, axis=0)).mean() for scene in scenes]
-    photograph = np.clip(np.rint(scenes[int(np.argmax(detail))]), 0, 255).astype(np.uint8)
+    scene = np.clip(np.rint(scenes[int(np.argmax(detail))]), 0, 255).astype(np.uint8)
     run = Reconstructor(list(DECODERS), _SIDE)
-    pictures = {"photograph": photograph}
-    pictures |= {name: run(name, photograph, _SEED) for name in DECODERS}
+    pictures = {"embedded scene": scene}
+    pictures |= {name: run(name, scene, _SEED) for name in DECODERS}
     rows = -(-len(pictures) // _COLUMNS)
     figure, axes = plt.subplots(rows, _COLUMNS, figsize=(9, 2.5 * rows), layout="constrained")
     for ax in axes.flat:

@@ -39,7 +39,7 @@ def viewed():
     labels = np.repeat([0, 1, 1], 100)
     sources = np.repeat(["street", "old", "new"], 100)
     logits = labels[:, None] + rng.normal(size=(300, len(VIEWS)))
-    return Viewed(labels, sources, sources == "old", logits, "name 1")
+    return Viewed(labels, sources, sources == "old", logits, "name 1", "commit c")
 
 
 def test_the_mean_of_noisy_phases_pays(viewed):
@@ -50,7 +50,8 @@ def test_the_mean_of_noisy_phases_pays(viewed):
     assert 0 < low < gain < high
     text = detector_views.format_block(viewed)
     assert "over 1 generator that it was not trained on" in text
-    assert text.endswith("so averaging helps, by that much for four times the work.")
+    assert text.endswith("by that much for four times the work. Measured with commit c.")
+    assert "so averaging helps" in text
     assert "name 1" in text
 
 
@@ -58,7 +59,7 @@ def test_phases_that_agree_are_not_worth_it(viewed):
     alike = dataclasses.replace(viewed, logits=np.repeat(viewed.logits[:, :1], len(VIEWS), 1))
     text = detector_views.format_block(alike)
     assert "0.00 to 0.00 of it" in text
-    assert text.endswith("is not shown.")
+    assert "is not shown." in text
     known = dataclasses.replace(viewed, trained_on=np.full(300, True))
     assert "over 2 generators that it was trained on" in detector_views.format_block(known)
 
@@ -67,12 +68,13 @@ def test_finalists_are_read_back_and_stand_side_by_side(viewed, tmp_path):
     """One whose logit a mirror image raises by two, and one that nothing moves."""
     still = np.repeat(viewed.logits[:, :1], len(VIEWS), 1)
     mirrored = still + 2 * (np.array(VIEWS) == "mirrored")
+    made = ("c", "2026-11-30", "a machine")
     rows = [
-        dict(zip(FACTS, (f"{i}.png", source, label, int(source == "old"), name), strict=True))
+        dict(zip(FACTS, (f"{i}.png", source, label, name, *made, trained), strict=True))
         | dict(zip(VIEWS, logits, strict=True))
         for name, table in (("0.5", still), ("attention", mirrored))
-        for i, (source, label, logits) in enumerate(
-            zip(viewed.sources, viewed.labels, table, strict=True)
+        for i, (source, label, trained, logits) in enumerate(
+            zip(viewed.sources, viewed.labels, viewed.trained_on.astype(int), table, strict=True)
         )
     ]
     table = tmp_path / "views.csv"
@@ -83,4 +85,5 @@ def test_finalists_are_read_back_and_stand_side_by_side(viewed, tmp_path):
     assert f"| attention | 0.00 | {2 / unit:.2f} | 0.00 |" in text
     assert "100 photographs and 200 generated pictures" in text
     assert "mean over 1 generator," in text
+    assert text.endswith("commit c, 2026-11-30, a machine.")
     assert finalist_views.block_of(tmp_path / "none.csv").startswith("Not measured yet")
