@@ -1,11 +1,12 @@
 """What is left of the bundled detector after each change that `robustness` makes to a picture.
 
     python main.py robustness --data=PREPARED --split=dev --output=DIR
-    python -m docs.research.detector_robustness DIR/robustness/NAME \
+    python -m docs.research.detector_robustness DIR/robustness/NAME... \
         docs/results/detector/robustness.csv
 
-keeps the logits of one run of `robustness` with the bundled detector. `make results` says in
-docs/detector.md what they come to, with the verdicts' limit on the card.
+keeps the logits of `robustness` with the bundled detector, run once or in parts of
+`--transformations`. `make results` says in docs/detector.md what they come to, with the verdicts'
+limit on the card.
 """
 
 from __future__ import annotations
@@ -28,8 +29,26 @@ from npr_jax.detectors.card import own_card
 TABLE = "detector/robustness.csv"  # within docs/results
 
 
+def joined(
+    folders: Sequence[pathlib.Path],
+) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and rows of the CSV, of folders that `robustness` has written of the same pictures.
+
+    ``UserError`` where the pictures differ.
+    """
+    columns, rows = measured(folders[0])
+    pictures = [row["filename"] for row in rows]
+    for folder in folders[1:]:
+        more, others = measured(folder)
+        if [row["filename"] for row in others] != pictures:
+            raise UserError(f"{folder} is of other pictures than {folders[0]}; score one split")
+        columns += [name for name in more if name not in columns]
+        rows = [other | row for row, other in zip(rows, others, strict=True)]
+    return columns, rows
+
+
 def measured(folder: pathlib.Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and rows of the CSV, of a folder that `robustness` has written."""
+    """Columns and rows of one folder."""
     columns, rows = read_csv(folder / "scores.csv")
     changes = columns[3:]
     meta = json.loads((folder / "results.json").read_text(encoding="utf-8"))["meta"]
@@ -97,10 +116,10 @@ def format_table(scored: Scored, card: Measured) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command above."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("folder", type=pathlib.Path, nargs="+")
     parser.add_argument("output", type=pathlib.Path)
     flags = parser.parse_args(arguments)
-    columns, rows = measured(flags.folder)
+    columns, rows = joined(flags.folder)
     flags.output.parent.mkdir(parents=True, exist_ok=True)
     write_file(flags.output, csv_text(columns, rows))
 

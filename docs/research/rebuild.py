@@ -29,12 +29,13 @@ from docs.research.answer import Answer
 from docs.research.architecture import architecture
 from docs.research.baseline_questions import QUESTIONS, against_baseline
 from docs.research.detector_question import unseen
+from docs.research.learning_curve import learning_curve
 from docs.research.multiscale_question import multiscale
 from docs.research.repeats import repeatability
 from docs.research.result_table import ResultTable, read_tables
 from docs.research.scale_questions import hypotheses, traces
 from docs.research.weights_question import weights
-from docs.research.wild_questions import ingredients, residuals
+from docs.research.wild_questions import finalists, ingredients, residuals
 from input_pipeline.storage.atomic_files import write_file
 from npr_jax.analysis.figures import style
 from npr_jax.detectors.card import own_card
@@ -54,7 +55,9 @@ def answer_all(tables: Mapping[str, ResultTable], results: pathlib.Path) -> list
         *(against_baseline(question, tables) for question in QUESTIONS),
         unseen(results, tables),
         residuals(tables),
+        finalists(tables),
         ingredients(tables),
+        learning_curve(tables),
         repeatability(tables),
     ]
 

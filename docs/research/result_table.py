@@ -52,6 +52,11 @@ class ResultTable:
             return ()
         return tuple(sorted(set.union(*found) if variants is None else set.intersection(*found)))
 
+    def only_seeds(self, seeds: Iterable[int]) -> ResultTable:
+        """The rows of runs with these seeds."""
+        wanted = set(seeds)
+        return ResultTable(self.name, [row for row in self.rows if row["seed"] in wanted])
+
     @property
     def deliveries(self) -> tuple[str, ...]:
         """How test images were sent before they were scored, in the order of the table."""

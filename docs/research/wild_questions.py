@@ -2,7 +2,8 @@
 
 Both sweeps of configs/sweeps/wild.py, whose runs are tested after several deliveries: a variant is
 compared with the baseline by the mean over deliveries, and by that delivery after which it does
-worst.
+worst. Of the residuals, those with more seeds than the others are the finalists: all are compared
+on the seeds that all have, the finalists again on theirs.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from docs.research.answer import Answer
+from docs.research.answer import Answer, missing
 from docs.research.baseline_questions import Question, against_baseline
 from docs.research.comparison_table import comparison_table
 from docs.research.comparisons import Comparison, corrected, pair
@@ -26,6 +27,15 @@ RESIDUALS = Question(
     "0.5",
     "NPR at 0.5",
     "Residuals and networks on real pictures, mean of three deliveries",
+    named=("attention",),
+)
+FINALISTS = Question(
+    "finalists",
+    "Do several scales find more real generated pictures than one?",
+    RESIDUALS.table,
+    RESIDUALS.baseline,
+    RESIDUALS.called,
+    "The finalists on real pictures, mean of three deliveries",
     named=("attention",),
 )
 INGREDIENTS = Question(
@@ -55,8 +65,30 @@ EMBEDDED = {
 
 
 def residuals(tables: Mapping[str, ResultTable]) -> Answer:
-    """Every residual and network against NPR at 0.5, and attention against its best control."""
-    return _answer(RESIDUALS, tables, [_attention, _agreement])
+    """Every residual and network against NPR at 0.5, on the seeds that all have been run with."""
+    table = tables.get(RESIDUALS.table)
+    if table is None:
+        return _answer(RESIDUALS, tables, [])
+    screened = table.only_seeds(table.seeds(table.variants))
+    return _answer(RESIDUALS, {**tables, RESIDUALS.table: screened}, [_agreement])
+
+
+def finalists(tables: Mapping[str, ResultTable]) -> Answer:
+    """Those with the most seeds against NPR at 0.5, and attention against its best control."""
+    table = tables.get(FINALISTS.table)
+    if table is None:
+        return _answer(FINALISTS, tables, [])
+    chosen_by = table.seeds(table.variants)
+    most = max(len(table.seeds([name])) for name in table.variants)
+    if most == len(chosen_by):
+        reason = "no residual has been run with more seeds than the others"
+        return missing(FINALISTS.name, FINALISTS.asked, reason)
+    last = table.only_variants(name for name in table.variants if len(table.seeds([name])) == most)
+
+    def fresh(over: Mapping[str, ResultTable]) -> str:
+        return _fresh(over[FINALISTS.table], chosen_by)
+
+    return _answer(FINALISTS, {**tables, FINALISTS.table: last}, [fresh, _attention])
 
 
 def ingredients(tables: Mapping[str, ResultTable]) -> Answer:
@@ -143,9 +175,25 @@ def _by_delivery(question: Question, table: ResultTable, unseen: Sequence[str]) 
     return f"By delivery {best} gains {listed(gains)}."
 
 
+def _fresh(table: ResultTable, chosen_by: Sequence[int]) -> str:
+    """The differences on those seeds alone that did not choose the finalists."""
+    seeds = [seed for seed in table.seeds() if seed not in chosen_by]
+    unseen, left = table.generators("unseen"), table.only_seeds(seeds)
+    tests = [
+        pair(left, name, FINALISTS.baseline, unseen, name=name)
+        for name in table.variants
+        if name != FINALISTS.baseline
+    ]
+    gains = [f"{test.name} {signed(test.gain)}" for test in _sorted(tests)]
+    return (
+        f"The first {counted(len(chosen_by), 'seed')} also chose the finalists, which favours "
+        f"them; with the other {len(seeds)} alone the differences are {listed(gains)}."
+    )
+
+
 def _attention(tables: Mapping[str, ResultTable]) -> str:
     """Whether attention over three scales gains what it would have to on its best control."""
-    table = tables[RESIDUALS.table]
+    table = tables[FINALISTS.table]
     controls = [name for name in CONTROLS if name in table.variants]
     if ATTENTION not in table.variants or not controls:
         return ""

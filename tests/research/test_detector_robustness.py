@@ -1,6 +1,7 @@
 """The bundled detector after each change, as docs/detector.md shows it."""
 
 import json
+import shutil
 
 import pytest
 
@@ -23,10 +24,12 @@ def folder(tmp_path):
         f"dev/d.png,new,1,{limit + 3:.4f},",
     ]
     text = "\n".join(["filename,generator,label,clean,noise 16", *rows, ""])
-    (tmp_path / "scores.csv").write_text(text)
+    made = tmp_path / "run"
+    made.mkdir()
+    (made / "scores.csv").write_text(text)
     meta = {"weights": card.title, "commit": "abc", "date": "2026-01-01", "machine": "m"}
-    (tmp_path / "results.json").write_text(json.dumps({"meta": meta}))
-    return tmp_path
+    (made / "results.json").write_text(json.dumps({"meta": meta}))
+    return made
 
 
 def test_a_run_becomes_a_table_of_what_is_left(folder, tmp_path):
@@ -39,6 +42,20 @@ def test_a_run_becomes_a_table_of_what_is_left(folder, tmp_path):
     assert "| noise 16 | 50.0 (50 to 50) | 0.0 | 0.0 | 3 |" in text
     assert "2 photographs, and 2 pictures of 1 generator that" in text
     assert text.endswith(f"{Measured.read(own_card()).title}, commit abc, 2026-01-01, m.")
+
+
+def test_parts_of_one_split_become_one_table(folder, tmp_path):
+    other, table = tmp_path / "other", tmp_path / "robustness.csv"
+    shutil.copytree(folder, other)
+    scores = (other / "scores.csv").read_text().replace("noise 16", "jpeg 30")
+    (other / "scores.csv").write_text(scores)
+    detector_robustness.main([str(folder), str(other), str(table)])
+    columns, rows = read_csv(table)
+    assert columns[-3:] == ["clean", "noise 16", "jpeg 30"]
+    assert [(row["noise 16"], row["jpeg 30"]) for row in rows] == [("0.0000",) * 2] * 3 + [("", "")]
+    (other / "scores.csv").write_text(scores.replace("b.png", "x.png"))
+    with pytest.raises(UserError, match="of other pictures than"):
+        detector_robustness.joined([folder, other])
 
 
 def test_another_detectors_run_is_refused(folder, tmp_path):
