@@ -112,4 +112,5 @@ def residuals(base) -> dict[str, Mapping[str, Any]]:
         "deep": {"model.backbone": "deep_resnet"},  # 1.2 million parameters instead of 0.17
         "wide": {"model.backbone": "wide_resnet"},  # 4.9 million
         "published": {"model.backbone": "cut_resnet50"},  # the paper's network, 1.4 million
+        "stacked_four": fused("stack", (0.125, quarter, 0.5, 0.75)),
     }
