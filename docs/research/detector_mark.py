@@ -6,6 +6,12 @@ writes the mark into every photograph of the split ``dev`` that is large enough 
 the photograph with and without it, whole, after each delivery. Two controls tell the mark from any
 such change: a random message that is written as the mark is, and the mark's own changes of pixels,
 moved to other pixels beside them. `make results` says in docs/detector.md what came out.
+
+    python -m docs.research.detector_mark REALWORLD docs/results/detector/mark_of_recipes.csv \
+        --run NAME=RUN --run NAME=RUN
+
+asks the same of runs whose recipes break the marks that they are trained with in one way or
+another.
 """
 
 from __future__ import annotations
@@ -22,10 +28,12 @@ from docs.research.logit_changes import (
     Change,
     change,
     facts_of,
+    made_with,
     signed_hundredths,
     told_by,
 )
 from docs.research.table_command import write_measured
+from docs.research.wording import capital
 from input_pipeline.images.invisible_mark import MIN_PIXELS, STABLE_DIFFUSION_1, write_mark
 from input_pipeline.images.transforms import decode, deliver
 from input_pipeline.prepare.folders import ImageFile
@@ -35,6 +43,7 @@ from input_pipeline.storage.records import PHOTOGRAPH
 from npr_jax.inference.detector import Detector
 
 TABLE = "detector/mark.csv"  # within docs/results
+RECIPES = "detector/mark_of_recipes.csv"
 SPLIT, DELIVERIES = "dev", ("clean", "web", "hard")
 BEFORE, MARKED, MESSAGE, MOVED = "as it is", "the mark", "a random message", "its changes, moved"
 VERSIONS = (BEFORE, MARKED, MESSAGE, MOVED)
@@ -153,6 +162,26 @@ def format_block(rows: Sequence[Mapping[str, str]]) -> str:
             f"message (95 % interval): {listed(apart)}. {told_by(rows)}.",
         ]
     )
+
+
+def recipes_block(table: pathlib.Path) -> str:
+    """Markdown of the table of several runs, where it is there: a row for each."""
+    if not table.is_file():
+        return f"Not measured yet: `docs/results/{RECIPES}` is not there."
+    lines = [
+        "| recipe | mean shift by the mark (95 % interval) | root mean square "
+        f"| moved by more than {MOST:g} | a random message: root mean square |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    rows = [row for row in read_csv(table)[1] if row["delivery"] == DELIVERIES[0]]
+    for name in dict.fromkeys(row["detector"] for row in rows):
+        found = changes([row for row in rows if row["detector"] == name], DELIVERIES[0])
+        marked, other = found[MARKED], found[MESSAGE]
+        lines.append(
+            f"| {name} | {_mean(marked)} | {marked.root_mean_square:.2f} "
+            f"| {marked.beyond.sum()} of {len(marked.values)} | {other.root_mean_square:.2f} |"
+        )
+    return "\n".join([*lines, "", f"With no delivery after the mark. {capital(made_with(rows))}."])
 
 
 def _mean(of: Change) -> str:

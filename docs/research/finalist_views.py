@@ -1,39 +1,25 @@
 """How far the grid of the residuals decides, for several residuals beside each other.
 
-    python -m docs.research.finalist_views REALWORLD docs/results/detector/finalist_views.csv \
+    python -m docs.research.detector_views REALWORLD docs/results/detector/finalist_views.csv \
         --run 0.5=sweeps/wild/0.5/seed0 --run attention=sweeps/wild/attention/seed0
 
-scores the views of docs/research/detector_views.py, each picture shifted by one pixel, mirrored and
-turned, with the detector of each run. `make results` says in docs/report.md what came out.
+scores each picture shifted by one pixel, mirrored and turned with the detector of each run.
+`make results` says in docs/report.md what came out.
 """
 
 from __future__ import annotations
 
-import argparse
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from docs.research import detector_views
-from docs.research.detector_views import PHASES, SIDE, SPLIT, VIEWS, Viewed, root_mean_square
-from docs.research.named_paths import path_of
+from docs.research.detector_views import PHASES, SIDE, SPLIT, Viewed, root_mean_square
 from docs.research.wording import counted, signed
-from input_pipeline.storage.atomic_files import write_file
-from input_pipeline.storage.csv_files import csv_text
-from npr_jax.inference.detector import Detector
 
 TABLE = "detector/finalist_views.csv"  # within docs/results
 _SHIFTS, _MIRRORED, _TURNED = slice(1, len(PHASES)), len(PHASES), len(PHASES) + 1
-
-
-def measure(source: pathlib.Path, runs: Mapping[str, pathlib.Path]) -> list[dict[str, str]]:
-    """The rows of the CSV: as ``detector_views.measure`` of each run, by its name."""
-    rows = []
-    for name, workdir in runs.items():
-        of_run = detector_views.measure(source, Detector.load(workdir, calibrated=False))
-        rows += [row | {"detector": name} for row in of_run]
-    return rows
 
 
 def block_of(table: pathlib.Path) -> str:
@@ -82,19 +68,3 @@ def _sizes(viewed: Viewed) -> tuple[float, float, float]:
     kinds = (moved[:, _SHIFTS], moved[:, _MIRRORED], moved[:, _TURNED])
     shift, mirror, turn = (root_mean_square(np.ravel(kind)) for kind in kinds)
     return shift, mirror, turn
-
-
-def main(arguments: Iterable[str] | None = None) -> None:
-    """The command above."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("source", type=pathlib.Path)
-    parser.add_argument("output", type=pathlib.Path)
-    parser.add_argument("--run", type=path_of("NAME"), action="append", required=True)
-    flags = parser.parse_args(None if arguments is None else list(arguments))
-    rows = measure(flags.source, dict(flags.run))
-    flags.output.parent.mkdir(parents=True, exist_ok=True)
-    write_file(flags.output, csv_text([*detector_views.FACTS, *VIEWS], rows))
-
-
-if __name__ == "__main__":
-    main()

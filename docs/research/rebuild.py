@@ -102,6 +102,7 @@ def make_files(docs: pathlib.Path) -> dict[pathlib.Path, str | None]:
     blocks["views"] = detector_views.block_of(docs / RESULTS / detector_views.TABLE)
     blocks["robustness"] = detector_robustness.block_of(docs / RESULTS / detector_robustness.TABLE)
     blocks["edges"] = detector_edges.block_of(docs / RESULTS / detector_edges.TABLE)
+    blocks["marked-recipes"] = detector_mark.recipes_block(docs / RESULTS / detector_mark.RECIPES)
     blocks["marked"] = detector_mark.block_of(docs / RESULTS / detector_mark.TABLE)
     for shown in ("own", "dev"):
         blocks[f"pictures.{shown}"] = detector_pictures.block_of(

@@ -1,4 +1,4 @@
-"""The command of a script that scores pictures with a detector into a table."""
+"""The command of a script that scores pictures with a detector, or several, into a table."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from docs.research.named_paths import path_of
 from input_pipeline.storage.atomic_files import write_file
 from input_pipeline.storage.csv_files import csv_text
 from npr_jax.inference.detector import Detector
@@ -19,11 +20,12 @@ def write_measured(
 ) -> None:
     """Measures the folder of pictures named first, and writes the CSV file named second.
 
-    ``--workdir`` names the run whose detector scores them, in place of the bundled one.
+    The bundled detector scores them, or with ``--run NAME=WORKDIR``, once or more often, the
+    detector of each run, whose rows call it by that name.
 
     Args:
         description: the script's, whose first line is the command's help.
-        measure: gives the rows of the table.
+        measure: gives the rows of the table, with a column ``detector``.
         columns: of the table.
         arguments: those of the command; None: of this process.
     """
@@ -31,10 +33,20 @@ def write_measured(
     parser.add_argument("source", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
     parser.add_argument(
-        "--workdir", metavar="RUN", help="of the detector; without it: the bundled one"
+        "--run",
+        type=path_of("NAME"),
+        action="append",
+        metavar="NAME=WORKDIR",
+        help="a run whose detector scores them, called NAME; without it: the bundled one",
     )
     flags = parser.parse_args(None if arguments is None else list(arguments))
-    detector = Detector.load(flags.workdir) if flags.workdir else Detector.default()
-    rows = measure(flags.source, detector)
+    if flags.run:
+        rows: list[Mapping[str, str]] = [
+            {**row, "detector": name}
+            for name, workdir in flags.run
+            for row in measure(flags.source, Detector.load(workdir, calibrated=False))
+        ]
+    else:
+        rows = [*measure(flags.source, Detector.default())]
     flags.output.parent.mkdir(parents=True, exist_ok=True)
     write_file(flags.output, csv_text(columns, rows))

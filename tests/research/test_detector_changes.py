@@ -66,6 +66,25 @@ def test_the_controls_are_written_like_the_mark_or_as_strongly():
     assert not np.array_equal(other, detector_mark.versions(image, 1)[2])
 
 
+def test_runs_are_called_by_the_names_given_and_stand_side_by_side(realworld, monkeypatch):
+    """One that the mark moves by two and one that nothing moves."""
+
+    def load(workdir, *, calibrated):
+        brightness = iter(np.repeat([99.0, 100.0, 101.0], len(VERSIONS) * 3))
+        moved = 2 if workdir.name == "a" else 0
+        return Made(lambda image: next(brightness) + moved * read_mark(image).is_carried)
+
+    monkeypatch.setattr(detector_mark.Detector, "load", load)
+    table = realworld.parent / "recipes.csv"
+    detector_mark.main(
+        [str(realworld), str(table), "--run", "never saved=runs/a", "--run", "always saved=runs/b"]
+    )
+    block = detector_mark.recipes_block(table)
+    assert "| never saved | +2.00 (+2.00 to +2.00) | 2.00 | 3 of 3 | 0.00 |" in block
+    assert "| always saved | 0.00 (0.00 to 0.00) | 0.00 | 0 of 3 | 0.00 |" in block
+    assert "made 1" not in table.read_text()
+
+
 def test_who_reacts_to_the_mark_alone_is_told_so(realworld, monkeypatch):
     brightness = iter(np.repeat([99.0, 100.0, 101.0], len(VERSIONS) * 3))
 
@@ -104,8 +123,9 @@ def test_who_reacts_to_the_last_row_is_told_so(realworld, monkeypatch):
 
 def test_a_run_is_asked_in_place_of_the_bundled_detector(realworld, trained):
     table = realworld.parent / "edges.csv"
-    detector_edges.main([str(realworld), str(table), "--workdir", str(trained.workdir)])
+    detector_edges.main([str(realworld), str(table), "--run", f"own={trained.workdir}"])
     rows = read_csv(table)[1]
+    assert {row["detector"] for row in rows} == {"own"}
     [logit] = [float(row[detector_edges.WHOLE]) for row in rows if row["source"] == "new"]
     expected = Detector.load(trained.workdir).logits([detector_edges.parts(soft(4))[0]])
     assert logit == pytest.approx(float(expected[0]), abs=1e-4)
