@@ -6,7 +6,8 @@
 Trained on ``train`` of real pictures and on reconstructions of its photographs, tested on ``dev``,
 whose generators were not trained on, after each delivery; docs/data.md says how both data sets are
 prepared. The recipe is the first of configs/wild.py, before these questions were answered: NPR at
-0.5, couples in one batch, some blended, and a quarter of the lossless files never saved as JPEG. Two runs of ``ingredients`` want other reconstructions: ``reconstructions_2``, made with
+0.5, couples in one batch, some blended, and a quarter of the lossless files not saved as JPEG
+first. Two runs of ``ingredients`` want other reconstructions: ``reconstructions_2``, made with
 ``--per_photograph=2 --decoders=vae4,fir``, and ``reconstructions_5``, made with
 ``--per_photograph=4 --decoders=vae4,vq4,fir,transposed4,shuffle2``.
 
