@@ -4,7 +4,8 @@
         --scores clean=SCORES.csv --scores web=SCORES.csv --scores hard=SCORES.csv
 
 joins the ``scores.csv`` of one evaluation per delivery into one table, and lays a copy of the card
-of the bundled detector beside it: the one that was measured. `make results` measures what
+of the bundled detector beside it: the one that was measured. With ``--onto_card`` the card gets
+the table's figures first. `make results` measures what
 the table says, with the calibration on that card, and puts it into docs/detector.md. A later
 detector that has learned from the images of the table cannot be measured with them; then table and
 card stay, and the page says whose figures they are. Beside them stands how the bundled
@@ -167,6 +168,18 @@ def summary(
             "ece_of_perfect": error_of_perfect(crosswise[delivery]),
         }
     return figures
+
+
+def write_figures(card: pathlib.Path, scored: Scored, split: str) -> None:
+    """Puts the ``summary`` of a split onto a card, to four digits, in place of its figures."""
+    known = Measured.read(card)
+    found = summary(scored, _calibration(known), known.generators)
+    figures = {
+        delivery: {name: np.round(value, 4).tolist() for name, value in measured.items()}
+        for delivery, measured in found.items()
+    }
+    facts = json.loads(card.read_text(encoding="utf-8")) | {"figures": {split: figures}}
+    write_file(card, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
 
 
 def mean_auc(
@@ -334,11 +347,15 @@ def main(arguments: Iterable[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("output", type=pathlib.Path)
     parser.add_argument("--scores", type=path_of("DELIVERY"), action="append", required=True)
+    parser.add_argument("--card", type=pathlib.Path, default=own_card())
+    parser.add_argument("--onto_card", action="store_true", help="write the figures onto the card")
     flags = parser.parse_args(None if arguments is None else list(arguments))
     scores = dict(flags.scores)
     flags.output.parent.mkdir(parents=True, exist_ok=True)
     write_file(flags.output, csv_text([*_FACTS, *scores], join(scores)))
-    write_file(card_of(flags.output), own_card().read_text(encoding="utf-8"))
+    if flags.onto_card:
+        write_figures(flags.card, Scored.read(flags.output), flags.output.stem)
+    write_file(card_of(flags.output), flags.card.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The figures of the detector's card, against scikit-learn and counts by hand."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -81,6 +82,23 @@ def test_evaluations_are_joined_by_file_name(evaluations, scored, tmp_path):
     flags[-1] = evaluations("hard.csv", range(15), CLEAN)
     with pytest.raises(ValueError, match="not of the images of the other deliveries"):
         main([str(tmp_path / "table.csv"), *flags])
+
+
+def test_figures_are_written_onto_the_card_and_nothing_else_of_it_changes(evaluations, tmp_path):
+    card, table = tmp_path / "card.json", tmp_path / "dev.csv"
+    facts = json.loads(own_card().read_text(encoding="utf-8"))
+    card.write_text(json.dumps(facts), encoding="utf-8")
+    scores = ["--scores", evaluations("clean.csv", range(16), CLEAN)]
+    main([str(table), *scores, f"--card={card}", "--onto_card"])
+    written = json.loads(card.read_text(encoding="utf-8"))
+    [(delivery, figures)] = written["figures"]["dev"].items()
+    known = Measured.read(own_card())
+    expected = summary(Scored.read(table), known.calibration, known.generators)["clean"]
+    assert delivery == "clean"
+    assert figures["auc"] == pytest.approx(expected["auc"], abs=5e-5)
+    assert figures["auc_interval"] == pytest.approx(expected["auc_interval"], abs=5e-5)
+    assert {**written, "figures": None} == {**facts, "figures": None}
+    assert json.loads(card_of(table).read_text(encoding="utf-8")) == written
 
 
 def test_the_page_shows_every_group(scored):
