@@ -1,26 +1,24 @@
-"""NPR at four scales, for real pictures as they arrive.
+"""NPR for real pictures as they arrive.
 
     python main.py --config=configs/wild.py --workdir=DIR --config.data.path=PICTURES,PAIRS \\
         "--config.data.weights=(1.0,1.0)"
 
-The residuals at 1/8, 1/4, 1/2 and 3/4 are channels of one image for one small network. Nothing is
-resized to a common size. Every picture goes through a random delivery: made smaller, saved again
-once or twice, blurred. Labels, generators and sources of photographs weigh alike. The learning rate
-ends at zero after a fixed number of steps and the weights are averaged, so that nothing depends on
-a few validation images.
+Nothing is resized to a common size. A photograph stands beside each generated image of a batch, and
+both go through the same random delivery: made smaller, saved again once or twice, blurred. Labels,
+generators and sources of photographs weigh alike. The learning rate ends at zero after a fixed
+number of steps and the weights are averaged, so that nothing depends on a few validation images.
 
 PICTURES is what ``prepare`` makes of photographs and generated images, PAIRS what ``pairs`` makes
-of the photographs (docs/data.md, "Couples and deliveries"). What its parts are worth, and those
-that it does without, is a question of configs/sweeps/wild.py. Nothing is published for this recipe.
-Cost: 300,000 crops of 96 pixels.
+of the photographs (docs/data.md, "Couples and deliveries"). What each part is worth is a question
+of configs/sweeps/wild.py. Nothing is published for this recipe. Cost: 300,000 crops of 96 pixels.
 """
 
-from configs import multiscale
+from configs import default
 
 
 def get_config():
     """See the module."""
-    config = multiscale.get_config("stack,0.125,0.25,0.5,0.75")
+    config = default.get_config()
     config.num_epochs = 10
     config.ema = 0.999
     config.best_checkpoint = "last"
@@ -42,8 +40,8 @@ def get_config():
     data.balance = "generator"
     data.balance_power = 0.5  # evenly, a source of six photographs would be a fifth of all seen
     data.images_per_epoch = 30_000
+    data.couples = True
+    data.blend_probability = 0.5
     data.random_delivery.on = True
-    # Photographs come as JPEG; and it breaks the invisible mark, whoever carries it.
-    data.random_delivery.lossless_jpeg_probability = 1.0
     data.cache = 4000
     return config

@@ -1,13 +1,11 @@
-"""What each part of a recipe is worth, and which residuals find real generated pictures.
+"""What each part of configs/wild.py is worth, and which residuals find real generated pictures.
 
     python main.py sweep --config=configs/sweeps/wild.py:ingredients --workdir=DIR
     python main.py sweep --config=configs/sweeps/wild.py:residuals --workdir=DIR
 
 Trained on ``train`` of real pictures and on reconstructions of its photographs, tested on ``dev``,
 whose generators were not trained on, after each delivery; docs/data.md says how both data sets are
-prepared. The recipe is the first of configs/wild.py, before these questions were answered: NPR at
-0.5, couples in one batch, some blended, and a quarter of the lossless files not saved as JPEG
-first. Two runs of ``ingredients`` want other reconstructions: ``reconstructions_2``, made with
+prepared. Two runs of ``ingredients`` want other reconstructions: ``reconstructions_2``, made with
 ``--per_photograph=2 --decoders=vae4,fir``, and ``reconstructions_5``, made with
 ``--per_photograph=4 --decoders=vae4,vq4,fir,transposed4,shuffle2``.
 
@@ -18,7 +16,7 @@ pixels is scored.
 from collections.abc import Mapping
 from typing import Any
 
-from configs import default, wild
+from configs import wild
 from configs.sweeps.base import get_sweep
 from configs.sweeps.branches import multiscale_model
 
@@ -31,7 +29,7 @@ def get_config(question: str = "ingredients"):
     """``ingredients`` with three seeds or ``residuals`` with two."""
     if question not in QUESTIONS:
         raise ValueError(f"wild.py:{question}; expected {' or '.join(QUESTIONS)}")
-    base = first_recipe()
+    base = wild.get_config()
     base.data.path = f"{PICTURES},{RECONSTRUCTIONS}"
     base.data.weights = (1.0, 1.0)
     base.data.images_per_epoch = CROPS
@@ -46,17 +44,6 @@ def get_config(question: str = "ingredients"):
         sweep.seeds = (0, 1)
     sweep.deliveries = ("clean", "web", "hard")
     return sweep
-
-
-def first_recipe():
-    """configs/wild.py as it was when it made npr-wild 0.1, but for ``data.balance_power``."""
-    config = wild.get_config()
-    config.model = default.get_config().model
-    config.model.backbone = "shallow_resnet"
-    config.data.couples = True
-    config.data.blend_probability = 0.5
-    config.data.random_delivery.lossless_jpeg_probability = 0.75
-    return config
 
 
 def ingredients() -> dict[str, Mapping[str, Any]]:
