@@ -46,6 +46,11 @@ INGREDIENTS = Question(
     "the whole recipe",
     "The recipe without one part each, mean of three deliveries",
 )
+# Of the ingredients, what docs/research/learning_curve.py is about.
+LESS_DATA = (
+    *("two_decoders", "five_decoders"),
+    *("eighth_of_images", "quarter_of_images", "half_of_images"),
+)
 ATTENTION = "attention"
 # What a gain of attention over three scales could come from instead.
 CONTROLS = ("0.5", "0.25", "three_of_0.5", "stacked")
@@ -93,7 +98,11 @@ def finalists(tables: Mapping[str, ResultTable]) -> Answer:
 
 def ingredients(tables: Mapping[str, ResultTable]) -> Answer:
     """The recipe without each of its parts against the whole."""
-    return _answer(INGREDIENTS, tables, [])
+    table = tables.get(INGREDIENTS.table)
+    if table is None:
+        return _answer(INGREDIENTS, tables, [])
+    parts = table.only_variants(name for name in table.variants if name not in LESS_DATA)
+    return _answer(INGREDIENTS, {**tables, INGREDIENTS.table: parts}, [])
 
 
 def _answer(question: Question, tables: Mapping[str, ResultTable], more: Sequence) -> Answer:

@@ -226,6 +226,9 @@ def test_the_learning_curve_tells_its_last_steps():
         answer.paragraph
     )
     assert "72.0 with none, 72.5 with 2, 73.0 with 5 and 73.0 with 13 of the" in answer.paragraph
+    parts = wild_questions.ingredients({"ingredients": table})
+    assert "no_reconstructions" in parts.table
+    assert "half_of_images" not in parts.table
     left = ResultTable("ingredients", [row for row in table.rows if row["variant"] != "all"])
     assert "all has not run" in learning_curve.learning_curve({"ingredients": left}).short
 
