@@ -7,6 +7,7 @@ on the seeds that all have, the finalists again on theirs.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -51,9 +52,13 @@ LESS_DATA = (
     *("two_decoders", "five_decoders"),
     *("eighth_of_images", "quarter_of_images", "half_of_images"),
 )
-ATTENTION = "attention"
-# What a gain of attention over three scales could come from instead.
-CONTROLS = ("0.5", "0.25", "three_of_0.5", "stacked")
+ATTENTION, FOUR_SCALES = "attention", "four_scales"
+# What has attention, and what a gain of it could come from instead.
+ATTENDED = {
+    ATTENTION: "Attention over 0.25, 0.5 and 0.75",
+    FOUR_SCALES: "Attention over 0.125, 0.25, 0.5 and 0.75",
+}
+CONTROLS = ("0.5", "0.25", "three_of_0.5", "stacked", "stacked_four")
 # The same variant in a table of the embedded data, and what it is compared with there.
 EMBEDDED = {
     "0.25": ("scales", "0.25", "0.5"),
@@ -93,7 +98,7 @@ def finalists(tables: Mapping[str, ResultTable]) -> Answer:
     def fresh(over: Mapping[str, ResultTable]) -> str:
         return _fresh(over[FINALISTS.table], chosen_by)
 
-    return _answer(FINALISTS, {**tables, FINALISTS.table: last}, [fresh, _attention])
+    return _answer(FINALISTS, {**tables, FINALISTS.table: last}, [fresh, *_ATTENTIONS])
 
 
 def ingredients(tables: Mapping[str, ResultTable]) -> Answer:
@@ -200,24 +205,27 @@ def _fresh(table: ResultTable, chosen_by: Sequence[int]) -> str:
     )
 
 
-def _attention(tables: Mapping[str, ResultTable]) -> str:
-    """Whether attention over three scales gains what it would have to on its best control."""
+def _attention(tables: Mapping[str, ResultTable], name: str) -> str:
+    """Whether a variant with attention gains what it would have to on its best control."""
     table = tables[FINALISTS.table]
-    controls = [name for name in CONTROLS if name in table.variants]
-    if ATTENTION not in table.variants or not controls:
+    controls = [control for control in CONTROLS if control in table.variants]
+    if name not in table.variants or not controls:
         return ""
     unseen = table.generators("unseen")
-    seeds = table.seeds([ATTENTION, *controls])
-    best = max(controls, key=lambda name: table.points(name, unseen, seeds).mean())
-    test = pair(table, ATTENTION, best, unseen)
+    seeds = table.seeds([name, *controls])
+    best = max(controls, key=lambda control: table.points(control, unseen, seeds).mean())
+    test = pair(table, name, best, unseen)
     if not test.measured:
         return ""
-    size = _parameters(table, ATTENTION) / _parameters(table, best)
+    size = _parameters(table, name) / _parameters(table, best)
     return (
-        f"Attention over 0.25, 0.5 and 0.75 has {size:.1f} times the parameters of its best "
+        f"{ATTENDED[name]} has {size:.1f} times the parameters of its best "
         f"control, {best}, and against it {interval(test)}, p not corrected: that it gains "
         f"{CRITERION:g} points is {criterion(test)}."
     )
+
+
+_ATTENTIONS = [functools.partial(_attention, name=name) for name in ATTENDED]
 
 
 def _agreement(tables: Mapping[str, ResultTable]) -> str:
