@@ -16,7 +16,7 @@ import numpy as np
 
 from docs.research import detector_views
 from docs.research.detector_views import PHASES, SIDE, SPLIT, Viewed, root_mean_square
-from docs.research.wording import counted, signed
+from docs.research.wording import capital, counted, signed
 
 TABLE = "detector/finalist_views.csv"  # within docs/results
 _SHIFTS, _MIRRORED, _TURNED = slice(1, len(PHASES)), len(PHASES), len(PHASES) + 1
@@ -56,7 +56,7 @@ def format_block(finalists: Sequence[Viewed]) -> str:
             f"{counted(len(labels) - photographs, 'generated picture')} of `{SPLIT}`. How far a "
             "view moves the logit of a picture: root mean square, unit: its standard deviation "
             f"over photographs. AUC: mean over {counted(len(names), 'generator')}, intervals over "
-            f"pictures. {made}.",
+            f"pictures. {capital(made)}.",
         ]
     )
 

@@ -85,5 +85,5 @@ def test_finalists_are_read_back_and_stand_side_by_side(viewed, tmp_path):
     assert f"| attention | 0.00 | {2 / unit:.2f} | 0.00 |" in text
     assert "100 photographs and 200 generated pictures" in text
     assert "mean over 1 generator," in text
-    assert text.endswith("commit c, 2026-11-30, a machine.")
+    assert text.endswith("Commit c, 2026-11-30, a machine.")
     assert finalist_views.block_of(tmp_path / "none.csv").startswith("Not measured yet")
