@@ -8,7 +8,8 @@
 # version, data, licences, recipe, commit, date, seed, calibrated_on, probabilities_fitted_to);
 # REALWORLD is the collection that PREPARED was prepared from; SCRATCH keeps the evaluations. The
 # words around the tables are written by hand afterwards, and so are README's example and the table
-# of docs/benchmarks.md in 8 bits.
+# of docs/benchmarks.md in 8 bits; robustness.csv is docs/research/detector_robustness.py's. It took
+# 12 minutes on two cores that other work shared (2026-11-30).
 set -euo pipefail
 run=$1 facts=$2 realworld=$3 prepared=$4 scratch=$5
 python=.venv/bin/python tables=docs/results/detector detectors=npr_jax/detectors
