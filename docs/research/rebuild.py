@@ -35,7 +35,7 @@ from docs.research.repeats import repeatability
 from docs.research.result_table import ResultTable, read_tables
 from docs.research.scale_questions import hypotheses, traces
 from docs.research.weights_question import weights
-from docs.research.wild_questions import finalists, ingredients, residuals
+from docs.research.wild_questions import finalists, ingredients, longer, residuals
 from input_pipeline.storage.atomic_files import write_file
 from npr_jax.analysis.figures import style
 from npr_jax.detectors.card import own_card
@@ -56,6 +56,7 @@ def answer_all(tables: Mapping[str, ResultTable], results: pathlib.Path) -> list
         unseen(results, tables),
         residuals(tables),
         finalists(tables),
+        longer(tables),
         ingredients(tables),
         learning_curve(tables),
         repeatability(tables),

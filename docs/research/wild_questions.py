@@ -1,9 +1,9 @@
 """Which residuals, and which parts of the recipe, find real generated pictures.
 
-Both sweeps of configs/sweeps/wild.py, whose runs are tested after several deliveries: a variant is
+The sweeps of configs/sweeps/wild.py, whose runs are tested after several deliveries: a variant is
 compared with the baseline by the mean over deliveries, and by that delivery after which it does
 worst. Of the residuals, those with more seeds than the others are the finalists: all are compared
-on the seeds that all have, the finalists again on theirs.
+on the seeds that all have, the finalists again on theirs, and with more steps.
 """
 
 import dataclasses
@@ -37,6 +37,15 @@ FINALISTS = Question(
     RESIDUALS.baseline,
     RESIDUALS.called,
     "The finalists on real pictures, mean of three deliveries",
+    named=("attention",),
+)
+LONGER = Question(
+    "longer",
+    "Do the gains of several scales last with three times as many steps?",
+    "longer",
+    RESIDUALS.baseline,
+    RESIDUALS.called,
+    "The finalists with more steps, mean of three deliveries",
     named=("attention",),
 )
 INGREDIENTS = Question(
@@ -98,7 +107,13 @@ def finalists(tables: Mapping[str, ResultTable]) -> Answer:
     def fresh(over: Mapping[str, ResultTable]) -> str:
         return _fresh(over[FINALISTS.table], chosen_by)
 
-    return _answer(FINALISTS, {**tables, FINALISTS.table: last}, [fresh, *_ATTENTIONS])
+    attentions = _attentions(FINALISTS.table)
+    return _answer(FINALISTS, {**tables, FINALISTS.table: last}, [fresh, *attentions])
+
+
+def longer(tables: Mapping[str, ResultTable]) -> Answer:
+    """The finalists after more steps, and what the same seeds gave after fewer."""
+    return _answer(LONGER, tables, [_shorter, *_attentions(LONGER.table)])
 
 
 def ingredients(tables: Mapping[str, ResultTable]) -> Answer:
@@ -205,9 +220,31 @@ def _fresh(table: ResultTable, chosen_by: Sequence[int]) -> str:
     )
 
 
-def _attention(tables: Mapping[str, ResultTable], name: str) -> str:
+def _shorter(tables: Mapping[str, ResultTable]) -> str:
+    """The differences of the same variants and seeds in the runs with fewer steps."""
+    table, short = tables[LONGER.table], tables.get(RESIDUALS.table)
+    if short is None:
+        return ""
+    short = short.mean_of_deliveries().only_seeds(table.seeds())
+    unseen = table.generators("unseen")
+    tests = [
+        pair(short, name, LONGER.baseline, unseen, name=name)
+        for name in table.variants
+        if name != LONGER.baseline and name in short.variants
+    ]
+    if not tests:
+        return ""
+    level = short.points(LONGER.baseline, unseen, short.seeds([LONGER.baseline])).mean()
+    gains = [f"{test.name} {signed(test.gain)}" for test in _sorted(tests)]
+    return (
+        f"Of the same seeds after {short.said('steps')} steps in place of {table.said('steps')}, "
+        f"{LONGER.called} has {level:.1f}, and the differences to it are {listed(gains)}."
+    )
+
+
+def _attention(tables: Mapping[str, ResultTable], of: str, name: str) -> str:
     """Whether a variant with attention gains what it would have to on its best control."""
-    table = tables[FINALISTS.table]
+    table = tables[of]
     controls = [control for control in CONTROLS if control in table.variants]
     if name not in table.variants or not controls:
         return ""
@@ -225,7 +262,8 @@ def _attention(tables: Mapping[str, ResultTable], name: str) -> str:
     )
 
 
-_ATTENTIONS = [functools.partial(_attention, name=name) for name in ATTENDED]
+def _attentions(of: str) -> list[functools.partial[str]]:
+    return [functools.partial(_attention, of=of, name=name) for name in ATTENDED]
 
 
 def _agreement(tables: Mapping[str, ResultTable]) -> str:

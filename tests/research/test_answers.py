@@ -154,6 +154,7 @@ def test_without_any_table_every_question_is_open():
     assert weights_question.weights(None).word == UNMEASURED
     assert wild_questions.residuals({}).word == UNMEASURED
     assert wild_questions.finalists({}).word == UNMEASURED
+    assert wild_questions.longer({}).word == UNMEASURED
     assert wild_questions.ingredients({}).word == UNMEASURED
     assert learning_curve.learning_curve({}).word == UNMEASURED
     assert repeats.repeatability({}).word == UNMEASURED
@@ -213,6 +214,26 @@ def test_finalists_are_those_with_more_seeds_and_are_judged_on_the_fresh_ones_to
     assert "3.0 times the parameters of its best control, stacked" in answer.paragraph
     unfinished = wild_questions.finalists({"residuals": chosen})
     assert unfinished.word == UNMEASURED
+
+
+def test_what_few_steps_gave_stands_beside_what_more_give_on_the_same_seeds():
+    def steps(aucs, number):
+        return [{**row, "steps": number} for row in wild_table({"clean": aucs}, noise=1e-4).rows]
+
+    few = steps({"0.5": 0.7, "attention": 0.74, "stacked": 0.71, "deep": 0.9}, 375)
+    more = steps({"0.5": 0.8, "attention": 0.81, "stacked": 0.82}, 1125)
+    tables = {
+        "residuals": ResultTable("residuals", few),
+        "longer": ResultTable("longer", more).only_seeds([0, 1, 2]),
+    }
+    answer = wild_questions.longer(tables)
+    assert "| stacked | 3 | +2.0 |" in answer.table
+    assert (
+        "Of the same seeds after 375 steps in place of 1125, NPR at 0.5 has 70.0, and the "
+        "differences to it are attention +4.0 and stacked +1.0."
+    ) in answer.paragraph
+    assert "its best control, stacked, and against it −1.0 points" in answer.paragraph
+    assert "Of the same seeds" not in wild_questions.longer({"longer": tables["longer"]}).paragraph
 
 
 def test_the_learning_curve_tells_its_last_steps():

@@ -68,16 +68,17 @@ def test_augmentation_is_on_and_off():
 
 
 def test_wild_gives_every_variant_the_same_budget_and_three_deliveries():
-    """22 ingredients with three seeds, sixteen residuals with two: 98 runs of 12,000 crops."""
+    """22 ingredients with three seeds, sixteen residuals with two, nine with three and more."""
     count = 0
-    for question, seeds in (("ingredients", 3), ("residuals", 2)):
+    asked = (("ingredients", 3, 12_000), ("residuals", 2, 12_000), ("longer", 3, 36_000))
+    for question, seeds, budget in asked:
         sweep = importlib.import_module("configs.sweeps.wild").get_config(question)
         assert tuple(sweep.deliveries) == ("clean", "web", "hard")
         runs = grid.expand(sweep)
         count += len(runs)
         assert len({run.variant for run in runs}) * seeds == len(runs)
         budgets = {run.config.data.images_per_epoch * run.config.num_epochs for run in runs}
-        assert budgets == {12_000}
-    assert count == 98
-    with pytest.raises(ValueError, match=r"wild.py:all; expected ingredients or residuals"):
+        assert budgets == {budget}
+    assert count == 125
+    with pytest.raises(ValueError, match=r"wild.py:all; expected one of ingr.*, longer$"):
         importlib.import_module("configs.sweeps.wild").get_config("all")
