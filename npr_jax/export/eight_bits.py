@@ -3,7 +3,8 @@
 Static quantisation by ONNX Runtime: weights per channel, activations by the range that they have
 over some pictures, which then is part of the file. The pixels, the residual, the stem and the first
 stage stay in floating point: there the values are differences of neighbours, most of them tiny and
-a few large. Weights take 7 bits, with which no sum overflows on processors without VNNI
+a few large. So do the sums over positions, which grow with the picture and have no range, and the
+classifier, whose steps would be those of the logit. Weights take 7 bits, with which no sum overflows on processors without VNNI
 (`reduce_range` in ONNX Runtime's guide to quantisation): else scores would depend on which it is.
 """
 
@@ -23,7 +24,12 @@ from npr_jax.inference.onnx_scorer import OnnxScorer
 from npr_jax.models.onnx.network_facts import SEAL, sealed
 
 _OPERATIONS = ["Conv", "Add", "Relu"]
-_IN_FLOAT = {"stem", "stage 1"}  # parts of the graph, see ``npr_jax.models.onnx.graph``
+_IN_FLOAT = {
+    "stem",
+    "stage 1",
+    "sums",
+    "classifier",
+}  # parts of the graph, see ``npr_jax.models.onnx.graph``
 
 
 def in_eight_bits(network: bytes, pictures: Iterable[np.ndarray]) -> bytes:
