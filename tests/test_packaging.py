@@ -118,8 +118,9 @@ def test_the_light_install_scores_a_picture_from_an_empty_directory(
 @pytest.mark.slow
 def test_the_light_install_scores_with_its_own_detector(installed, tmp_path):
     Image.fromarray(runs.picture(0, True)).save(tmp_path / "picture.png")
-    finished = run_installed(installed, tmp_path, "predict", "picture.png")
+    finished = run_installed(installed, tmp_path, "predict", "picture.png", "--evidence=reasons")
     assert finished.returncode == 0, finished.stderr
+    assert list((tmp_path / "reasons").rglob("*.png"))
     detector = Detector.default()
     assert finished.stderr.startswith(f"detector: {detector.title}; ")
     [row] = csv.DictReader(io.StringIO(finished.stdout))
@@ -134,10 +135,10 @@ def test_the_light_install_is_light(installed):
     command = [installed / "bin" / "python", "-m", "pip", "list", "--format=freeze"]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     names = {normalized(line) for line in listed.splitlines()}
-    heavy = {"tensorflow", "tensorflow-cpu", "opencv-python-headless", "matplotlib", "pandas"}
+    heavy = {"tensorflow", "tensorflow-cpu", "opencv-python-headless", "pandas"}
     assert not names & (heavy | {"scikit-learn", "pyarrow", "torch", "tensorboard"})
     used = sum(path.lstat().st_blocks * 512 for path in installed.rglob("*"))
-    assert used < 900e6
+    assert used < 1e9
 
 
 @pytest.mark.slow

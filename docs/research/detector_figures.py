@@ -267,12 +267,17 @@ def format_block(scored: Scored, card: Measured) -> str:
     trained = card.trained_on["train_family"]
     deliveries = list(scored.logits)
     means = summary(scored, _calibration(card), trained)
+    calibration = _calibration(card)
+    for name, logits in scored.logits.items():
+        means[name] |= _called_photographs(scored, logits, calibration, trained)
     rows = [
         ("mean AUC of generators it was not trained on", "auc", "auc_interval"),
         ("of these, called generated", "found", ""),
+        ("of these, called photographs", "missed", ""),
         ("photographs called generated", "photographs_called_generated", ""),
         ("the same, of the worst source", "called_generated_by_source", ""),
-        ("balanced accuracy, groups weighted alike", "balanced_accuracy", ""),
+        ("photographs called photographs", "photographs_called_photographs", ""),
+        ("balanced accuracy of *called generated*, groups weighted alike", "balanced_accuracy", ""),
         ("expected calibration error, fitted to other generators", "ece", ""),
         ("the same, were these probabilities true", "ece_of_perfect", ""),
     ]
@@ -283,7 +288,20 @@ def format_block(scored: Scored, card: Measured) -> str:
             for name in deliveries
         ]
         lines.append(_row([text, *cells]))
-    return "\n".join([*lines, "", *_groups(scored, _calibration(card), trained)])
+    return "\n".join([*lines, "", *_groups(scored, calibration, trained)])
+
+
+def _called_photographs(
+    scored: Scored, logits: np.ndarray, calibration: Calibration, trained: Sequence[str]
+) -> dict[str, float]:
+    """Mean share of each generator that was not trained on, and share of the photographs."""
+    limit = -np.inf if calibration.photograph_to is None else calibration.photograph_to
+    called = logits <= limit
+    unseen = [name for name in scored.groups(1) if name not in trained]
+    return {
+        "missed": float(np.mean([called[scored.sources == name].mean() for name in unseen])),
+        "photographs_called_photographs": float(called[scored.labels == 0].mean()),
+    }
 
 
 def _groups(scored: Scored, calibration: Calibration, trained: Sequence[str]) -> list[str]:

@@ -34,7 +34,7 @@ _ALL = (
 )  # fmt: skip
 COMMANDS: dict[str, Command] = {command.name: command for command in _ALL}
 # Modules of the extra ``train`` in pyproject.toml that this project imports.
-EXTRA = ("clu", "cv2", "grain", "jinja2", "matplotlib", "sklearn", "tensorboard", "threadpoolctl")
+EXTRA = ("clu", "cv2", "grain", "jinja2", "sklearn", "tensorboard", "threadpoolctl")
 
 
 @contextlib.contextmanager

@@ -19,8 +19,9 @@ from npr_jax.cli.detector_flags import (
 from npr_jax.cli.predict_ray import RAY, RAY_FLAGS, check_ray_flags, predict_by_ray
 
 _OF_EXAMPLES = (
-    "the examples are simulations, named for what they are; they show what this command does, and "
-    "what counts are your own pictures: predict my_pictures/"
+    "the examples are simulations, named for what they are: they show what this command does, not "
+    "how well. The bundled detector learned from real pictures and may miss simulated ones; what "
+    "counts are your own: predict my_pictures/"
 )
 
 

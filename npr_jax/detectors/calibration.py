@@ -53,8 +53,8 @@ class Calibration:
     def in_words(self) -> str:
         """What it is, for the line that says what scores are."""
         return (
-            f"calibrated (temperature {self.temperature:.3g}, bias {self.bias:.3g}, at most "
-            f"{100 * self.target_error:.3g} % of either class called the other)"
+            f"calibrated (temperature {self.temperature:.3g}, bias {self.bias:.3g}; limits set for "
+            f"at most {100 * self.target_error:.3g} % of either class called the other)"
         )
 
     def verdict(self, logit: float) -> str:

@@ -4,8 +4,9 @@ Static quantisation by ONNX Runtime: weights per channel, activations by the ran
 over some pictures, which then is part of the file. The pixels, the residual, the stem and the first
 stage stay in floating point: there the values are differences of neighbours, most of them tiny and
 a few large. So do the sums over positions, which grow with the picture and have no range, and the
-classifier, whose steps would be those of the logit. Weights take 7 bits, with which no sum overflows on processors without VNNI
-(`reduce_range` in ONNX Runtime's guide to quantisation): else scores would depend on which it is.
+classifier, whose steps would be those of the logit. Weights take 7 bits, with which no sum
+overflows on processors without VNNI (`reduce_range` in ONNX Runtime's guide to quantisation): else
+scores would depend on which it is.
 """
 
 from __future__ import annotations

@@ -213,7 +213,7 @@ def test_predict_makes_examples_and_says_what_they_are(as_default, tmp_path, cap
     assert len(names) == 5
     last = said.err.splitlines()[-1]
     assert "the examples are simulations" in last
-    assert last.endswith("your own pictures: predict my_pictures/")
+    assert last.endswith("what counts are your own: predict my_pictures/")
     assert main.run(["predict", f"--examples={names[0]}"]) == 2
     assert "is a file; give a directory" in capsys.readouterr().err
 

@@ -102,8 +102,11 @@ def test_figures_are_written_onto_the_card_and_nothing_else_of_it_changes(evalua
 
 
 def test_the_page_shows_every_group(scored):
-    card = Measured("name 1", "a", CALIBRATION, {"train_family": ["old"]})
+    calibration = dataclasses.replace(CALIBRATION, photograph_to=-0.75)
+    card = Measured("name 1", "a", calibration, {"train_family": ["old"]})
     block = detector_figures.format_block(scored, card)
+    assert "| of these, called photographs | 12.5 | 12.5 |" in block  # 1 of 4 and 0 of 2
+    assert "| photographs called photographs | 62.5 | 62.5 |" in block
     for text in ("| `old`* | 2 |", "| `new` | 4 |", "| `lake` | 4 | 0.0 (0 to 49) |"):
         assert text in block
     with pytest.raises(ValueError, match="name 1 has no calibration"):
