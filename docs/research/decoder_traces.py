@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from docs.research.decoders import Decoder, decoders
+from docs.research.scripts import run_script
 from input_pipeline.images.problems import UnreadableImageError
 from input_pipeline.images.transforms import decode
 from input_pipeline.prepare.sources import find_source
@@ -228,4 +229,4 @@ def main(arguments: Iterable[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -16,6 +16,7 @@ import numpy as np
 
 from docs.research.lists import listed
 from docs.research.logit_changes import FACTS, MOST, Change, change, facts_of, told_by
+from docs.research.scripts import run_script
 from docs.research.table_command import write_measured
 from docs.research.wording import counted
 from input_pipeline.images.transforms import decode
@@ -103,4 +104,4 @@ def main(arguments: Iterable[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -25,6 +25,7 @@ from typing import Any, Self
 import numpy as np
 
 from docs.research.named_paths import path_of
+from docs.research.scripts import run_script
 from docs.research.unseen_calibration import crosswise_probabilities, error_of_perfect
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import write_file
@@ -32,7 +33,7 @@ from input_pipeline.storage.csv_files import csv_text, read_csv
 from npr_jax.analysis.statistics.bootstrap import bootstrap_metric
 from npr_jax.detectors import calibration_file
 from npr_jax.detectors.calibration import Calibration
-from npr_jax.detectors.card import own_card
+from npr_jax.detectors.card import card_text, own_card
 from npr_jax.evaluation import measures
 from npr_jax.evaluation.calibration_measures import measure_probabilities
 from npr_jax.evaluation.results import read_scores
@@ -179,7 +180,7 @@ def write_figures(card: pathlib.Path, scored: Scored, split: str) -> None:
         for delivery, measured in found.items()
     }
     facts = json.loads(card.read_text(encoding="utf-8")) | {"figures": {split: figures}}
-    write_file(card, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+    write_file(card, card_text(facts))
 
 
 def mean_auc(
@@ -377,4 +378,4 @@ def main(arguments: Iterable[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

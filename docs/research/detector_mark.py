@@ -32,6 +32,7 @@ from docs.research.logit_changes import (
     signed_hundredths,
     told_by,
 )
+from docs.research.scripts import run_script
 from docs.research.table_command import write_measured
 from docs.research.wording import capital
 from input_pipeline.images.invisible_mark import MIN_PIXELS, STABLE_DIFFUSION_1, write_mark
@@ -195,4 +196,4 @@ def main(arguments: Iterable[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -24,6 +24,7 @@ from scipy import ndimage
 
 from docs.research.detector_figures import TABLE as LOGITS
 from docs.research.detector_figures import Scored
+from docs.research.scripts import run_script
 from input_pipeline.images.degradations import transformations
 from input_pipeline.images.transforms import decode
 from input_pipeline.storage.atomic_files import write_file
@@ -279,4 +280,4 @@ def main(arguments: Iterable[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -20,6 +20,7 @@ import numpy as np
 
 from docs.research.detector_figures import Measured, Scored, mean_auc
 from docs.research.logit_changes import FACTS, told_by
+from docs.research.scripts import run_script
 from docs.research.wording import counted
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import write_file
@@ -125,4 +126,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

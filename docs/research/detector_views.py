@@ -19,6 +19,7 @@ import numpy as np
 
 from docs.research import logit_changes
 from docs.research.logit_changes import facts_of, made_with
+from docs.research.scripts import run_script
 from docs.research.table_command import write_measured
 from docs.research.wording import counted, signed
 from input_pipeline.images.transforms import decode
@@ -219,4 +220,4 @@ def main(arguments: Iterable[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -21,6 +21,7 @@ import numpy as np
 import optax
 from flax import nnx
 
+from docs.research.scripts import run_script
 from input_pipeline.images.image_listing import ImageListing
 from input_pipeline.images.problems import UnreadableImageError
 from input_pipeline.images.transforms import decode
@@ -215,4 +216,4 @@ def _rows(table: pathlib.Path | None) -> dict[str, tuple]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from docs.research.scripts import run_script
 from input_pipeline.simulation import camera, decoders, scenes
 from input_pipeline.storage.atomic_files import whole_file
 
@@ -131,4 +132,4 @@ def _log_spectrum(images: jax.Array, rings: np.ndarray) -> jax.Array:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import axes
 
+from docs.research.scripts import run_script
 from npr_jax.analysis.figures import style
 from npr_jax.residuals.residual import RESIDUAL_MODES, axis_operator
 
@@ -164,4 +165,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

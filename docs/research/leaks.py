@@ -17,6 +17,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from docs.research.detector_figures import HELD_OUT, TABLE, Measured, Scored, card_of
+from docs.research.scripts import run_script
 from input_pipeline.prepare.file_pool import file_pool
 from input_pipeline.prepare.leak_table import KINDS, METADATA, NUISANCES, TOGETHER, leak_tables
 from input_pipeline.prepare.sources import find_source
@@ -121,4 +122,4 @@ def main(arguments: Iterable[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from docs.research.scripts import run_script
 from input_pipeline.images.degradations import Transformation, transformations
 from input_pipeline.images.invisible_mark import MIN_PIXELS, find_mark, read_marks, write_mark
 from input_pipeline.images.problems import ImageProblem
@@ -152,4 +153,4 @@ def main(arguments: Iterable[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

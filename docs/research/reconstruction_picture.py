@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from docs.research.fit_simulation_decoders import clean_photographs
+from docs.research.scripts import run_script
 from npr_jax.models.reconstruction.decoders import DECODERS
 from npr_jax.models.reconstruction.pairs import Reconstructor
 
@@ -40,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

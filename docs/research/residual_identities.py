@@ -16,6 +16,7 @@ import pathlib
 
 import numpy as np
 
+from docs.research.scripts import run_script
 from npr_jax.residuals.residual import axis_operator
 
 FACTORS = {"1/2": 1 / 2, "1/4": 1 / 4, "3/4": 3 / 4, "1/3": 1 / 3, "1/8": 1 / 8}
@@ -163,4 +164,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -11,6 +11,10 @@
 # of docs/benchmarks.md in 8 bits; robustness.csv is docs/research/detector_robustness.py's. It took
 # 12 minutes on two cores that other work shared (2026-11-30).
 set -euo pipefail
+if [ $# -ne 5 ]; then
+  echo "usage: docs/research/ship_detector.sh RUN FACTS.json REALWORLD PREPARED SCRATCH" >&2
+  exit 2
+fi
 run=$1 facts=$2 realworld=$3 prepared=$4 scratch=$5
 python=.venv/bin/python tables=docs/results/detector detectors=npr_jax/detectors
 

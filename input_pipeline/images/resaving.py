@@ -67,6 +67,18 @@ def saving_of(data: bytes) -> Saving:
     return Saving("WEBP", "RGB", options | {"quality": _nearest(size_at, len(data))})
 
 
+def has_palette(data: bytes) -> bool:
+    """Whether a file stores few colours by design: a palette, or black and white alone.
+
+    Raises:
+      UnreadableImageError: the bytes are no image.
+    """
+    if isolated_kind(data):
+        return False
+    with named_reasons(data), open_image(data) as image:
+        return image.mode in ("P", "PA", "1")
+
+
 def _jpeg_options(image: Image.Image) -> dict[str, Any]:
     tables = getattr(image, "quantization", {})
     # Pillow takes the first for luminance and the second for both colours.

@@ -2,7 +2,8 @@
 
 The card, ``<name>.json``, lies beside ``<name>.safetensors``. It says all that scoring needs
 besides the weights, whose SHA-256 ties the two together, and what readers should know before they
-trust the detector: what it was trained on, under which licences, and how well it does.
+trust the detector: what it was trained on, under which licences, and how well it does. It ends in
+the SHA-256 of all that: a digit of a limit that changed on the way would change verdicts.
 
 A card can be read without JAX. Beside both may lie ``<name>.onnx``, the same network for ONNX
 Runtime (``npr_jax.models.onnx.network_file``), with which a picture is scored without JAX, too, and
@@ -36,6 +37,8 @@ OWN_FOLDER = pathlib.Path(__file__).parent
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _REMEDY = "copy the detector again, all of its files"
 _WEIGHTS = ".safetensors"
+_SEAL = "card_sha256"  # of all else that a card says; cards of the first versions have none
+_OF_FILES = ("format", "weights", _SEAL)  # what a card says of itself and its weights
 # By the precision that it computes in.
 NETWORKS = {"float32": ".onnx", "int8": ".int8.onnx"}
 
@@ -119,11 +122,22 @@ def pack(card: Card, model: Model) -> dict[str, bytes]:
     }
     if twice := sorted(known.keys() & card.facts.keys()):
         raise UserError(f"the card says {', '.join(twice)} by itself; leave it out of the facts")
-    text = json.dumps(known | card.facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     files = {card.name + _WEIGHTS: weights}
     if network := _network(model, digest):
         files[card.name + NETWORKS["float32"]] = network
-    return files | {f"{card.name}.json": text.encode()}
+    return files | {f"{card.name}.json": card_text(known | card.facts).encode()}
+
+
+def card_text(content: Mapping[str, Any]) -> str:
+    """The text of a card that says this, JSON values, with its own SHA-256 last."""
+    said = {key: value for key, value in content.items() if key != _SEAL}
+    sealed = said | {_SEAL: _digest(said)}
+    return json.dumps(sealed, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _digest(said: Mapping[str, Any]) -> str:
+    text = json.dumps(said, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _network(model: Model, weights: str) -> bytes:
@@ -179,9 +193,7 @@ def load_card(path: pathlib.Path) -> tuple[Card, Model]:
     content = _read(path)
     weights, data = _weights_of(path, content)
     with whole_content(path, _REMEDY):
-        facts = dict(content)
-        for known in ("format", "weights"):
-            facts.pop(known)
+        facts = {key: value for key, value in content.items() if key not in _OF_FILES}
         card = Card(
             name=facts.pop("name"),
             version=facts.pop("version"),
@@ -220,6 +232,9 @@ def _read(path: pathlib.Path) -> Mapping[str, Any]:
     with whole_content(path, _REMEDY):
         if (version := content["format"]) != FORMAT:
             raise UserError(f"its format is {version}, this version of npr_jax reads {FORMAT}")
+        said = {key: value for key, value in content.items() if key != _SEAL}
+        if _SEAL in content and content[_SEAL] != _digest(said):
+            raise ValueError("its content is not what was written")
     return content
 
 

@@ -218,6 +218,7 @@ def _facts(path: str) -> dict[str, Any]:
         )
     try:
         facts = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        json.dumps(facts, ensure_ascii=False, allow_nan=False).encode()
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"--card={path} cannot be read as JSON: {error}") from error
     known = facts if isinstance(facts, dict) else {}

@@ -15,13 +15,14 @@ from input_pipeline.errors import UserError
 from npr_jax import Detector
 from npr_jax.cli import main
 from npr_jax.detectors import calibration_file, card
-from npr_jax.detectors.calibration import Calibration
+from npr_jax.detectors.calibration import Calibration, to_json
 from tests import runs
 
 # Bytes of all weights that the package may hold.
 MOST_BYTES = 8_000_000
 # What readers of the package's own card have to find on it.
 TOLD = {"data", "licences", "recipe", "commit", "figures"}
+CROSSED = to_json(Calibration(1.0, 0.0, 0.05, generated_from=1.0, photograph_to=2.0))
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def copied(packed, tmp_path):
 
 def rewrite(folder, **changes):
     path = folder / "tiny.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    path.write_text(card.card_text(json.loads(path.read_text()) | changes))
     return path
 
 
@@ -135,6 +136,7 @@ def test_weights_of_another_network_are_refused(copied):
         ({"model": {"name": "npr"}}, "model.backbone"),
         ({"model": "npr"}, "is damaged"),
         ({"calibration": {"temperature": 1}}, "lacks 'bias'"),
+        ({"calibration": CROSSED}, "photograph_to, 2.0, is not below its generated_from, 1.0"),
         ({"weights": {"file": "gone.safetensors", "sha256": ""}}, "gone.safetensors"),
         ({"weights": {"file": "tiny.safetensors", "sha256": {}}}, "is damaged .*sha256"),
     ],
@@ -144,6 +146,27 @@ def test_a_damaged_card_says_what_is_wrong(copied, changes, text):
     with pytest.raises(UserError, match=text) as caught:
         Detector.from_card(path)
     assert "tiny.json" in str(caught.value)
+
+
+@pytest.mark.parametrize("engine", ["flax", "onnxruntime"])
+def test_a_card_that_was_changed_by_hand_is_refused(copied, tmp_path, capsys, engine):
+    """A limit's digit would change verdicts, and nothing would tell."""
+    path = copied / "tiny.json"
+    text = path.read_text()
+    assert '"factors": [\n      0.5' in text
+    path.write_text(text.replace('"factors": [\n      0.5', '"factors": [\n      0.25'))
+    Image.fromarray(runs.picture(0, True)).save(tmp_path / "picture.png")
+    flags = [f"--weights={copied}", f"--engine={engine}"]
+    assert main.run(["predict", str(tmp_path / "picture.png"), *flags]) == 2
+    assert "is damaged (its content is not what was written); copy" in capsys.readouterr().err
+
+
+def test_a_card_from_before_cards_had_checksums_is_read(copied):
+    path = copied / "tiny.json"
+    said = json.loads(path.read_text())
+    del said["card_sha256"]
+    path.write_text(json.dumps(said))
+    assert Detector.from_card(copied).card.facts == {"licence": "CC0"}
 
 
 def test_a_card_that_is_no_json(tmp_path):

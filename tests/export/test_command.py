@@ -113,6 +113,8 @@ def test_the_page_goes_into_a_folder_of_its_own(tmp_path, monkeypatch):
     [
         (None, "needs --card=FILE.json"),
         ("{", "cannot be read as JSON"),
+        ('{"name": "mine", "version": "1", "auc": NaN}', "cannot be read as JSON"),
+        ('{"name": "mine", "version": "1", "by": "\\ud800"}', "cannot be read as JSON"),
         ("[]", "gives no name"),
         ('{"name": "mine"}', "gives no version"),
         ('{"name": "mine", "version": 1}', "gives no version"),

@@ -7,8 +7,9 @@ own tables, on its own grid of blocks, hardly changes.
 """
 
 import hashlib
+import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.problems import UnreadableImageError
-from input_pipeline.images.resaving import saving_of
+from input_pipeline.images.resaving import has_palette, saving_of
 from input_pipeline.images.transforms import decode
 from input_pipeline.prepare.folders import ImageFile, Source
 from input_pipeline.storage.atomic_files import resumable_directory
@@ -110,6 +111,8 @@ def make_pairs(
             f"--per_photograph is {per_photograph}; expected 1 to {len(decoders)}, the number of "
             "decoders to draw from"
         )
+    if seed < 0:
+        raise UserError(f"--seed is {seed}; expected 0 or more")
     splits = {
         split: photographs
         for split, files in sorted(source.splits.items())
@@ -129,7 +132,7 @@ def make_pairs(
         "largest": largest,
         "seed": seed,
     }
-    total, before = sum(map(len, splits.values())), 0
+    total, before, strays = sum(map(len, splits.values())), 0, [*source.strays]
     with resumable_directory(Path(output), plan) as folder:
         if not (folder / DATASET_FILE).exists():
             for split, files in splits.items():
@@ -150,13 +153,17 @@ def make_pairs(
 
                 write_split(folder, split, items(), SHARD_BYTES)
                 before += len(files)
+            for split, left_out in _without_use(folder, splits).items():
+                logging.warning("split %s: none of its photographs can be used", split)
+                splits.pop(split)
+                strays += left_out
         about = {
             "made_by": MADE_BY,
             "title": f"{source.origin}: photographs and their reconstructions",
             "licence": "Unknown; the images remain under the terms of their sources.",
             "pairs": {key: plan[key] for key in ("decoders", "per_photograph", "largest", "seed")},
         }
-        finish_dataset(folder, name, list(splits), about, source.strays)
+        finish_dataset(folder, name, list(splits), about, strays)
     return PreparedDataset.load(output)
 
 
@@ -184,8 +191,11 @@ def _pair(file: ImageFile, run: Reconstructor, settings: _Settings) -> list[Imag
     try:
         data = Path(file.path).read_bytes()
         photograph, saving = cut(decode(data), run.largest), saving_of(data)
+        palette = has_palette(data)
     except (OSError, UnreadableImageError) as error:
         return [Skipped(file.filename, str(error), "unreadable")]
+    if palette:
+        return [Skipped(file.filename, "its few colours would tell it from its pair", "palette")]
     if min(photograph.shape[:2]) < SMALLEST:
         return [Skipped(file.filename, f"a side is below {SMALLEST} pixels", "too small")]
     digest = hashlib.sha256(data).hexdigest()
@@ -211,6 +221,26 @@ def _pair(file: ImageFile, run: Reconstructor, settings: _Settings) -> list[Imag
         pixels = run(name, photograph, noise_seed)
         made.append(record(pixels, GENERATED, PREFIX + name, f"{file.filename}@{name}"))
     return [*made]
+
+
+def _without_use(folder: Path, splits: Iterable[str]) -> dict[str, list[Skipped]]:
+    """{split of whose photographs none can be used: why}; ``UserError`` where that is every one."""
+    found: dict[str, list[Skipped]] = {}
+    used = False
+    for split in splits:
+        shards = finished_shards(folder, split)
+        if any(shard.records for shard in shards):
+            used = True
+        else:
+            found[split] = [entry for shard in shards for entry in shard.skipped]
+    if not used:
+        left_out = [entry for entries in found.values() for entry in entries]
+        raise UserError(
+            f"none of the {len(left_out)} photographs can be used, {left_out[0].path} for one: "
+            f"{left_out[0].reason}; expected pictures without a palette of at least {SMALLEST} x "
+            f"{SMALLEST} pixels"
+        )
+    return found
 
 
 def _hash_of(name: str, weights: Path | None) -> str:

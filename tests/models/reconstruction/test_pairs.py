@@ -48,6 +48,8 @@ def photographs(tmp_path_factory):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         smooth(seed, size).save(root / name, **options)
     smooth(9, (63, 300)).save(root / "narrow.jpg")
+    smooth(8, (80, 80)).quantize(16).save(root / "town/map.png")
+    smooth(8, (80, 80)).convert("1").save(root / "town/page.png")
     (root / "lake/notes.txt").write_text("no image")
     return root
 
@@ -115,6 +117,8 @@ def test_what_is_left_out_is_listed(dataset):
     assert skipped(dataset.path) == {
         "narrow.jpg": "a side is below 64 pixels",
         "lake/notes.txt": "companion file",
+        "town/map.png": "its few colours would tell it from its pair",
+        "town/page.png": "its few colours would tell it from its pair",
     }
 
 
@@ -173,6 +177,20 @@ def test_photographs_of_a_sorted_tree_are_taken_alone(photographs, weights, tmp_
         walk_photographs(root)
 
 
+def test_a_split_without_a_photograph_of_use_is_left_out(weights, tmp_path, caplog):
+    root = tmp_path / "sorted"
+    for split, size in {"train": (64, 64), "validation": (63, 100)}.items():
+        (root / split / "own/0_real").mkdir(parents=True)
+        smooth(3, size).save(root / split / "own/0_real/x.png")
+    dataset = make_pairs(
+        walk_classes(root), tmp_path / "out", decoders=NAMES, per_photograph=1, largest=64,
+        weights=weights,
+    )  # fmt: skip
+    assert list(dataset.splits) == ["train"]
+    assert "split validation: none of its photographs can be used" in caplog.text
+    assert skipped(dataset.path) == {"validation/own/0_real/x.png": "a side is below 64 pixels"}
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -180,6 +198,7 @@ def test_photographs_of_a_sorted_tree_are_taken_alone(photographs, weights, tmp_
         ({"per_photograph": 4}, "--per_photograph is 4; expected 1 to 3"),
         ({"largest": 100}, "--largest is 100; expected a multiple of 16"),
         ({"decoders": ("fir_narrow",) * 2}, "each once"),
+        ({"seed": -1}, "--seed is -1; expected 0 or more"),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_work(photographs, weights, tmp_path, options, said):
@@ -197,7 +216,7 @@ def test_folders_without_photographs_are_refused(weights, tmp_path):
     with pytest.raises(UserError, match="holds no images"):
         made(tmp_path / "texts", tmp_path / "out", weights)
     (tmp_path / "texts/a.png").write_text("no image")
-    with pytest.raises(UserError, match="split 'train' has no images"):
+    with pytest.raises(UserError, match=r"none of the 1 photographs can be used, a\.png for one: "):
         made(tmp_path / "texts", tmp_path / "out", weights)
     tree = tmp_path / "fakes/sdxl/1_fake"
     tree.mkdir(parents=True)
