@@ -107,7 +107,7 @@ def _write_one(
     shown = [("as scored" if turn == 1 else "as scored, turned upright", upright(image, turn))]
     if laid_over is not None:
         shown.append(("heat map", laid_over))
-    limit = None if found is None else evidence_images.largest(found)
+    limit = None if found is None else evidence_images.full_colour(found)
     (folder / "sheet.png").write_bytes(sheet(title, [*shown, *captioned], limit))
     described = _describe(detector, result, image, found, problem)
     described |= {"orientation": turn, "shown": NAMES.get(turn, "as stored")}
@@ -136,7 +136,8 @@ def _describe(
     rows, columns = found.values.shape
     drawn = {"method": found.method, "unit": found.unit, "stride": found.stride}
     drawn |= {"first": found.first, "rows": rows, "columns": columns}
-    return described | {"heat_map": drawn | {"largest": evidence_images.largest(found)}}
+    drawn |= {"largest": evidence_images.largest(found)}
+    return described | {"heat_map": drawn | {"full_colour": evidence_images.full_colour(found)}}
 
 
 def _heat_map_rows(found: HeatMap) -> Iterator[tuple[int | str, ...]]:
@@ -158,7 +159,10 @@ def _row(
 
 @style.styled()
 def sheet(title: str, shown: Sequence[tuple[str, np.ndarray]], limit: float | None) -> bytes:
-    """Tiles (caption, uint8 ``[h, w, 3]``) as a PNG file; with a heat map among them its limit."""
+    """Tiles (caption, uint8 ``[h, w, 3]``) as a PNG file.
+
+    With a heat map among them ``limit`` is the logit from which on its colours are strongest.
+    """
     drawing = style.new_figure(SHEET_TILE * len(shown) + 0.9, SHEET_TILE + 0.9)
     axes = drawing.subplots(1, len(shown), squeeze=False)[0]
     for ax, (caption, pixels) in zip(axes, shown, strict=True):
@@ -171,7 +175,7 @@ def sheet(title: str, shown: Sequence[tuple[str, np.ndarray]], limit: float | No
         scale = cm.ScalarMappable(
             colors.Normalize(-limit, limit), colors.LinearSegmentedColormap.from_list("", ends)
         )
-        bar = drawing.colorbar(scale, ax=axes.tolist(), shrink=0.9, pad=0.01)
+        bar = drawing.colorbar(scale, ax=axes.tolist(), shrink=0.9, pad=0.01, extend="both")
         bar.set_label("logit: orange generated,\nblue photograph")
     drawing.suptitle(style.shorten(title, 110), x=0.01, ha="left", fontsize=9)
     buffer = io.BytesIO()

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 PHOTOGRAPH_COLOUR, GENERATED_COLOUR = "#0072B2", "#D55E00"  # Okabe and Ito's blue, vermillion
 RESIDUAL_RANGE = 0.1  # pixel values in [0, 1]; shown from black (-) over grey (0) to white (+)
-STRONGEST = 0.75  # opacity of the largest value of a heat map
+STRONGEST = 0.75  # opacity of the largest values of a heat map
+# Percentile of a map's absolute values from which on they count as largest: with the very largest,
+# which can be ten times that, most maps would be all but clear.
+_LARGEST_FROM = 99
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -51,15 +54,22 @@ def residuals(front_ends: Sequence[FrontEnd]) -> list[FrontEnd]:
 def overlay(image: np.ndarray, found: HeatMap) -> np.ndarray:
     """A heat map over the grey image: orange speaks for generated, blue for a photograph.
 
-    The largest value is the most opaque, 0 is clear; uint8 ``[h, w, 3]`` to the same.
+    Values of ``full_colour`` and more are the most opaque, 0 is clear; uint8 ``[h, w, 3]`` to the
+    same.
     """
     values = found.to_pixels(*image.shape[:2])
-    strength = STRONGEST * np.abs(values) / max(largest(found), 1e-12)
+    strength = STRONGEST * np.minimum(np.abs(values) / full_colour(found), 1)
     ends = [ImageColor.getrgb(colour)[:3] for colour in (PHOTOGRAPH_COLOUR, GENERATED_COLOUR)]
     colour = np.where(values[..., None] > 0, np.array(ends[1]), np.array(ends[0]))
     grey = (image @ np.array(_LUMA))[..., None]
     mixed = grey + strength[..., None] * (colour - grey)
     return np.rint(np.clip(mixed, 0, 255)).astype(np.uint8)
+
+
+def full_colour(found: HeatMap) -> float:
+    """The absolute value, in logits, from which on a map's colours are strongest; above 0."""
+    values = np.abs(found.values)
+    return float(np.percentile(values, _LARGEST_FROM)) or max(float(values.max()), 1e-12)
 
 
 def largest(found: HeatMap) -> float:

@@ -15,6 +15,7 @@ from npr_jax.analysis.evidence import reduced
 from npr_jax.cli.predict import predict_files
 from npr_jax.inference import evidence_images
 from npr_jax.inference.detector import Detector
+from npr_jax.inference.heat_map import HeatMap
 from npr_jax.models.systems.registry import build_model
 from npr_jax.residuals.front_end import paper_front_end
 from tests.models.parity import images
@@ -120,3 +121,21 @@ def test_residuals_of_large_pictures_are_shown():
     shown = reduced(residual)
     assert max(shown.shape) <= 512
     assert (shown != 128).mean() > 0.5
+
+
+def test_one_position_does_not_take_the_colour_of_all_others():
+    """One of 400 has a hundred times the value of those that speak, and half say nothing."""
+    values = np.zeros((20, 20), np.float32)
+    values[:, :10] = -0.5
+    values[3, 15] = 50
+    found = HeatMap(values, stride=1, first=0, method="positions")
+    grey = np.full((20, 20, 3), 128, np.uint8)
+    drawn = evidence_images.overlay(grey, found).astype(int)
+    assert evidence_images.full_colour(found) == 0.5
+    np.testing.assert_array_equal(drawn[10, 17], 128)
+    red, _, blue = drawn[10, 3]
+    assert blue - red > 100, "blue: a photograph"
+    red, _, blue = drawn[3, 15]
+    assert red - blue > 100, "orange: generated"
+    nothing = HeatMap(np.zeros((20, 20), np.float32), stride=1, first=0, method="positions")
+    np.testing.assert_array_equal(evidence_images.overlay(grey, nothing), grey)
