@@ -67,7 +67,7 @@ ATTENDED = {
     ATTENTION: "Attention over 0.25, 0.5 and 0.75",
     FOUR_SCALES: "Attention over 0.125, 0.25, 0.5 and 0.75",
 }
-CONTROLS = ("0.5", "0.25", "three_of_0.5", "stacked", "stacked_four")
+CONTROLS = ("0.5", "0.25", "three_of_0.5", "stacked", "stacked_four", "published")
 # The same variant in a table of the embedded data, and what it is compared with there.
 EMBEDDED = {
     "0.25": ("scales", "0.25", "0.5"),
