@@ -81,6 +81,10 @@ def _check(source: Source, against: str, output: str) -> int:
     target = pathlib.Path(output)
     if output and (target.is_dir() or not target.parent.is_dir()):
         raise UserError(f"--output={output}: with --check, give a file in a directory that exists")
+    if target.is_file() and target.stat().st_size and target.suffix.lower() != ".json":
+        raise UserError(
+            f"--output={output} exists and does not end in .json; give another name, or remove it"
+        )
     datasets = [PreparedDataset.load(path) for path in split_paths(against, "--against")]
     with _progress() as progress:
         report = check_source(source, against=datasets, progress=progress)

@@ -107,6 +107,17 @@ def test_prepare_lists_the_catalogue_and_checks_a_source(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.json", "tree"]
 
 
+def test_the_check_of_a_source_overwrites_no_picture(tmp_path, capsys):
+    picture = tmp_path / "0_real" / "a.png"
+    picture.parent.mkdir()
+    Image.fromarray(runs.picture(0, False)).save(picture)
+    before = picture.read_bytes()
+    words = ["prepare", "--check", f"--source={tmp_path}", "--split=test", f"--output={picture}"]
+    assert main.run(words) == 2
+    assert "a.png exists and does not end in .json" in capsys.readouterr().err
+    assert picture.read_bytes() == before
+
+
 def test_evaluate_a_run_on_another_split_of_another_set(tmp_path, trained, tiny_data):
     finished = runs.main(
         *("evaluate", f"--workdir={trained.workdir}", f"--data={tiny_data}", "--split=dev"),
