@@ -35,6 +35,18 @@ from tests import runs
         (("predict",), ("needs image files or folders",)),
         (("localize",), ("--workdir=RUN, or --output=DIR",)),
         (("predict", "--workdir=/nonexistent", "x.png"), ("/nonexistent holds no run",)),
+        *(
+            (("predict", f"--max_megapixels={wrong}", "x.png"), ("--max_megapixels=", "above 0"))
+            for wrong in ("inf", "1e308", "nan", "0", "-1")
+        ),
+        (
+            ("prepare", "--source=x", "--output=o", "--max_megapixels=inf"),
+            ("--max_megapixels=inf", "above 0"),
+        ),
+        *(
+            (("predict", f"--resize={side}", "x.png"), (f"--resize={side}", "at most 15811"))
+            for side in ("15812", "99999999", "9" * 5000)
+        ),
         (("predict", "--workdir=a", "--weights=b", "x.png"), ("--workdir=a", "--weights=b")),
     ],
     ids=lambda value: " ".join(value) if value and str(value[0]).startswith("-") else None,
