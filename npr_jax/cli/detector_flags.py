@@ -177,8 +177,8 @@ def load_detector(
                 "weights, as fc_weights.pth,CLIP.safetensors"
             )
         return Detector.from_univfd(*files, resize=resize or 0)
-    if weights and (card := find_card(weights)):
-        return Detector.from_card(card, resize=resize)
+    if weights and (find_card(weights) or pathlib.Path(weights).is_dir()):
+        return Detector.from_card(weights, resize=resize)
     if weights:
         return Detector.from_weights(weights, resize=resize)
     if not workdir:
