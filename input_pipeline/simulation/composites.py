@@ -41,8 +41,11 @@ def make_composites(
         seed: of scenes, cameras, noise and regions.
         shifts: pixels, 0 to `camera.MARGIN` each, see above.
 
-    Yields:
-        Family, shift, composites.
+    Returns:
+        An iterator of family, shift and composites.
+
+    Raises:
+        UserError: at once, for a setting that is not allowed.
     """
     unknown = [family for family in families if family not in dataset.FAMILIES]
     if unknown or not families:
@@ -59,6 +62,12 @@ def make_composites(
         )
     if not all(0 <= shift <= camera.MARGIN for shift in shifts):
         raise UserError(f"shifts are {shifts}; allowed is 0 to {camera.MARGIN} pixels.")
+    return _made(families, count, size, seed, shifts)
+
+
+def _made(
+    families: Sequence[str], count: int, size: int, seed: int, shifts: Sequence[int]
+) -> Iterator[tuple[str, int, Composites]]:
     indices = tuple(range(FIRST_SCENE, FIRST_SCENE + count))
     takes = (0, *(1 + dataset.FAMILIES.index(family) for family in families))
     clean, noise = camera.shoot(seed, indices, size, takes)

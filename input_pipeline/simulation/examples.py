@@ -10,6 +10,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
+from input_pipeline.errors import UserError
 from input_pipeline.simulation import camera, composites, dataset
 from input_pipeline.storage.atomic_files import write_together
 
@@ -56,9 +57,20 @@ def render_examples() -> list[bytes]:
 
 
 def write_examples(folder: str | pathlib.Path) -> list[pathlib.Path]:
-    """Writes the examples into a folder, which is made where missing; returns the files."""
-    files = zip(EXAMPLES, render_examples(), strict=True)
-    return write_together(folder, {example.name: png for example, png in files})
+    """Writes the examples into a folder, which is made where missing; returns the files.
+
+    ``UserError`` where the folder has another picture of that name.
+    """
+    named = zip(EXAMPLES, render_examples(), strict=True)
+    files = {example.name: png for example, png in named}
+    for name, png in files.items():
+        path = pathlib.Path(folder) / name
+        if path.exists() and path.read_bytes() != png:
+            raise UserError(
+                f"{path} is another picture than the example of that name; give another folder "
+                "for the examples, or remove it"
+            )
+    return write_together(folder, files)
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import functools
 import importlib.util
+import math
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -44,6 +45,15 @@ def integer(name: str, default: int | None, what: str, *, lowest: int | None = N
 def number(name: str, default: float | None, what: str) -> Define:
     """Any number."""
     return functools.partial(absl_flags.DEFINE_float, name, default, what)
+
+
+def pixels_of(megapixels: float) -> int:
+    """The pixels that --max_megapixels names; ``UserError`` for none, or no finite number."""
+    if not 0 < megapixels * 1e6 < math.inf:
+        raise UserError(
+            f"--max_megapixels={megapixels}; expected a number of megapixels above 0, as 250"
+        )
+    return round(megapixels * 1e6)
 
 
 @dataclasses.dataclass(frozen=True)

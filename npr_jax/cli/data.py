@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command, choice, integer, number, switch, text
+from npr_jax.cli.command import Command, choice, integer, number, pixels_of, switch, text
 
 if TYPE_CHECKING:
     from input_pipeline.prepare.folders import Source
@@ -27,6 +27,7 @@ def _prepare(flags: Any) -> int:
 
     if not (flags.check or flags.output):
         raise UserError("prepare needs --output=DIR, a directory that does not exist yet")
+    max_pixels = pixels_of(flags.max_megapixels)
     source = find_source(
         flags.source or None,
         dataset=flags.dataset,
@@ -49,7 +50,7 @@ def _prepare(flags: Any) -> int:
             storage=flags.storage,
             image_size=flags.image_size,
             max_bad_fraction=flags.max_bad_fraction,
-            max_pixels=1e6 * flags.max_megapixels,
+            max_pixels=max_pixels,
         )
     print(summary)
     return 0
@@ -81,6 +82,10 @@ def _check(source: Source, against: str, output: str) -> int:
     target = pathlib.Path(output)
     if output and (target.is_dir() or not target.parent.is_dir()):
         raise UserError(f"--output={output}: with --check, give a file in a directory that exists")
+    if target.is_file() and target.stat().st_size and target.suffix.lower() != ".json":
+        raise UserError(
+            f"--output={output} exists and does not end in .json; give another name, or remove it"
+        )
     datasets = [PreparedDataset.load(path) for path in split_paths(against, "--against")]
     with _progress() as progress:
         report = check_source(source, against=datasets, progress=progress)

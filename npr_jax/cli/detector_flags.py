@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import pathlib
 import sys
 from typing import TYPE_CHECKING, Any
@@ -176,8 +177,8 @@ def load_detector(
                 "weights, as fc_weights.pth,CLIP.safetensors"
             )
         return Detector.from_univfd(*files, resize=resize or 0)
-    if weights and (card := find_card(weights)):
-        return Detector.from_card(card, resize=resize)
+    if weights and (find_card(weights) or pathlib.Path(weights).is_dir()):
+        return Detector.from_card(weights, resize=resize)
     if weights:
         return Detector.from_weights(weights, resize=resize)
     if not workdir:
@@ -290,5 +291,13 @@ def resize_of(text: str) -> int | None:
         raise UserError(
             f"--resize={text}; expected native or a number of pixels, as 256, or "
             "for evaluate protocol"
+        )
+    from input_pipeline.images.transforms import MAX_PIXELS  # slow to import, not for --help
+
+    most = math.isqrt(MAX_PIXELS)
+    if len(text) > len(str(most)) or int(text) > most:
+        raise UserError(
+            f"--resize={text}; expected at most {most}: a picture of that side has "
+            f"{MAX_PIXELS / 1e6:g} megapixels"
         )
     return int(text)

@@ -93,6 +93,8 @@ def _localize(flags: Any) -> int:
 
     if not (flags.workdir or flags.output):
         raise UserError("localize needs --workdir=RUN, or --output=DIR for the results")
+    if flags.output and pathlib.Path(flags.output).is_file():
+        raise UserError(f"--output={flags.output} is a file; localize needs a directory")
     host.use_cores_as_devices()
     detector = load_one_detector("localize", flags)
     directory = pathlib.Path(flags.output or flags.workdir)

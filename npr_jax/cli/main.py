@@ -97,6 +97,8 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read the output, as `head` does, has seen enough; Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INCOMPLETE
+    except PermissionError as error:
+        return _stop(f"error: {_refused(error)}", INCOMPLETE)
     except (OSError, FloatingPointError, MemoryError) as error:
         return _stop(f"error: {str(error) or type(error).__name__}", INCOMPLETE)
     except Exception as error:  # noqa: BLE001 - whatever is left is our fault, and said to be
@@ -132,6 +134,20 @@ def _dispatch(arguments: list[str]) -> int:
     with extra_named():
         flags, words = command.parse(rest, COMMANDS.values())
         return command.run(flags, words) if command.words else command.run(flags)
+
+
+def _refused(error: PermissionError) -> str:
+    """What the system does not allow, with the file or folder that the user knows."""
+    if not error.filename:
+        return str(error)
+    folder, name = os.path.split(os.fsdecode(error.filename))
+    # As files and folders are called until they are whole.
+    if partial := re.fullmatch(r"\.?(.+)\.partial", name):
+        name = partial[1]
+    return (
+        f"{os.path.join(folder, name)}: {error.strerror}; give another path, or the user who runs "
+        "this the right to use that one and its folder"
+    )
 
 
 def _stop(message: str, status: int) -> int:

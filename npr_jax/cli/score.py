@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command, choice, integer, number, switch, text
+from npr_jax.cli.command import Command, choice, integer, number, pixels_of, switch, text
 from npr_jax.cli.detector_flags import (
     engine_flag,
     flags_of_detector,
@@ -82,9 +82,7 @@ def _trust_list(flags: Any) -> Any:
 
 
 def _accept_pixels(detector: Any, megapixels: float) -> None:
-    if not megapixels > 0:
-        raise UserError(f"--max_megapixels={megapixels}; expected more than 0")
-    most = round(megapixels * 1e6)
+    most = pixels_of(megapixels)
     for member in detector.members:
         member.preprocessing = dataclasses.replace(member.preprocessing, most_pixels=most)
 

@@ -10,12 +10,15 @@ from typing import Any, BinaryIO, TextIO
 
 from input_pipeline.errors import UserError
 from input_pipeline.images.image_listing import ImageListing
+from input_pipeline.storage.csv_files import BOM
 from input_pipeline.storage.growing_file import check_free, forget, growing_file, partial_of
 from input_pipeline.storage.row_formats import CsvRows, JsonRows, RowFormat
 from npr_jax.detectors.calibration import VERDICTS
 
 NOT_SCORED = "not scored"
 JSON_LINES_ENDINGS = (".jsonl", ".ndjson")
+# What a table that an earlier run has written begins with, a byte order mark aside.
+_BEGINNINGS = (b"path,score,verdict,error", b'{"path": ')
 
 
 class ScoreTable:
@@ -86,8 +89,19 @@ def check_output(output: str, *, resume: bool) -> None:
         raise UserError(
             f"--output={output} is {kind}; give a CSV file, or leave it out for standard output"
         )
+    if os.path.exists(output) and not _is_table(output):
+        raise UserError(
+            f"--output={output} exists and is no table of predict; give another name, or remove it"
+        )
     if not resume:
         check_free(output)
+
+
+def _is_table(path: str) -> bool:
+    """Whether nothing is lost but a table where a file is overwritten."""
+    with open(path, "rb") as file:
+        head = file.read(100).removeprefix(BOM.encode())
+    return not head or head.startswith(_BEGINNINGS)
 
 
 @contextlib.contextmanager

@@ -230,8 +230,14 @@ def _read(path: pathlib.Path) -> Mapping[str, Any]:
     except OSError as error:
         raise UserError(f"{path} cannot be read as a detector's card: {error}") from error
     with whole_content(path, _REMEDY):
-        if (version := content["format"]) != FORMAT:
-            raise UserError(f"its format is {version}, this version of npr_jax reads {FORMAT}")
+        version = content["format"]
+        if isinstance(version, int) and version > FORMAT:
+            raise UserError(
+                f"its format is {version}, this version of npr-jax reads {FORMAT}; install a newer "
+                "version of npr-jax, which reads it"
+            )
+        if version != FORMAT:
+            raise ValueError(f"its format is {version!r}, expected {FORMAT}")
         said = {key: value for key, value in content.items() if key != _SEAL}
         if _SEAL in content and content[_SEAL] != _digest(said):
             raise ValueError("its content is not what was written")

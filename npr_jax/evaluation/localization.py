@@ -77,10 +77,9 @@ def localize(
         )
     located: list[Located] = []
     used = ""
+    composites = make_composites(families, count=count, size=size, seed=seed, shifts=SHIFTS)
     with replaced_directory(workdir / folder_of(detector)) as folder:
-        for family, shift, drawn in make_composites(
-            families, count=count, size=size, seed=seed, shifts=SHIFTS
-        ):
+        for family, shift, drawn in composites:
             made = seen_by(detector, drawn)
             maps = [heat_map(detector, image, method) for image in made.images]
             used = maps[0].method

@@ -52,6 +52,10 @@ def check_output(form: str, output: str) -> pathlib.Path:
         raise UserError(f"--output={output} is a directory; --format={form} writes a file")
     if target.is_file() and form in FOLDERS:
         raise UserError(f"--output={output} is a file; --format={form} writes a folder")
+    if target.is_file() and target.stat().st_size and target.suffix.lower() != f".{form}":
+        raise UserError(
+            f"--output={output} exists and does not end in .{form}; give another name, or remove it"
+        )
     return target
 
 
@@ -126,11 +130,17 @@ def _stablehlo(detector: Detector, target: pathlib.Path, _: Extras) -> list[str]
 
 def _detector(detector: Detector, target: pathlib.Path, extras: Extras) -> list[str]:
     card = _card(detector, extras.facts)
+    described = target / f"{card.name}.json"
+    if extras.facts and described.resolve() == pathlib.Path(extras.facts).resolve():
+        raise UserError(
+            f"--card={extras.facts}: the detector's card would take its place; give another "
+            "--output, or name that file otherwise"
+        )
     files = pack(card, detector.model)
     ranges: list[str] = []
     if extras.eight_bits:
         files, ranges = _with_eight_bits(card, files, detector, extras.eight_bits)
-    *others, described = write_together(target, files)
+    *others, _ = write_together(target, files)
     lines = [f"written to {path}, {len(files[path.name]):,} bytes" for path in others] + ranges
     if len(others) == 1:
         lines.append(

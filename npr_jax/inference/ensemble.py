@@ -13,6 +13,7 @@ import numpy as np
 from input_pipeline.errors import UserError
 from npr_jax.detectors.calibration import Calibration
 from npr_jax.inference.detector import Detector
+from npr_jax.inference.file_detector import Path, names_of
 from npr_jax.inference.verdict import ImageScore, score_of
 
 
@@ -78,21 +79,19 @@ class Ensemble:
         images = list(images)  # each member goes through all of them
         return np.mean([member.logits(images) for member in self.members], axis=0)
 
-    def score(
-        self, paths: Iterable[str | pathlib.Path], *, confidence: float | None = None
-    ) -> list[ImageScore]:
+    def score(self, paths: Iterable[Path], *, confidence: float | None = None) -> list[ImageScore]:
         """Scores image files; one result for each path, in order; see ``Detector.score``."""
         return list(self.iter_scores(paths, confidence=confidence))
 
     def iter_scores(
-        self, paths: Iterable[str | pathlib.Path], *, confidence: float | None = None
+        self, paths: Iterable[Path], *, confidence: float | None = None
     ) -> Iterator[ImageScore]:
         """As ``score``, each result as soon as it and those before it are known.
 
         A file that one member cannot score has no score, and that member's error.
         """
         # One holds what others have still to take: as much as their batches differ.
-        copies = itertools.tee(paths, len(self.members))
+        copies = itertools.tee(names_of(paths), len(self.members))
         streams = [
             member.iter_scores(names, confidence=confidence)
             for member, names in zip(self.members, copies, strict=True)

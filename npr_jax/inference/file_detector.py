@@ -7,22 +7,26 @@ import dataclasses
 import functools
 import logging
 import math
+import os
 import pathlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import FileReader, Preprocessing
 from input_pipeline.images.problems import ImageProblem
 from npr_jax.detectors.calibration import Calibration
 from npr_jax.inference.file_stream import Opener, in_order, read_pixels
-from npr_jax.inference.verdict import ImageScore, Scored, score_of
+from npr_jax.inference.verdict import ImageScore, Scored, check_confidence, score_of
 
 if TYPE_CHECKING:
     from npr_jax.models.systems.system import FileView
 
 _LOG = logging.getLogger(__name__)
+
+Path = str | bytes | os.PathLike[str]  # of a file, as its user names it
 
 # What brings a calibration back that other preprocessing than the run's has put aside.
 NO_RESIZE = "leave --resize out to use it"
@@ -191,9 +195,7 @@ class FileDetector:
         weights = None if scored.weights is None else tuple(map(float, scored.weights))
         return score_of(name, scored.logit, confidence, weights, self.calibration)
 
-    def score(
-        self, paths: Iterable[str | pathlib.Path], *, confidence: float | None = None
-    ) -> list[ImageScore]:
+    def score(self, paths: Iterable[Path], *, confidence: float | None = None) -> list[ImageScore]:
         """Scores image files; one result for each path, in order, errors included.
 
         Args:
@@ -201,6 +203,9 @@ class FileDetector:
                 orientation is ignored; transparent ones are laid on grey.
             confidence: the verdict is ``unsure`` where neither class has this probability; None:
                 as the calibration says, without one 0.75.
+
+        Raises:
+            UserError: for one path instead of a list, or a confidence outside [0.5, 1).
         """
         return list(self.iter_scores(paths, confidence=confidence))
 
@@ -212,14 +217,13 @@ class FileDetector:
         return list(self.iter_opened(openers, confidence=confidence))
 
     def iter_scores(
-        self, paths: Iterable[str | pathlib.Path], *, confidence: float | None = None
+        self, paths: Iterable[Path], *, confidence: float | None = None
     ) -> Iterator[ImageScore]:
         """As ``score``, each result as soon as it and those before it are known.
 
         Of the paths, no more are taken than are being scored: there may be any number of them.
         """
-        names = map(str, paths)
-        openers = ((name, pathlib.Path(name).read_bytes) for name in names)
+        openers = ((name, pathlib.Path(name).read_bytes) for name in names_of(paths))
         return self.iter_opened(openers, confidence=confidence)
 
     def iter_opened(
@@ -231,7 +235,11 @@ class FileDetector:
             files: of each a name, for the result, and what gives its bytes, whose ``OSError`` or
                 ``ValueError`` is the file's error.
             confidence: see ``score``.
+
+        Raises:
+            UserError: for a confidence outside [0.5, 1).
         """
+        check_confidence(confidence)
         outcomes = read_pixels(files, self.preprocessing)
         judge = functools.partial(self.judge, confidence=confidence)
         return in_order(outcomes, self._score_sparse, judge)
@@ -243,6 +251,13 @@ class FileDetector:
         if self.file_view is None:
             return self._scorer.score_sparse(images)
         return self._scorer.score_sparse(self._viewed(i for i in images if i is not None))
+
+
+def names_of(paths: Iterable[Path]) -> Iterator[str]:
+    """The paths as text; ``UserError`` for one path, whose letters are no paths."""
+    if isinstance(paths, str | bytes | os.PathLike):
+        raise UserError(f"paths is {paths!r}; give a list of paths, as [{paths!r}]")
+    return map(os.fsdecode, paths)
 
 
 def without_folders(source: str) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -80,7 +81,13 @@ def limits_of(flags: Any) -> Limits:
         ValueError: one is 0 or below.
     """
     values = {field: flags[flag].value for field, flag in FLAGS.items()}
-    millions = {k: round(values[k] * MEGA) for k in ("max_bytes", "max_pixels", "max_zip_bytes")}
+    millions = {k: values[k] * MEGA for k in ("max_bytes", "max_pixels", "max_zip_bytes")}
+    for field, value in millions.items():
+        if not math.isfinite(value):
+            raise UserError(
+                f"--{FLAGS[field]}={values[field]}; expected more than 0, and a finite number"
+            )
+        millions[field] = round(value)
     return Limits(**values | millions)
 
 

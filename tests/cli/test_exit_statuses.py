@@ -36,6 +36,16 @@ def failing(monkeypatch):
     [
         (UserError("--x=1; expected 2"), 2, "error: --x=1; expected 2\n"),
         (OSError(28, "No space left on device"), 1, "error: [Errno 28] No space left on device\n"),
+        (PermissionError(13, "Permission denied"), 1, "error: [Errno 13] Permission denied\n"),
+        *(
+            (
+                PermissionError(13, "Permission denied", f"locked/{name}"),
+                1,
+                "error: locked/p: Permission denied; give another path, or the user who runs this "
+                "the right to use that one and its folder\n",
+            )
+            for name in ("p", "p.partial", ".p.partial")
+        ),
         (FloatingPointError("the loss is nan"), 1, "error: the loss is nan\n"),
         (
             JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes.\nmore"),

@@ -35,6 +35,18 @@ from tests import runs
         (("predict",), ("needs image files or folders",)),
         (("localize",), ("--workdir=RUN, or --output=DIR",)),
         (("predict", "--workdir=/nonexistent", "x.png"), ("/nonexistent holds no run",)),
+        *(
+            (("predict", f"--max_megapixels={wrong}", "x.png"), ("--max_megapixels=", "above 0"))
+            for wrong in ("inf", "1e308", "nan", "0", "-1")
+        ),
+        (
+            ("prepare", "--source=x", "--output=o", "--max_megapixels=inf"),
+            ("--max_megapixels=inf", "above 0"),
+        ),
+        *(
+            (("predict", f"--resize={side}", "x.png"), (f"--resize={side}", "at most 15811"))
+            for side in ("15812", "99999999", "9" * 5000)
+        ),
         (("predict", "--workdir=a", "--weights=b", "x.png"), ("--workdir=a", "--weights=b")),
     ],
     ids=lambda value: " ".join(value) if value and str(value[0]).startswith("-") else None,
@@ -105,6 +117,17 @@ def test_prepare_lists_the_catalogue_and_checks_a_source(tmp_path):
     report = json.loads((tmp_path / "report.json").read_text())
     assert {"kind": "missing generator", "text": "test SNGAN"} in report["problems"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.json", "tree"]
+
+
+def test_the_check_of_a_source_overwrites_no_picture(tmp_path, capsys):
+    picture = tmp_path / "0_real" / "a.png"
+    picture.parent.mkdir()
+    Image.fromarray(runs.picture(0, False)).save(picture)
+    before = picture.read_bytes()
+    words = ["prepare", "--check", f"--source={tmp_path}", "--split=test", f"--output={picture}"]
+    assert main.run(words) == 2
+    assert "a.png exists and does not end in .json" in capsys.readouterr().err
+    assert picture.read_bytes() == before
 
 
 def test_evaluate_a_run_on_another_split_of_another_set(tmp_path, trained, tiny_data):

@@ -273,7 +273,7 @@ def test_wrong_options_are_refused_before_any_work(
 
 def test_an_output_is_whole_or_untouched(detector, folder, tmp_path, monkeypatch):
     output = tmp_path / "scores.csv"
-    output.write_text("yesterday's\n")
+    output.write_text("path,score,verdict,error\nyesterday's,,,\n")
 
     def interrupted(*_, **__):
         yield from detector.score([str(folder / "a.jpg")])
@@ -281,9 +281,35 @@ def test_an_output_is_whole_or_untouched(detector, folder, tmp_path, monkeypatch
 
     with pytest.raises(KeyboardInterrupt):
         predict_files(Sure(interrupted), [str(folder)], str(output), confidence=0.75)
-    assert output.read_text() == "yesterday's\n"
+    assert output.read_text() == "path,score,verdict,error\nyesterday's,,,\n"
     known = rows(tmp_path / "scores.csv.partial")
     assert [row[0] for row in known[1:]] == [str(folder / "a.jpg")], "what was known is not lost"
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_picture_is_never_overwritten_by_the_table(folder, capsys, resume):
+    picture = folder / "b.png"
+    before = picture.read_bytes()
+    words = ["predict", str(folder), f"--output={picture}", *["--resume"] * resume]
+    assert run(words) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == (
+        f"error: --output={picture} exists and is no table of predict; give another name, or "
+        "remove it"
+    )
+    assert picture.read_bytes() == before
+    assert not list(folder.glob("*.partial*"))
+
+
+def test_an_earlier_table_of_any_format_is_overwritten(folder, tmp_path):
+    options = [{"excel": True}, {"format": "jsonl"}, {"provenance": official_trust_list()}, {}]
+    output = tmp_path / "scores"
+    output.touch()
+    tables = []
+    for given in options:
+        assert predict_files(Sure(), [str(folder)], str(output), **CONFIDENT, **given) == 0
+        tables.append(output.read_bytes())
+    assert len(set(tables)) == len(options)
 
 
 def test_rows_are_written_as_they_are_known(folder, tmp_path):

@@ -97,6 +97,18 @@ def test_published_weights_and_empty_folders_are_no_cards(packed, tmp_path):
     assert "holds no detector" in refusal(tmp_path)
 
 
+def test_predict_names_a_folder_without_a_detector(tmp_path, capsys):
+    weights = tmp_path / "empty"
+    weights.mkdir()
+    Image.fromarray(runs.picture(0, False)).save(tmp_path / "a.png")
+    assert main.run(["predict", f"--weights={weights}", str(tmp_path / "a.png")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == f"error: {weights} holds no detector; give the card of one, as NAME.json"
+    both = f"--weights={weights},{tmp_path / 'a.png'}"
+    assert main.run(["predict", both, str(tmp_path / "a.png")]) == 2
+    assert f"{weights} is a folder; give a .safetensors or .pth" in capsys.readouterr().err
+
+
 def test_of_two_detectors_in_a_folder_one_is_named(copied):
     for name in ("tiny.json", "tiny.safetensors"):
         shutil.copy(copied / name, copied / name.replace("tiny", "other"))
@@ -131,7 +143,8 @@ def test_weights_of_another_network_are_refused(copied):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"format": 2}, "its format is 2"),
+        ({"format": 2}, "its format is 2, .* reads 1; install a newer version of npr-jax"),
+        ({"format": "x"}, "is damaged .its format is 'x', expected 1.; copy the detector again"),
         ({"preprocessing": {"rotate": 1}}, "rotate"),
         ({"model": {"name": "npr"}}, "model.backbone"),
         ({"model": "npr"}, "is damaged"),

@@ -12,6 +12,7 @@ from input_pipeline.images.preprocessing import NATIVE, Preprocessing
 from input_pipeline.simulation import camera, composites
 from input_pipeline.simulation.composites import Composites, make_composites, region_of
 from npr_jax import Detector
+from npr_jax.cli import main
 from npr_jax.evaluation.localization import folder_of, judge, localize, seen_by, summarize
 from npr_jax.inference.heat_map import HeatMap
 from npr_jax.models.systems.registry import build_model
@@ -68,7 +69,18 @@ def test_other_settings_are_refused(wrong):
     settings |= wrong
     families = settings.pop("families")
     with pytest.raises(ValueError):
-        next(make_composites(families, **settings))
+        make_composites(families, **settings)
+
+
+def test_what_cannot_be_localized_leaves_nothing(as_default, tmp_path, capsys):
+    output = tmp_path / "results"
+    assert main.run(["localize", f"--output={output}", "--image_size=65"]) == 2
+    assert "composites of 65 pixels; allowed are multiples of 8" in capsys.readouterr().err
+    assert not output.exists()
+    output.write_text("mine")
+    assert main.run(["localize", f"--output={output}"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == f"error: --output={output} is a file; localize needs a directory"
 
 
 def test_a_planted_map_is_judged_right():

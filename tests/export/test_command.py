@@ -103,6 +103,26 @@ def test_what_cannot_be_written_is_refused(form, output, texts):
         assert text in str(refusal.value)
 
 
+@pytest.mark.parametrize(("form", "own"), [("onnx", "a.ONNX"), ("stablehlo", "a.stablehlo")])
+def test_a_file_of_another_kind_is_not_overwritten(tmp_path, form, own):
+    for name in ("empty.png", "picture.png", own):
+        (tmp_path / name).write_bytes(b"" if name == "empty.png" else b"x")
+    for name in ("empty.png", own, "new.png"):
+        assert check_output(form, str(tmp_path / name)) == tmp_path / name
+    with pytest.raises(UserError, match=rf"picture\.png exists and does not end in \.{form}; give"):
+        check_output(form, str(tmp_path / "picture.png"))
+
+
+def test_the_card_does_not_overwrite_the_file_that_it_was_made_from(trained, tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text('{"name": "mine", "version": "1"}')
+    with pytest.raises(UserError, match="the detector's card would take its place"):
+        export_detector(
+            Detector.load(trained.workdir), "detector", str(tmp_path), Extras(facts=str(path))
+        )
+    assert json.loads(path.read_text()) == {"name": "mine", "version": "1"}
+
+
 def test_the_page_goes_into_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert check_output("web", "") == tmp_path / "site"

@@ -1,6 +1,8 @@
 """The public API: loading a run or published weights, scoring pixels and files."""
 
 import json
+import os
+import pathlib
 import shutil
 
 import numpy as np
@@ -15,6 +17,7 @@ from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.images.problems import ImageProblem
 from npr_jax.cli import main
 from npr_jax.detectors.trained import preprocessing_of
+from npr_jax.inference.ensemble import Ensemble
 from npr_jax.inference.tiling import MIN_SIDE
 from npr_jax.inference.verdict import verdict_of
 from npr_jax.models.base import predict
@@ -40,6 +43,34 @@ def test_bytes_are_scored_as_files_are(detector, tmp_path):
     found = detector.score_bytes((str(path), path.read_bytes()) for path in paths)
     assert found == expected
     assert [bool(result.error) for result in found] == [False] * 6 + [True]
+
+
+@pytest.mark.parametrize("kind", [str, os.fsencode, pathlib.Path])
+def test_one_path_is_not_taken_letter_by_letter(detector, kind):
+    with pytest.raises(UserError, match=r"paths is .*a\.png.*; give a list of paths, as \["):
+        detector.score(kind("odd/a.png"))
+    with pytest.raises(UserError, match="give a list of paths"):
+        Ensemble([detector, detector]).score(kind("odd/a.png"))
+
+
+def test_a_name_in_bytes_is_that_file(detector, tmp_path):
+    path = os.fsencode(tmp_path) + b"/\xff.png"
+    Image.fromarray(runs.picture(0, False)).save(tmp_path / "a.png")
+    os.rename(tmp_path / "a.png", path)
+    [result] = detector.score([path])
+    assert (result.error, result.path) == ("", os.fsdecode(path))
+    assert Ensemble([detector, detector]).score([path])[0].path == os.fsdecode(path)
+
+
+@pytest.mark.parametrize("confidence", [2, 1, 0.49, -1, float("nan")])
+def test_a_confidence_that_is_none_is_refused(detector, confidence):
+    for score, given in (
+        (detector.score, ["a.png"]),
+        (detector.score_bytes, [("a.png", b"")]),
+        (Ensemble([detector, detector]).score, ["a.png"]),
+    ):
+        with pytest.raises(UserError, match=r"expected at least 0\.5 and below"):
+            score(given, confidence=confidence)
 
 
 def probability(logit):

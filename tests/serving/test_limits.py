@@ -9,7 +9,9 @@ import zlib
 import numpy as np
 import pytest
 
-from npr_jax.serving.limits import Limits, Refused
+from input_pipeline.errors import UserError
+from npr_jax.cli.score import SERVE
+from npr_jax.serving.limits import Limits, Refused, limits_of
 from npr_jax.serving.service import warm_up
 from npr_jax.serving.uploads import base_name, expand
 from tests import runs
@@ -320,3 +322,12 @@ def test_tight_limits_do_not_keep_the_server_from_starting(make_client, limits):
 def test_limits_of_nothing_are_wrong_usage(name):
     with pytest.raises(ValueError, match="expected more than 0"):
         Limits(**{name: 0})
+
+
+@pytest.mark.parametrize(
+    "given", ["max_megapixels=inf", "max_megabytes=1e308", "max_megapixels=nan"]
+)
+def test_limits_without_an_end_are_wrong_usage(given):
+    flags, _ = SERVE.parse([f"--{given}"], ())
+    with pytest.raises(UserError, match=f"--{given.split('=')[0]}=.*a finite number"):
+        limits_of(flags)

@@ -33,7 +33,8 @@ def load_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise UserError(f"weights file {path} does not exist; give a .safetensors or .pth file")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise UserError(f"weights file {path} {what}; give a .safetensors or .pth file")
     if path.suffix == ".safetensors":
         arrays = _read_safetensors(path)
     elif path.suffix in (".pth", ".pt"):
