@@ -84,7 +84,4 @@ def from_json(content: Mapping[str, Any]) -> Calibration:
             raise ValueError(f"{name} is {value!r}, which is no finite number")
     if not (values["temperature"] > 0 and 0 < values["target_error"] < 1):
         raise ValueError("its temperature is not above 0, or its target_error not from 0 to 1")
-    below, above = values["photograph_to"], values["generated_from"]
-    if below is not None and above is not None and below >= above:
-        raise ValueError(f"its photograph_to, {below}, is not below its generated_from, {above}")
     return Calibration(**values)
