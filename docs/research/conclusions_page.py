@@ -10,10 +10,10 @@ from docs.research.lists import listed
 from docs.research.multiscale_question import ATTENTION, MORE, SINGLE
 from docs.research.result_table import ResultTable
 from docs.research.scale_questions import THREE_OF_ONE
-from docs.research.wild_questions import INGREDIENTS, RESIDUALS
+from docs.research.wild_questions import INGREDIENTS, LONGER, RESIDUALS
 from docs.research.wording import CRITERION, counted, outcome, power, signed
 
-EXPECTED = ("scales", *(asked.table for asked in (*QUESTIONS, RESIDUALS, INGREDIENTS)))
+EXPECTED = ("scales", *(asked.table for asked in (*QUESTIONS, RESIDUALS, LONGER, INGREDIENTS)))
 
 
 def experiments(tables: Mapping[str, ResultTable]) -> str:
