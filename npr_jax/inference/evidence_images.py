@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 PHOTOGRAPH_COLOUR, GENERATED_COLOUR = "#0072B2", "#D55E00"  # Okabe and Ito's blue, vermillion
 RESIDUAL_RANGE = 0.1  # pixel values in [0, 1]; shown from black (-) over grey (0) to white (+)
 STRONGEST = 0.75  # opacity of the largest values of a heat map
-# Percentile of a map's absolute values from which on they count as largest: with the very largest,
-# which can be ten times that, most maps would be all but clear.
+# Percentile of a map's absolute values from which on they count as largest: the very largest is of
+# one position, and all others would be as much paler.
 _LARGEST_FROM = 99
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 

@@ -9,7 +9,7 @@ own tables, on its own grid of blocks, hardly changes.
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -132,27 +132,10 @@ def make_pairs(
         "largest": largest,
         "seed": seed,
     }
-    total, before, strays = sum(map(len, splits.values())), 0, [*source.strays]
+    strays = [*source.strays]
     with resumable_directory(Path(output), plan) as folder:
         if not (folder / DATASET_FILE).exists():
-            for split, files in splits.items():
-                shards = finished_shards(folder, split)
-                skipped = sum(len(shard.skipped) for shard in shards)
-                whole, part = divmod(sum(shard.records for shard in shards), per_photograph + 1)
-                done = skipped + whole
-                numbered = enumerate(files[done:], start=before + done + 1)
-
-                def items(numbered=numbered, part=part) -> Iterator[ImageRecord | Skipped]:
-                    for number, file in numbered:
-                        made = _pair(file, run, _Settings(per_photograph, seed))
-                        # A shard that ended within a pair has its first records already.
-                        yield from made[part:]
-                        part = 0
-                        if progress is not None:
-                            progress(number, total)
-
-                write_split(folder, split, items(), SHARD_BYTES)
-                before += len(files)
+            _write_splits(folder, splits, run, _Settings(per_photograph, seed), progress)
             for split, left_out in _without_use(folder, splits).items():
                 logging.warning("split %s: none of its photographs can be used", split)
                 splits.pop(split)
@@ -165,6 +148,36 @@ def make_pairs(
         }
         finish_dataset(folder, name, list(splits), about, strays)
     return PreparedDataset.load(output)
+
+
+def _write_splits(
+    folder: Path,
+    splits: Mapping[str, Sequence[ImageFile]],
+    run: Reconstructor,
+    settings: _Settings,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Writes what is still missing of every split."""
+    total, before = sum(map(len, splits.values())), 0
+    for split, files in splits.items():
+        shards = finished_shards(folder, split)
+        skipped = sum(len(shard.skipped) for shard in shards)
+        records = sum(shard.records for shard in shards)
+        whole, part = divmod(records, settings.per_photograph + 1)
+        done = skipped + whole
+        numbered = enumerate(files[done:], start=before + done + 1)
+
+        def items(numbered=numbered, part=part) -> Iterator[ImageRecord | Skipped]:
+            for number, file in numbered:
+                made = _pair(file, run, settings)
+                # A shard that ended within a pair has its first records already.
+                yield from made[part:]
+                part = 0
+                if progress is not None:
+                    progress(number, total)
+
+        write_split(folder, split, items(), SHARD_BYTES)
+        before += len(files)
 
 
 def cut(pixels: np.ndarray, largest: int) -> np.ndarray:
