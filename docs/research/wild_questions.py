@@ -225,16 +225,17 @@ def _shorter(tables: Mapping[str, ResultTable]) -> str:
     table, short = tables[LONGER.table], tables.get(RESIDUALS.table)
     if short is None:
         return ""
-    short = short.mean_of_deliveries().only_seeds(table.seeds())
+    short = short.mean_of_deliveries()
     unseen = table.generators("unseen")
-    tests = [
-        pair(short, name, LONGER.baseline, unseen, name=name)
-        for name in table.variants
-        if name != LONGER.baseline and name in short.variants
-    ]
+    tests = []
+    for name in table.variants:
+        both = short.only_seeds(table.seeds([name, LONGER.baseline]))
+        if name != LONGER.baseline and name in both.variants:
+            tests.append(pair(both, name, LONGER.baseline, unseen, name=name))
     if not tests:
         return ""
-    level = short.points(LONGER.baseline, unseen, short.seeds([LONGER.baseline])).mean()
+    same = short.only_seeds(table.seeds([LONGER.baseline]))
+    level = same.points(LONGER.baseline, unseen, same.seeds([LONGER.baseline])).mean()
     gains = [f"{test.name} {signed(test.gain)}" for test in _sorted(tests)]
     return (
         f"Of the same seeds after {short.said('steps')} steps in place of {table.said('steps')}, "

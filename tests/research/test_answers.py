@@ -216,6 +216,10 @@ def test_finalists_are_those_with_more_seeds_and_are_judged_on_the_fresh_ones_to
     assert unfinished.word == UNMEASURED
 
 
+def of_seeds(rows, *seeds, but=None):
+    return [row for row in rows if row["seed"] in seeds and row["variant"] != but]
+
+
 def test_what_few_steps_gave_stands_beside_what_more_give_on_the_same_seeds():
     def steps(aucs, number):
         return [{**row, "steps": number} for row in wild_table({"clean": aucs}, noise=1e-4).rows]
@@ -234,6 +238,13 @@ def test_what_few_steps_gave_stands_beside_what_more_give_on_the_same_seeds():
     ) in answer.paragraph
     assert "its best control, stacked, and against it −1.0 points" in answer.paragraph
     assert "Of the same seeds" not in wild_questions.longer({"longer": tables["longer"]}).paragraph
+    lucky = [row | {"auc": row["auc"] + 0.1 * (row["variant"] == "stacked")} for row in few]
+    uneven = {
+        "residuals": ResultTable("residuals", [*of_seeds(few, 0, 1), *of_seeds(lucky, 2)]),
+        "longer": ResultTable("longer", [*of_seeds(more, 0, 1), *of_seeds(more, 2, but="stacked")]),
+    }
+    paragraph = wild_questions.longer(uneven).paragraph
+    assert "differences to it are attention +4.0 and stacked +1.0." in paragraph
 
 
 def test_the_learning_curve_tells_its_last_steps():
