@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from docs.research.detector_figures import Measured, Scored, mean_auc
+from docs.research.lists import listed
 from docs.research.logit_changes import FACTS, told_by
 from docs.research.scripts import run_script
 from docs.research.wording import counted
@@ -35,14 +36,20 @@ def joined(
 ) -> tuple[list[str], list[dict[str, str]]]:
     """Columns and rows of the CSV, of folders that `robustness` has written of the same pictures.
 
-    ``UserError`` where the pictures differ.
+    ``UserError`` where anything but the day differs that two of them tell: the pictures, the
+    commit, the machine, the logits of unchanged pictures.
     """
     columns, rows = measured(folders[0])
-    pictures = [row["filename"] for row in rows]
     for folder in folders[1:]:
         more, others = measured(folder)
-        if [row["filename"] for row in others] != pictures:
-            raise UserError(f"{folder} is of other pictures than {folders[0]}; score one split")
+        both = [name for name in columns if name in more and name != "date"]
+        told, told_too = ([[row[name] for row in of] for name in both] for of in (rows, others))
+        differ = [name for name, a, b in zip(both, told, told_too, strict=True) if a != b]
+        if differ:
+            raise UserError(
+                f"{folder} differs from {folders[0]} in {listed(differ)}; score one split with "
+                "one commit, on one machine"
+            )
         columns += [name for name in more if name not in columns]
         rows = [other | row for row, other in zip(rows, others, strict=True)]
     return columns, rows

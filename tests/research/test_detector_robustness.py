@@ -1,6 +1,7 @@
 """The bundled detector after each change, as docs/detector.md shows it."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -54,7 +55,20 @@ def test_parts_of_one_split_become_one_table(folder, tmp_path):
     assert columns[-3:] == ["clean", "noise 16", "jpeg 30"]
     assert [(row["noise 16"], row["jpeg 30"]) for row in rows] == [("0.0000",) * 2] * 3 + [("", "")]
     (other / "scores.csv").write_text(scores.replace("b.png", "x.png"))
-    with pytest.raises(UserError, match="of other pictures than"):
+    with pytest.raises(UserError, match=r"other differs from .*run in filename; score one split"):
+        detector_robustness.joined([folder, other])
+
+
+def test_parts_of_two_commits_or_with_other_logits_are_refused(folder, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    results = (other / "results.json").read_text()
+    (other / "results.json").write_text(results.replace("2026-01-01", "2026-01-02"))
+    detector_robustness.joined([folder, other])  # a run may go on after midnight
+    (other / "results.json").write_text(results.replace("abc", "def"))
+    scores = (other / "scores.csv").read_text()
+    (other / "scores.csv").write_text(re.sub("street,0,[^,]*", "street,0,0.5", scores))
+    with pytest.raises(UserError, match="in commit and clean; score"):
         detector_robustness.joined([folder, other])
 
 
