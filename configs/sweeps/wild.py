@@ -91,6 +91,16 @@ def ingredients() -> dict[str, Mapping[str, Any]]:
         },
         # Breaks the invisible mark of Stable Diffusion's script, whoever carries it.
         "every_lossless_jpeg": {"data.random_delivery.lossless_jpeg_probability": 1.0},
+        # Photographs that are enlarged, blurred or noisy look generated to a detector that knows
+        # little of these.
+        "stronger_delivery": {
+            "data.random_delivery.scale_probability": 0.5,
+            "data.random_delivery.scale": (0.4, 2.0),
+            "data.random_delivery.blur_probability": 0.2,
+            "data.random_delivery.blur_sigma": (0.3, 3.0),
+            "data.random_delivery.noise_probability": 0.2,
+            "data.random_delivery.noise_sigma": (1.0, 16.0),
+        },
         # The learning curve: of no_reconstructions, these and all.
         "two_decoders": {"data.path": f"{PICTURES},{RECONSTRUCTIONS}_2"},
         "five_decoders": {"data.path": f"{PICTURES},{RECONSTRUCTIONS}_5"},
