@@ -22,6 +22,7 @@ from docs.research import (
     leaks,
     mark_survival,
     pages,
+    stronger_delivery,
     tables_page,
     theory,
 )
@@ -102,6 +103,9 @@ def make_files(docs: pathlib.Path) -> dict[pathlib.Path, str | None]:
     blocks["finalist-views"] = finalist_views.block_of(docs / RESULTS / finalist_views.TABLE)
     blocks["views"] = detector_views.block_of(docs / RESULTS / detector_views.TABLE)
     blocks["robustness"] = detector_robustness.block_of(docs / RESULTS / detector_robustness.TABLE)
+    blocks["stronger-delivery"] = stronger_delivery.block_of(
+        docs / RESULTS / stronger_delivery.TABLE
+    )
     blocks["edges"] = detector_edges.block_of(docs / RESULTS / detector_edges.TABLE)
     blocks["marked-recipes"] = detector_mark.recipes_block(docs / RESULTS / detector_mark.RECIPES)
     blocks["marked"] = detector_mark.block_of(docs / RESULTS / detector_mark.TABLE)

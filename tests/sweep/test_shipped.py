@@ -68,7 +68,7 @@ def test_augmentation_is_on_and_off():
 
 
 def test_wild_gives_every_variant_the_same_budget_and_three_deliveries():
-    """22 ingredients with three seeds, sixteen residuals with two, nine with three and more."""
+    """23 ingredients with three seeds, sixteen residuals with two, nine with three and more."""
     count = 0
     asked = (("ingredients", 3, 12_000), ("residuals", 2, 12_000), ("longer", 3, 36_000))
     for question, seeds, budget in asked:
