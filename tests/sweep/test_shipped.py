@@ -79,6 +79,6 @@ def test_wild_gives_every_variant_the_same_budget_and_three_deliveries():
         assert len({run.variant for run in runs}) * seeds == len(runs)
         budgets = {run.config.data.images_per_epoch * run.config.num_epochs for run in runs}
         assert budgets == {budget}
-    assert count == 125
+    assert count == 128
     with pytest.raises(ValueError, match=r"wild.py:all; expected one of ingr.*, longer$"):
         importlib.import_module("configs.sweeps.wild").get_config("all")
