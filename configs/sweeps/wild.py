@@ -11,13 +11,15 @@ prepared. Two runs of ``ingredients`` want other reconstructions: ``reconstructi
 ``--per_photograph=4 --decoders=vae4,vq4,fir,transposed4,shuffle2``.
 
 Every run has the same budget, 12,000 crops of 96 pixels; ``longer`` repeats the best residuals and
-their controls with 36,000. Of test images the centre of 256 x 256 pixels is scored.
+their controls with 36,000. Of test images the centre of 256 x 256 pixels is scored. All runs but
+those of ``stronger_delivery`` are blurred, enlarged and given noise as the recipe did before these
+were made stronger.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from configs import wild
+from configs import default, wild
 from configs.sweeps.base import get_sweep
 from configs.sweeps.branches import multiscale_model
 
@@ -28,6 +30,11 @@ QUESTIONS = ("ingredients", "residuals", "longer")
 FINALISTS = (
     *("0.5", "four_scales", "stacked_four", "attention", "stacked", "three_of_0.5"),
     *("0.25", "two_scales", "published"),
+)
+# What the recipe has made stronger since the first runs of these sweeps.
+STRONGER = (
+    *("scale_probability", "scale", "blur_probability", "blur_sigma"),
+    *("noise_probability", "noise_sigma"),
 )
 
 
@@ -42,8 +49,11 @@ def get_config(question: str = "ingredients"):
     base.num_epochs = 1
     base.ema = 0.99  # the mean of about a quarter of the 375 steps
     base.data.evaluate_crop = 256
+    delivery, usual = base.data.random_delivery, default.get_config().data.random_delivery
+    stronger = {f"data.random_delivery.{name}": delivery[name] for name in STRONGER}
+    delivery.update({name: usual[name] for name in STRONGER})
     if question == "ingredients":
-        sweep = get_sweep(base, ingredients())
+        sweep = get_sweep(base, ingredients(stronger))
         sweep.seeds = (0, 1, 2)
     elif question == "residuals":
         sweep = get_sweep(base, residuals(base))
@@ -57,8 +67,11 @@ def get_config(question: str = "ingredients"):
     return sweep
 
 
-def ingredients() -> dict[str, Mapping[str, Any]]:
-    """The recipe, and without one part each; with the consistency of views, and with less data."""
+def ingredients(stronger: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The recipe, and without one part each; with the consistency of views, and with less data.
+
+    ``stronger``: the settings of ``STRONGER`` as the recipe has them now.
+    """
     off = {f"data.random_delivery.{name}_probability": 0.0 for name in ("thumbnail", "scale")}
     saved = {
         f"data.random_delivery.{name}_probability": 0.0 for name in ("jpeg", "webp", "second_jpeg")
@@ -91,16 +104,9 @@ def ingredients() -> dict[str, Mapping[str, Any]]:
         },
         # Breaks the invisible mark of Stable Diffusion's script, whoever carries it.
         "every_lossless_jpeg": {"data.random_delivery.lossless_jpeg_probability": 1.0},
-        # Photographs that are enlarged, blurred or noisy look generated to a detector that knows
-        # little of these.
-        "stronger_delivery": {
-            "data.random_delivery.scale_probability": 0.5,
-            "data.random_delivery.scale": (0.4, 2.0),
-            "data.random_delivery.blur_probability": 0.2,
-            "data.random_delivery.blur_sigma": (0.3, 3.0),
-            "data.random_delivery.noise_probability": 0.2,
-            "data.random_delivery.noise_sigma": (1.0, 16.0),
-        },
+        # As the recipe is now: against photographs that look generated because they are enlarged,
+        # blurred or noisy.
+        "stronger_delivery": stronger,
         # The learning curve: of no_reconstructions, these and all.
         "two_decoders": {"data.path": f"{PICTURES},{RECONSTRUCTIONS}_2"},
         "five_decoders": {"data.path": f"{PICTURES},{RECONSTRUCTIONS}_5"},

@@ -2,7 +2,7 @@
 
     python main.py robustness --workdir=RUN --data=PREPARED --split=dev --output=DIR
     python -m docs.research.stronger_delivery docs/results/detector/stronger_delivery.csv \
-        recipe=DIR/robustness/NAME... stronger=DIR/robustness/NAME...
+        before=DIR/robustness/NAME... stronger=DIR/robustness/NAME...
 
 measures what `robustness` has written of runs of both recipes, ``all`` and ``stronger_delivery`` of
 configs/sweeps/wild.py:ingredients. The runs are not calibrated, so each has a limit of its own: the
@@ -29,7 +29,7 @@ from input_pipeline.storage.atomic_files import write_file
 from input_pipeline.storage.csv_files import csv_text, read_csv
 
 TABLE = "detector/stronger_delivery.csv"  # within docs/results
-RECIPES = ("recipe", "stronger")
+RECIPES = ("before", "stronger")
 ALLOWED = 0.05  # share of the unchanged photographs at or above a run's limit
 _MADE = FACTS[-3:]
 
@@ -74,8 +74,8 @@ def block_of(table: pathlib.Path) -> str:
     )
     rows = [row for row in rows if row["seed"] in seeds]
     lines = [
-        "| change | photographs called generated: the recipe | with stronger changes "
-        "| mean AUC: the recipe | with stronger changes |",
+        "| change | photographs called generated: before | with stronger changes "
+        "| mean AUC: before | with stronger changes |",
         "|---|---:|---:|---:|---:|",
     ]
     for change in dict.fromkeys(row["change"] for row in rows):

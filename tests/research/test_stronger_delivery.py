@@ -30,9 +30,9 @@ def test_false_alarms_are_of_each_runs_own_limit_and_means_over_seeds(tmp_path):
     runs = [
         f"{recipe}={robustness(tmp_path / recipe / str(seed), seed, blurred)}"
         for recipe, seed, blurred in (
-            ("recipe", 0, 10),
-            ("recipe", 1, 15),
-            ("recipe", 2, 0),
+            ("before", 0, 10),
+            ("before", 1, 15),
+            ("before", 2, 0),
             ("stronger", 0, 2),
             ("stronger", 1, 4),
         )
@@ -54,10 +54,10 @@ def test_false_alarms_are_of_each_runs_own_limit_and_means_over_seeds(tmp_path):
 
 def test_what_cannot_be_compared_is_refused(tmp_path):
     folder = robustness(tmp_path / "run", 0, 1)
-    with pytest.raises(UserError, match="recipe 'other'; expected one of recipe, stronger"):
+    with pytest.raises(UserError, match="recipe 'other'; expected one of before, stronger"):
         stronger_delivery.main([str(tmp_path / "table.csv"), f"other={folder}"])
     scores = folder / "scores.csv"
     scores.write_text(scores.read_text().replace("30,20", "30,"))
     with pytest.raises(UserError, match="a picture has no score after blur 1"):
-        stronger_delivery.measured("recipe", folder)
+        stronger_delivery.measured("before", folder)
     assert stronger_delivery.block_of(tmp_path / "none.csv").startswith("Not measured yet")
