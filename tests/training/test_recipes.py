@@ -41,6 +41,9 @@ GENTLE = {"data.augment.blur_sigma": (0.0, 0.5), "data.augment.jpeg_quality": (9
 STILL = {
     "data.random_delivery.thumbnail_probability": 0.0,
     "data.random_delivery.jpeg_quality": (90, 95),
+    "data.random_delivery.scale": (0.9, 1.3),
+    "data.random_delivery.blur_sigma": (0.1, 0.5),
+    "data.random_delivery.noise_sigma": (1.0, 4.0),
     "data.images_per_epoch": IMAGES * STEPS,
     "ema": 0.5,
 }
