@@ -12,8 +12,8 @@ prepared. Two runs of ``ingredients`` want other reconstructions: ``reconstructi
 
 Every run has the same budget, 12,000 crops of 96 pixels; ``longer`` repeats the best residuals and
 their controls with 36,000. Of test images the centre of 256 x 256 pixels is scored. All runs but
-those of ``stronger_delivery`` are blurred, enlarged and given noise as the recipe did before these
-were made stronger.
+those of ``stronger_delivery`` train with the blur, the noise and the enlargement that the recipe
+had before these were made stronger.
 """
 
 from collections.abc import Mapping

@@ -6,7 +6,7 @@
 
 measures what `robustness` has written of runs of both recipes, ``all`` and ``stronger_delivery`` of
 configs/sweeps/wild.py:ingredients. The runs are not calibrated, so each has a limit of its own: the
-logit that 5 % of its unchanged photographs reach. `make results` says in docs/detector.md what the
+logit that 5 % of its unchanged photographs exceed. `make results` says in docs/detector.md what the
 table comes to.
 """
 
@@ -30,7 +30,7 @@ from input_pipeline.storage.csv_files import csv_text, read_csv
 
 TABLE = "detector/stronger_delivery.csv"  # within docs/results
 RECIPES = ("before", "stronger")
-ALLOWED = 0.05  # share of the unchanged photographs at or above a run's limit
+ALLOWED = 0.05  # share of the unchanged photographs above a run's limit
 _MADE = FACTS[-3:]
 
 
