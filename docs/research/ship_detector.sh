@@ -4,12 +4,14 @@
 #     docs/research/ship_detector.sh RUN FACTS.json REALWORLD PREPARED SCRATCH
 #
 # From the root of a checkout whose .venv has the test dependencies, with everything committed: the
-# tables name the commit. FACTS.json says what the card is to say beside what the run knows (name,
-# version, data, licences, recipe, commit, date, seed, calibrated_on, probabilities_fitted_to);
-# REALWORLD is the collection that PREPARED was prepared from; SCRATCH keeps the evaluations. The
-# words around the tables are written by hand afterwards, and so are README's example and the table
-# of docs/benchmarks.md in 8 bits; robustness.csv is docs/research/detector_robustness.py's. It took
-# 12 minutes on two cores that other work shared (2026-11-30).
+# tables name the commit, with a + as soon as a step has changed files of the checkout. So commit the
+# detector, and make edges, views and mark again in a clean clone of that commit. FACTS.json says
+# what the card is to say beside what the run knows (name, version, data, licences, recipe, commit,
+# date, seed, calibrated_on, probabilities_fitted_to); REALWORLD is the collection that PREPARED was
+# prepared from; SCRATCH keeps the evaluations. The words around the tables are written by hand
+# afterwards, and so are README's example and the table of docs/benchmarks.md in 8 bits;
+# robustness.csv is docs/research/detector_robustness.py's, of parts that ran on equally many cores.
+# It took 18 minutes on two cores that other work shared (2026-11-30).
 set -euo pipefail
 if [ $# -ne 5 ]; then
   echo "usage: docs/research/ship_detector.sh RUN FACTS.json REALWORLD PREPARED SCRATCH" >&2
