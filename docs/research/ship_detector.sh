@@ -4,7 +4,7 @@
 #     docs/research/ship_detector.sh RUN FACTS.json REALWORLD PREPARED SCRATCH
 #
 # From the root of a checkout whose .venv has the test dependencies, with everything committed: the
-# tables name the commit, with a + as soon as a step has changed files of the checkout. So commit the
+# tables name the commit, with a + once a step has changed files of the checkout. So commit the
 # detector, and make edges, views and mark again in a clean clone of that commit. FACTS.json says
 # what the card is to say beside what the run knows (name, version, data, licences, recipe, commit,
 # date, seed, calibrated_on, probabilities_fitted_to); REALWORLD is the collection that PREPARED was
