@@ -136,4 +136,4 @@ def test_training_moves_the_factor_and_every_point_of_the_curve_says_where_it_is
     # Scored with the operators of that value: as the model itself computes on the device.
     image = IMAGES[0]
     score = detector._scorer.score_all([image])[0][0]
-    np.testing.assert_allclose(score, logits(detector.model, image[None])[0], atol=1e-5)
+    np.testing.assert_allclose(score, logits(detector.model, image[None])[0], rtol=1e-5, atol=1e-5)
