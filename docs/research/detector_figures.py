@@ -19,11 +19,13 @@ import argparse
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 
+from docs.research.detector_sources import TABLE as SOURCES
+from docs.research.detector_sources import photographs_trained_on
 from docs.research.named_paths import path_of
 from docs.research.scripts import run_script
 from docs.research.unseen_calibration import crosswise_probabilities, error_of_perfect
@@ -222,7 +224,11 @@ def block_of(table: pathlib.Path) -> str:
     if not table.is_file():
         return f"Not measured yet: `docs/results/{TABLE}` is not there."
     scored, card = Scored.read(table), Measured.read(card_of(table))
-    return f"{whose(scored, card, Measured.read(own_card()))}\n\n{format_block(scored, card)}"
+    known = photographs_trained_on(
+        table.with_name(pathlib.Path(SOURCES).name), card.trained_on["train_family"]
+    )
+    figures = format_block(scored, card, known)
+    return f"{whose(scored, card, Measured.read(own_card()))}\n\n{figures}"
 
 
 def held_out_block(table: pathlib.Path) -> str:
@@ -263,12 +269,17 @@ def whose(scored: Scored, card: Measured, own: Measured) -> str:
     )
 
 
-def format_block(scored: Scored, card: Measured) -> str:
-    """Markdown: the means, then a row for each generator and each source of photographs."""
+def format_block(scored: Scored, card: Measured, known: Collection[str] = ()) -> str:
+    """Markdown: the means, then a row for each generator and each source of photographs.
+
+    ``known``: the sources of photographs that it was trained on too, with other images.
+    """
     trained = card.trained_on["train_family"]
+    others = (scored.labels == 0) & ~np.isin(scored.sources, list(known))
     deliveries = list(scored.logits)
     means = summary(scored, _calibration(card), trained)
     calibration = _calibration(card)
+    limit = np.inf if calibration.generated_from is None else calibration.generated_from
     for name, logits in scored.logits.items():
         means[name] |= _called_photographs(scored, logits, calibration, trained)
     rows = [
@@ -282,6 +293,13 @@ def format_block(scored: Scored, card: Measured) -> str:
         ("expected calibration error, fitted to other generators", "ece", ""),
         ("the same, were these probabilities true", "ece_of_perfect", ""),
     ]
+    if known and others.any():
+        of_others = f"the same, of the {others.sum()} from sources it was not trained on"
+        rows.insert(5, (of_others, "of_others", "of_others_interval"))
+        for name, logits in scored.logits.items():
+            alarms = int((logits[others] >= limit).sum())
+            means[name]["of_others"] = alarms / int(others.sum())
+            means[name]["of_others_interval"] = measures.wilson(alarms, int(others.sum()))
     lines = [_head(["in %", *deliveries])]
     for text, key, interval in rows:
         cells = [
@@ -289,7 +307,7 @@ def format_block(scored: Scored, card: Measured) -> str:
             for name in deliveries
         ]
         lines.append(_row([text, *cells]))
-    return "\n".join([*lines, "", *_groups(scored, calibration, trained)])
+    return "\n".join([*lines, "", *_groups(scored, calibration, {*trained, *known})])
 
 
 def _called_photographs(
@@ -305,7 +323,7 @@ def _called_photographs(
     }
 
 
-def _groups(scored: Scored, calibration: Calibration, trained: Sequence[str]) -> list[str]:
+def _groups(scored: Scored, calibration: Calibration, trained: Collection[str]) -> list[str]:
     limit = np.inf if calibration.generated_from is None else calibration.generated_from
     photographs = scored.labels == 0
     lines = [
@@ -331,7 +349,8 @@ def _groups(scored: Scored, calibration: Calibration, trained: Sequence[str]) ->
     ]
     for name in scored.groups(0):
         of_it = scored.sources == name
-        lines.append(_row([f"`{name}`", str(of_it.sum()), *_called(scored, of_it, limit)]))
+        marked = f"`{name}`{'*' if name in trained else ''}"
+        lines.append(_row([marked, str(of_it.sum()), *_called(scored, of_it, limit)]))
     return lines
 
 

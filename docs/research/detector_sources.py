@@ -57,6 +57,18 @@ def splits_of(rows: Sequence[Mapping[str, str]], generators: Sequence[str]) -> l
     return [split for split, found in names.items() if found <= set(generators)]
 
 
+def photographs_trained_on(table: pathlib.Path, generators: Sequence[str]) -> set[str]:
+    """The sources of photographs from which a detector of these generators has learned others.
+
+    None where the table is not there.
+    """
+    if not table.is_file():
+        return set()
+    rows = read_csv(table)[1]
+    splits = splits_of(rows, generators)
+    return {row["source"] for row in rows if row["label"] == "0" and row["split"] in splits}
+
+
 def format_block(rows: Sequence[Mapping[str, str]], generators: Sequence[str]) -> str:
     """Markdown: a row for each source, photographs first, and from which splits they are."""
     splits = splits_of(rows, generators)

@@ -48,43 +48,70 @@ def _robustness(flags: Any) -> int:
 
 
 def _calibrate(flags: Any) -> int:
+    from configs import default
     from input_pipeline.storage.atomic_files import write_together
     from npr_jax.analysis.figures import style
     from npr_jax.analysis.figures.reliability import draw
     from npr_jax.cli import host
     from npr_jax.detectors.calibration_file import FOLDER
+    from npr_jax.detectors.card import find_card, own_card
     from npr_jax.evaluation.calibrate import calibrate
+    from npr_jax.evaluation.calibrated_copy import check_place, write_calibrated_copy
     from npr_jax.evaluation.calibration_words import in_words
     from npr_jax.inference.detector import Detector
 
-    if not flags.workdir:
-        raise UserError("calibrate needs --workdir=RUN: a calibration is kept with its checkpoint")
-    if len(workdirs_of(flags.workdir)) > 1:
-        raise UserError(
-            f"calibrate --workdir={flags.workdir}: an ensemble has no checkpoint to keep a "
-            "calibration with; calibrate one run"
-        )
-    rates = [f"--{name}" for name in ("target_error", "source_error") if flags[name].present]
-    if flags.keep_limits and rates:
-        raise UserError(f"{', '.join(rates)} with --keep_limits: the limits have their own rates")
+    _check_calibrate(flags)
+    card = find_card(flags.weights) if flags.weights else None if flags.workdir else own_card()
+    directory = pathlib.Path(flags.output or flags.workdir)
+    copy = check_place(card, directory) if card else None
     host.use_cores_as_devices()
     host.keep_freed_memory(host.LARGEST_KEPT_WHEN_SCORING)
-    detector = Detector.load(
-        flags.workdir, checkpoint=flags.checkpoint, calibrated=flags.keep_limits
-    )
+    if flags.workdir and not flags.weights:
+        detector = Detector.load(
+            flags.workdir, checkpoint=flags.checkpoint, calibrated=flags.keep_limits
+        )
+    else:
+        detector = load_one_detector("calibrate", flags)
     results = calibrate(
         detector,
-        pathlib.Path(flags.workdir),
+        directory,
         data=flags.data,
         split=flags.split,
         target_error=flags.target_error,
         source_error=flags.source_error,
         keep_limits=flags.keep_limits,
+        settings=default.get_config(),
     )
     print(in_words(results))
-    folder = pathlib.Path(flags.workdir) / FOLDER
-    write_together(folder, style.figure_files(draw(results), str(results["checkpoint"]["step"])))
+    figure = style.figure_files(draw(results), str(results["checkpoint"]["step"]))
+    write_together(directory / FOLDER, figure)
+    if card:
+        write_calibrated_copy(card, results, directory)
+        print(f"written to {copy}; try it: predict --weights={copy} my_pictures/")
     return 0
+
+
+def _check_calibrate(flags: Any) -> None:
+    """Raises ``UserError`` for flags that do not go together."""
+    if not flags.workdir and not (flags.data and flags.output):
+        raise UserError(
+            "calibrate needs --workdir=RUN; or --data=PREPARED and --output=FOLDER for a copy of "
+            "the bundled detector, or of that of --weights, with a calibration of its own"
+        )
+    if len(workdirs_of(flags.workdir)) > 1:
+        raise UserError(
+            f"calibrate --workdir={flags.workdir}: an ensemble has no checkpoint to keep a "
+            "calibration with; calibrate one run"
+        )
+    if flags.workdir and flags.output:
+        raise UserError(
+            f"calibrate --output={flags.output}: a run keeps its calibration itself; leave it out"
+        )
+    if flags.output and pathlib.Path(flags.output).is_file():
+        raise UserError(f"--output={flags.output} is a file; calibrate needs a folder")
+    rates = [f"--{name}" for name in ("target_error", "source_error") if flags[name].present]
+    if flags.keep_limits and rates:
+        raise UserError(f"{', '.join(rates)} with --keep_limits: the limits have their own rates")
 
 
 def _localize(flags: Any) -> int:
@@ -159,17 +186,23 @@ ROBUSTNESS = Command(
 )
 CALIBRATE = Command(
     name="calibrate",
-    summary="Fit probabilities and verdicts to a run's scores, at rates of error that you set.",
-    usage="--workdir=RUN [--data=PREPARED] [--split=NAME] [--target_error=SHARE] "
-    "[--source_error=SHARE] [--keep_limits]",
+    summary="Fit a detector's probabilities and verdicts, at rates of error that you set.",
+    usage="(--workdir=RUN [--data=PREPARED] | [--weights=CARD] --data=PREPARED --output=FOLDER) "
+    "[--split=NAME] [--target_error=SHARE] [--source_error=SHARE] [--keep_limits]",
+    details="A run keeps its calibration. Of the bundled detector, or that of --weights, a copy is "
+    "written that has the new one, for predict --weights=FOLDER; of data with several splits, "
+    "--split then names one.",
     examples=(
+        "calibrate --data=prepared/mine --output=calibrated",
         "calibrate --workdir=runs/npr",
         "calibrate --workdir=runs/npr --data=prepared/mine --target_error=0.02",
         "calibrate --workdir=runs/npr --data=prepared/new --split=test --keep_limits",
     ),
     define=(
-        *run_flags(),
+        *run_flags("Directory of the run. Without it and --weights: the bundled detector."),
+        text("weights", "Instead of a run: a detector with a card, its folder or the card."),
         *DATA_FLAGS,
+        text("output", "Folder for the calibrated copy of a detector that is no run."),
         number(
             "target_error",
             0.05,
@@ -183,16 +216,12 @@ CALIBRATE = Command(
         ),
         switch(
             "keep_limits",
-            "Fit probabilities only, and keep the limits of verdicts that the run's calibration "
+            "Fit probabilities only, and keep the limits of verdicts that the calibration before "
             "has: for images of new generators, where the limits were fitted to other photographs.",
         ),
     ),
     run=_calibrate,
-    advice={
-        "weights": "it needs --workdir=RUN: a calibration is kept with its checkpoint",
-        "resize": "a calibration is of the preprocessing that the run was trained with",
-        "output": "a calibration is kept in the run",
-    },
+    advice={"resize": "a calibration is of the preprocessing that the detector was trained with"},
 )
 LOCALIZE = Command(
     name="localize",

@@ -38,6 +38,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _REMEDY = "copy the detector again, all of its files"
 _WEIGHTS = ".safetensors"
 _SEAL = "card_sha256"  # of all else that a card says; cards of the first versions have none
+_FITTED_TO = ", calibrated on "  # between a version and the images of another calibration
 _OF_FILES = ("format", "weights", _SEAL)  # what a card says of itself and its weights
 # By the precision that it computes in.
 NETWORKS = {"float32": ".onnx", "int8": ".int8.onnx"}
@@ -151,6 +152,30 @@ def _network(model: Model, weights: str) -> bytes:
         return network_bytes(evaluation_copy(model), weights=weights)
     except UserError:
         return b""
+
+
+def recalibrated(
+    path: pathlib.Path, calibration: Calibration, fitted_to: str, facts: Mapping[str, Any]
+) -> dict[str, bytes]:
+    """The files of a detector that has another calibration, by name, the card last.
+
+    Weights and networks are those that lie beside the card at ``path``; errors are those of
+    ``load_card``. The version then says ``fitted_to`` which images the calibration was fitted.
+
+    Args:
+        facts: what the card says besides; None: no longer. Figures go, which may be of verdicts and
+            probabilities as they were.
+    """
+    content = dict(_read(path))
+    weights, data = _weights_of(path, content)
+    networks = [path.with_suffix(suffix) for suffix in NETWORKS.values()]
+    files = {weights.name: data} | {p.name: p.read_bytes() for p in networks if p.is_file()}
+    with whole_content(path, _REMEDY):
+        version = content["version"].partition(_FITTED_TO)[0]
+    content |= {"version": version + _FITTED_TO + fitted_to, "calibration": to_json(calibration)}
+    content |= {"figures": None, **facts}
+    said = {key: value for key, value in content.items() if value is not None}
+    return files | {path.name: card_text(said).encode()}
 
 
 def find_card(path: str | pathlib.Path) -> pathlib.Path | None:

@@ -1,4 +1,4 @@
-"""The ``calibrate`` command: a run's scores become probabilities and verdicts.
+"""The ``calibrate`` command: a detector's scores become probabilities and verdicts.
 
 Every image is scored in each delivery. The calibration that is kept is fitted to all of them. What
 it is worth is measured crosswise: a hash of their names divides the images in two, and either half
@@ -78,40 +78,46 @@ class Scored(NamedTuple):
 
 def calibrate(
     detector: Detector,
-    workdir: pathlib.Path,
+    directory: pathlib.Path,
     *,
     data: str,
     split: str,
     target_error: float,
     source_error: float,
     keep_limits: bool = False,
+    settings: ConfigDict | None = None,
 ) -> dict[str, Any]:
-    """Fits and measures a calibration; returns what ``calibration/<step>.json`` of the run holds.
+    """Fits and measures a calibration; returns what ``calibration/<step>.json`` holds.
 
     The logits that it was fitted to lie beside it, ``<step>.csv``.
 
-    ``UserError`` for a run without config, images that were trained on or are too few, or scores
-    that are no higher for generated images.
+    ``UserError`` for a detector of neither a run nor a card, images that were trained on or are too
+    few, or scores that are no higher for generated images.
 
     Args:
-        detector: of the run, as it would score files.
-        workdir: of the run.
+        detector: of a run or a card, as it would score files.
+        directory: of the run; of a card, where the calibration is to lie.
         data: prepared data sets, separated by commas; empty: the run's own.
         split: which images; empty: the run's validation images, of other data "validation" or,
-            where that is no split of theirs, those that the run holds out of its training split.
+            where that is no split of theirs, those that the run holds out of its training split. A
+            card says nothing of such a rule: of its data then the only split.
         target_error: share of photographs that may be called generated, and of generated images
             that may be called photograph, in each delivery, above 0 and below 0.5.
         source_error: share of the photographs of one source that may be called generated, likewise.
         keep_limits: verdicts begin where they do by the detector's calibration, which was fitted to
             other images; of these, only probabilities are.
+        settings: a config as of configs/default.py, in place of the run's that a card lacks.
     """
     errors = {"target_error": target_error, "source_error": source_error}
     for name, share in errors.items():
         if not 0 < share < 0.5:
             raise UserError(f"--{name}={share}; expected above 0 and below 0.5")
-    config, step = detector.config, detector.step
+    config, step = detector.config or settings, detector.step
     if config is None or step is None:
-        raise UserError(f"{detector.source} is no run; calibrate needs --workdir=RUN")
+        raise UserError(
+            f"{detector.source} is of neither a run nor a card, so that its calibration could not "
+            "be kept; give --workdir=RUN, or --weights=CARD"
+        )
     limits = detector.calibration if keep_limits else None
     if keep_limits and limits is None:
         raise UserError(
@@ -121,7 +127,7 @@ def calibrate(
     if data:
         config = config.copy_and_resolve_references()
         config.data.path, config.data.weights = data, ()
-    dataset = inputs.open_dataset(config, workdir)
+    dataset = inputs.open_dataset(config, directory)
     check_deliverable(detector, config, dataset)
     source, name = _images(detector, config, dataset, data, split)
     scored, too_small = _score(detector, config, source)
@@ -145,8 +151,8 @@ def calibrate(
         f"{step}.csv": scored.table().encode(),
         f"{step}.json": json.dumps(results, indent=1, allow_nan=False).encode(),
     }
-    write_together(workdir / calibration_file.FOLDER, contents)
-    _LOG.info("wrote %s", calibration_file.file_of(workdir, step))
+    write_together(directory / calibration_file.FOLDER, contents)
+    _LOG.info("wrote %s", calibration_file.file_of(directory, step))
     return results
 
 
@@ -154,6 +160,8 @@ def _images(
     detector: Detector, config: ConfigDict, dataset: MixedDataset, data: str, split: str
 ) -> tuple[TFRecordSource, str]:
     """The images to calibrate with, and what they are in words."""
+    if not split and detector.config is None:
+        split = _only_split(dataset)
     nowhere = len(dataset.lacking("validation")) == len(dataset.names)
     if not split and (not data or (nowhere and not config.data.validation_split)):
         # Names and seed alone decide what is held out: of a part of the run's data what is held out
@@ -175,6 +183,13 @@ def _images(
         )
     source = inputs.named_split(dataset, split, "--split").source
     return source, f"split {split} of {dataset.name}"
+
+
+def _only_split(dataset: MixedDataset) -> str:
+    splits = sorted({name for each in dataset.datasets for name in each.splits})
+    if len(splits) != 1:
+        raise UserError(f"{dataset.name} has the splits {', '.join(splits)}; give one by --split")
+    return splits[0]
 
 
 def _score(detector: Detector, config: ConfigDict, source: TFRecordSource) -> tuple[Scored, int]:

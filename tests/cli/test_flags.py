@@ -25,8 +25,8 @@ EXPECTED = {
     "prepare": {"source", "photographs", "generated", "dataset", "split", "output", "name"}
     | {"storage", "image_size", "max_bad_fraction", "max_megapixels", "list", "check", "against"},
     "robustness": DETECTOR | {"data", "split", "output", "transformations"},
-    "calibrate": {"workdir", "checkpoint", "data", "split", "keep_limits"}
-    | {"target_error", "source_error"},
+    "calibrate": {"workdir", "weights", "checkpoint", "data", "split", "keep_limits"}
+    | {"target_error", "source_error", "output"},
     "sweep": {"config", "workdir", "preempted_status", "shard", "side_by_side"},
     "noise_predictor": {"config", "workdir", "preempted_status"},
     "reconstruct": {"data", "noise_predictor", "output", "name", "ddim_steps", "image_size"},
