@@ -18,7 +18,7 @@ from input_pipeline.images.orientation import upright
 from input_pipeline.images.preprocessing import NATIVE, Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
 from input_pipeline.storage.prepared_dataset import missing_labels
-from input_pipeline.storage.whole_content import read_object
+from input_pipeline.storage.whole_content import read_object, whole_content
 from npr_jax.evaluation.calibration_measures import verdict_rows
 from npr_jax.evaluation.calibration_words import format_verdicts
 from npr_jax.evaluation.images import chosen_test_images, images_of_test_split, orientations
@@ -74,13 +74,14 @@ def evaluate_run(
                 f"--delivery={config.data.delivery} changes pixels, which {member.system} does not "
                 "look at; leave it out, or deliver the files themselves before `prepare`"
             )
+    directory = workdir / "evaluation" / (name or evaluation_name(detector, config, dataset))
+    check_place(directory, detector)
     started = time.monotonic()
     parts = [_score(member, config, dataset, samples) for member in detector.members]
     if jax.process_index() != 0:
         return None
     scores = mean_scores([part.scores for part in parts])
     meta = describe(detector, config, dataset, seconds=time.monotonic() - started)
-    directory = workdir / "evaluation" / (name or evaluation_name(detector, config, dataset))
     results = write_evaluation(
         directory,
         scores,
@@ -148,6 +149,31 @@ class _Part:
     facts: list[dict[str, Any]] | None
     samples: SampleKeeper
     logits: np.ndarray
+
+
+def check_place(directory: pathlib.Path, detector: Detector | Ensemble) -> None:
+    """Raises ``UserError`` where the results of other weights lie: their name says nothing of them.
+
+    Results of a run may take the place of earlier ones: a run goes on learning, and can be moved.
+    """
+    path = directory / "results.json"
+    if not path.is_file():
+        return
+    content = read_object(path, "remove it")
+    with whole_content(path, "remove it"):
+        before, checkpoint = (content["meta"].get(key) for key in ("weights", "checkpoint"))
+    if before != _weights_of(detector):
+        whose = before or checkpoint
+        raise UserError(
+            f"{directory} holds the results of {whose}; give another --output for those of "
+            f"{detector.source}, or remove it"
+        )
+
+
+def _weights_of(detector: Detector | Ensemble) -> str | None:
+    """Which weights of no run; None: those of a run, or of several."""
+    alone = len(detector.members) == 1 and not detector.config
+    return detector.source if alone else None
 
 
 def check_deliverable(detector: Detector, config: ConfigDict, dataset: MixedDataset) -> None:
@@ -243,13 +269,13 @@ def describe(
     names = [member.system for member in members]
     run = detector.config if len(members) == 1 else None
     front_ends = dict.fromkeys(f for member in members for f in member.model.front_ends)
-    published = len(members) == 1 and not run
+    weights = _weights_of(detector)
     return {
         "model": names[0] if len(names) == 1 else f"ensemble of {', '.join(names)}",
         "front_ends": [dataclasses.asdict(front_end) for front_end in front_ends],
         "parameters": sum(count_parameters(member.model) for member in members),
-        "weights": detector.source if published else None,
-        "checkpoint": None if published else detector.source,
+        "weights": weights,
+        "checkpoint": None if weights else detector.source,
         "steps": detector.step,
         "seed": run.seed if run else None,
         "preprocessing": detector.preprocessing_in_words,

@@ -18,7 +18,12 @@ from input_pipeline.loading.transformed import transformed_images
 from input_pipeline.storage.atomic_files import write_together
 from input_pipeline.storage.csv_files import csv_text
 from npr_jax.evaluation import measures, tables
-from npr_jax.evaluation.evaluate import check_deliverable, describe, evaluation_name
+from npr_jax.evaluation.evaluate import (
+    check_deliverable,
+    check_place,
+    describe,
+    evaluation_name,
+)
 from npr_jax.evaluation.images import named_test_split, scored_elements, uniquely_named
 from npr_jax.evaluation.logit_shift import logit_shift
 from npr_jax.evaluation.results import json_values
@@ -83,15 +88,16 @@ def measure_robustness(
     """
     for member in detector.members:
         check_deliverable(member, config, dataset)
+    name = evaluation_name(detector, config, dataset, delivery=False)
+    name = "-".join([name, *(part.strip() for part in chosen.split(",") if part.strip())])
+    directory = workdir / "robustness" / name
+    check_place(directory, detector)
     started = time.monotonic()
     parts = [_score(member, config, dataset, transformations) for member in detector.members]
     scores = _mean(parts)
     meta = describe(detector, config, dataset, seconds=time.monotonic() - started)
     meta["delivery"] = None
-    name = evaluation_name(detector, config, dataset, delivery=False)
-    name = "-".join([name, *(part.strip() for part in chosen.split(",") if part.strip())])
     results = json_values({"name": name} | tabulate(scores, transformations) | {"meta": meta})
-    directory = workdir / "robustness" / name
     write_together(directory, files_of(results, scores, transformations))
     _LOG.info("wrote %s", directory)
     return results

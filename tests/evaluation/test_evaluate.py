@@ -13,6 +13,8 @@ import npr_jax
 from configs import spectrum
 from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
+from npr_jax.cli import main
+from npr_jax.detectors.card import card_text
 from npr_jax.evaluation.evaluate import describe, evaluate_run, evaluation_name
 from npr_jax.inference.ensemble import Ensemble
 from npr_jax.models.systems.registry import build_model
@@ -182,3 +184,20 @@ def test_each_preprocessing_and_checkpoint_has_a_folder_of_its_own(trained, tiny
         assert evaluation_name(detector, config, dataset) == name
     assert evaluation_name(Ensemble([best, best]), config, dataset) == "tiny-test-native-clean"
     assert evaluation_name(Ensemble([best, other]), config, dataset) == "tiny-test-mixed-clean"
+
+
+def test_results_of_other_weights_are_not_overwritten(packed, tiny_data, tmp_path, capsys):
+    other = shutil.copytree(packed, tmp_path / "other")
+    card = other / "tiny.json"
+    card.write_text(card_text(json.loads(card.read_text()) | {"version": "2.0"}))
+    to = [f"--data={tiny_data}", f"--output={tmp_path / 'results'}"]
+    for command in (["evaluate"], ["robustness", "--transformations=clean"]):
+        for _ in range(2):
+            assert main.run([*command, f"--weights={packed}", *to]) == 0
+        [kept] = (tmp_path / "results").glob(f"{command[0][:6]}*/*/scores.csv")
+        before = kept.read_bytes()
+        capsys.readouterr()
+        assert main.run([*command, f"--weights={other}", *to]) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"error: {kept.parent} holds the results of tiny 1.0; give another")
+        assert kept.read_bytes() == before
