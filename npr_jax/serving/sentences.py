@@ -44,8 +44,8 @@ NO_DELIVERY_FOR_METADATA = (
 NO_DELIVERY_ASKED = "How the verdict holds up when the picture is sent on was not tried."
 UNCALIBRATED = "The score is not calibrated: it orders pictures, but 0.9 does not mean 9 out of 10."
 CALIBRATED = (
-    "The score is calibrated on pictures like those the detector was trained on; on others it can "
-    "be too sure."
+    "The score is calibrated on one set of pictures. It can be too sure about pictures of other "
+    "kinds, and it is too high where fewer of them are generated than in that set."
 )
 _LISTED = 4
 _SHOWN_ACTIONS = 12

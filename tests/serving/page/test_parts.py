@@ -21,7 +21,7 @@ from npr_jax.serving.page import guard
 from npr_jax.serving.page.batch import to_csv
 from npr_jax.serving.page.jobs import Jobs
 from npr_jax.serving.page.pending_files import PendingFiles, Writer
-from npr_jax.serving.page.render import part, shown, uri
+from npr_jax.serving.page.render import card, part, shown, uri
 from npr_jax.serving.schema import MarkAnswer
 from tests.input_pipeline.provenance.files import A1111, png
 from tests.patience import PATIENCE
@@ -222,6 +222,15 @@ def test_the_page_loses_outside_addresses_and_only_its_own_scripts_may_run():
     assert "manifest" not in new
     assert "<link href='mine'></head>" in new
     assert '<script nonce="abc">1</script>' in new
+
+
+def test_a_card_says_what_a_calibrated_score_holds_for():
+    """For the set of pictures it was fitted to, which need not be like the training images."""
+    found = Assessment("a.png", "00", ImageScore("a.png", 0.75, UNSURE, ""), UNSURE, "")
+    shown = card(found, {"calibration": "calibrated (temperature 2, bias 0.5)"})
+    assert "too sure about pictures of other kinds" in shown
+    assert "too high where fewer of them are generated than in that set" in shown
+    assert "like those the detector was trained on" not in shown
 
 
 def test_the_saved_table_has_what_predict_has_of_each_file():
