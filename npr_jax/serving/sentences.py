@@ -19,10 +19,10 @@ CAVEATS = (
     "It is an indication, not a proof: do not rest a story or an accusation on it alone.",
     "It can be wrong about generators it was not trained on, and newer ones may leave other "
     "traces.",
-    "Screenshots, messengers and repeated saving wipe the traces out: a picture called a "
-    "photograph may be a generated one that has travelled.",
+    "Saving again, resizing and screenshots can change the traces, in either direction: a "
+    "generated picture may be missed, and a photograph may look generated.",
     "Photographs that were enlarged, sharpened or retouched by software can look generated.",
-    "A real photograph with a small generated part in it is mostly called a photograph.",
+    "The score is of the whole picture: one edited or generated region may hardly move it.",
 )
 METADATA_NOTE = (
     "What a file says of itself can be forged and is usually lost on the way. It does not change "

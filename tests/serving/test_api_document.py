@@ -43,6 +43,14 @@ def test_the_client_prints_the_score(address, detector, encoded, tmp_path, monke
     assert reason
 
 
+def test_the_guide_lists_what_the_answers_say_the_detector_cannot_tell(client, ask, good):
+    text = (runs.ROOT / "docs" / "serve.md").read_text()
+    _, section = text.split("below every answer.\n\n- ")
+    listed = section.split("\n\n")[0].split("\n- ")
+    caveats = ask(client, ("a.png", good)).json()["caveats"]
+    assert caveats == [" ".join(item.split()) for item in listed]
+
+
 def test_every_field_and_status_is_in_the_document(client):
     text = (runs.ROOT / "docs" / "serve.md").read_text()
     parts = client.get("/api/v1/openapi.json").json()
