@@ -162,14 +162,12 @@ class Assessor:
             return dataclasses.replace(found, delivery_note=sentences.NO_DELIVERY_FOR_METADATA)
         tried = delivery.deliver(own, self._score_pixels, deadline)
         verdict, how = delivery.held_up(found.verdict, tried)
-        count = sum(point.score is not None for point in tried)
-        note = "" if count == len(tried) else sentences.not_all(count, len(tried))
         return dataclasses.replace(
             found,
             verdict=verdict,
             reason=how if verdict != found.verdict else f"{found.reason} {how}".strip(),
             delivery=tried,
-            delivery_note=note,
+            delivery_note=delivery.not_scored(tried),
         )
 
     def _score_pixels(self, images: Sequence[np.ndarray]) -> list[ImageScore]:

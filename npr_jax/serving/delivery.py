@@ -99,6 +99,16 @@ def deliver(
     return tuple(computed.get(point) or point.model_copy(update=late) for point in points())
 
 
+def not_scored(delivery: Sequence[DeliveryAnswer]) -> str:
+    """Why not every delivery has a score, in words; empty where each has one."""
+    late = sum(point.problem == NOT_REACHED for point in delivery)
+    unusable: dict[str, list[str]] = {}
+    for point in delivery:
+        if point.problem not in ("", NOT_REACHED):
+            unusable.setdefault(point.problem, []).append(point.label)
+    return sentences.not_all(len(delivery), late, unusable)
+
+
 def grouped(items: Iterable[T], pixels: Callable[[T], int], most: int = 2**31) -> Iterator[list[T]]:
     """Items in order, as many together as fill one batch of the network, at most `most`."""
     group: list[T] = []

@@ -1,7 +1,7 @@
 """Every sentence that the page and the API say about a picture, for readers of any trade."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from input_pipeline.provenance.credentials import CHANGED, TRUSTED, UNLISTED, state_in_words
 from npr_jax.detectors.calibration import GENERATED, PHOTOGRAPH, UNSURE
@@ -176,9 +176,23 @@ def unsure_anyway(decided: Sequence[str]) -> str:
     return f"It would get a verdict when sent on as {listed(decided)}; that makes it no surer."
 
 
-def not_all(tried: int, planned: int) -> str:
-    """That the time was up before every delivery was tried."""
-    return f"Only {tried} of {planned} ways of sending it on were tried in the time there was."
+def not_all(planned: int, late: int, unusable: Mapping[str, Sequence[str]]) -> str:
+    """Why not every delivery has a score; empty where each has one.
+
+    `late` is how many the time did not allow; `unusable` has the labels of the others without a
+    score, by their problem.
+    """
+    parts = []
+    if late:
+        tried = planned - late
+        parts.append(
+            f"Only {tried} of {planned} ways of sending it on were tried in the time there was."
+        )
+    if unusable:
+        count = sum(map(len, unusable.values()))
+        each = "; ".join(f"{listed(labels)} ({why})" for why, labels in unusable.items())
+        parts.append(f"{count} of {planned} ways of sending it on could not be scored: {each}.")
+    return " ".join(parts)
 
 
 def listed(labels: Sequence[str]) -> str:

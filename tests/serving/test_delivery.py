@@ -126,6 +126,41 @@ def test_a_picture_too_large_for_a_format():
     assert "at most 16383" in next(p.problem for p in points if p.problem)
 
 
+def test_the_note_tells_what_cannot_be_scored_from_what_time_did_not_allow():
+    class Clock(Deadline):
+        """Time passes with each score."""
+
+        spent = 0.0
+
+    clock = Clock(10)
+
+    def slow(images):
+        clock.spent += 3.0
+        return scorer(images)
+
+    wide = np.zeros((32, 17_000, 3), np.uint8)  # WebP holds at most 16,383 pixels a side
+    points = delivery.deliver(wide, slow, clock)
+    late, unusable = delivery.not_scored(points).split(". ", 1)
+    assert late == "Only 3 of 15 ways of sending it on were tried in the time there was"
+    assert unusable.startswith(
+        "1 of 15 ways of sending it on could not be scored: WebP 80 (an image of 32 x 17000 pixels"
+    )
+    whole = delivery.deliver(wide, scorer, Deadline(100))
+    assert delivery.not_scored(whole).startswith(
+        "3 of 15 ways of sending it on could not be scored: WebP 90, WebP 80, WebP 50 (an image"
+    )
+
+
+def test_the_note_of_a_tiny_picture_blames_its_size(client, ask, encoded):
+    tiny = encoded(runs.picture(1, False, side=32))
+    [result] = ask(client, ("a.png", tiny), query="?delivery=1").json()["results"]
+    assert result["delivery_note"] == (
+        "2 of 15 ways of sending it on could not be scored: "
+        "resized to 50 % (too small: 16x16 pixels, at least 32x32 needed); "
+        "resized to 75 % (too small: 24x24 pixels, at least 32x32 needed)."
+    )
+
+
 class Scripted(npr_jax.Detector):
     """Says generated of pictures that were not re-saved, which are the only with this pixel."""
 
