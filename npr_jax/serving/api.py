@@ -39,7 +39,10 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     413: {"model": ErrorAnswer, "description": "too many bytes, pixels or files"},
     415: {"model": ErrorAnswer, "description": "no picture that can be read (of one file)"},
     421: {"model": ErrorAnswer, "description": "asked under another host name"},
-    422: {"model": ErrorAnswer, "description": "no files, or one that cannot be scored"},
+    422: {
+        "model": ErrorAnswer,
+        "description": "no files, one that cannot be scored, or a wrong query",
+    },
     500: {"model": ErrorAnswer, "description": "something unexpected; the log has it"},
     503: {"model": ErrorAnswer, "description": "busy; try again after Retry-After seconds"},
     504: {"model": ErrorAnswer, "description": "took too long (of one file)"},

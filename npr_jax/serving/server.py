@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import pathlib
+import reprlib
 import shutil
 import signal
 import socket
@@ -83,8 +84,13 @@ def _answer_errors(app: FastAPI, identity: Mapping[str, str]) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def wrong_query(request: Request, error: RequestValidationError) -> Response:
-        places = ", ".join(".".join(map(str, part["loc"])) for part in error.errors())
-        return error_response(identity, UNUSABLE, f"The request cannot be read: {places}.")
+        # Every parameter of a query is a switch. A value is shown shortened: it may be long.
+        given = " and ".join(
+            f"{part['loc'][-1]}={reprlib.repr(part['input'])}" for part in error.errors()
+        )
+        return error_response(
+            identity, UNUSABLE, f"The request's query has {given}; expected true or false."
+        )
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:

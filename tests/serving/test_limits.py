@@ -300,6 +300,14 @@ def test_time_that_is_up(make_client, ask, good):
     assert "slow.png took longer than" in answer.json()["error"]
 
 
+def test_a_query_that_is_no_switch_is_told_what_it_may_be(client, ask, good):
+    answer = ask(client, ("a.png", good), query="?delivery=maybe&evidence=2")
+    assert answer.status_code == 422
+    assert answer.json()["error"] == (
+        "The request's query has delivery='maybe' and evidence='2'; expected true or false."
+    )
+
+
 def test_too_many_pictures_to_look_at_closely(client, ask, good):
     for sent in (
         [("a.png", good)] * 11,
