@@ -42,9 +42,7 @@ class Limits:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             if not getattr(self, field.name) > 0:
-                raise UserError(
-                    f"--{FLAGS[field.name]}={getattr(self, field.name)}; expected more than 0"
-                )
+                raise UserError(f"{field.name}={getattr(self, field.name)}; expected more than 0")
 
     @property
     def max_body(self) -> int:
@@ -61,6 +59,7 @@ FLAGS = {
     "seconds": "max_seconds",
     "waiting": "max_waiting",
 }
+_IN_MILLIONS = ("max_bytes", "max_pixels", "max_zip_bytes")
 
 
 def check_installed() -> None:
@@ -80,15 +79,17 @@ def limits_of(flags: Any) -> Limits:
     Raises:
         ValueError: one is 0 or below.
     """
-    values = {field: flags[flag].value for field, flag in FLAGS.items()}
-    millions = {k: values[k] * MEGA for k in ("max_bytes", "max_pixels", "max_zip_bytes")}
-    for field, value in millions.items():
-        if not math.isfinite(value):
-            raise UserError(
-                f"--{FLAGS[field]}={values[field]}; expected more than 0, and a finite number"
-            )
-        millions[field] = round(value)
-    return Limits(**values | millions)
+    values = {}
+    for field, flag in FLAGS.items():
+        given = value = flags[flag].value
+        if field in _IN_MILLIONS:
+            if not math.isfinite(value * MEGA):
+                raise UserError(f"--{flag}={given:g}; expected more than 0, and a finite number")
+            value = round(value * MEGA)
+        if not value > 0:
+            raise UserError(f"--{flag}={given:g}; expected more than 0")
+        values[field] = value
+    return Limits(**values)
 
 
 class Refused(UserError):

@@ -333,6 +333,15 @@ def test_limits_of_nothing_are_wrong_usage(name):
 
 
 @pytest.mark.parametrize(
+    "given", ["max_megapixels=-1", "max_megabytes=1e-07", "max_seconds=-0.5", "max_files=-3"]
+)
+def test_wrong_limits_are_named_as_they_were_given(given):
+    flags, _ = SERVE.parse([f"--{given}"], ())
+    with pytest.raises(UserError, match=f"^--{given}; expected more than 0$"):
+        limits_of(flags)
+
+
+@pytest.mark.parametrize(
     "given", ["max_megapixels=inf", "max_megabytes=1e308", "max_megapixels=nan"]
 )
 def test_limits_without_an_end_are_wrong_usage(given):
