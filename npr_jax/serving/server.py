@@ -1,6 +1,7 @@
 """The HTTP server: the API's routes behind the guards, and uvicorn around them."""
 
 import contextlib
+import errno
 import logging
 import os
 import pathlib
@@ -40,6 +41,12 @@ _SECONDS_TO_FINISH = 5
 # says to come back, lest it closes just when the next request comes.
 _SECONDS_KEPT = 30
 _PREFIX = "npr-jax-serve-"
+_OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)  # taken, or for administrators only
+_OTHER_PORT = "give another --port, or --port=0 for any that is free"
+_OTHER_HOST = (
+    "give as --host a name or an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all "
+    "of its addresses"
+)
 
 
 def build_app(
@@ -186,9 +193,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.listen(128)
     except OSError as error:
         listening.close()
+        remedy = _OTHER_PORT if error.errno in _OF_THE_PORT else _OTHER_HOST
         raise UserError(
-            f"cannot listen on --host={host} --port={port}: {error.strerror or error}; give "
-            "another --port, or --port=0 for any that is free"
+            f"cannot listen on --host={host} --port={port}: {error.strerror or error}; {remedy}"
         ) from error
     return listening
 

@@ -165,6 +165,13 @@ def test_a_port_in_use_is_one_line(detector):
             serve(detector, host="127.0.0.1", port=port, limits=Limits())
 
 
+@pytest.mark.parametrize("host", ["no such name", "192.0.2.1"])  # the latter is kept for examples
+def test_a_host_that_is_not_this_machine_is_told_so(detector, host):
+    with pytest.raises(ValueError, match=f"--host={host} .*; give as --host .* 0.0.0.0") as caught:
+        serve(detector, host=host, port=0, limits=Limits())
+    assert "another --port" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
