@@ -121,6 +121,9 @@ def _dispatch(arguments: list[str]) -> int:
         named = [COMMANDS[word] for word in rest if word in COMMANDS]
         print(format_command(named[0]) if named else format_commands(COMMANDS.values()))
         return DONE
+    if arguments == ["--version"]:
+        print(_versions())
+        return DONE
     if flag_name(first):
         first, rest = "train", arguments
     if first not in COMMANDS:
@@ -134,6 +137,15 @@ def _dispatch(arguments: list[str]) -> int:
     with extra_named():
         flags, words = command.parse(rest, COMMANDS.values())
         return command.run(flags, words) if command.words else command.run(flags)
+
+
+def _versions() -> str:
+    """Which program this is, and which detector comes with it."""
+    from npr_jax.detectors.card import outline_of, own_card
+    from npr_jax.evaluation.provenance import package_version
+
+    own = package_version() or "from a checkout that is not installed"
+    return f"npr-jax {own}, bundled detector {outline_of(own_card()).title}"
 
 
 def _refused(error: PermissionError) -> str:
@@ -173,7 +185,8 @@ def format_commands(commands: Iterable[Command]) -> str:
     lines += [f"  {command.name:{width}}  {command.summary}" for command in commands]
     lines += [
         "",
-        f"`{program()} COMMAND --help` explains a command. Flags alone are those of train.",
+        f"`{program()} COMMAND --help` explains a command, `{program()} --version` names this program",
+        "and the bundled detector. Flags alone are those of train.",
     ]
     return "\n".join(lines)
 

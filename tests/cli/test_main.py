@@ -1,5 +1,6 @@
 """The command line as a user types it: every command, --help, wrong usage."""
 
+import importlib.metadata
 import json
 import shutil
 
@@ -173,3 +174,9 @@ def test_recipes_that_are_installed_need_no_checkout(variant, tmp_path, monkeypa
     (tmp_path / "configs" / "npr.py").write_text("raise ValueError('of my own')")
     assert main.run(["train", "--config=configs/npr.py"]) == 2
     assert "of my own" in capsys.readouterr().err
+
+
+def test_version_names_the_program_and_the_bundled_detector(as_default, capsys):
+    assert main.run(["--version"]) == 0
+    own = importlib.metadata.version("npr-jax")
+    assert capsys.readouterr().out == f"npr-jax {own}, bundled detector tiny 1.0\n"
