@@ -185,8 +185,8 @@ def format_commands(commands: Iterable[Command]) -> str:
     lines += [f"  {command.name:{width}}  {command.summary}" for command in commands]
     lines += [
         "",
-        f"`{program()} COMMAND --help` explains a command, `{program()} --version` names this program",
-        "and the bundled detector. Flags alone are those of train.",
+        f"`{program()} COMMAND --help` explains a command. Flags alone are those of train.",
+        f"`{program()} --version` names this program and the bundled detector.",
     ]
     return "\n".join(lines)
 
