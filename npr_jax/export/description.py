@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import pathlib
 from typing import Any
 
+from input_pipeline.errors import UserError
+from input_pipeline.storage.whole_content import read_object
 from npr_jax.detectors import calibration_file
 from npr_jax.detectors.calibration import to_json
 from npr_jax.evaluation.provenance import package_version
@@ -36,6 +39,15 @@ def describe(detector: Detector) -> dict[str, Any]:
         "calibration": detector.calibration and to_json(detector.calibration),
         "verdicts": verdicts(detector),
     }
+
+
+def read_description(path: pathlib.Path, *keys: str) -> dict[str, Any]:
+    """What a file says that an export wrote, known by its keys; empty: it is none such."""
+    try:
+        said = read_object(path, "")
+    except (OSError, UserError):
+        return {}
+    return said if said.keys() >= {*keys} else {}
 
 
 def _scored(pixels: int) -> str:

@@ -6,12 +6,12 @@ import gzip
 import hashlib
 import json
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import replaced_directory
-from npr_jax.export.description import describe
+from npr_jax.export.description import describe, read_description
 from npr_jax.export.onnx_file import onnx_bytes
 from npr_jax.export.web.packages import PACKAGES, Package, read_package
 from npr_jax.inference.detector import Detector
@@ -23,6 +23,7 @@ PAGE = pathlib.Path(__file__).parent / "page"
 VENDOR = "vendor"
 # Sent compressed by every server, which few do by themselves: 3.7 MB in place of 14.
 COMPRESSED = "ort-wasm-simd-threaded.wasm"
+_NETWORK = "model.onnx"
 _MARK = "model.json"  # by which a folder that may be replaced is known
 # What one tab may be asked for. An image goes through the network whole: the paper's takes 260
 # bytes a pixel, a tab has at most 4 GB for it, and phones' cameras make 12.2 million pixels.
@@ -51,6 +52,8 @@ OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWA
 def write_page(detector: Detector, target: pathlib.Path, packages: str = "") -> dict[str, int]:
     """Writes the page of a detector with its calibration to a folder, which may have one already.
 
+    An earlier page is replaced as a whole, so a folder that holds anything beside it is refused.
+
     `packages` is the folder of npm's packages, see ``packages.read_package``.
 
     Returns:
@@ -61,16 +64,16 @@ def write_page(detector: Detector, target: pathlib.Path, packages: str = "") -> 
             files, or packages that are not there.
     """
     _check_suited(detector)
-    _check_target(target)
-    model = onnx_bytes(detector, logits=True)
-    description = json.dumps(_description(detector, model), indent=2).encode()
     own = {path.name: path.read_bytes() for path in sorted(PAGE.iterdir()) if path.is_file()}
-    own[_MARK] = description
     foreign: dict[str, bytes] = {}
     for package in PACKAGES:
         foreign.update(_vendored(package, read_package(package, packages)))
+    names = sorted([_NETWORK, _MARK, *own, *(f"{VENDOR}/{name}" for name in foreign)])
+    _check_target(target, names)
+    model = onnx_bytes(detector, logits=True)
+    own[_MARK] = json.dumps(_description(detector, model, names), indent=2).encode()
     with replaced_directory(target) as folder:
-        (folder / "model.onnx").write_bytes(model)
+        (folder / _NETWORK).write_bytes(model)
         _write(folder, own)
         _write(folder / VENDOR, foreign)
     return {
@@ -80,11 +83,16 @@ def write_page(detector: Detector, target: pathlib.Path, packages: str = "") -> 
     }
 
 
-def _check_target(target: pathlib.Path) -> None:
-    if target.is_dir() and any(target.iterdir()) and not (target / _MARK).is_file():
+def _check_target(target: pathlib.Path, names: Sequence[str]) -> None:
+    """Raises ``ValueError`` where more than an earlier page, or one with these names, is there."""
+    said = read_description(target / _MARK, "format_version", "model_sha256")
+    known = {VENDOR, *names, *said.get("files", ())} if said else set()
+    there = [*target.glob("*"), *target.glob(f"{VENDOR}/*")]
+    if found := sorted({path.relative_to(target).as_posix() for path in there} - known):
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise UserError(
             f"--output={target} holds other files; give a folder that does not exist yet, or one "
-            "that --format=web has written"
+            f"with nothing but what --format=web has written (found {', '.join(found[:3])}{more})"
         )
 
 
@@ -128,8 +136,11 @@ def _check_suited(detector: Detector) -> None:
         )
 
 
-def _description(detector: Detector, model: bytes) -> dict[str, Any]:
-    """The content of model.json, JSON values by name."""
+def _description(detector: Detector, model: bytes, names: Sequence[str]) -> dict[str, Any]:
+    """The content of model.json, JSON values by name; ``names`` of the page's files, all of them.
+
+    By these, a later export, whose files may have other names, knows them from those of others.
+    """
     return describe(detector) | {
         "model_sha256": hashlib.sha256(model).hexdigest(),
         "steps": {
@@ -147,6 +158,7 @@ def _description(detector: Detector, model: bytes) -> dict[str, Any]:
         "residuals": [view_of(front_end) for front_end in detector.model.front_ends],
         "confidence": CONFIDENCE,
         "packages": [{"name": p.name, "version": p.version, "notice": p.notice} for p in PACKAGES],
+        "files": [*names],
     }
 
 

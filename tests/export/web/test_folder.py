@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 
 from benchmarks.web_pictures import scene
+from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import Preprocessing
 from npr_jax.export.formats import export_detector
 from npr_jax.export.web import folder, packages
@@ -86,6 +87,30 @@ def test_a_page_is_replaced_but_no_other_folder(site, npm_packages, tmp_path):
     with pytest.raises(ValueError, match="holds other files; give a folder that does not exist"):
         write_page(detector, tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["photo.png"]
+
+
+def test_nothing_that_was_put_beside_a_page_is_lost(site, npm_packages, tmp_path):
+    """A host's files, say; those of an earlier version, which has listed them, are replaced."""
+    detector, target = make_detector(calibrated=False), tmp_path / "site"
+    shutil.copytree(site, target)
+    said = json.loads((target / "model.json").read_text())
+    (target / "model.json").write_text(json.dumps(said | {"files": ["vendor/old.js"]}))
+    (target / "vendor" / "old.js").touch()
+    for name in ("robots.txt", "pics/a.png", "vendor/mine.js"):
+        (target / name).parent.mkdir(exist_ok=True)
+        (target / name).write_bytes(b"precious")
+        with pytest.raises(UserError, match=rf"\(found {name.removesuffix('/a.png')}\)$"):
+            write_page(detector, target)
+        assert (target / name).read_bytes() == b"precious"
+        (target / name).rename(tmp_path / "elsewhere")
+        if name.startswith("pics"):
+            (target / "pics").rmdir()
+    write_page(detector, target)
+    assert not (target / "vendor" / "old.js").exists()
+    shutil.copytree(site, target, dirs_exist_ok=True)
+    (target / "model.json").write_text('{"format": "layers-model"}')
+    with pytest.raises(UserError, match=r"\(found card.js, codecs.js, decode.js and \d+ more\)$"):
+        write_page(detector, target)
 
 
 def test_detectors_that_a_browser_cannot_repeat_are_refused(tmp_path):
