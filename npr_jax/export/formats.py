@@ -17,7 +17,7 @@ from input_pipeline.images.image_listing import ImageListing
 from input_pipeline.images.problems import ImageProblem
 from input_pipeline.storage.atomic_files import write_together
 from npr_jax.detectors.card import NETWORKS, Card, pack
-from npr_jax.export.description import describe, steps_before
+from npr_jax.export.description import describe, read_description, steps_before
 from npr_jax.inference.detector import Detector
 
 PICTURES = 128  # from which the ranges of 8 bits are taken, at most
@@ -56,7 +56,24 @@ def check_output(form: str, output: str) -> pathlib.Path:
         raise UserError(
             f"--output={output} exists and does not end in .{form}; give another name, or remove it"
         )
+    if form == "stablehlo" and not read_description(_described(target), "format_version", "sha256"):
+        _check_free(output, _described(target))
     return target
+
+
+def _described(target: pathlib.Path) -> pathlib.Path:
+    """What describes a StableHLO file, beside it."""
+    return target.with_name(f"{target.name}.json")
+
+
+def _check_free(output: str, *paths: pathlib.Path) -> None:
+    """Raises ``ValueError`` where something is there: names that the user has not given."""
+    for path in paths:
+        if path.exists() and path.stat().st_size:
+            raise UserError(
+                f"--output={output}: {path.name}, which would be written too, is there and not "
+                "by export; give another name, or move that file"
+            )
 
 
 def export_detector(
@@ -123,7 +140,7 @@ def _stablehlo(detector: Detector, target: pathlib.Path, _: Extras) -> list[str]
         content = stablehlo_bytes(detector)
     digest = hashlib.sha256(content).hexdigest()
     facts = json.dumps({"sha256": digest} | describe(detector), indent=2) + "\n"
-    described = target.with_name(f"{target.name}.json")
+    described = _described(target)
     write_together(target.parent, {described.name: facts, target.name: content})
     return [f"written to {target}, {len(content):,} bytes", f"described in {described}"]
 
@@ -137,6 +154,9 @@ def _detector(detector: Detector, target: pathlib.Path, extras: Extras) -> list[
             "--output, or name that file otherwise"
         )
     files = pack(card, detector.model)
+    if not read_description(described, "format", "weights"):
+        names = [*files, *[card.name + NETWORKS["int8"]] * bool(extras.eight_bits)]
+        _check_free(str(target), *(target / name for name in names))
     ranges: list[str] = []
     if extras.eight_bits:
         files, ranges = _with_eight_bits(card, files, detector, extras.eight_bits)

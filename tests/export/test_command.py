@@ -113,6 +113,23 @@ def test_a_file_of_another_kind_is_not_overwritten(tmp_path, form, own):
         check_output(form, str(tmp_path / "picture.png"))
 
 
+@pytest.mark.parametrize("name", ["tiny.json", "tiny.onnx", "tiny.safetensors"])
+def test_a_detector_does_not_overwrite_files_of_others(packed, tmp_path, name):
+    (tmp_path / name).write_text('{"weights": 3}')
+    with pytest.raises(UserError, match=f"{name}, which would be written too, is there and not by"):
+        export_detector(Detector.from_card(packed), "detector", str(tmp_path))
+    assert [path.read_text() for path in tmp_path.iterdir()] == ['{"weights": 3}']
+
+
+def test_a_description_does_not_overwrite_a_file_of_others(tmp_path):
+    output = str(tmp_path / "y.stablehlo")
+    export_detector(found := made.detector(backbone="thin_resnet"), "stablehlo", output)
+    export_detector(found, "stablehlo", output)
+    (tmp_path / "y.stablehlo.json").write_text("notes")
+    with pytest.raises(UserError, match=r"y\.stablehlo\.json, which would be written too"):
+        check_output("stablehlo", output)
+
+
 def test_the_card_does_not_overwrite_the_file_that_it_was_made_from(trained, tmp_path):
     path = tmp_path / "mine.json"
     path.write_text('{"name": "mine", "version": "1"}')
@@ -171,6 +188,7 @@ def test_a_detector_is_packed_again_as_it_was(packed, tmp_path):
     assert names == ["tiny.json", "tiny.onnx", "tiny.safetensors"]
     for name in names:
         assert (tmp_path / "again" / name).read_bytes() == (packed / name).read_bytes()
+    assert export_detector(Detector.from_card(packed), "detector", str(tmp_path / "again")) == lines
 
 
 def test_exported_files_name_the_detector(trained, packed):
