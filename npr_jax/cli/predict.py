@@ -55,7 +55,8 @@ def predict_files(
         detector: what scores; a ``Detector`` where maps or evidence are wanted.
         paths: files and folders, see ``ImageListing``.
         output: the table; until the last row is known it is called OUTPUT.partial, and stays so
-            where the work ends early. Empty: standard output.
+            where the work ends early. Of a symbolic link: what it points to. Empty: standard
+            output.
         confidence: probability below which a verdict is ``unsure``; None: see ``Detector.score``.
         maps: directory, made where missing, for one .npz of position maps per scored file, or
             empty.
@@ -81,9 +82,9 @@ def predict_files(
             while its files are scored.
     """
     check_confidence(confidence)
-    check_output(output, resume=resume)
+    named, output = output, check_output(output, resume=resume)
     columns = (*COLUMNS, *ProvenanceCells._fields) if provenance is not None else COLUMNS
-    form = row_format(format, output, columns, excel=excel)
+    form = row_format(format, named, columns, excel=excel)
     check_extras(detector, maps, evidence, heat_map, resume)
     open_extras = extra_openers(detector, maps, evidence, heat_map)
     chosen = {

@@ -75,26 +75,31 @@ def row_format(name: str, output: str, columns: tuple[str, ...], *, excel: bool)
     return JsonRows(columns) if name == "jsonl" else CsvRows(columns, excel=excel)
 
 
-def check_output(output: str, *, resume: bool) -> None:
-    """Raises `UserError` for an output that cannot be written, or would overwrite work."""
+def check_output(output: str, *, resume: bool) -> str:
+    """The file to write: of a symbolic link what it points to, as a file would take its place.
+
+    Raises `UserError` for an output that cannot be written, or would overwrite work.
+    """
     if not output:
         if resume:
             raise UserError("--resume goes on with the file of --output=FILE; give both")
-        return
-    folder = os.path.dirname(os.path.abspath(output))
-    if not os.path.isdir(folder):
-        raise UserError(f"--output={output}: its folder does not exist")
+        return output
     if os.path.exists(output) and not os.path.isfile(output):
         kind = "a folder" if os.path.isdir(output) else "not a regular file"
         raise UserError(
             f"--output={output} is {kind}; give a CSV file, or leave it out for standard output"
         )
+    if os.path.islink(output):
+        output = os.path.realpath(output)
+    if not os.path.isdir(os.path.dirname(os.path.abspath(output))):
+        raise UserError(f"--output={output}: its folder does not exist")
     if os.path.exists(output) and not _is_table(output):
         raise UserError(
             f"--output={output} exists and is no table of predict; give another name, or remove it"
         )
     if not resume:
         check_free(output)
+    return output
 
 
 def _is_table(path: str) -> bool:

@@ -286,6 +286,26 @@ def test_an_output_is_whole_or_untouched(detector, folder, tmp_path, monkeypatch
     assert [row[0] for row in known[1:]] == [str(folder / "a.jpg")], "what was known is not lost"
 
 
+def test_a_link_to_the_table_stays_a_link(folder, tmp_path):
+    """Also one to a table that is not there yet; the name given decides about the format."""
+    (tmp_path / "far").mkdir()
+    link = tmp_path / "scores.jsonl"
+    link.symlink_to("far/table")
+    seen = []
+
+    def slow(paths, **_):
+        for path in paths:
+            seen.extend(os.listdir(tmp_path / "far"))
+            yield ImageScore(path, 0.5, "unsure", "")
+
+    for _ in range(2):
+        assert predict_files(Sure(slow), [str(folder)], str(link), **CONFIDENT) == 0
+        assert os.readlink(link) == "far/table"
+        assert (tmp_path / "far" / "table").read_bytes().count(b'{"path": ') == 6
+    assert set(seen) == {"table", "table.partial", "table.partial.json"}
+    assert sorted(os.listdir(tmp_path)) == ["far", "scores.jsonl"]
+
+
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_picture_is_never_overwritten_by_the_table(folder, capsys, resume):
     picture = folder / "b.png"
