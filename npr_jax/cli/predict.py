@@ -16,7 +16,7 @@ from input_pipeline.provenance.credentials import can_verify
 from input_pipeline.provenance.trust_lists import TrustList
 from input_pipeline.storage.growing_file import partial_of
 from npr_jax.cli.predict_extras import Extra, check_extras, extra_openers
-from npr_jax.cli.score_table import ScoreTable, check_output, row_format, score_table
+from npr_jax.cli.score_table import ScoreTable, check_output, is_begun, row_format, score_table
 from npr_jax.evaluation.provenance import package_version
 from npr_jax.inference.identity import identity
 from npr_jax.inference.progress import watched
@@ -58,8 +58,8 @@ def predict_files(
             where the work ends early. Of a symbolic link: what it points to. Empty: standard
             output.
         confidence: probability below which a verdict is ``unsure``; None: see ``Detector.score``.
-        maps: directory, made where missing, for one .npz of position maps per scored file, or
-            empty.
+        maps: directory, empty or made where missing, for one .npz of position maps per scored
+            file; ``resume`` goes on with one. Or empty text.
         evidence: the same for pictures of what each file was scored by,
             ``npr_jax.analysis.evidence``.
         heat_map: how those find where the evidence lies, see ``npr_jax.inference.heat_map``.
@@ -85,7 +85,7 @@ def predict_files(
     named, output = output, check_output(output, resume=resume)
     columns = (*COLUMNS, *ProvenanceCells._fields) if provenance is not None else COLUMNS
     form = row_format(format, named, columns, excel=excel)
-    check_extras(detector, maps, evidence, heat_map, resume)
+    check_extras(detector, maps, evidence, heat_map, resume, resume and is_begun(output))
     open_extras = extra_openers(detector, maps, evidence, heat_map)
     chosen = {
         "confidence": confidence,

@@ -22,11 +22,17 @@ Opener = Callable[[int], contextlib.AbstractContextManager[Extra]]
 
 
 def check_extras(
-    detector: FileDetector | Ensemble, maps: str, evidence: str, heat_map: str, resume: bool
+    detector: FileDetector | Ensemble,
+    maps: str,
+    evidence: str,
+    heat_map: str,
+    resume: bool,
+    begun: bool,
 ) -> None:
     """Raises ``UserError`` for extras that this detector does not have or that fit no such call.
 
-    The arguments are those of ``predict_files``.
+    The arguments are those of ``predict_files``; ``begun``: whether ``resume`` finds a table to go
+    on with, whose maps are there already.
     """
     if evidence and resume:
         raise UserError(
@@ -44,11 +50,15 @@ def check_extras(
         from npr_jax.inference.position_maps import check_has_map
 
         check_has_map(cast("Detector", detector).model)
-    if evidence and pathlib.Path(evidence).is_dir() and any(pathlib.Path(evidence).iterdir()):
-        raise UserError(
-            f"--evidence={evidence} is not empty: earlier pictures would lie among the new ones; "
-            "give another directory"
-        )
+    for flag, value, what in (
+        ("maps", "" if begun else maps, "maps"),
+        ("evidence", evidence, "pictures"),
+    ):
+        if value and pathlib.Path(value).is_dir() and any(pathlib.Path(value).iterdir()):
+            raise UserError(
+                f"--{flag}={value} is not empty: earlier {what} would lie among the new ones; "
+                "give another directory"
+            )
 
 
 def extra_openers(

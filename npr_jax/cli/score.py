@@ -187,8 +187,10 @@ PREDICT = Command(
         text(
             "examples", "Directory for simulated example pictures, which are made and scored too."
         ),
-        text("maps", "Directory for each file's map of positions (.npz)."),
-        text("evidence", "Directory for the residual maps and a heat map of each file."),
+        text("maps", "New or empty directory for each file's map of positions (.npz)."),
+        text(
+            "evidence", "New or empty directory for the residual maps and a heat map of each file."
+        ),
         switch("provenance", "Add columns for what each file says about where it comes from."),
         _TRUST_LIST,
         heat_map_flag("With --evidence: how the heat map is made."),

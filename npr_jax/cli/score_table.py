@@ -102,6 +102,11 @@ def check_output(output: str, *, resume: bool) -> str:
     return output
 
 
+def is_begun(output: str) -> bool:
+    """Whether `score_table` would find rows to go on with, or all of them."""
+    return bool(output) and (os.path.exists(output) or partial_of(output).exists())
+
+
 def _is_table(path: str) -> bool:
     """Whether nothing is lost but a table where a file is overwritten."""
     with open(path, "rb") as file:

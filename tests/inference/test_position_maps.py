@@ -7,6 +7,7 @@ from flax import nnx
 from PIL import Image
 
 from configs import ladeda, multiscale, multiscale_attention, spectrum
+from input_pipeline.errors import UserError
 from input_pipeline.storage.csv_files import read_csv
 from npr_jax.cli.predict import predict_files
 from npr_jax.inference import tiling
@@ -69,6 +70,34 @@ def test_predict_writes_one_file_for_each_scored_image(tmp_path, capsys):
         assert str(saved["path"]) == paths[1]
         score = 1 / (1 + np.exp(-saved["position_logits"].mean()))
     assert float(rows[2].split(",")[1]) == pytest.approx(score, abs=1e-5)
+
+
+def test_maps_of_several_runs_are_not_mixed(tmp_path):
+    """An unfinished run goes on in its folder; any other needs one that is empty."""
+    paths = [str(tmp_path / f"{name}.png") for name in "ab"]
+    for path in paths:
+        Image.fromarray(images(1, 64, 64)[0]).save(path)
+    ours = detector()
+    iter_scores = ours.iter_scores
+
+    def interrupted(names, **options):
+        yield from iter_scores([next(iter(names))], **options)
+        raise KeyboardInterrupt
+
+    ours.iter_scores = interrupted
+    target = tmp_path / "maps"
+    target.mkdir()
+    where = {"confidence": 0.75, "maps": str(target)}
+    with pytest.raises(KeyboardInterrupt):
+        predict_files(ours, paths, str(tmp_path / "s.csv"), **where)
+    ours.iter_scores = iter_scores
+    assert predict_files(ours, paths, str(tmp_path / "s.csv"), resume=True, **where) == 0
+    assert sorted(path.name[:8] for path in target.iterdir()) == ["000000-a", "000001-b"]
+    for output, resume in (("s.csv", False), ("", False), ("new.csv", True)):
+        output = output and str(tmp_path / output)
+        with pytest.raises(UserError, match=r"--maps=.* is not empty: earlier maps would lie"):
+            predict_files(ours, paths[1:], output, resume=resume, **where)
+    assert len(list(target.iterdir())) == 2
 
 
 @pytest.mark.parametrize(
