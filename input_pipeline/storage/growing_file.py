@@ -66,12 +66,18 @@ def growing_file(
 
     Raises:
       UserError: an earlier run has left something and `resume` is false, or was made of something
-        else, or another process is at it.
+        else, another process is at it, or its folder takes no files.
     """
     if not resume:
         check_free(path)
     partial, note = partial_of(path), _note_of(path)
-    with open(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b") as file:
+    try:
+        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except FileNotFoundError as error:  # such folders are there, and the system's own
+        raise UserError(
+            f"--output={os.fspath(path)}: no file can be made in its folder; give another one"
+        ) from error
+    with open(descriptor, "r+b") as file:
         _lock(file, partial)
         if os.fstat(file.fileno()).st_size:
             _check_same(note, made_of, partial)

@@ -56,6 +56,14 @@ def pixels_of(megapixels: float) -> int:
     return round(megapixels * 1e6)
 
 
+def check_directory(flag: str, value: str) -> None:
+    """Raises ``UserError`` for a directory that cannot be made, as it is a file or lies in one."""
+    for path in (pathlib.Path(value), *pathlib.Path(value).parents):
+        if path.is_file():
+            inside = "" if str(path) == value else f": {path}"
+            raise UserError(f"--{flag}={value}{inside} is a file; give a directory")
+
+
 @dataclasses.dataclass(frozen=True)
 class Command:
     """What a user can ask for, by one word."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from input_pipeline.errors import UserError
+from npr_jax.cli.command import check_directory
 from npr_jax.inference.verdict import ImageScore
 
 if TYPE_CHECKING:  # importing them would import JAX, which most predictions do without
@@ -42,8 +43,7 @@ def check_extras(
     for flag, value in (("maps", maps), ("evidence", evidence)):
         if value and len(detector.members) > 1:
             raise UserError(f"--{flag} is of one detector, not of several; give one --workdir")
-        if pathlib.Path(value or ".").is_file():
-            raise UserError(f"--{flag}={value} is a file; give a directory")
+        check_directory(flag, value)
     if heat_map != "auto" and not evidence:
         raise UserError(f"--heat_map={heat_map} is of --evidence=DIR; give both")
     if maps or heat_map == "positions":

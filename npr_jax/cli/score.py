@@ -1,12 +1,20 @@
 """``predict``, ``serve``, ``export``: a detector for pictures of one's own, here or elsewhere."""
 
 import dataclasses
-import pathlib
 import sys
 from typing import Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command, choice, integer, number, pixels_of, switch, text
+from npr_jax.cli.command import (
+    Command,
+    check_directory,
+    choice,
+    integer,
+    number,
+    pixels_of,
+    switch,
+    text,
+)
 from npr_jax.cli.detector_flags import (
     engine_flag,
     flags_of_detector,
@@ -35,8 +43,7 @@ def _predict(flags: Any, words: list[str]) -> int:
     trust_list = _trust_list(flags) if flags.provenance else None
     if not words and not flags.examples:
         raise UserError("predict needs image files or folders: predict PATH...")
-    if flags.examples and pathlib.Path(flags.examples).is_file():
-        raise UserError(f"--examples={flags.examples} is a file; give a directory")
+    check_directory("examples", flags.examples)
     check_ray_flags(flags)
     if flags.engine == RAY:
         one = load_one_detector("predict --engine=ray", flags)

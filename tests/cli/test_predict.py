@@ -261,6 +261,11 @@ def test_confidence_moves_verdicts(detector, folder, tmp_path):
         ("absent/scores.csv", 0.75, "its folder does not exist"),
         (".", 0.75, "is a folder; give a CSV file"),
         ("../../../../../../../../dev/null", 0.75, "is not a regular file"),
+        (
+            "../../../../../../../../proc/x.csv",
+            0.75,
+            r"--output=.*/proc/x\.csv: no file can be made",
+        ),
     ],
 )
 def test_wrong_options_are_refused_before_any_work(
@@ -304,6 +309,15 @@ def test_a_link_to_the_table_stays_a_link(folder, tmp_path):
         assert (tmp_path / "far" / "table").read_bytes().count(b'{"path": ') == 6
     assert set(seen) == {"table", "table.partial", "table.partial.json"}
     assert sorted(os.listdir(tmp_path)) == ["far", "scores.jsonl"]
+
+
+@pytest.mark.parametrize("flag", ["maps", "evidence", "examples"])
+def test_a_directory_inside_a_file_is_refused(tmp_path, capsys, flag):
+    (tmp_path / "c.csv").write_text("x")
+    value = tmp_path / "c.csv" / "x"
+    assert run(["predict", str(tmp_path / "c.csv"), f"--{flag}={value}"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == f"error: --{flag}={value}: {tmp_path / 'c.csv'} is a file; give a directory"
 
 
 @pytest.mark.parametrize("resume", [False, True])
