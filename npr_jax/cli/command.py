@@ -16,6 +16,8 @@ from input_pipeline.errors import UserError
 
 # absl's own, which would read flags from a file or let unknown ones pass.
 _REFUSED = ("flagfile", "undefok")
+# Flags without which there is a default: empty, as by an unset variable, they would mean that too.
+_NEVER_EMPTY = ("workdir", "weights")
 # What absl and ml_collections raise for a value, a setting or a file that cannot be used.
 _UNUSABLE = (absl_flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError)
 # Adds a flag to those of one command, never to absl's global ones.
@@ -128,6 +130,12 @@ class Command:
             raise UserError(problem or self.refusal(error.flagname, others)) from error
         except _UNUSABLE as error:
             raise UserError(self._explain(error, arguments)) from error
+        for name in _NEVER_EMPTY:
+            if name in values and values[name].present and not values[name].value:
+                raise UserError(
+                    f"--{name} is empty, as where it is given by a variable that is not set; give "
+                    "it a value, or leave it out"
+                )
         if words and not self.words:
             named = words[0] in (other.name for other in others)
             raise UserError(

@@ -152,6 +152,18 @@ def test_flags_that_would_have_no_effect_are_refused(arguments, said, tmp_path, 
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flag", ["workdir", "weights"])
+def test_an_unset_variable_does_not_mean_the_bundled_detector(flag, capsys):
+    with_it = [name for name, flags in EXPECTED.items() if flag in flags]
+    assert {"predict", "export", "serve", "evaluate", "localize"} < {*with_it}
+    for command in with_it:
+        for given in ([f"--{flag}="], [f"--{flag}", ""]):
+            assert run([command, *given]) == 2
+            [line] = capsys.readouterr().err.splitlines()
+            assert line.startswith(f"error: --{flag} is empty, ")
+            assert line.endswith("; give it a value, or leave it out")
+
+
 def commands_in(text: str) -> list[list[str]]:
     """The words after ``python main.py`` or ``npr-jax``, lines that go on joined."""
     text = re.sub(r"\\+\n\s*", " ", text)
