@@ -83,11 +83,13 @@ def write_dataset(
 
 def check_names(name: str, splits: Iterable[str]) -> None:
     """Raises ValueError where a name of a data set or split is not allowed."""
-    for kind, value in [("data set", name), *(("split", split) for split in splits)]:
+    named = [("data set", name, "--name=my_pictures")]
+    named += [("split", split, "--split=test") for split in splits]
+    for kind, value, example in named:
         if not _NAME.fullmatch(value):
             raise UserError(
                 f"{kind} name {value!r} is not allowed: use lower-case letters, digits and "
-                "underscores, a letter first."
+                f"underscores, a letter first, as in {example}."
             )
 
 

@@ -11,6 +11,7 @@ from input_pipeline.images.metadata import read_facts
 from input_pipeline.prepare.folders import walk_classes, walk_photographs
 from input_pipeline.storage.prepared_dataset import PreparedDataset
 from input_pipeline.storage.record_table import read_table
+from npr_jax.cli.main import run
 from npr_jax.models.reconstruction import fitted, pairs
 from npr_jax.models.reconstruction.decoders import DECODERS
 from npr_jax.models.reconstruction.pairs import cut, drawn_decoders, make_pairs
@@ -205,6 +206,18 @@ def test_what_cannot_be_is_refused_before_any_work(photographs, weights, tmp_pat
     with pytest.raises(UserError, match=said):
         made(photographs, tmp_path / "out", weights, **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_whose_name_is_none_for_a_data_set_is_refused_with_the_flag(tmp_path, capsys):
+    (tmp_path / "1_fake").mkdir()
+    smooth(0, (64, 64)).save(tmp_path / "1_fake" / "x.png")
+    arguments = [f"--photographs={tmp_path / '1_fake'}", f"--output={tmp_path / 'out'}"]
+    assert run(["pairs", *arguments]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == (
+        "error: data set name '1_fake_pairs' is not allowed: use lower-case letters, digits and "
+        "underscores, a letter first, as in --name=my_pictures."
+    )
 
 
 def test_folders_without_photographs_are_refused(weights, tmp_path):
