@@ -158,9 +158,15 @@ def walk_separate(
     `walk_classes`.
 
     Raises:
-      ValueError: a tree is empty, only one is divided, or `split` is given for divided trees.
+      ValueError: both are one tree, a tree is empty, only one is divided, or `split` is given for
+        divided trees.
     """
     roots = [directory(photographs), directory(generated)]
+    if roots[0].resolve() == roots[1].resolve():
+        raise UserError(
+            f"{photographs} is given as --photographs and as --generated, so every picture would "
+            "be both. Give two folders, or as --source one with folders 0_real and 1_fake inside."
+        )
     listings = [list(walk_files(root)) for root in roots]
     for root, found in zip(roots, listings, strict=True):
         if all(file.left_out for file in found):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from input_pipeline.errors import UserError
 from input_pipeline.prepare.folders import walk_photographs
 from input_pipeline.storage.prepared_dataset import PreparedDataset
 from input_pipeline.storage.records import image_array
@@ -172,6 +173,16 @@ def test_separate_trees(tmp_path):
         "generated/sdxl/c.png": 1,
         "generated/d.png": 1,
     }
+
+
+def test_one_folder_is_not_both_photographs_and_generated(tmp_path):
+    """By whatever name: every picture would have both labels."""
+    save(tmp_path / "big/a.png")
+    (tmp_path / "link").symlink_to("big")
+    for other in ("big", "link", "big/../big"):
+        places = {"photographs": tmp_path / "big", "generated": tmp_path / other}
+        with pytest.raises(UserError, match="big is given as --photographs and as --generated"):
+            prepare(None, tmp_path / "out", **places)
 
 
 def test_an_existing_output_is_never_overwritten(tree, tmp_path):
