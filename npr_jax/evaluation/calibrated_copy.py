@@ -11,12 +11,18 @@ from npr_jax.detectors.card import recalibrated
 
 
 def check_place(card: pathlib.Path, directory: pathlib.Path) -> pathlib.Path:
-    """Where a copy of a card would lie; ``UserError`` where that is the card's own place."""
+    """Where a copy of a card would lie; ``UserError`` where that is the card's own place, or that
+    of a file which is no card."""
     copy = directory / card.name
     if copy.resolve() == card.resolve():
         raise UserError(
             f"--output={directory} holds the detector that is to be calibrated; give another "
             "folder for the copy"
+        )
+    if copy.exists() and not copy.with_suffix(".safetensors").is_file():
+        raise UserError(
+            f"--output={directory}: {copy.name}, which would be written, is there and is no "
+            "detector's card; give another folder"
         )
     return copy
 

@@ -106,12 +106,16 @@ def test_figures_of_other_verdicts_do_not_come_along(as_default, calibration_dat
 def test_what_cannot_be_is_refused(as_default, calibration_data, tmp_path, capsys):
     before = contents(as_default)
     (tmp_path / "file").touch()
+    notes = tmp_path / "notes" / "tiny.json"
+    notes.parent.mkdir()
+    notes.write_text("mine")
     data = f"--data={calibration_data}"
     for arguments, message in (
         ([], "needs --workdir=RUN; or --data=PREPARED and --output=FOLDER"),
         ([data], "needs --workdir=RUN; or --data=PREPARED and --output=FOLDER"),
         ([data, f"--output={tmp_path / 'new'}"], "has the splits few, photographs, train, valid"),
         ([data, f"--output={as_default}"], "holds the detector that is to be calibrated"),
+        ([data, f"--output={notes.parent}"], "tiny.json, which would be written, is there"),
         ([data, f"--output={tmp_path / 'file'}"], "is a file; calibrate needs a folder"),
         (["--workdir=run", f"--output={tmp_path / 'new'}"], "a run keeps its calibration itself"),
         (["--workdir=run", f"--weights={as_default}"], "give either --workdir=RUN or --weights"),
@@ -120,4 +124,5 @@ def test_what_cannot_be_is_refused(as_default, calibration_data, tmp_path, capsy
         [line] = capsys.readouterr().err.splitlines()
         assert message in line
     assert contents(as_default) == before
+    assert notes.read_text() == "mine"
     assert not (tmp_path / "new").exists()
