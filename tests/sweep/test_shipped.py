@@ -68,9 +68,9 @@ def test_augmentation_is_on_and_off():
 
 
 def test_wild_gives_every_variant_the_same_budget_and_three_deliveries():
-    """23 ingredients with three seeds, sixteen residuals with two, nine with three and more."""
+    """23 ingredients with three seeds, sixteen residuals with two, nine with five and more."""
     count = 0
-    asked = (("ingredients", 3, 12_000), ("residuals", 2, 12_000), ("longer", 3, 36_000))
+    asked = (("ingredients", 3, 12_000), ("residuals", 2, 12_000), ("longer", 5, 36_000))
     for question, seeds, budget in asked:
         sweep = importlib.import_module("configs.sweeps.wild").get_config(question)
         assert tuple(sweep.deliveries) == ("clean", "web", "hard")
@@ -79,6 +79,6 @@ def test_wild_gives_every_variant_the_same_budget_and_three_deliveries():
         assert len({run.variant for run in runs}) * seeds == len(runs)
         budgets = {run.config.data.images_per_epoch * run.config.num_epochs for run in runs}
         assert budgets == {budget}
-    assert count == 128
+    assert count == 146
     with pytest.raises(ValueError, match=r"wild.py:all; expected one of ingr.*, longer$"):
         importlib.import_module("configs.sweeps.wild").get_config("all")
