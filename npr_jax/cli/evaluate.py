@@ -4,7 +4,7 @@ import pathlib
 from typing import Any
 
 from input_pipeline.errors import UserError
-from npr_jax.cli.command import Command, choice, integer, number, switch, text
+from npr_jax.cli.command import Command, check_directory, choice, integer, number, switch, text
 from npr_jax.cli.detector_flags import (
     DATA_FLAGS,
     flags_of_detector,
@@ -107,8 +107,7 @@ def _check_calibrate(flags: Any) -> None:
         raise UserError(
             f"calibrate --output={flags.output}: a run keeps its calibration itself; leave it out"
         )
-    if flags.output and pathlib.Path(flags.output).is_file():
-        raise UserError(f"--output={flags.output} is a file; calibrate needs a folder")
+    check_directory("output", flags.output)
     rates = [f"--{name}" for name in ("target_error", "source_error") if flags[name].present]
     if flags.keep_limits and rates:
         raise UserError(f"{', '.join(rates)} with --keep_limits: the limits have their own rates")

@@ -160,7 +160,8 @@ def recalibrated(
     """The files of a detector that has another calibration, by name, the card last.
 
     Weights and networks are those that lie beside the card at ``path``; errors are those of
-    ``load_card``. The version then says ``fitted_to`` which images the calibration was fitted.
+    ``load_card``. The version then says ``fitted_to`` which images the calibration was fitted, and
+    begins to differ from that of other calibrations: it ends in six digits of their SHA-256.
 
     Args:
         facts: what the card says besides; None: no longer. Figures go, which may be of verdicts and
@@ -172,10 +173,20 @@ def recalibrated(
     files = {weights.name: data} | {p.name: p.read_bytes() for p in networks if p.is_file()}
     with whole_content(path, _REMEDY):
         version = content["version"].partition(_FITTED_TO)[0]
-    content |= {"version": version + _FITTED_TO + fitted_to, "calibration": to_json(calibration)}
-    content |= {"figures": None, **facts}
+    saved = to_json(calibration)
+    version += f"{_FITTED_TO}{fitted_to} ({_digest(saved)[:6]})"
+    content |= {"version": version, "calibration": saved, "figures": None, **facts}
     said = {key: value for key, value in content.items() if value is not None}
     return files | {path.name: card_text(said).encode()}
+
+
+def is_recalibrated(path: pathlib.Path) -> bool:
+    """Whether a file is the card of a detector that ``recalibrated`` made."""
+    try:
+        version = _read(path).get("version")
+    except UserError:
+        return False
+    return isinstance(version, str) and _FITTED_TO in version
 
 
 def find_card(path: str | pathlib.Path) -> pathlib.Path | None:

@@ -7,22 +7,25 @@ from typing import Any
 from input_pipeline.errors import UserError
 from input_pipeline.storage.atomic_files import write_together
 from npr_jax.detectors.calibration import from_json
-from npr_jax.detectors.card import recalibrated
+from npr_jax.detectors.calibration_file import FOLDER
+from npr_jax.detectors.card import is_recalibrated, recalibrated
 
 
 def check_place(card: pathlib.Path, directory: pathlib.Path) -> pathlib.Path:
-    """Where a copy of a card would lie; ``UserError`` where that is the card's own place, or that
-    of a file which is no card."""
+    """Where a copy of a card would lie; ``UserError`` for a folder that is the card's own, or holds
+    something and no earlier copy."""
     copy = directory / card.name
     if copy.resolve() == card.resolve():
         raise UserError(
             f"--output={directory} holds the detector that is to be calibrated; give another "
             "folder for the copy"
         )
-    if copy.exists() and not copy.with_suffix(".safetensors").is_file():
+    # A folder with a calibration alone is left where a copy was stopped before its end.
+    there = {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+    if there - {FOLDER} and not is_recalibrated(copy):
         raise UserError(
-            f"--output={directory}: {copy.name}, which would be written, is there and is no "
-            "detector's card; give another folder"
+            f"--output={directory} is not empty, and holds no earlier copy of this detector; give "
+            "another folder"
         )
     return copy
 
@@ -30,8 +33,7 @@ def check_place(card: pathlib.Path, directory: pathlib.Path) -> pathlib.Path:
 def write_calibrated_copy(
     card: pathlib.Path, results: Mapping[str, Any], directory: pathlib.Path
 ) -> None:
-    """Writes a detector's files with what ``calibrate`` found; errors as of ``check_place``."""
-    check_place(card, directory)
+    """Writes a detector's files with what ``calibrate`` found to where ``check_place`` allows."""
     meta = results["meta"]
     images = {
         "images": meta["images"],

@@ -161,12 +161,20 @@ def check_place(directory: pathlib.Path, detector: Detector | Ensemble) -> None:
         return
     content = read_object(path, "remove it")
     with whole_content(path, "remove it"):
-        before, checkpoint = (content["meta"].get(key) for key in ("weights", "checkpoint"))
-    if before != _weights_of(detector):
-        whose = before or checkpoint
+        meta = content["meta"]
+        before, digest = meta.get("weights"), meta.get("weights_sha256")
+    now = _weights_of(detector)
+    # Published weights are called by their path, which may be written otherwise; a card by its
+    # version, with the same weights and another calibration otherwise too.
+    same = before == now
+    if before and now and digest:
+        same = digest == detector.members[0].weights_sha256 and (
+            same or detector.members[0].card is None
+        )
+    if not same:
         raise UserError(
-            f"{directory} holds the results of {whose}; give another --output for those of "
-            f"{detector.source}, or remove it"
+            f"{directory} holds the results of {before or meta.get('checkpoint')}; give another "
+            f"--output for those of {detector.source}, or remove it"
         )
 
 
@@ -275,6 +283,7 @@ def describe(
         "front_ends": [dataclasses.asdict(front_end) for front_end in front_ends],
         "parameters": sum(count_parameters(member.model) for member in members),
         "weights": weights,
+        "weights_sha256": members[0].weights_sha256 if weights else None,
         "checkpoint": None if weights else detector.source,
         "steps": detector.step,
         "seed": run.seed if run else None,

@@ -16,7 +16,7 @@ from input_pipeline.errors import UserError
 from input_pipeline.images.image_listing import ImageListing
 from input_pipeline.images.problems import ImageProblem
 from input_pipeline.storage.atomic_files import write_together
-from npr_jax.detectors.card import NETWORKS, Card, pack
+from npr_jax.detectors.card import NETWORKS, Card, is_recalibrated, pack
 from npr_jax.export.description import describe, read_description, steps_before
 from npr_jax.inference.detector import Detector
 
@@ -152,6 +152,10 @@ def _detector(detector: Detector, target: pathlib.Path, extras: Extras) -> list[
         raise UserError(
             f"--card={extras.facts}: the detector's card would take its place; give another "
             "--output, or name that file otherwise"
+        )
+    if is_recalibrated(described):
+        raise UserError(
+            f"--output={target} holds a detector that `calibrate` wrote; give another folder"
         )
     files = pack(card, detector.model)
     if not read_description(described, "format", "weights"):

@@ -86,6 +86,8 @@ def limits_of(flags: Any) -> Limits:
             if not math.isfinite(value * MEGA):
                 raise UserError(f"--{flag}={given:g}; expected more than 0, and a finite number")
             value = round(value * MEGA)
+            if given > 0 and not value:
+                raise UserError(f"--{flag}={given:g}; expected at least 1e-06")
         if not value > 0:
             raise UserError(f"--{flag}={given:g}; expected more than 0")
         values[field] = value

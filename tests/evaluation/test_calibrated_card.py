@@ -1,6 +1,7 @@
 """``calibrate`` of a detector without a run: a copy of it that has the new calibration."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -36,7 +37,9 @@ def test_the_copy_has_the_calibration_of_the_same_run(copy, as_default, calibrat
     card = json.loads((copy / "tiny.json").read_text())
     for name in OF_CALIBRATION:
         assert card["calibration"][name] == pytest.approx(expected[name]), name
-    assert card["version"] == "1.0, calibrated on split validation of more"
+    assert re.fullmatch(
+        r"1\.0, calibrated on split validation of more \([0-9a-f]{6}\)", card["version"]
+    )
     assert card["licence"] == "CC0", "what else the card says"
     fitted_to = card["calibrated_on"]
     assert (fitted_to["photographs"], fitted_to["generated"]) == (
@@ -79,7 +82,8 @@ def test_the_copy_can_be_calibrated_again_and_keep_its_limits(copy, tmp_path, ca
     said = capsys.readouterr().out
     assert f"try it: predict --weights={again / 'tiny.json'} my_pictures/" in said
     found = json.loads((again / "tiny.json").read_text())
-    assert found["version"] == "1.0, calibrated on split test of mine"
+    assert found["version"].startswith("1.0, calibrated on split test of mine (")
+    before = found["version"]
     for name in ("generated_from", "photograph_to"):
         assert found["calibration"][name] == first["calibration"][name]
     assert found["calibration"]["temperature"] != first["calibration"]["temperature"]
@@ -89,8 +93,16 @@ def test_the_copy_can_be_calibrated_again_and_keep_its_limits(copy, tmp_path, ca
     arguments = [f"--weights={again}", f"--data={data}", f"--output={copy}", *RATES]
     assert main.run(["calibrate", *arguments]) == 0
     found = json.loads(card.read_text())
+    assert found["version"] != before, "another calibration with the same images"
     assert "probabilities_fitted_to" not in found
     assert found["calibrated_on"]["images"] == "split test of mine"
+
+
+def test_export_does_not_take_the_place_of_a_calibrated_copy(copy, capsys):
+    before = contents(copy)
+    assert main.run(["export", "--format=detector", f"--output={copy}"]) == 2
+    assert "holds a detector that `calibrate` wrote" in capsys.readouterr().err
+    assert contents(copy) == before
 
 
 def test_figures_of_other_verdicts_do_not_come_along(as_default, calibration_data, tmp_path):
@@ -106,7 +118,7 @@ def test_figures_of_other_verdicts_do_not_come_along(as_default, calibration_dat
 def test_what_cannot_be_is_refused(as_default, calibration_data, tmp_path, capsys):
     before = contents(as_default)
     (tmp_path / "file").touch()
-    notes = tmp_path / "notes" / "tiny.json"
+    notes = tmp_path / "notes" / "tiny.onnx"
     notes.parent.mkdir()
     notes.write_text("mine")
     data = f"--data={calibration_data}"
@@ -115,8 +127,9 @@ def test_what_cannot_be_is_refused(as_default, calibration_data, tmp_path, capsy
         ([data], "needs --workdir=RUN; or --data=PREPARED and --output=FOLDER"),
         ([data, f"--output={tmp_path / 'new'}"], "has the splits few, photographs, train, valid"),
         ([data, f"--output={as_default}"], "holds the detector that is to be calibrated"),
-        ([data, f"--output={notes.parent}"], "tiny.json, which would be written, is there"),
-        ([data, f"--output={tmp_path / 'file'}"], "is a file; calibrate needs a folder"),
+        ([data, f"--output={notes.parent}"], "is not empty, and holds no earlier copy"),
+        ([data, f"--output={notes}/new"], f"{notes} is a file; give a directory"),
+        ([data, f"--output={tmp_path / 'file'}"], "is a file; give a directory"),
         (["--workdir=run", f"--output={tmp_path / 'new'}"], "a run keeps its calibration itself"),
         (["--workdir=run", f"--weights={as_default}"], "give either --workdir=RUN or --weights"),
     ):

@@ -1,21 +1,24 @@
 """What a run's evaluation says, against numpy and scikit-learn on its own scores."""
 
 import csv
+import hashlib
 import json
 import shutil
 
 import numpy as np
 import pytest
 from flax import nnx
+from safetensors.numpy import load_file, save_file
 from sklearn import metrics
 
 import npr_jax
 from configs import spectrum
+from input_pipeline.errors import UserError
 from input_pipeline.images.preprocessing import Preprocessing
 from input_pipeline.loading.mixture import MixedDataset
 from npr_jax.cli import main
 from npr_jax.detectors.card import card_text
-from npr_jax.evaluation.evaluate import describe, evaluate_run, evaluation_name
+from npr_jax.evaluation.evaluate import check_place, describe, evaluate_run, evaluation_name
 from npr_jax.inference.ensemble import Ensemble
 from npr_jax.models.systems.registry import build_model
 from tests import runs, trees
@@ -186,18 +189,46 @@ def test_each_preprocessing_and_checkpoint_has_a_folder_of_its_own(trained, tiny
     assert evaluation_name(Ensemble([best, other]), config, dataset) == "tiny-test-mixed-clean"
 
 
-def test_results_of_other_weights_are_not_overwritten(packed, tiny_data, tmp_path, capsys):
-    other = shutil.copytree(packed, tmp_path / "other")
-    card = other / "tiny.json"
-    card.write_text(card_text(json.loads(card.read_text()) | {"version": "2.0"}))
+def other_detectors(packed, folder):
+    """The packed one under another version, and with other weights under its own."""
+    renamed, changed = (shutil.copytree(packed, folder / name) for name in ("renamed", "changed"))
+    said = json.loads((packed / "tiny.json").read_text())
+    (renamed / "tiny.json").write_text(card_text(said | {"version": "2.0"}))
+    weights = changed / "tiny.safetensors"
+    arrays = {k: v * np.float32(0.5) for k, v in load_file(weights).items()}
+    save_file(arrays, weights)
+    said["weights"] |= {"sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
+    (changed / "tiny.json").write_text(card_text(said))
+    return renamed, changed
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["robustness", "--transformations=clean"]])
+def test_results_of_other_weights_are_not_overwritten(command, packed, tiny_data, tmp_path, capsys):
     to = [f"--data={tiny_data}", f"--output={tmp_path / 'results'}"]
-    for command in (["evaluate"], ["robustness", "--transformations=clean"]):
-        for _ in range(2):
-            assert main.run([*command, f"--weights={packed}", *to]) == 0
-        [kept] = (tmp_path / "results").glob(f"{command[0][:6]}*/*/scores.csv")
-        before = kept.read_bytes()
+    for _ in range(2):
+        assert main.run([*command, f"--weights={packed}", *to]) == 0
+    [kept] = (tmp_path / "results").glob("*/*/scores.csv")
+    before = kept.read_bytes()
+    for other in other_detectors(packed, tmp_path):
         capsys.readouterr()
         assert main.run([*command, f"--weights={other}", *to]) == 2
         [line] = capsys.readouterr().err.splitlines()
         assert line.startswith(f"error: {kept.parent} holds the results of tiny 1.0; give another")
         assert kept.read_bytes() == before
+
+
+def test_published_weights_are_known_by_their_numbers_not_their_path(reference_inputs, tmp_path):
+    one, moved, other = (tmp_path / f"{name}.safetensors" for name in ("one", "moved", "other"))
+    for path, seed in ((one, 0), (moved, 0), (other, 1)):
+        save_file(reference_inputs.make_weights(seed), path)
+    detector = npr_jax.Detector.from_weights(one)
+    meta = {"weights": detector.source, "weights_sha256": detector.weights_sha256}
+    (tmp_path / "results.json").write_text(json.dumps({"meta": meta}))
+    check_place(tmp_path, npr_jax.Detector.from_weights(moved))
+    with pytest.raises(UserError, match=r"holds the results of .*one\.safetensors"):
+        check_place(tmp_path, npr_jax.Detector.from_weights(other))
+    # As earlier versions wrote them.
+    (tmp_path / "results.json").write_text(json.dumps({"meta": {"weights": detector.source}}))
+    check_place(tmp_path, detector)
+    with pytest.raises(UserError, match="holds the results of"):
+        check_place(tmp_path, npr_jax.Detector.from_weights(moved))

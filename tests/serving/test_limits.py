@@ -333,11 +333,17 @@ def test_limits_of_nothing_are_wrong_usage(name):
 
 
 @pytest.mark.parametrize(
-    "given", ["max_megapixels=-1", "max_megabytes=1e-07", "max_seconds=-0.5", "max_files=-3"]
+    ("given", "expected"),
+    [
+        ("max_megapixels=-1", "more than 0"),
+        ("max_megabytes=1e-07", "at least 1e-06"),
+        ("max_seconds=-0.5", "more than 0"),
+        ("max_files=-3", "more than 0"),
+    ],
 )
-def test_wrong_limits_are_named_as_they_were_given(given):
+def test_wrong_limits_are_named_as_they_were_given(given, expected):
     flags, _ = SERVE.parse([f"--{given}"], ())
-    with pytest.raises(UserError, match=f"^--{given}; expected more than 0$"):
+    with pytest.raises(UserError, match=f"^--{given}; expected {expected}$"):
         limits_of(flags)
 
 
