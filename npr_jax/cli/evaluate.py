@@ -61,7 +61,11 @@ def _calibrate(flags: Any) -> int:
     from npr_jax.inference.detector import Detector
 
     _check_calibrate(flags)
-    card = find_card(flags.weights) if flags.weights else None if flags.workdir else own_card()
+    card = None  # of a run, which has none, and of published weights
+    if flags.weights:
+        card = find_card(flags.weights)
+    elif not flags.workdir:
+        card = own_card()
     directory = pathlib.Path(flags.output or flags.workdir)
     copy = check_place(card, directory) if card else None
     host.use_cores_as_devices()

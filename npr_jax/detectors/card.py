@@ -160,10 +160,13 @@ def recalibrated(
     """The files of a detector that has another calibration, by name, the card last.
 
     Weights and networks are those that lie beside the card at ``path``; errors are those of
-    ``load_card``. The version then says ``fitted_to`` which images the calibration was fitted, and
-    begins to differ from that of other calibrations: it ends in six digits of their SHA-256.
+    ``load_card``. The version ends in six digits of the calibration's SHA-256, so that no two
+    calibrations go by one name.
 
     Args:
+        path: the card of the detector as it was.
+        calibration: the other one.
+        fitted_to: the images that it was fitted to, in words, for the version.
         facts: what the card says besides; None: no longer. Figures go, which may be of verdicts and
             probabilities as they were.
     """

@@ -57,6 +57,16 @@ def test_padded_and_tiled_images_have_the_map_of_the_whole_image(shape):
     np.testing.assert_allclose(found["logit"], prediction.logits[0], atol=1e-5)
 
 
+def interrupted(iter_scores):
+    """Scores the first file, then ends as Ctrl-C does."""
+
+    def scores(paths, **options):
+        yield from iter_scores([next(iter(paths))], **options)
+        raise KeyboardInterrupt
+
+    return scores
+
+
 def test_predict_writes_one_file_for_each_scored_image(tmp_path, capsys):
     Image.fromarray(images(1, 64, 64)[0]).save(tmp_path / "a.png")
     (tmp_path / "b.txt").write_text("no image")
@@ -79,12 +89,7 @@ def test_maps_of_several_runs_are_not_mixed(tmp_path):
         Image.fromarray(images(1, 64, 64)[0]).save(path)
     ours = detector()
     iter_scores = ours.iter_scores
-
-    def interrupted(names, **options):
-        yield from iter_scores([next(iter(names))], **options)
-        raise KeyboardInterrupt
-
-    ours.iter_scores = interrupted
+    ours.iter_scores = interrupted(iter_scores)
     target = tmp_path / "maps"
     target.mkdir()
     where = {"confidence": 0.75, "maps": str(target)}
@@ -140,13 +145,7 @@ def test_evidence_is_written_as_it_is_made(tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(images(1, 64, 64)[0]).save(path)
     ours = detector()
-    iter_scores = ours.iter_scores
-
-    def interrupted(paths, **options):
-        yield from iter_scores([next(iter(paths))], **options)
-        raise KeyboardInterrupt
-
-    ours.iter_scores = interrupted
+    ours.iter_scores = interrupted(ours.iter_scores)
     target = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         predict_files(
